@@ -1,0 +1,59 @@
+# Everything runs in .venv, which is built once from the lock files and again when they change.
+# PYTHON and TORCH_INDEX are choices for that build; one that differs from the choice .venv was built with builds it anew.
+PYTHON ?= python3
+TORCH_INDEX ?=
+
+INSTALLED := .venv/.installed
+IN_VENV := .venv/bin/python
+
+# Not empty if .venv must be built anew although its stamp is younger than the locks.
+STALE := $(shell $(IN_VENV) -c "" 2>/dev/null || echo stale) \
+    $(foreach choice,PYTHON TORCH_INDEX,$(if $(filter-out file,$(firstword $(origin $(choice)))), \
+        $(shell grep -qsxF '$(choice)=$($(choice))' $(INSTALLED) || echo stale)))
+
+stop = { echo "$(1)" >&2; exit 1; }
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test check clean stale
+
+help:
+	@echo "make demo    the whole job on synthetic data: prepare, train, evaluate, test, report"
+	@echo "make test    the tests, without the slow ones"
+	@echo "make check   static checks: ruff, its formatter, mypy"
+	@echo "make clean   remove .venv, caches and what the demo made; data and real results stay"
+	@echo
+	@echo "PYTHON=python3.12    the interpreter to use, 3.11 or newer"
+	@echo "TORCH_INDEX=https://download.pytorch.org/whl/cpu    the small build of torch, without GPU support"
+
+demo: $(INSTALLED)
+	@$(IN_VENV) run_all.py --dataset synthetic --profile quick
+	@echo "Tables are in tables/synthetic, figures in figures/synthetic, run records in results/synthetic."
+
+test: $(INSTALLED)
+	@$(IN_VENV) -m pytest
+
+check: $(INSTALLED)
+	@$(IN_VENV) -m ruff check .
+	@$(IN_VENV) -m ruff format --check .
+	@$(IN_VENV) -m mypy
+
+# The stamp goes first and comes back last, so that a build cut short never counts as one.
+$(INSTALLED): requirements.lock requirements-dev.lock $(if $(strip $(STALE)),stale)
+	@"$(PYTHON)" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null \
+	    || $(call stop,$(PYTHON) does not run or is older than Python 3.11: name another with PYTHON=python3.12)
+	@"$(PYTHON)" -c "import ensurepip" 2>/dev/null \
+	    || $(call stop,$(PYTHON) lacks venv: install it (on Debian and Ubuntu: apt install python3-venv) or name another with PYTHON=)
+	@echo "Installing the pinned packages into .venv; this happens once and takes some minutes."
+	@rm -f $@
+	@"$(PYTHON)" -m venv --clear .venv
+	@$(IN_VENV) -m pip install -qq --disable-pip-version-check --no-input \
+	    $(if $(TORCH_INDEX),--extra-index-url "$(TORCH_INDEX)") -r requirements-dev.lock \
+	    || $(call stop,The installation failed; the lines above say why.)
+	@printf '%s\n' 'PYTHON=$(PYTHON)' 'TORCH_INDEX=$(TORCH_INDEX)' > $@
+
+clean:
+	@rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf results/synthetic tables/synthetic figures/synthetic
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
