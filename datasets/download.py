@@ -1,0 +1,122 @@
+"""Fetch a publisher's file with pooch: streamed, retried, verified, put in place only when whole."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pooch
+import requests
+
+from datasets.interactions import DataError
+
+RETRIES = 3
+TIMEOUT_SECONDS = 30
+RECORD_SUFFIX = ".sha256"
+
+logger = logging.getLogger(__name__)
+
+
+class MissingData(DataError):
+    """A dataset whose file is not there and could not be fetched; the message says how to get it by hand."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Where a publisher offers a file. `digest` is "algorithm:hex" or None where none is known.
+
+    `verified`: the digest is the publisher's own. One that others report, which nobody here could check, only
+    warns.
+    """
+
+    url: str
+    digest: str | None = None
+    verified: bool = False
+
+    @property
+    def file_name(self) -> str:
+        """The name under which the file is kept: the last part of the URL."""
+        return self.url.rpartition("/")[2]
+
+
+def fetch(remote: Remote, folder: Path) -> Path:
+    """Download into `folder` and record the sha256 beside the file.
+
+    Raises MissingData if the file cannot be had, DataError if what came does not match the publisher's digest.
+    """
+    target = folder / remote.file_name
+    by_hand = f"download {remote.url} by hand and put it into {folder}"
+    carrier = pooch.create(
+        path=folder,
+        base_url="",
+        registry={remote.file_name: remote.digest if remote.verified else None},
+        urls={remote.file_name: remote.url},
+        retry_if_failed=RETRIES,
+    )
+    pooch.get_logger().setLevel(logging.ERROR)
+    logger.warning("downloading %s to %s", remote.url, target)
+    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=TIMEOUT_SECONDS)
+    try:
+        carrier.fetch(remote.file_name, downloader=downloader)
+        _record(target, file_digest(target))
+    except requests.RequestException as error:
+        raise MissingData(f"{remote.url}: cannot be downloaded ({_cause(error)}); {by_hand}") from error
+    except OSError as error:
+        raise MissingData(f"{target}: cannot be written ({error.strerror or error}); {by_hand}") from error
+    except ValueError as error:
+        raise DataError(f"{remote.url}: what came is not the published file ({remote.digest}); {by_hand}") from error
+    _warn_if_different(target, remote)
+    return target
+
+
+def check_recorded(path: Path) -> None:
+    """DataError if the file is no longer the one that was downloaded; nothing happens if no download was recorded."""
+    record = _record_of(path)
+    if not record.exists():
+        return
+    try:
+        recorded = record.read_text(encoding="utf-8").split()[:1]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{record}: cannot be read; delete it to accept {path.name} as it is") from error
+    if recorded != [file_digest(path)]:
+        raise DataError(
+            f"{path}: is not the file that was downloaded, its sha256 differs from {record.name}; "
+            f"delete both to download again, or {record.name} alone to accept the file as it is"
+        )
+
+
+def file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """The hex digest of a file's bytes, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, algorithm).hexdigest()
+
+
+def _record_of(path: Path) -> Path:
+    return path.with_name(path.name + RECORD_SUFFIX)
+
+
+def _record(path: Path, digest: str) -> None:
+    """Write what `sha256sum --check` reads, in one step."""
+    part = path.with_name(f".{path.name}{RECORD_SUFFIX}.{os.getpid()}")
+    part.write_text(f"{digest}  {path.name}\n", encoding="utf-8")
+    part.replace(_record_of(path))
+
+
+def _warn_if_different(path: Path, remote: Remote) -> None:
+    if remote.digest is None or remote.verified:
+        return
+    algorithm, _, expected = remote.digest.partition(":")
+    if file_digest(path, algorithm) != expected:
+        logger.warning("%s: its %s differs from the one that others report (%s)", path, algorithm, expected)
+
+
+def _cause(error: requests.RequestException) -> str:
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"the server answered {error.response.status_code}"
+    if isinstance(error, requests.Timeout):
+        return f"no answer in {TIMEOUT_SECONDS} s"
+    return "no connection" if isinstance(error, requests.ConnectionError) else type(error).__name__

@@ -1,0 +1,64 @@
+"""Filters that drop rarely seen items and rarely active users before the split."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import numpy as np
+
+from datasets.counts import distinct_partners, size
+from datasets.interactions import DataError, Interactions
+
+CORE_INTERACTIONS = 5  # paper, section 4.1: users and items with fewer are dropped
+ONE_PASS_ITEM_USERS = 5  # the released preprocessing of Scalable Cross-Entropy (RecSys 2024), on which the
+ONE_PASS_USER_ITEMS = 20  # paper builds
+
+Filter = Literal["none", "core", "one-pass"]
+Steps = Iterator[tuple[str, Interactions]]
+
+
+def apply_filter(name: Filter, data: Interactions) -> tuple[Interactions, list[dict[str, Any]]]:
+    """What the filter keeps, and after each of its steps a row {"step", "users", "items", "interactions"}.
+
+    Raises DataError if a step leaves nothing.
+    """
+    steps: list[dict[str, Any]] = []
+    for step, kept in FILTERS[name](data):
+        if len(kept) == 0:
+            raise DataError(
+                f"the filter '{name}' removed everything: its step '{step}' kept none of the {data.n_users} "
+                f"users, {data.n_items} items and {len(data)} interactions before it; "
+                "use --set protocol.filter=none"
+            )
+        steps.append({"step": step, **size(kept)})
+        data = kept
+    return data, steps
+
+
+def _none(data: Interactions) -> Steps:
+    yield from ()
+
+
+def _core(data: Interactions) -> Steps:
+    for round_number in itertools.count(1):
+        active_users = np.bincount(data.user_ids) >= CORE_INTERACTIONS
+        active_items = np.bincount(data.item_ids) >= CORE_INTERACTIONS
+        keep = active_users[data.user_ids] & active_items[data.item_ids]
+        data = data.select(keep)
+        yield f"round {round_number}: users and items with {CORE_INTERACTIONS}+ interactions", data
+        if keep.all():
+            return
+
+
+def _one_pass(data: Interactions) -> Steps:
+    known_items = distinct_partners(data.item_ids, data.user_ids) >= ONE_PASS_ITEM_USERS
+    data = data.select(known_items[data.item_ids])
+    yield f"items with {ONE_PASS_ITEM_USERS}+ distinct users", data
+    active_users = distinct_partners(data.user_ids, data.item_ids) >= ONE_PASS_USER_ITEMS
+    data = data.select(active_users[data.user_ids])
+    yield f"users with {ONE_PASS_USER_ITEMS}+ distinct items", data
+
+
+FILTERS: dict[Filter, Callable[[Interactions], Steps]] = {"none": _none, "core": _core, "one-pass": _one_pass}

@@ -1,0 +1,137 @@
+"""Packed sequences: one flat item array and where each sequence lies in it; batches and twins by index arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """n item sequences of any length, sharing one flat array.
+
+    Shapes: `items` (total,) int64; `starts`, `lengths` (n,) int64. Sequence i is `items[starts[i] : starts[i] + lengths[i]]`,
+    in time order. Dropping events from the end changes `lengths` alone, so validation and test histories cost no copy.
+    """
+
+    items: Tensor
+    starts: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def from_arrays(cls, items: np.ndarray, offsets: np.ndarray) -> Sequences:
+        """From a flat item array (total,) and offsets (n + 1,): sequence i is `items[offsets[i] : offsets[i + 1]]`."""
+        bounds = torch.as_tensor(np.asarray(offsets, dtype=np.int64))
+        return cls(torch.as_tensor(np.asarray(items, dtype=np.int64)), bounds[:-1], bounds.diff())
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, i: int) -> Tensor:
+        start = int(self.starts[i])
+        return self.items[start : start + int(self.lengths[i])]
+
+    def without_last(self, k: int) -> Sequences:
+        """Every sequence short of its last k items (empty where it had fewer); nothing is copied."""
+        return replace(self, lengths=(self.lengths - k).clamp_min(0))
+
+    def final_items(self) -> Tensor:
+        """(n,) the last item of each sequence; every sequence must have one."""
+        return self.items[self.starts + self.lengths - 1]
+
+    def select(self, rows: Tensor) -> Sequences:
+        """The sequences named by `rows` (m,), over the same flat array."""
+        return replace(self, starts=self.starts[rows], lengths=self.lengths[rows])
+
+    def to(self, device: torch.device) -> Sequences:
+        """The same sequences with their arrays on `device`."""
+        return Sequences(self.items.to(device), self.starts.to(device), self.lengths.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """B sequences side by side: `items` (B, L) int64, each row's items first and padding after; `lengths` (B,) int64.
+
+    Real items come first, so a causal mask alone keeps every real position from seeing the padding.
+    """
+
+    items: Tensor
+    lengths: Tensor
+
+    def mask(self) -> Tensor:
+        """(B, L) bool, true at real positions."""
+        return torch.arange(self.items.shape[1], device=self.items.device) < self.lengths[:, None]
+
+    @classmethod
+    def concatenate(cls, first: Batch, second: Batch, pad_id: int) -> Batch:
+        """The rows of both, (B1 + B2, max(L1, L2))."""
+        width = max(first.items.shape[1], second.items.shape[1])
+        padded = [
+            torch.nn.functional.pad(batch.items, (0, width - batch.items.shape[1]), value=pad_id)
+            for batch in (first, second)
+        ]
+        return cls(torch.cat(padded), torch.cat([first.lengths, second.lengths]))
+
+
+def windows(sequences: Sequences, rows: Tensor, maxlen: int, pad_id: int) -> Batch:
+    """The last `maxlen` items of the named sequences, trimmed to the longest of them: B = len(rows), L <= maxlen."""
+    lengths = sequences.lengths[rows].clamp_max(maxlen)
+    starts = sequences.starts[rows] + sequences.lengths[rows] - lengths
+    return Batch(_gather(sequences.items, starts, lengths, pad_id), lengths)
+
+
+def shifted_windows(sequences: Sequences, rows: Tensor, maxlen: int, pad_id: int) -> tuple[Batch, Tensor]:
+    """Training inputs and targets: all but the last item, and the same shifted by one, cut to the last `maxlen`.
+
+    Returns the inputs and the targets (B, L), `pad_id` where the input is padding.
+    """
+    lengths = (sequences.lengths[rows] - 1).clamp(0, maxlen)
+    starts = sequences.starts[rows] + sequences.lengths[rows] - 1 - lengths
+    inputs = Batch(_gather(sequences.items, starts, lengths, pad_id), lengths)
+    return inputs, _gather(sequences.items, starts + 1, lengths, pad_id)
+
+
+def _gather(items: Tensor, starts: Tensor, lengths: Tensor, pad_id: int) -> Tensor:
+    columns = torch.arange(max(1, int(lengths.max())), device=items.device)
+    real = columns < lengths[:, None]  # (B, L)
+    index = (starts[:, None] + columns).clamp_max(len(items) - 1)
+    return torch.where(real, items[index], pad_id)
+
+
+@dataclass(frozen=True, eq=False)
+class TwinIndex:
+    """Which sequences share their final item, built by one sort, so that a twin is drawn by arithmetic.
+
+    `order` (n,): rows sorted by final item; `place` (n,): where each row stands in it; `group_starts`, `group_sizes` (n,): its group there.
+    """
+
+    order: Tensor
+    place: Tensor
+    group_starts: Tensor
+    group_sizes: Tensor
+
+    @classmethod
+    def build(cls, final_items: Tensor) -> TwinIndex:
+        """From the final item of each of n sequences, (n,) int64; O(n log n) time, O(n) memory."""
+        values, order = torch.sort(final_items, stable=True)
+        place = torch.empty_like(order)
+        place[order] = torch.arange(len(order), device=order.device)
+        starts = torch.searchsorted(values, final_items)
+        sizes = torch.searchsorted(values, final_items, right=True) - starts
+        return cls(order, place, starts, sizes)
+
+    def draw(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """For each row (B,), another one with the same final item, uniformly; the row itself where there is no other."""
+        others = self.group_sizes[rows] - 1
+        draw = torch.rand(len(rows), generator=generator, device=rows.device, dtype=torch.float64)
+        step = 1 + (draw * others).long().clamp_max((others - 1).clamp_min(0))
+        step = torch.where(others > 0, step, 0)
+        start = self.group_starts[rows]
+        return self.order[start + (self.place[rows] - start + step) % self.group_sizes[rows]]
+
+    def alone(self, rows: Tensor) -> Tensor:
+        """(B,) bool, true where no other sequence ends in the same item."""
+        return self.group_sizes[rows] == 1

@@ -1,0 +1,293 @@
+"""The global temporal split: who trains, who is tested, on which events.
+
+A moment T cuts the time line. Users who are active from T on are test users and never train; all others are
+training users, with everything they did. So does the code released with the paper (arXiv 2510.26407).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+from torch import Tensor
+
+from datasets.counts import (
+    data_summary,
+    distinct_partners,
+    popularity_buckets,
+    split_summary,
+    tied_share,
+)
+from datasets.filtering import FILTERS, Filter, apply_filter
+from datasets.interactions import DataError, Interactions
+from datasets.sequences import Sequences
+
+PROTOCOL_VERSION = 1
+"""Part of run and cache keys: raise it whenever reading, filtering or splitting gives other numbers."""
+
+Preset = Literal["released", "text"]
+History = Literal["after-T", "full"]
+Stage = Literal["validation", "test"]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+HISTORIES: tuple[History, ...] = get_args(History)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How interactions become a split. An impossible value raises ValueError: one line that names its key.
+
+    `preset`: where the other values come from. `filter`: "none"; "core": users and items with fewer than 5
+    interactions go, repeatedly; "one-pass": items with fewer than 5 users go, then users with fewer than 20
+    items. `history`: what a test user did before T is dropped ("after-T") or is model input ("full").
+    `ties`: simultaneous events of a test user stay in source order ("file") or their order is drawn
+    ("shuffle:<seed>"). `quantile`: where T lies in the sorted timestamps. `min_events`: how many events from
+    T on a test user needs.
+    """
+
+    preset: Preset = "released"
+    filter: Filter = "none"
+    history: History = "after-T"
+    ties: str = "file"
+    quantile: float = 0.95
+    min_events: int = 3
+
+    def __post_init__(self) -> None:
+        _require(self.preset in PRESETS, "preset", self.preset, " or ".join(PRESETS))
+        _require(self.filter in FILTERS, "filter", self.filter, " or ".join(FILTERS))
+        _require(self.history in HISTORIES, "history", self.history, " or ".join(HISTORIES))
+        is_tie_rule = re.fullmatch(r"file|shuffle:[0-9]+", self.ties) is not None
+        _require(is_tie_rule, "ties", self.ties, "file or shuffle:<seed>")
+        _require(0 < self.quantile < 1, "quantile", self.quantile, "a number between 0 and 1")
+        _require(self.min_events >= 3, "min_events", self.min_events, "3 or more: history and two targets")
+
+    @classmethod
+    def of_preset(cls, preset: str, released_filter: str) -> Protocol:
+        """What a preset means for a dataset, whose released preprocessing applies `released_filter`."""
+        chosen = "core" if preset == "text" else released_filter
+        return cls(preset=cast(Preset, preset), filter=cast(Filter, chosen))
+
+    def label(self, released_filter: str) -> str:
+        """The preset's name and every departure from what it means, such as "released,history=full"."""
+        meaning = asdict(Protocol.of_preset(self.preset, released_filter))
+        departures = [f"{key}={value}" for key, value in asdict(self).items() if value != meaning[key]]
+        return ",".join([self.preset, *departures])
+
+    @property
+    def tie_seed(self) -> int | None:
+        """The seed of "shuffle:<seed>", None for source order."""
+        return None if self.ties == "file" else int(self.ties.removeprefix("shuffle:"))
+
+
+def _require(condition: bool, key: str, value: object, allowed: str) -> None:
+    if not condition:
+        raise ValueError(f"protocol.{key}: {value!r} is not possible; give {allowed}")
+
+
+@dataclass(frozen=True, eq=False)
+class Cases:
+    """One prediction per test user: `histories`, N sequences that the model may see; `targets` (N,) int64."""
+
+    histories: Sequences
+    targets: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """U training users, N test users and the catalogue: V training items, numbered by ascending original id.
+
+    `train`: the training users' whole sequences. `events`: per test user the history, then the validation
+    target, then the test target. Original ids: `item_labels` (V,), `train_user_labels` (U,),
+    `test_user_labels` (N,). Per item, (V,): `item_interactions` and `item_users` int64, its training
+    interactions and how many users they are by; `item_buckets` uint8, its popularity third, 0 = most popular.
+    `summary`: JSON-ready counts and shares.
+    """
+
+    train: Sequences
+    events: Sequences
+    item_labels: np.ndarray
+    train_user_labels: np.ndarray
+    test_user_labels: np.ndarray
+    item_interactions: np.ndarray
+    item_users: np.ndarray
+    item_buckets: np.ndarray
+    summary: dict[str, Any]
+
+    @property
+    def n_items(self) -> int:
+        """V, the number of items in the catalogue."""
+        return len(self.item_labels)
+
+    def cases(self, stage: Stage) -> Cases:
+        """The last event is the test target, the one before it the validation target; the rest is history."""
+        known = self.events.without_last(1) if stage == "validation" else self.events
+        return Cases(histories=known.without_last(1), targets=known.final_items())
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """All of it as arrays that `np.savez` stores without pickling; `from_arrays` is the way back."""
+        return {
+            "train_items": self.train.items.numpy().astype(np.int32),
+            "train_lengths": self.train.lengths.numpy(),
+            "event_items": self.events.items.numpy().astype(np.int32),
+            "event_lengths": self.events.lengths.numpy(),
+            "item_labels": self.item_labels,
+            "train_user_labels": self.train_user_labels,
+            "test_user_labels": self.test_user_labels,
+            "item_interactions": self.item_interactions,
+            "item_users": self.item_users,
+            "item_buckets": self.item_buckets,
+            "summary": np.array(json.dumps(self.summary)),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Split:
+        """Rebuild what `to_arrays` gave; raises KeyError or ValueError for anything else."""
+        return cls(
+            train=Sequences.from_arrays(arrays["train_items"], _offsets(arrays["train_lengths"])),
+            events=Sequences.from_arrays(arrays["event_items"], _offsets(arrays["event_lengths"])),
+            item_labels=arrays["item_labels"],
+            train_user_labels=arrays["train_user_labels"],
+            test_user_labels=arrays["test_user_labels"],
+            item_interactions=arrays["item_interactions"],
+            item_users=arrays["item_users"],
+            item_buckets=arrays["item_buckets"],
+            summary=json.loads(str(arrays["summary"])),
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to another process as arrays."""
+        return Split.from_arrays, (self.to_arrays(),)
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of what models and metrics see: sequences and item counts, but no original ids."""
+        digest = hashlib.sha256()
+        for values in (
+            self.train.lengths.numpy(),
+            self.train.items.numpy(),
+            self.events.lengths.numpy(),
+            self.events.items.numpy(),
+            self.item_interactions,
+            self.item_users,
+        ):
+            digest.update(len(values).to_bytes(8, "little"))
+            digest.update(values.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+
+def split(interactions: Interactions, protocol: Protocol) -> Split:
+    """Filter, cut at T, pack. Raises DataError (one line) if nothing is left to train or to test on."""
+    data, filter_steps = apply_filter(protocol.filter, interactions)
+    _check_variety(data)
+    cut = _cut(data, protocol)
+    item_index = np.cumsum(cut.in_catalogue) - 1
+
+    rows, train_users, offsets = _pack(data, cut.trains)
+    train = Sequences.from_arrays(item_index[data.item_ids[rows]], offsets)
+    item_interactions = np.bincount(train.items.numpy())
+    item_users = distinct_partners(train.items.numpy(), data.user_ids[rows])
+    item_buckets = popularity_buckets(item_interactions, item_users)
+
+    rows, test_users, offsets = _pack(data, cut.evaluates, protocol.tie_seed)
+    events = Sequences.from_arrays(item_index[data.item_ids[rows]], offsets)
+
+    return Split(
+        train=train,
+        events=events,
+        item_labels=_without_objects(data.item_labels[cut.in_catalogue]),
+        train_user_labels=_without_objects(data.user_labels[train_users]),
+        test_user_labels=_without_objects(data.user_labels[test_users]),
+        item_interactions=item_interactions,
+        item_users=item_users,
+        item_buckets=item_buckets,
+        summary={
+            "threshold": cut.threshold,
+            "test_users_before_rule": cut.test_users_before_rule,
+            "tied_share": tied_share(data.timestamps[rows], offsets),
+            "filter_steps": filter_steps,
+            **data_summary(interactions, data),
+            **split_summary(train, events, item_buckets),
+        },
+    )
+
+
+def _check_variety(data: Interactions) -> None:
+    for kind, count in (("user", data.n_users), ("item", data.n_items)):
+        if count == 1:
+            raise DataError(f"only one {kind}; give more data, or filter less with --set protocol.filter=none")
+    if data.timestamps.min() == data.timestamps.max():
+        raise DataError(
+            f"all timestamps equal {data.timestamps[0]}, so no moment divides training from test; "
+            "give the time of each interaction in Unix seconds"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    threshold: int  # T
+    trains: np.ndarray  # (n,) bool: rows of training users
+    evaluates: np.ndarray  # (n,) bool: rows that become events of test users
+    in_catalogue: np.ndarray  # (items,) bool
+    test_users_before_rule: int
+
+
+def _cut(data: Interactions, protocol: Protocol) -> _Cut:
+    threshold = _nearest_quantile(data.timestamps, protocol.quantile)
+    recent = data.timestamps >= threshold
+    is_test_user = _occurring(data.user_ids[recent], data.n_users)
+    trains = ~is_test_user[data.user_ids]
+    if not trains.any():
+        raise DataError(
+            f"no training users: all {data.n_users} users are active at or after T = {threshold}; "
+            f"raise it with --set protocol.quantile (now {protocol.quantile}) or give more users"
+        )
+    in_catalogue = _occurring(data.item_ids[trains], data.n_items)
+    if in_catalogue.sum() == 1:
+        raise DataError("only one item in training; give more data, or filter less with --set protocol.filter=none")
+    known = ~trains & in_catalogue[data.item_ids]
+    remaining = np.bincount(data.user_ids[known & recent], minlength=data.n_users)
+    is_evaluated = remaining >= protocol.min_events
+    if not is_evaluated.any():
+        raise DataError(
+            f"no test users: none of the {is_test_user.sum()} active at or after T = {threshold} has "
+            f"{protocol.min_events} events there with items known from training; "
+            f"lower it with --set protocol.quantile (now {protocol.quantile}) or give more data"
+        )
+    usable = known if protocol.history == "full" else known & recent
+    evaluates = usable & is_evaluated[data.user_ids]
+    return _Cut(threshold, trains, evaluates, in_catalogue, int(is_test_user.sum()))
+
+
+def _nearest_quantile(timestamps: np.ndarray, quantile: float) -> int:
+    position = round(quantile * (len(timestamps) - 1))
+    return int(np.partition(timestamps, position)[position])
+
+
+def _occurring(ids: np.ndarray, n: int) -> np.ndarray:
+    occurs = np.zeros(n, dtype=bool)
+    occurs[ids] = True
+    return occurs
+
+
+def _pack(
+    data: Interactions, keep: np.ndarray, tie_seed: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Kept rows by user, then time, then source order or a draw: rows (m,), users (n,), offsets (n + 1,)."""
+    rows = np.flatnonzero(keep)
+    if tie_seed is not None:
+        rows = np.random.default_rng(tie_seed).permutation(rows)
+    seconds = data.timestamps[rows] - data.timestamps.min()
+    span = np.ptp(data.timestamps) + 1
+    rows = rows[np.argsort(data.user_ids[rows].astype(np.int64) * span + seconds, kind="stable")]
+    users, lengths = np.unique(data.user_ids[rows], return_counts=True)
+    return rows, users, _offsets(lengths)
+
+
+def _offsets(lengths: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(lengths)])
+
+
+def _without_objects(labels: np.ndarray) -> np.ndarray:
+    return labels.astype(str) if labels.dtype == object else labels

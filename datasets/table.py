@@ -1,0 +1,60 @@
+"""Anybody's table of interactions: CSV or TSV with named columns, RecBole's `.inter`, MovieLens-100K's `u.data`."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from datasets.delimited import Layout, read_delimited
+from datasets.interactions import DataError, Interactions
+from datasets.sources import open_source
+
+NAMES = {
+    "user": ("userid", "user", "uid", "reviewerid", "visitorid"),
+    "item": ("itemid", "item", "iid", "asin", "movieid", "productid", "businessid", "locationid"),
+    "time": ("timestamp", "time", "ts", "unixtime", "unixreviewtime"),
+}
+"""Accepted column names, compared in lower case without `_`, `-`, spaces and RecBole's `:type`."""
+
+EXPECTED = "the first line must name the columns userid, itemid and timestamp, separated by commas or tabs"
+MAX_HEADER_BYTES = 1 << 16
+
+_U_DATA = Layout(user=0, item=1, time=3, fields=4, delimiter="\t")  # user, item, rating, timestamp
+
+
+def read(path: Path) -> Interactions:
+    """All rows, in file order; plain or gzip. DataError names the file and the line, and says what is expected."""
+    layout = _U_DATA if path.name.endswith((".data", ".data.gz")) else _layout_of(path)
+    return read_delimited(path, layout)
+
+
+def _layout_of(path: Path) -> Layout:
+    header = _header(path)
+    for delimiter in (",", "\t"):
+        roles = [_role(name) for name in next(csv.reader([header], delimiter=delimiter))]
+        for role in NAMES:
+            if roles.count(role) > 1:
+                raise DataError(
+                    f"{path}: line 1: several columns could be the {role}'s, rename all but one: {header!r:.100}"
+                )
+        if set(NAMES) <= set(roles):
+            user, item, time = (roles.index(role) for role in NAMES)
+            return Layout(user, item, time, len(roles), delimiter, header=True, quoted=delimiter == ",")
+    raise DataError(f"{path}: line 1: {EXPECTED}; it reads {header!r:.100}")
+
+
+def _role(name: str) -> str | None:
+    plain = name.partition(":")[0].strip().lower().translate(str.maketrans("", "", "_- "))
+    return next((role for role, names in NAMES.items() if plain in names), None)
+
+
+def _header(path: Path) -> str:
+    with open_source(path) as stream:
+        line = stream.readline(MAX_HEADER_BYTES)
+    try:
+        lines = line.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: line 1: is not UTF-8 text; {EXPECTED}") from None
+    if not lines or not lines[0].strip():
+        raise DataError(f"{path}: is empty or begins with an empty line; {EXPECTED}")
+    return lines[0]

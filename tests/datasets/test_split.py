@@ -1,0 +1,474 @@
+"""The split against a slow one in plain Python, its promises as properties, and its numbers on real data."""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from datasets.counts import popularity_buckets
+from datasets.filtering import apply_filter
+from datasets.interactions import DataError, Interactions
+from datasets.sequences import Sequences
+from datasets.split import Protocol, Split, split
+
+Row = tuple[int, int, int]  # user, item, timestamp
+
+SEEDS = range(8)
+
+
+def interactions(rows: list[Row]) -> Interactions:
+    users, items, times = zip(*rows, strict=True)
+    return Interactions.from_columns(users, items, times, "rows")
+
+
+def random_rows(seed: int, users: int = 40, items: int = 30, n: int = 600) -> list[Row]:
+    """Users who are active for a while each, with ties, repeat visits, duplicates and items that come late."""
+    rng = np.random.default_rng(seed)
+    births = rng.integers(0, 100, users)
+    who = rng.integers(0, users, n)
+    when = births[who] + rng.integers(0, 12, n)
+    what = np.minimum(rng.zipf(1.3, n) + when // 10, items)
+    return [(int(u) * 7, int(i) * 3, int(t)) for u, i, t in zip(who, what, when, strict=True)]
+
+
+def as_lists(sequences: Sequences) -> list[list[int]]:
+    return [sequences[i].tolist() for i in range(len(sequences))]
+
+
+# --- a second implementation, slow and plain ----------------------------------------------------------------
+
+
+def slow_core(rows: list[Row]) -> list[Row]:
+    while True:
+        users, items = Counter(u for u, _, _ in rows), Counter(i for _, i, _ in rows)
+        kept = [(u, i, t) for u, i, t in rows if users[u] >= 5 and items[i] >= 5]
+        if kept == rows:
+            return rows
+        rows = kept
+
+
+def slow_one_pass(rows: list[Row]) -> list[Row]:
+    users_of, items_of = defaultdict(set), defaultdict(set)
+    for user, item, _ in rows:
+        users_of[item].add(user)
+    rows = [row for row in rows if len(users_of[row[1]]) >= 5]
+    for user, item, _ in rows:
+        items_of[user].add(item)
+    return [row for row in rows if len(items_of[row[0]]) >= 20]
+
+
+SLOW_FILTERS = {"none": lambda rows: rows, "core": slow_core, "one-pass": slow_one_pass}
+
+
+@dataclass
+class SlowSplit:
+    threshold: int
+    train: dict[int, list[Row]]  # by user, in time order
+    testers: set[int]
+    events: dict[int, list[Row]]
+    catalogue: list[int]
+
+
+def slow_split(rows: list[Row], protocol: Protocol) -> SlowSplit:
+    rows = SLOW_FILTERS[protocol.filter](rows)
+    threshold = sorted(t for _, _, t in rows)[round(protocol.quantile * (len(rows) - 1))]
+    testers = {u for u, _, t in rows if t >= threshold}
+    catalogue = sorted({i for u, i, _ in rows if u not in testers})
+    train, events = {}, {}
+    for user in sorted({u for u, _, _ in rows}):
+        own = sorted((row for row in rows if row[0] == user), key=lambda row: row[2])
+        if user not in testers:
+            train[user] = own
+            continue
+        known = [row for row in own if row[1] in catalogue]
+        late = [row for row in known if row[2] >= threshold]
+        if len(late) >= protocol.min_events:
+            events[user] = known if protocol.history == "full" else late
+    return SlowSplit(threshold, train, testers, events, catalogue)
+
+
+def items_of(sequences: dict[int, list[Row]], catalogue: list[int]) -> list[list[int]]:
+    return [[catalogue.index(item) for _, item, _ in sequence] for sequence in sequences.values()]
+
+
+@pytest.mark.parametrize("history", ["after-T", "full"])
+@pytest.mark.parametrize("name", ["none", "core"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_split_equals_the_slow_split(seed: int, name: str, history: str) -> None:
+    rows = random_rows(seed)
+    protocol = Protocol(filter=name, history=history, quantile=0.8, min_events=3 + seed % 2)
+    check_against_slow_split(split(interactions(rows), protocol), slow_split(rows, protocol))
+
+
+def test_split_equals_the_slow_split_after_the_one_pass_filter() -> None:
+    rows = random_rows(0, users=30, items=60, n=3000)
+    protocol = Protocol(filter="one-pass", quantile=0.9)
+    check_against_slow_split(split(interactions(rows), protocol), slow_split(rows, protocol))
+
+
+def check_against_slow_split(found: Split, expected: SlowSplit) -> None:
+    assert found.item_labels.tolist() == expected.catalogue
+    assert found.n_items == len(expected.catalogue)
+    assert found.train_user_labels.tolist() == list(expected.train)
+    assert found.test_user_labels.tolist() == list(expected.events)
+    assert as_lists(found.train) == items_of(expected.train, expected.catalogue)
+    assert as_lists(found.events) == items_of(expected.events, expected.catalogue)
+
+    training = [row for rows in expected.train.values() for row in rows]
+    visits = Counter(i for _, i, _ in training)
+    visitors = Counter(i for _, i in {(u, i) for u, i, _ in training})
+    assert found.item_interactions.tolist() == [visits[item] for item in expected.catalogue]
+    assert found.item_users.tolist() == [visitors[item] for item in expected.catalogue]
+
+    endings = Counter(rows[-1][1] for rows in expected.train.values())
+    late = expected.events.values()
+    summary = found.summary
+    assert summary["threshold"] == expected.threshold
+    assert summary["test_users_before_rule"] == len(expected.testers)
+    assert summary["test_users"] == len(expected.events)
+    assert summary["train_users"] == len(expected.train)
+    assert summary["train_interactions"] == len(training)
+    assert summary["items"] == len(expected.catalogue)
+    assert summary["tied_share"] == np.mean([rows[-1][2] == rows[-2][2] for rows in late])
+    assert summary["masked_share"] == np.mean([rows[-1][1] in [i for _, i, _ in rows[:-1]] for rows in late])
+    lone = [endings[rows[-1][1]] == 1 for rows in expected.train.values()]
+    assert summary["twinless_share"] == pytest.approx(np.mean(lone))
+
+
+# --- filters and counts -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["none", "core", "one-pass"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_filters_equal_the_slow_filters(seed: int, name: str) -> None:
+    rows = random_rows(seed, users=60, items=90, n=4000)
+    kept, steps = apply_filter(name, interactions(rows))
+    expected = interactions(SLOW_FILTERS[name](rows))
+    assert kept.user_labels[kept.user_ids].tolist() == expected.user_labels[expected.user_ids].tolist()
+    assert kept.item_labels[kept.item_ids].tolist() == expected.item_labels[expected.item_ids].tolist()
+    assert kept.timestamps.tolist() == expected.timestamps.tolist()
+    counts = {"users": kept.n_users, "items": kept.n_items, "interactions": len(kept)}
+    assert all(set(step) == {"step", *counts} for step in steps)
+    assert [{**steps[-1], "step": ""}] == [{"step": "", **counts}] if steps else name == "none"
+
+
+def test_core_is_repeated_until_stable() -> None:
+    block = [(user, item, 0) for user in range(5) for item in range(5)]
+    chain = [(9, item, 0) for item in range(4)] + [(9, 7, 0)] + [(user, 7, 0) for user in range(3)]
+    kept, steps = apply_filter("core", interactions(block + chain))
+    assert len(kept) == len(block)
+    assert [step["interactions"] for step in steps] == [29, 25, 25]
+
+
+def test_data_summary_counts() -> None:
+    rows = random_rows(1)
+    summary = split(interactions(rows), Protocol(filter="core", quantile=0.8)).summary
+    kept = slow_core(rows)
+    per_user = Counter(u for u, _, _ in kept).values()
+    n_items = len({i for _, i, _ in kept})
+    assert summary["raw"] == {
+        "users": len({u for u, _, _ in rows}),
+        "items": len({i for _, i, _ in rows}),
+        "interactions": len(rows),
+    }
+    assert summary["duplicate_rows"] == len(rows) - len(set(rows)) > 0
+    assert summary["filtered"] == {"users": len(per_user), "items": n_items, "interactions": len(kept)}
+    assert summary["interactions_per_user"]["mean"] == pytest.approx(np.mean(list(per_user)))
+    assert summary["interactions_per_user"]["median"] == np.median(list(per_user))
+    assert summary["density"] == pytest.approx(len(kept) / len(per_user) / n_items)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_buckets_equal_a_loop_down_the_popularity_ranking(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    users = rng.integers(1, 6, 50)
+    visits = users + rng.integers(0, 4, 50)
+    expected, before = {}, 0
+    for item in sorted(range(50), key=lambda item: (-users[item], item)):
+        expected[item] = min(2, 3 * before // visits.sum())
+        before += visits[item]
+    assert popularity_buckets(visits, users).tolist() == [expected[item] for item in range(50)]
+
+
+def test_bucket_counts_add_up() -> None:
+    found = split(interactions(random_rows(2)), Protocol(quantile=0.8))
+    sizes, visits = found.summary["bucket_sizes"], found.summary["bucket_interactions"]
+    assert sizes == [int((found.item_buckets == bucket).sum()) for bucket in range(3)]
+    assert visits == [int(found.item_interactions[found.item_buckets == bucket].sum()) for bucket in range(3)]
+    assert sum(visits) == found.summary["train_interactions"]
+
+
+# --- what the split promises --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_of_a_test_user_and_nothing_after_the_threshold_is_trained_on(seed: int) -> None:
+    rows = random_rows(seed)
+    found = split(interactions(rows), Protocol(quantile=0.8))
+    trainers = set(found.train_user_labels.tolist())
+    assert not trainers & set(found.test_user_labels.tolist())
+    trained = [row for row in rows if row[0] in trainers]
+    assert len(trained) == len(found.train.items) == found.item_interactions.sum()
+    assert max(t for _, _, t in trained) < found.summary["threshold"]
+
+
+@pytest.mark.parametrize("history", ["after-T", "full"])
+def test_histories_and_targets_reassemble_the_events(history: str) -> None:
+    found = split(interactions(random_rows(3)), Protocol(history=history, quantile=0.8))
+    validation, test = found.cases("validation"), found.cases("test")
+    assert len(validation.targets) == len(test.targets) == len(found.events) > 0
+    for i, events in enumerate(as_lists(found.events)):
+        assert [*test.histories[i].tolist(), int(test.targets[i])] == events
+        assert [*validation.histories[i].tolist(), int(validation.targets[i])] == test.histories[i].tolist()
+        assert len(validation.histories[i]) >= 1
+
+
+def test_full_history_only_adds_input_before_the_same_events() -> None:
+    short = split(interactions(random_rows(4)), Protocol(quantile=0.8))
+    full = split(interactions(random_rows(4)), Protocol(history="full", quantile=0.8))
+    assert as_lists(full.train) == as_lists(short.train)
+    assert full.test_user_labels.tolist() == short.test_user_labels.tolist()
+    assert full.cases("test").targets.tolist() == short.cases("test").targets.tolist()
+    pairs = list(zip(as_lists(full.events), as_lists(short.events), strict=True))
+    assert all(longer[-len(events) :] == events for longer, events in pairs)
+    assert any(len(longer) > len(events) for longer, events in pairs)
+
+
+@pytest.mark.parametrize("history", ["after-T", "full"])
+def test_shuffled_ties_move_nothing_but_simultaneous_events_of_test_users(history: str) -> None:
+    rows = random_rows(5)
+    by_file = split(interactions(rows), Protocol(quantile=0.8, history=history))
+    shuffles = [
+        split(interactions(rows), Protocol(quantile=0.8, history=history, ties=f"shuffle:{seed}")) for seed in range(20)
+    ]
+    slow = slow_split(rows, Protocol(quantile=0.8, history=history))
+    moments = [[t for _, _, t in events] for events in slow.events.values()]
+    for shuffled in shuffles:
+        assert shuffled.train.items.tolist() == by_file.train.items.tolist()
+        assert shuffled.item_labels.tolist() == by_file.item_labels.tolist()
+        pairs = zip(as_lists(shuffled.events), as_lists(by_file.events), moments, strict=True)
+        for drawn, filed, times in pairs:
+            assert Counter(zip(drawn, times, strict=True)) == Counter(zip(filed, times, strict=True))
+    assert len({shuffled.fingerprint() for shuffled in shuffles}) == len(shuffles)
+
+
+def test_shuffled_ties_are_drawn_fairly() -> None:
+    train = [(user, item, user) for user in range(20) for item in range(4)]
+    tied = [(99, item, 100) for item in range(4)]
+    data = interactions(train + tied)
+    orders = Counter(
+        tuple(split(data, Protocol(quantile=0.96, ties=f"shuffle:{seed}")).events.items.tolist()) for seed in range(720)
+    )
+    assert len(orders) == 24
+    assert min(orders.values()) > 10
+
+
+def test_a_tie_seed_gives_the_same_order_again() -> None:
+    first, again, other = (
+        split(interactions(random_rows(6)), Protocol(quantile=0.8, ties=f"shuffle:{seed}")).fingerprint()
+        for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+def test_the_catalogue_goes_by_ascending_original_id_be_it_number_or_text() -> None:
+    rows = random_rows(7)
+    users, items, times = (list(column) for column in zip(*rows, strict=True))
+    numbers = split(Interactions.from_columns(users, items, times, "rows"), Protocol(quantile=0.8))
+    names = [f"item {item}" for item in items]
+    texts = split(Interactions.from_columns(users, names, times, "rows"), Protocol(quantile=0.8))
+    assert numbers.item_labels.tolist() == sorted(numbers.item_labels.tolist())
+    assert texts.item_labels.tolist() == sorted(texts.item_labels.tolist())
+    assert texts.item_labels.dtype.kind == "U"
+    original = [f"item {numbers.item_labels[item]}" for item in numbers.events.items.tolist()]
+    assert [texts.item_labels[item] for item in texts.events.items.tolist()] == original
+
+
+# --- storing ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("as_id", [int, "item {}".format])
+def test_a_stored_split_comes_back_whole_without_pickling(as_id: Callable[[int], Any]) -> None:
+    users, items, times = zip(*random_rows(0), strict=True)
+    data = Interactions.from_columns(users, [as_id(item) for item in items], times, "rows")
+    found = split(data, Protocol(quantile=0.8, filter="core"))
+    stored = io.BytesIO()
+    np.savez(stored, **found.to_arrays())
+    stored.seek(0)
+    with np.load(stored, allow_pickle=False) as arrays:
+        again = Split.from_arrays(dict(arrays))
+    assert again.fingerprint() == found.fingerprint()
+    assert again.summary == found.summary
+    for name, array in found.to_arrays().items():
+        assert again.to_arrays()[name].tolist() == array.tolist()
+        assert again.to_arrays()[name].dtype == array.dtype
+
+
+def test_the_fingerprint_follows_the_data_and_not_the_names() -> None:
+    rows = random_rows(1)
+    protocol = Protocol(quantile=0.8)
+    fingerprint = split(interactions(rows), protocol).fingerprint()
+    assert len(fingerprint) == 64
+    renamed = [(user + 1000, item + 1000, time) for user, item, time in rows]
+    assert split(interactions(renamed), protocol).fingerprint() == fingerprint
+    user, item, time = min(rows, key=lambda row: row[2])
+    changed = [row for row in rows if row != (user, item, time)]
+    assert split(interactions(changed), protocol).fingerprint() != fingerprint
+
+
+# --- protocols ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("protocol", "released_filter", "label"),
+    [
+        (Protocol(), "none", "released"),
+        (Protocol(filter="one-pass"), "one-pass", "released"),
+        (Protocol(filter="one-pass"), "none", "released,filter=one-pass"),
+        (Protocol(filter="none"), "one-pass", "released,filter=none"),
+        (Protocol(preset="text", filter="core"), "one-pass", "text"),
+        (Protocol(history="full", ties="shuffle:3"), "none", "released,history=full,ties=shuffle:3"),
+        (Protocol(quantile=0.9), "none", "released,quantile=0.9"),
+    ],
+)
+def test_a_label_names_the_preset_and_what_departs_from_it(
+    protocol: Protocol, released_filter: str, label: str
+) -> None:
+    assert protocol.label(released_filter) == label
+
+
+def test_presets() -> None:
+    assert Protocol.of_preset("released", "one-pass") == Protocol(filter="one-pass")
+    assert Protocol.of_preset("text", "one-pass") == Protocol(preset="text", filter="core")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("preset", "new"),
+        ("filter", "5-core"),
+        ("history", "all"),
+        ("ties", "shuffle"),
+        ("ties", "shuffle:-1"),
+        ("quantile", 0.0),
+        ("quantile", 1.0),
+        ("quantile", float("nan")),
+        ("min_events", 2),
+    ],
+)
+def test_an_impossible_protocol_names_its_key(key: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"^protocol\.{key}: .* is not possible; give .+$"):
+        Protocol(**{key: value})
+
+
+# --- data that cannot be split ------------------------------------------------------------------------------
+
+SPREAD = [(user, item, user) for user in range(40) for item in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "protocol", "message"),
+    [
+        (
+            SPREAD,
+            Protocol(filter="one-pass"),
+            r"the filter 'one-pass' removed everything: its step 'users with 20\+ distinct items' kept none of "
+            r"the 40 users, 6 items and 240 interactions before it; use --set protocol\.filter=none",
+        ),
+        (
+            [(0, 0, 1), (1, 1, 2)],
+            Protocol(filter="core"),
+            r"the filter 'core' removed everything: .*round 1.* 2 users.*protocol\.filter=none",
+        ),
+        ([(1, item, item) for item in range(9)], Protocol(), "only one user; .+"),
+        ([(user, 1, user) for user in range(9)], Protocol(), "only one item; .+"),
+        ([(1, 1, 1), *[(2, item, 9) for item in range(9)]], Protocol(), "only one item in training; .+"),
+        ([(user, item, 5) for user, item, _ in SPREAD], Protocol(), "all timestamps equal 5, .+"),
+        (
+            [(user, item, time) for user in range(4) for item, time in ((1, 1), (2, 99))],
+            Protocol(),
+            r"no training users: all 4 users .*T = 99; .*--set protocol\.quantile.*",
+        ),
+        (
+            [*SPREAD, (90, 1, 99), (90, 2, 99)],
+            Protocol(quantile=0.999),
+            r"no test users: none of the 1 active .*T = 99 has 3 events .*--set protocol\.quantile.*",
+        ),
+        (
+            [*SPREAD, *[(90, item, 99) for item in (7, 8, 9, 1, 2)]],
+            Protocol(quantile=0.999),
+            r"no test users: .*",
+        ),
+    ],
+)
+def test_data_that_cannot_be_split_gives_one_line(rows: list[Row], protocol: Protocol, message: str) -> None:
+    with pytest.raises(DataError, match=f"^{message}$"):
+        split(interactions(rows), protocol)
+
+
+# --- the numbers that prove it is the paper's protocol ------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def read(real_data: Callable[[str], Path]) -> Callable[[str], Interactions]:
+    @functools.cache
+    def read_table(name: str) -> Interactions:
+        table = pd.read_csv(real_data(name))
+        return Interactions.from_columns(table["userid"], table["itemid"], table["timestamp"], name)
+
+    return read_table
+
+
+COLUMNS = (
+    "threshold",
+    "train_users",
+    "train_interactions",
+    "items",
+    "test_users_before_rule",
+    "test_users",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "filter_name", "expected"),
+    [
+        ("ml-1m.csv.gz", "none", (993074255, 5227, 725_252, 3606, 813, 750)),
+        ("ml-1m.csv.gz", "core", (993073637, 5227, 724_964, 3411, 813, 750)),
+        ("beauty.csv.gz", "none", (1403049600, 18_737, 152_324, 12_000, 3626, 1116)),
+        ("beauty.csv.gz", "core", (1403049600, 18_737, 152_324, 12_000, 3626, 1116)),
+        ("gowalla-1000-users.csv.gz", "none", (1286717948, 357, 37_665, 12_797, 643, 364)),
+        ("gowalla-1000-users.csv.gz", "one-pass", (1286648200, 230, 22_473, 4260, 392, 253)),
+    ],
+)
+def test_populations_on_real_data(
+    read: Callable[[str], Interactions], name: str, filter_name: str, expected: tuple[int, ...]
+) -> None:
+    found = split(read(name), Protocol(filter=filter_name))
+    assert tuple(found.summary[column] for column in COLUMNS) == expected
+    assert (len(found.train), len(found.train.items), found.n_items) == expected[1:4]
+    assert len(found.events) == expected[5]
+
+
+@pytest.mark.parametrize(
+    ("name", "filter_name", "share", "expected"),
+    [
+        ("ml-1m.csv.gz", "none", "tied_share", 0.21),
+        ("beauty.csv.gz", "none", "tied_share", 0.73),
+        ("ml-1m.csv.gz", "none", "twinless_share", 0.14),
+        ("beauty.csv.gz", "none", "twinless_share", 0.20),
+        ("gowalla-1000-users.csv.gz", "one-pass", "masked_share", 0.31),
+    ],
+)
+def test_shares_on_real_data(
+    read: Callable[[str], Interactions], name: str, filter_name: str, share: str, expected: float
+) -> None:
+    assert round(split(read(name), Protocol(filter=filter_name)).summary[share], 2) == expected
