@@ -1,0 +1,145 @@
+"""What a method is: frozen settings, a version, and either a loss to train on or statistics to fit."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from datasets.sequences import Batch, Sequences, TwinIndex, shifted_windows, windows
+
+if TYPE_CHECKING:
+    from baselines.sasrec import Encoder
+
+Scorer = Callable[[Batch], Tensor]
+"""Histories, a Batch of B rows, in; scores of the whole catalogue, (B, V) float, out."""
+
+Terms = dict[str, Tensor]
+"""Named scalar loss terms, each already multiplied by its weight; the loss is their sum."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """The training users' sequences, whole and in time order, over a catalogue of `n_items` items."""
+
+    sequences: Sequences
+    n_items: int
+    maxlen: int
+
+    @property
+    def pad_id(self) -> int:
+        """The index after the last item stands for padding."""
+        return self.n_items
+
+    @property
+    def mask_id(self) -> int:
+        """The index after padding stands for a masked item."""
+        return self.n_items + 1
+
+    @cached_property
+    def trainable(self) -> Tensor:
+        """(n,) the rows with an input and a target, that is with two items or more."""
+        return torch.nonzero(self.sequences.lengths >= 2).squeeze(1)
+
+    @cached_property
+    def inputs(self) -> Sequences:
+        """Every sequence without its final item: what both views of Barlow Twins are cut from."""
+        return self.sequences.without_last(1)
+
+    @cached_property
+    def owned(self) -> Sequences:
+        """Each user's distinct items, ascending."""
+        lengths = self.sequences.lengths
+        users = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
+        first = torch.repeat_interleave(self.sequences.starts - lengths.cumsum(0) + lengths, lengths)
+        flat = self.sequences.items[first + torch.arange(len(users), device=users.device)]
+        pairs = torch.unique(users * self.n_items + flat)
+        owners = torch.div(pairs, self.n_items, rounding_mode="floor")
+        counts = torch.bincount(owners, minlength=len(lengths))
+        return Sequences(pairs % self.n_items, counts.cumsum(0) - counts, counts)
+
+    def same_target_index(self) -> TwinIndex:
+        """Which trainable sequences share their final item; a sequence too short to train on is nobody's twin."""
+        final = self.sequences.final_items()
+        unique = self.n_items + torch.arange(len(final), device=final.device)
+        return TwinIndex.build(torch.where(self.sequences.lengths >= 2, final, unique))
+
+    def batch(self, rows: Tensor) -> TrainBatch:
+        """The training batch of the named sequences, (B,) int64."""
+        inputs, targets = shifted_windows(self.sequences, rows, self.maxlen, self.pad_id)
+        return TrainBatch(self, rows, inputs, targets)
+
+    def to(self, device: torch.device) -> TrainingData:
+        """The same data with its arrays on `device`."""
+        return TrainingData(self.sequences.to(device), self.n_items, self.maxlen)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainBatch:
+    """B training sequences: `rows` (B,) name them, `inputs` holds all but the last item, `targets` (B, L) the next items."""
+
+    data: TrainingData
+    rows: Tensor
+    inputs: Batch
+    targets: Tensor
+
+    @cached_property
+    def next_items(self) -> Tensor:
+        """(T,) the target of every real position, in the order of the encoder's states."""
+        return self.targets[self.inputs.mask()]
+
+    def prefixes(self, rows: Tensor) -> Batch:
+        """The named sequences without their final item, cut to the last `maxlen`: the other view of a twin."""
+        return windows(self.data.inputs, rows, self.data.maxlen, self.data.pad_id)
+
+    def owned_items(self) -> Batch:
+        """(B, M) the distinct items of each row's user, ascending."""
+        longest = int(self.data.owned.lengths.max())
+        return windows(self.data.owned, self.rows, longest, self.data.pad_id)
+
+
+class Method(ABC):
+    """A way to recommend. `version` is part of the run key: raise it whenever the numbers change."""
+
+    version: ClassVar[int]
+
+    def report(self) -> dict[str, float]:
+        """Facts about the last fit that belong into the run record, such as the share of anchors without a twin."""
+        return {}
+
+
+class FittedMethod(Method):
+    """A method that counts instead of training."""
+
+    @abstractmethod
+    def fit(self, data: TrainingData) -> Scorer:
+        """Learn from the training sequences; return the scorer."""
+
+
+class TrainedMethod(Method):
+    """A method that trains an encoder by gradient; the loop, the model selection and the scoring are the harness's."""
+
+    def prepare(self, data: TrainingData) -> None:  # noqa: B027 (most methods need no preparation)
+        """Build indices and statistics before the first epoch."""
+
+    @abstractmethod
+    def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
+        """The terms whose sum is minimised on this batch; all draws but dropout come from `rng`."""
+
+    def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:  # noqa: B027
+        """Called after each epoch, counted from 1, before validation."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the registry: how the method is called in print, its class and its default settings."""
+
+    title: str
+    method: type[Any]
+    settings: Any
+    in_paper: bool = True

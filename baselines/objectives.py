@@ -1,0 +1,147 @@
+"""Next-item objectives L_pred: BCE, CE, SCE and sampled CE, each a mean over the real positions of a batch.
+
+All take the encoder's states (T, D) at the T real positions, the batch they come from, the item table (V, D) and a generator.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from baselines.kernels import bucketed_cross_entropy, linear_cross_entropy, sampled_logits
+from baselines.method import TrainBatch
+
+
+@dataclass(frozen=True)
+class Objective(ABC):
+    """A next-item objective with its settings."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
+        """The loss, a scalar."""
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Objective):
+    """BT-SR paper, Eq. 1, with `negatives` uniform negatives per position, the user's own items excluded."""
+
+    name: ClassVar[str] = "bce"
+    negatives: int = 64
+
+    def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
+        """Mean over the 1 + n logits of a position, then over positions."""
+        logits = _sampled_logits(states, batch, table, self.negatives, rng)
+        return (F.softplus(logits).sum() - logits[:, 0].sum()) / logits.numel()  # -log(1 - p) = softplus
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Objective):
+    """BT-SR paper, Eq. 3: softmax over the whole catalogue, without the (T, V) matrix ever being held whole."""
+
+    name: ClassVar[str] = "ce"
+
+    def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
+        """Mean over positions."""
+        return linear_cross_entropy(states, table, batch.next_items)
+
+
+@dataclass(frozen=True)
+class SampledCrossEntropy(Objective):
+    """BT-SR paper, Eq. 4 and 5 as printed: softmax over the target and K uniform negatives."""
+
+    name: ClassVar[str] = "sampled-ce"
+    negatives: int = 256
+
+    def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
+        """Mean over positions."""
+        logits = _sampled_logits(states, batch, table, self.negatives, rng)
+        return F.cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.long))
+
+
+@dataclass(frozen=True)
+class ScalableCrossEntropy(Objective):
+    """SCE (Mezentsev et al., RecSys 2024): softmax inside buckets of states and items that point the same way.
+
+    `buckets` and `size_x` default (0) to 2 sqrt(T); `size_y` items compete in a bucket; `mix` draws the bucket's direction as
+    a random mixture of the batch's states instead of a random vector.
+    """
+
+    name: ClassVar[str] = "sce"
+    buckets: int = 0
+    size_x: int = 0
+    size_y: int = 256
+    mix: bool = False
+
+    def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
+        """Mean over the states that some bucket selected, each with its largest loss."""
+        x_ids, y_ids = self.select(states.detach(), table.detach(), rng)
+        return bucketed_cross_entropy(states, table, batch.next_items, x_ids, y_ids)
+
+    def select(self, states: Tensor, table: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The states (n_b, size_x) and items (n_b, size_y) of each bucket, ascending; no gradient flows through the choice."""
+        default = round(2 * math.sqrt(len(states)))
+        n_buckets, size_x = self.buckets or default, min(self.size_x or default, len(states))
+        drawn = len(states) if self.mix else states.shape[1]
+        directions = torch.randn(n_buckets, drawn, generator=rng, device=states.device)
+        if self.mix:
+            directions = directions @ states
+        x_ids = _top(directions @ states.T, size_x)
+        y_ids = _top(directions @ table.T, min(self.size_y, len(table)))
+        return x_ids, y_ids
+
+
+def _sampled_logits(states: Tensor, batch: TrainBatch, table: Tensor, negatives: int, rng: torch.Generator) -> Tensor:
+    """(T, 1 + n): the target's logit first; -inf for the negatives of a user who owns the whole catalogue."""
+    drawn = uniform_negatives(batch, negatives, rng)
+    exhausted = drawn == len(table)
+    candidates = torch.cat([batch.next_items[:, None], drawn.masked_fill(exhausted, 0)], dim=1)
+    logits = sampled_logits(states, table, candidates)
+    return logits.masked_fill(F.pad(exhausted, (1, 0)), -torch.inf)
+
+
+def uniform_negatives(batch: TrainBatch, negatives: int, rng: torch.Generator) -> Tensor:
+    """(T, n) uniform draws, per real position, from the items that the row's user has nowhere in the training sequence.
+
+    Exact and without rejection: the r-th item outside an ascending set s is r + #{k : s_k - k <= r}. Where nothing is
+    outside, the draw is V.
+    """
+    n_items, owned = batch.data.n_items, batch.data.owned.select(batch.rows)
+    rows = torch.arange(len(batch.rows), device=batch.rows.device)
+    free = (n_items - owned.lengths).clamp_min(1)
+    token_rows = rows.repeat_interleave(batch.inputs.lengths)[:, None]  # (T, 1)
+    u = torch.rand(len(token_rows), negatives, generator=rng, device=token_rows.device, dtype=torch.float64)
+    r = (u.mul_(free[token_rows])).long()
+
+    owners = rows.repeat_interleave(owned.lengths)
+    k = torch.arange(len(owners), device=rows.device) - (owned.lengths.cumsum(0) - owned.lengths)[owners]
+    shifts = owned.items[owned.starts[owners] + k] - k + owners * n_items  # ascending over all rows
+    r.add_(token_rows * n_items)
+    if len(rows) * n_items <= r.numel():  # fewer answers than questions: tabulate them
+        passed = torch.bincount(shifts, minlength=len(rows) * n_items).cumsum(0)
+        passed = passed[r]
+    else:
+        passed = torch.searchsorted(shifts, r, right=True)
+    before = owned.lengths.cumsum(0) - owned.lengths
+    return r.add_(passed).sub_(token_rows * n_items + before[token_rows])
+
+
+def _top(scores: Tensor, k: int) -> Tensor:
+    """The columns of the k largest scores of each row, ascending. numpy's partition is vectorised, torch's on a CPU is not."""
+    if scores.is_cuda:
+        return scores.topk(k, sorted=False).indices.sort(1).values
+    columns = scores.shape[1]
+    ids = scores.numpy().argpartition(columns - k, axis=1)[:, columns - k :]
+    return torch.from_numpy(ids).sort(1).values
+
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    kind.name: kind for kind in (BinaryCrossEntropy, CrossEntropy, ScalableCrossEntropy, SampledCrossEntropy)
+}

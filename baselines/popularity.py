@@ -1,0 +1,33 @@
+"""Most popular: the sanity line that every personalised method must clear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from baselines.method import FittedMethod, Scorer, TrainingData
+from datasets.sequences import Batch
+
+
+class Popularity(FittedMethod):
+    """Scores an item by its number of training interactions, the same for everyone."""
+
+    version = 1
+
+    @dataclass(frozen=True)
+    class Settings:
+        """Nothing to set."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def fit(self, data: TrainingData) -> Scorer:
+        """Count."""
+        counts = torch.bincount(data.sequences.items, minlength=data.n_items).float()
+
+        def score(histories: Batch) -> Tensor:
+            return counts.expand(len(histories.lengths), -1)
+
+        return score

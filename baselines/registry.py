@@ -1,0 +1,19 @@
+"""The methods by name. Adding one is adding its file and a line here."""
+
+from __future__ import annotations
+
+from baselines.btsr import BTSR
+from baselines.method import Entry
+from baselines.objectives import BinaryCrossEntropy, CrossEntropy, ScalableCrossEntropy
+from baselines.popularity import Popularity
+from baselines.sasrec import SASRec
+
+METHODS: dict[str, Entry] = {
+    "popularity": Entry("Most popular", Popularity, Popularity.Settings(), in_paper=False),
+    "sasrec-bce": Entry("SASRec (BCE)", SASRec, SASRec.Settings(BinaryCrossEntropy())),
+    "sasrec-ce": Entry("SASRec (CE)", SASRec, SASRec.Settings(CrossEntropy())),
+    "sasrec-sce": Entry("SASRec (SCE)", SASRec, SASRec.Settings(ScalableCrossEntropy())),
+    "btsr-bce": Entry("BT-SR (BCE)", BTSR, BTSR.Settings(BinaryCrossEntropy())),
+    "btsr-ce": Entry("BT-SR (CE)", BTSR, BTSR.Settings(CrossEntropy())),
+    "btsr-sce": Entry("BT-SR (SCE)", BTSR, BTSR.Settings(ScalableCrossEntropy())),
+}

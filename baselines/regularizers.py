@@ -1,0 +1,39 @@
+"""Regularisers on pairs of views."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+STANDARDISATION_EPS = 1e-5
+
+
+def barlow_twins(z_a: Tensor, z_b: Tensor, lambd: float, *, l2: bool = True, per_dimension: bool = True) -> Tensor:
+    """Redundancy reduction between two views of a batch (BT-SR paper, Eq. 6 and 7; Zbontar et al., ICML 2021).
+
+    Rows are L2-normalised (`l2`), columns standardised over the batch, C = Z^A' Z^B / B, and the loss is
+    sum_i (1 - C_ii)^2 + lambda * sum_{i != j} C_ij^2, divided by D if `per_dimension` (as the released code does and
+    Eq. 7 does not). Eq. 6 as printed divides by B twice; the correlation is meant.
+
+    Shapes: `z_a`, `z_b` (B, D), row b of one being the other view of row b of the other. Returns a scalar.
+    """
+    width = z_a.shape[1]
+    correlation = cross_correlation(z_a, z_b, l2=l2)  # (D, D)
+    diagonal = correlation.diagonal()
+    invariance = (1 - diagonal).square().sum()
+    redundancy = correlation.square().sum() - diagonal.square().sum()
+    loss = invariance + lambd * redundancy
+    return loss / width if per_dimension else loss
+
+
+def cross_correlation(z_a: Tensor, z_b: Tensor, *, l2: bool = True) -> Tensor:
+    """C (D, D): the correlation over the batch of every dimension of one view with every dimension of the other."""
+    if l2:
+        z_a, z_b = F.normalize(z_a, dim=1), F.normalize(z_b, dim=1)
+    return _standardise(z_a).T @ _standardise(z_b) / len(z_a)
+
+
+def _standardise(z: Tensor) -> Tensor:
+    deviation, mean = torch.std_mean(z, dim=0, correction=0)
+    return (z - mean) / (deviation + STANDARDISATION_EPS)
