@@ -1,0 +1,94 @@
+"""Writing and reading .tar.gz archives of small files; of an archive that is read nothing is trusted."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import secrets
+import tarfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
+
+from benchmark.atomic import StoreError, writing
+
+MAX_MEMBER_BYTES = 512 * 2**20
+MAX_TOTAL_BYTES = 16 * 2**30
+MAX_RATIO = 100
+"""Real archives of runs shrink three to ten times; a bomb shrinks a thousand times."""
+RATIO_FROM_BYTES = 64 * 2**20
+"""Up to this many unpacked bytes the ratio does not matter."""
+
+
+def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
+    """Write (name, content) pairs as .tar.gz, whole or not at all; the same members give the same bytes."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f".tmp-{secrets.token_hex(4)}-{path.name}")
+        try:
+            with (
+                fresh.open("xb") as raw,
+                gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as stream,
+                tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,
+            ):
+                for name, content in members:
+                    member = tarfile.TarInfo(name)
+                    member.size, member.mode = len(content), 0o644
+                    archive.addfile(member, io.BytesIO(content))
+            os.replace(fresh, path)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+
+def read_archive(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and content of the plain files of a .tar.gz, one after the other; directories are passed over.
+
+    Nothing is unpacked to disk. Raises StoreError at a name that is absolute or leads upwards, at a link or
+    device, at damage, and at more data than MAX_MEMBER_BYTES, MAX_TOTAL_BYTES and MAX_RATIO allow.
+    """
+    try:
+        with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as stream:
+            limit = min(MAX_TOTAL_BYTES, max(RATIO_FROM_BYTES, MAX_RATIO * path.stat().st_size))
+            limited = _Limited(cast(IO[bytes], stream), limit, path)
+            with tarfile.open(fileobj=cast(IO[bytes], limited), mode="r|") as archive:
+                for member in archive:
+                    content = _content(archive, member, path)
+                    if content is not None:
+                        yield member.name, content
+            while limited.read(2**20):  # to the end, where gzip compares its checksum
+                pass
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
+        raise StoreError(f"{path}: not an intact .tar.gz archive ({error}); export or copy it again") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise StoreError(f"{path}: cannot read ({reason}); give an archive made by --export") from error
+
+
+class _Limited:
+    """A stream that gives up after `limit` bytes, headers included."""
+
+    def __init__(self, stream: IO[bytes], limit: int, path: Path) -> None:
+        self._stream, self._left, self._path = stream, limit, path
+
+    def read(self, size: int) -> bytes:
+        content = self._stream.read(min(size, self._left + 1))
+        self._left -= len(content)
+        if self._left < 0:
+            raise StoreError(f"{self._path}: refused as an archive bomb: it unpacks to far more than its size warrants")
+        return content
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bytes | None:
+    name = PurePosixPath(member.name)
+    if name.is_absolute() or ".." in name.parts or "\\" in member.name or "\0" in member.name:
+        raise StoreError(f"{path}: refused: member {member.name!r} points outside the archive")
+    if member.isdir():
+        return None
+    if not member.isreg() or member.issparse():
+        raise StoreError(f"{path}: refused: member {member.name!r} is no plain file")
+    if member.size > MAX_MEMBER_BYTES:
+        raise StoreError(f"{path}: refused: member {member.name!r} is larger than {MAX_MEMBER_BYTES} bytes")
+    stream = archive.extractfile(member)
+    return b"" if stream is None else stream.read()

@@ -1,0 +1,132 @@
+"""The command line of `run_all.py`: what can be said, and the checks that need no data."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from benchmark.config import FOOTINGS, PROFILES, ConfigError, suggestion
+from benchmark.plan import DEFAULT_SEEDS, EXPERIMENTS
+from datasets import DATASETS
+from datasets.split import PRESETS
+
+STAGES = ("prepare", "train", "report")
+ENGINES = ("inline", "local")
+OVERWRITE = ("never", "failed", "all")
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = """examples:
+  python run_all.py --dataset gowalla                       everything the paper says of Gowalla
+  python run_all.py --dataset ml-1m,beauty --seeds 0-4 --engine local --workers 2
+  python run_all.py --dataset ml-1m --methods sasrec-ce,btsr --dry-run
+  python run_all.py --interactions my.csv --methods btsr-ce --set training.epochs=50
+  python run_all.py --dataset ml-1m --stages report         tables and figures from finished runs alone
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise ConfigError(f"{message}; see python run_all.py --help")
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Arguments to a namespace; ConfigError for what cannot be understood."""
+    parser = _Parser(
+        prog="run_all.py",
+        description="Reproduces 'Barlow Twins for Sequential Recommendation': prepares data, trains, evaluates, reports.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    what = parser.add_argument_group("what to run")
+    what.add_argument(
+        "--dataset",
+        action="append",
+        metavar="NAME[,NAME]",
+        help=f"{', '.join(DATASETS)}, or all: the paper's five (default: all)",
+    )
+    what.add_argument("--interactions", type=Path, metavar="FILE", help="your own userid,itemid,timestamp file")
+    what.add_argument("--methods", metavar="NAME[,NAME]", help="methods or families such as btsr (default: all)")
+    what.add_argument("--seeds", default=",".join(map(str, DEFAULT_SEEDS)), help="such as 0,1 or 0-4 (default: 0-4)")
+    what.add_argument("--experiments", default="main,objectives", help=f"of {', '.join(EXPERIMENTS)}")
+    what.add_argument("--stages", default=",".join(STAGES), help=f"of {', '.join(STAGES)} (default: all three)")
+    how = parser.add_argument_group("under which rules")
+    how.add_argument("--protocol", choices=PRESETS, default="released", help="filtering preset (default: released)")
+    how.add_argument("--footing", choices=FOOTINGS, default="equal", help="hyper-parameters (default: equal)")
+    how.add_argument("--profile", choices=PROFILES, default="paper", help="quick: few epochs (default: paper)")
+    how.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="such as training.epochs=50 or btsr.alpha=0.3"
+    )
+    where = parser.add_argument_group("where")
+    where.add_argument("--data-dir", type=Path, default=ROOT / "data", help="raw data (default: data/ in the clone)")
+    where.add_argument(
+        "--out-dir", type=Path, default=ROOT, help="holds results/ tables/ figures/ (default: the clone)"
+    )
+    where.add_argument("--no-download", action="store_true", help="never fetch missing data")
+    where.add_argument("--engine", choices=ENGINES, help="inline: this process; local: worker processes")
+    where.add_argument("--workers", type=_positive, help="worker processes of the local engine (default: one per core)")
+    where.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: auto)")
+    flow = parser.add_argument_group("flow")
+    flow.add_argument("--overwrite", choices=OVERWRITE, default="never", help="which ended runs to do again")
+    flow.add_argument("--time-budget", type=_seconds, metavar="150m", help="start no run that would end later")
+    flow.add_argument("--dry-run", action="store_true", help="show the plan: done, left, an estimate")
+    flow.add_argument("--status", action="store_true", help="show what the store holds for this plan")
+    flow.add_argument("--export", type=Path, metavar="FILE", help="write this plan's finished runs to an archive")
+    flow.add_argument("--import", type=Path, metavar="FILE", dest="import_file", help="take over runs from an archive")
+    options = parser.parse_args(arguments)
+    _split_lists(options)
+    return options
+
+
+def _split_lists(options: argparse.Namespace) -> None:
+    options.named_datasets = [name for name in _words(options.dataset or []) if name != "all"]
+    options.all_datasets = "all" in _words(options.dataset or []) or not (options.dataset or options.interactions)
+    for name in options.named_datasets:
+        if name not in DATASETS:
+            raise ConfigError(f"--dataset: unknown dataset '{name}'{suggestion(name, [*DATASETS, 'all'])}")
+    options.methods = _words([options.methods]) if options.methods else None
+    options.stages = _known("--stages", options.stages, STAGES)
+    options.experiments = _known("--experiments", options.experiments, EXPERIMENTS)
+    options.seeds = _seeds(options.seeds)
+
+
+def _words(texts: list[str]) -> list[str]:
+    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
+
+
+def _known(flag: str, text: str, known: object) -> list[str]:
+    words, allowed = _words([text]), list(known)  # type: ignore[call-overload]
+    for word in words:
+        if word not in allowed:
+            raise ConfigError(f"{flag}: unknown '{word}'{suggestion(word, allowed)}")
+    if not words:
+        raise ConfigError(f"{flag}: nothing named; use {', '.join(allowed)}")
+    return words
+
+
+def _seeds(text: str) -> list[int]:
+    seeds: list[int] = []
+    for word in _words([text]):
+        match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", word)
+        if not match:
+            raise ConfigError(f"--seeds: '{word}' is neither a number nor a range; use for example 0,1 or 0-4")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first or last - first > 1000:
+            raise ConfigError(f"--seeds: '{word}' is no usable range; use for example 0-4")
+        seeds.extend(range(first, last + 1))
+    if not seeds:
+        raise ConfigError("--seeds: none given; use for example 0,1 or 0-4")
+    return list(dict.fromkeys(seeds))
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"'{text}' is no duration; use for example 90s, 150m or 6h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "": 60}[match[2]]

@@ -1,0 +1,297 @@
+"""Arguments -> plan -> execute -> report."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import sys
+import time
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from baselines.registry import METHODS
+from benchmark.arguments import parse
+from benchmark.config import Configuration, ConfigError
+from benchmark.engines import Engine
+from benchmark.engines.inline import InlineEngine
+from benchmark.engines.local import LocalEngine
+from benchmark.execution import Durations, Execution, is_left
+from benchmark.plan import Known, PlannedRun, choose_methods, plan
+from benchmark.preparation import Prepared, prepare
+from benchmark.record import RunRecord
+from benchmark.store import Store, StoreError
+from datasets import DATASETS, MissingData
+from datasets.interactions import DataError
+from datasets.split import Protocol
+
+FAILURE, USAGE, INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0 all that was asked for is there, 1 it is not, 2 wrong usage."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return Session(parse(arguments)).run()
+    except ConfigError as error:
+        return _fail(str(error), USAGE)
+    except (DataError, StoreError) as error:
+        return _fail(str(error), FAILURE)
+    except KeyboardInterrupt:
+        return _fail("interrupted; finished runs are stored, the same command goes on from there", INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(line: str, code: int) -> int:
+    print(f"run_all.py: {line}", file=sys.stderr)
+    return code
+
+
+@dataclass(frozen=True)
+class Target:
+    """One dataset to work on, with its configuration; `named` if the user asked for this one."""
+
+    name: str
+    interactions: Path | None
+    named: bool
+    configuration: Configuration
+    protocol: Protocol
+
+
+class Session:
+    """One call of run_all.py."""
+
+    def __init__(self, options: Namespace) -> None:
+        self.options = options
+        self.methods = choose_methods(options.methods) if options.methods else tuple(METHODS)
+        self.device = _device(options.device)
+        self.store = Store(options.out_dir / "results")
+        self.targets = self._targets()
+
+    def run(self) -> int:
+        """All stages."""
+        options = self.options
+        if options.import_file:
+            self._import()
+        if options.dry_run or options.status:
+            return self._show_plans()
+        prepared = self._prepare(self.targets) if {"prepare", "train"} & set(options.stages) else {}
+        plans = self._plans(prepared)
+        if not plans:
+            raise DataError("no dataset is there to work on; see the lines above, or try --dataset synthetic")
+        out_of_time = "train" in options.stages and self._train(plans, prepared)
+        if "report" in options.stages:
+            self._report(plans)
+        if options.export:
+            keys = [run.key for runs in plans.values() for run in runs]
+            count = self.store.export_archive(options.export, keys)
+            print(f"exported {count} finished runs to {options.export}")
+        return self._conclude(plans, out_of_time)
+
+    # --- what to work on --------------------------------------------------------------------------------------
+
+    def _targets(self) -> list[Target]:
+        options = self.options
+        names = {name: (None, True) for name in options.named_datasets}
+        if options.all_datasets:
+            names |= {name: (None, name in names) for name in DATASETS if name != "synthetic"}
+        if options.interactions:
+            names[_name_of(options.interactions)] = (options.interactions, True)
+        return [self._target(name, path, named) for name, (path, named) in names.items()]
+
+    def _target(self, name: str, path: Path | None, named: bool) -> Target:
+        options = self.options
+        configuration = Configuration(name, options.footing, options.profile, options.set)
+        released_filter = DATASETS[name].released_filter if path is None else "none"
+        protocol = configuration.protocol(Protocol.of_preset(options.protocol, released_filter))
+        return Target(name, path, named, configuration, protocol)
+
+    def _prepare(self, targets: list[Target]) -> dict[str, Prepared]:
+        """The targets' data; one that nobody named and that is not there is skipped with its instructions."""
+        prepared = {}
+        for target in targets:
+            try:
+                prepared[target.name] = self._prepare_one(target)
+            except MissingData as error:
+                if target.named:
+                    raise
+                _note(f"{target.name}: skipped: {error}")
+        return prepared
+
+    def _prepare_one(self, target: Target) -> Prepared:
+        options = self.options
+        clock = time.perf_counter()
+        prepared = prepare(
+            target.name,
+            options.data_dir,
+            target.interactions,
+            target.protocol,
+            options.out_dir / ".cache",
+            self.store,
+            _note,
+            download=not options.no_download,
+        )
+        summary = prepared.summary
+        _note(
+            f"{prepared.title} ({prepared.label}): {summary['train_users']:,} training users, {summary['items']:,} items, "
+            f"{summary['train_interactions']:,} interactions; {summary['test_users']:,} test users "
+            f"({time.perf_counter() - clock:.1f} s)"
+        )
+        return prepared
+
+    def _plans(self, prepared: dict[str, Prepared]) -> dict[str, list[PlannedRun]]:
+        """The runs of each target whose data, or data.json, is there."""
+        plans = {}
+        for target in self.targets:
+            facts = self._known(target, prepared)
+            if facts is not None:
+                plans[target.name] = plan(
+                    target.configuration, facts, self.options.experiments, self.methods, self.options.seeds
+                )
+            elif target.named:
+                raise DataError(
+                    f"{target.name}: results hold no data.json for this protocol; run --stages prepare with the data first"
+                )
+        return plans
+
+    def _known(self, target: Target, prepared: dict[str, Prepared]) -> Known | None:
+        if target.name in prepared:
+            return Known.of(prepared[target.name], target.protocol)
+        return Known.stored(self.store, target.name, target.protocol)
+
+    # --- stages -------------------------------------------------------------------------------------------------
+
+    def _train(self, plans: dict[str, list[PlannedRun]], prepared: dict[str, Prepared]) -> bool:
+        """Execute all plans; returns whether the time budget kept runs from starting."""
+        options = self.options
+        deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
+        execution = Execution(self.store, self._engine(), options.overwrite, deadline)
+        for name, runs in plans.items():
+            commands = {run.key: self._command(run) for run in runs}
+            execution.run(runs, prepared[name], commands)
+        return execution.out_of_time
+
+    def _engine(self) -> Engine:
+        workers = self.options.workers or _default_workers(self.device)
+        kind = self.options.engine or ("local" if workers > 1 else "inline")
+        return InlineEngine(self.device) if kind == "inline" else LocalEngine(self.device, workers)
+
+    def _report(self, plans: dict[str, list[PlannedRun]]) -> None:
+        from benchmark.report import report  # training machines need no plotting packages
+
+        rendered = report(self.store, self.options.out_dir, list(plans), plans, _note)
+        for path in rendered.tables:
+            print(f"table   {path}")
+        for path in rendered.figures:
+            if path.suffix == ".png":
+                print(f"figure  {path}")
+
+    def _import(self) -> None:
+        summary = self.store.import_archive(self.options.import_file)
+        print(
+            f"imported {len(summary.imported)} runs from {self.options.import_file}; "
+            f"{len(summary.already_done)} were here already, {len(summary.unusable)} unusable"
+        )
+
+    # --- what is there ------------------------------------------------------------------------------------------
+
+    def _show_plans(self) -> int:
+        """--dry-run and --status; the exit code is 0 if nothing is left."""
+        unknown = [target for target in self.targets if Known.stored(self.store, target.name, target.protocol) is None]
+        plans = self._plans(self._prepare(unknown))
+        total_left = sum(self._show_plan(name, runs) for name, runs in plans.items())
+        return FAILURE if self.options.status and total_left else 0
+
+    def _show_plan(self, name: str, runs: list[PlannedRun]) -> int:
+        durations = Durations(self.store.records(name))
+        records = {run.key: self._record(run) for run in runs}
+        left = [run for run in runs if is_left(records[run.key], self.options.overwrite)]
+        print(
+            f"{runs[0].spec.title if runs else name}: {len(runs)} runs, {len(runs) - len(left)} ended, {len(left)} left"
+        )
+        for method in dict.fromkeys(run.spec.method for run in runs):
+            mine = [run for run in runs if run.spec.method == method]
+            states: dict[str, list[str]] = {}
+            for run in mine:
+                record = records[run.key]
+                states.setdefault(record.status if record else "not run", []).append(str(run.spec.seed))
+            print(f"  {method:<14} " + "; ".join(f"{state}: seeds {','.join(s)}" for state, s in states.items()))
+        estimates = [durations.estimate(run.spec.method) for run in left]
+        if left and None not in estimates:
+            workers = self.options.workers or _default_workers(self.device)
+            hours = sum(e for e in estimates if e is not None) / workers / 3600
+            print(f"  about {hours:.1f} h for what is left, with {workers} workers, going by the runs that are there")
+        elif left:
+            print("  no estimate: no run of this dataset has finished yet")
+        if self.options.dry_run and left:
+            print(f"  first: {self._command(left[0])}")
+        return len(left)
+
+    def _conclude(self, plans: dict[str, list[PlannedRun]], out_of_time: bool) -> int:
+        """Say what is missing; 0 if nothing that the stages should have given is."""
+        if not {"train", "report"} & set(self.options.stages):
+            return 0
+        missing = [run for runs in plans.values() for run in runs if not _done(self._record(run))]
+        if not missing:
+            return 0
+        reason = "the time budget ended; the same command goes on" if out_of_time else "see --status"
+        if any(self._record(run) is not None for run in missing):
+            reason += "; diverged or failed runs are done again with --overwrite failed"
+        return _fail(f"{len(missing)} of {sum(map(len, plans.values()))} planned runs are not done: {reason}", FAILURE)
+
+    def _record(self, run: PlannedRun) -> RunRecord | None:
+        return self.store.find(run.spec.dataset, run.spec.method, run.key, run.spec.seed)
+
+    def _command(self, run: PlannedRun) -> str:
+        """The literal command that regenerates one run."""
+        options, spec = self.options, run.spec
+        words = ["python", "run_all.py"]
+        target = next(t for t in self.targets if t.name == spec.dataset)
+        words += ["--interactions", target.interactions.name] if target.interactions else ["--dataset", spec.dataset]
+        words += ["--methods", spec.method, "--seeds", str(spec.seed)]
+        for flag, default in (("protocol", "released"), ("footing", "equal"), ("profile", "paper")):
+            if getattr(options, flag) != default:
+                words += [f"--{flag}", getattr(options, flag)]
+        for assignment in options.set:
+            words += ["--set", assignment]
+        return shlex.join(words)
+
+
+def _done(record: RunRecord | None) -> bool:
+    return record is not None and record.done
+
+
+def _note(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _name_of(path: Path) -> str:
+    """A dataset name for somebody's own file; never that of one of ours."""
+    stem = re.sub(r"(\.(csv|tsv|inter|txt|data|gz))+$", "", path.name.lower())
+    slug = re.sub(r"[^a-z0-9._-]+", "-", stem).strip("-._") or "interactions"
+    return f"own-{slug}" if slug in DATASETS else slug
+
+
+def _device(choice: str) -> torch.device:
+    available = torch.cuda.is_available()
+    if choice == "cuda" and not available:
+        raise ConfigError(
+            "--device cuda: this machine or this torch has no CUDA; use --device cpu or install a CUDA build"
+        )
+    return torch.device("cuda" if available and choice != "cpu" else "cpu")
+
+
+def _default_workers(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.device_count()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

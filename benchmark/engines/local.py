@@ -1,0 +1,156 @@
+"""Runs jobs in worker processes on this machine; a worker that dies costs the run that it had in hand, and that is retried."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import torch
+
+from benchmark.engines import Finished, Job, OnEpoch
+from benchmark.preparation import Prepared
+from benchmark.run import Outcome, execute, to_record
+
+ATTEMPTS = 2
+"""How often a job is given to a worker before its deaths are recorded as a failure."""
+
+
+@dataclass
+class Worker:
+    """A process, our end of its pipe, and what it is doing."""
+
+    number: int
+    process: BaseProcess
+    pipe: Connection
+    job: Job | None = None
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class LocalEngine:
+    """`workers` processes with one thread each (two single-threaded workers beat one worker with two threads)."""
+
+    def __init__(self, device: torch.device, workers: int, threads: int = 1) -> None:
+        self.device, self.workers, self.threads = device, workers, threads
+
+    def run(self, jobs: Iterable[Job], prepared: Prepared, on_epoch: OnEpoch) -> Generator[Finished]:
+        """Execute, `workers` at a time."""
+        waiting = iter(jobs)
+        retries: list[Job] = []
+        deaths: dict[str, int] = {}
+        pool: list[Worker] = []
+        try:
+            while True:
+                self._fill(pool, waiting, retries, prepared)
+                if not pool:
+                    return
+                for worker in _ready(pool):
+                    message = _receive(worker)
+                    if message is None:
+                        pool.remove(worker)
+                        finished = self._bury(worker, prepared, retries, deaths)
+                    else:
+                        finished = self._handle(worker, message, on_epoch)
+                    if finished is not None:
+                        yield finished
+        finally:
+            for worker in pool:
+                worker.process.kill()
+                worker.process.join()
+
+    def _fill(self, pool: list[Worker], waiting: Iterator[Job], retries: list[Job], prepared: Prepared) -> None:
+        """Give every idle worker a job, start workers while there is room, and dismiss whom there is nothing for."""
+        numbers = set(range(self.workers)) - {worker.number for worker in pool}
+        idle: list[Worker | None] = [worker for worker in pool if worker.job is None]
+        idle += [None] * len(numbers)
+        for worker in idle:
+            job = retries.pop(0) if retries else next(waiting, None)
+            if job is None:
+                if worker is not None:
+                    pool.remove(worker)
+                    worker.pipe.close()
+                    worker.process.join()
+                continue
+            if worker is None:
+                worker = self._hire(numbers.pop(), prepared)
+                pool.append(worker)
+            worker.job, worker.started = job, datetime.now(UTC)
+            try:
+                worker.pipe.send(job)
+            except OSError:
+                pass  # it died while idle; its end of the pipe says so next
+
+    def _hire(self, number: int, prepared: Prepared) -> Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        device = self.device
+        if device.type == "cuda":
+            device = torch.device("cuda", number % torch.cuda.device_count())
+        process = context.Process(target=_work, args=(theirs, prepared, device, self.threads), daemon=True)
+        process.start()
+        theirs.close()
+        return Worker(number, process, ours)
+
+    def _handle(self, worker: Worker, message: tuple[str, Any], on_epoch: OnEpoch) -> Finished | None:
+        kind, content = message
+        assert worker.job is not None
+        if kind == "epoch":
+            on_epoch(worker.job, content)
+            return None
+        finished = Finished(worker.job, *content)
+        worker.job = None
+        return finished
+
+    def _bury(self, worker: Worker, prepared: Prepared, retries: list[Job], deaths: dict[str, int]) -> Finished | None:
+        worker.process.join()
+        job = worker.job
+        if job is None:
+            return None
+        deaths[job.key] = deaths.get(job.key, 0) + 1
+        if deaths[job.key] < ATTEMPTS:
+            retries.append(job)
+            return None
+        error = {"type": "WorkerDied", "message": _cause_of_death(worker.process.exitcode)}
+        outcome = Outcome("failed", started=worker.started, error=error)
+        record = to_record(job.spec, prepared, self.device, job.command, outcome)
+        return Finished(job, record, {})
+
+
+def _ready(pool: list[Worker]) -> list[Worker]:
+    ready = wait([worker.pipe for worker in pool])
+    return [worker for worker in pool if worker.pipe in ready]
+
+
+def _receive(worker: Worker) -> tuple[str, Any] | None:
+    """What the worker says, None if it is dead."""
+    try:
+        return worker.pipe.recv()
+    except (EOFError, OSError):
+        return None
+
+
+def _cause_of_death(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        name = signal.Signals(-exit_code).name
+        hint = "; out of memory? use fewer --workers" if name == "SIGKILL" else ""
+        return f"the worker process was killed by {name} {ATTEMPTS} times{hint}"
+    return f"the worker process ended with exit code {exit_code} {ATTEMPTS} times"
+
+
+def _work(pipe: Connection, prepared: Prepared, device: torch.device, threads: int) -> None:
+    """A worker's life: jobs in, epochs and records out, until the other end of the pipe is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    torch.set_num_threads(threads)
+    try:
+        while True:
+            job = pipe.recv()
+            result = execute(job.spec, prepared, device, job.command, lambda row: pipe.send(("epoch", row)))
+            pipe.send(("finished", result))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        os._exit(0)  # the parent is gone; nobody waits for this run

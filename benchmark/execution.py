@@ -1,0 +1,158 @@
+"""The stage `train`: give what is left of a plan to an engine and store each run as it ends."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from benchmark.engines import Engine, Finished, Job
+from benchmark.plan import PlannedRun
+from benchmark.preparation import Prepared
+from benchmark.progress import Progress
+from benchmark.record import RunRecord
+from benchmark.run import Outcome, to_record
+from benchmark.store import Store
+
+KEPT_UNLESS_ASKED = ("done", "diverged", "failed")
+"""An interrupted run is always done again; a diverged or failed one only with --overwrite failed."""
+
+OTHERS_POLL_SECONDS = 2.0
+
+
+def is_left(record: RunRecord | None, overwrite: str) -> bool:
+    """Whether a planned run with this record has to be executed."""
+    if record is None or overwrite == "all":
+        return True
+    return not record.done and (overwrite == "failed" or record.status not in KEPT_UNLESS_ASKED)
+
+
+@dataclass
+class Execution:
+    """Executes plans, one dataset after the other, until they are through or the deadline is near.
+
+    `deadline`: in `time.monotonic()` seconds, None for none. `out_of_time` says that runs were not started because of it.
+    """
+
+    store: Store
+    engine: Engine
+    overwrite: str = "never"
+    deadline: float | None = None
+    out_of_time: bool = False
+    attempted: set[str] = field(default_factory=set)
+
+    def run(self, runs: Iterable[PlannedRun], prepared: Prepared, commands: dict[str, str]) -> None:
+        """Execute what is left of `runs`; runs that another process holds are waited for.
+
+        On KeyboardInterrupt the runs in flight are recorded as interrupted, and the exception goes on.
+        """
+        durations = Durations(self.store.records(prepared.name))
+        while left := [run for run in runs if run.key not in self.attempted and self._is_left(run)]:
+            flight = _Flight(self, prepared, commands, durations)
+            with Progress(prepared.title, len(left)) as progress:
+                flight.fly(left, progress)
+            if self.out_of_time:
+                return
+            if flight.started == 0:
+                time.sleep(OTHERS_POLL_SECONDS)
+
+    def _is_left(self, run: PlannedRun) -> bool:
+        spec = run.spec
+        return is_left(self.store.find(spec.dataset, spec.method, run.key, spec.seed), self.overwrite)
+
+
+class Durations:
+    """How long runs of a method take, as far as earlier ones tell."""
+
+    def __init__(self, records: Iterable[RunRecord]) -> None:
+        self.by_method: dict[str, list[float]] = {}
+        for record in records:
+            self.add(record)
+
+    def add(self, record: RunRecord) -> None:
+        """Learn from one run."""
+        if record.done:
+            seconds = record.timings.get("fit_seconds", 0.0) + record.timings.get("evaluate_seconds", 0.0)
+            self.by_method.setdefault(record.method, []).append(seconds)
+
+    def estimate(self, method: str) -> float | None:
+        """Seconds that a run of the method takes: the median of its runs, else of all methods' medians, else None."""
+        if method in self.by_method:
+            return statistics.median(self.by_method[method])
+        medians = [statistics.median(seconds) for seconds in self.by_method.values()]
+        return statistics.median(medians) if medians else None
+
+
+class _Flight:
+    """One pass over the runs that are left, with what is in the air."""
+
+    def __init__(
+        self, execution: Execution, prepared: Prepared, commands: dict[str, str], durations: Durations
+    ) -> None:
+        self.execution, self.prepared, self.commands, self.durations = execution, prepared, commands, durations
+        self.claims: dict[str, ExitStack] = {}
+        self.epochs: dict[str, list[dict[str, Any]]] = {}
+        self.jobs: dict[str, Job] = {}
+        self.started_at: dict[str, datetime] = {}
+        self.started = 0
+
+    def fly(self, left: list[PlannedRun], progress: Progress) -> None:
+        """Run, store, release; whatever happens, every claim is given back."""
+
+        def on_epoch(job: Job, row: dict[str, Any]) -> None:
+            self.epochs[job.key].append(row)
+            progress.epoch(job, row)
+
+        events = self.execution.engine.run(self._jobs(left), self.prepared, on_epoch)
+        try:
+            for event in events:
+                self._store(event)
+                progress.finished(event)
+        except KeyboardInterrupt:
+            self._record_interrupted()
+            raise
+        finally:
+            events.close()
+            for claim in self.claims.values():
+                claim.close()
+
+    def _jobs(self, left: list[PlannedRun]) -> Iterator[Job]:
+        for run in left:
+            if self._too_late(run):
+                self.execution.out_of_time = True
+                return
+            claim = ExitStack()
+            if not claim.enter_context(self.execution.store.claim(run.key)):
+                continue  # another process is at it; looked at again when the others are through
+            if not self.execution._is_left(run):
+                claim.close()  # another process has just finished it
+                continue
+            job = Job(run.key, run.spec, self.commands[run.key])
+            self.claims[run.key], self.epochs[run.key], self.jobs[run.key] = claim, [], job
+            self.started_at[run.key] = datetime.now(UTC)
+            self.execution.attempted.add(run.key)
+            self.started += 1
+            yield job
+
+    def _too_late(self, run: PlannedRun) -> bool:
+        if self.execution.deadline is None:
+            return False
+        expected = self.durations.estimate(run.spec.method) or 0.0
+        return time.monotonic() + expected > self.execution.deadline
+
+    def _store(self, event: Finished) -> None:
+        self.execution.store.save(event.record, event.arrays, overwrite=self.execution.overwrite == "all")
+        self.durations.add(event.record)
+        del self.jobs[event.job.key], self.epochs[event.job.key]
+        self.claims.pop(event.job.key).close()
+
+    def _record_interrupted(self) -> None:
+        for key, job in self.jobs.items():
+            outcome = Outcome("interrupted", started=self.started_at[key], epochs=self.epochs[key])
+            record = to_record(job.spec, self.prepared, self.execution.engine.device, job.command, outcome)
+            if self.execution.overwrite != "all":
+                self.execution.store.save(record, {})

@@ -1,0 +1,185 @@
+"""The numbers of a run from its arrays alone: accuracy, coverage, popularity buckets, calibration, geometry.
+
+Pure numpy, no model and no data. Throughout, `ranks` (N,) holds the rank of each user's target, from 1, 0
+for a miss; `top_items` (N, k) holds item indices, best first, with V, the catalogue's size, where there is
+no item; popularity buckets are 0, 1, 2 in arrays, 0 = most popular, and bucket1 to bucket3 in names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+CUTOFFS = (1, 5, 10, 20, 50)
+BUCKETS = 3
+
+POPULARITY_CUTOFF = 10
+SMOOTHING = 0.01
+"""Share of the history mixed into the recommendations, which keeps the divergence finite (Steck 2018)."""
+
+GAINS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "hr": np.ones_like,
+    "ndcg": lambda rank: 1 / np.log2(rank + 1),
+    "mrr": np.reciprocal,
+}
+"""What a hit at a rank is worth; with one relevant item the ideal DCG, which NDCG divides by, is 1."""
+
+
+def per_user(metric: str, ranks: np.ndarray) -> np.ndarray:
+    """What each user contributes to `hr@K`, `ndcg@K` or `mrr@K`: float64 in the shape of `ranks`, any shape.
+
+    Raises ValueError for another metric.
+    """
+    name, _, cutoff = metric.partition("@")
+    if name not in GAINS or not cutoff.isdecimal():
+        raise ValueError(f"metric {metric!r} is not defined per user; give hr@K, ndcg@K or mrr@K")
+    hit = (ranks >= 1) & (ranks <= int(cutoff))
+    return np.where(hit, GAINS[name](np.where(hit, ranks, 1.0)), 0.0)
+
+
+def hit_rate(ranks: np.ndarray, k: int) -> float:
+    """HR@k, the share of users whose target is among the first k."""
+    return float(per_user(f"hr@{k}", ranks).mean())
+
+
+def ndcg(ranks: np.ndarray, k: int) -> float:
+    """NDCG@k, the mean of 1 / log2(rank + 1) over all users, 0 beyond k."""
+    return float(per_user(f"ndcg@{k}", ranks).mean())
+
+
+def reciprocal_rank(ranks: np.ndarray, k: int) -> float:
+    """MRR@k, the mean of 1 / rank over all users, 0 beyond k."""
+    return float(per_user(f"mrr@{k}", ranks).mean())
+
+
+def masked_share(ranks: np.ndarray) -> float:
+    """Share of targets that cannot be recommended because the user's history holds them."""
+    return float(np.mean(ranks == 0))
+
+
+def shown_items(top_items: np.ndarray, k: int, n_items: int) -> np.ndarray:
+    """(V,) bool, the items in at least one user's top k."""
+    return np.bincount(top_items[:, :k].ravel(), minlength=n_items + 1)[:n_items] > 0
+
+
+def coverage(top_items: np.ndarray, k: int, n_items: int) -> float:
+    """Coverage@k, the share of the catalogue in at least one user's top k."""
+    return float(shown_items(top_items, k, n_items).mean())
+
+
+def bucket_accuracy(ranks: np.ndarray, target_buckets: np.ndarray) -> dict[str, float]:
+    """HR and NDCG, as `hr@10/bucket1`, over the users whose target lies in a bucket; absent without any."""
+    metrics = {}
+    for bucket in range(BUCKETS):
+        members = ranks[target_buckets == bucket]
+        if len(members):
+            for k in CUTOFFS:
+                metrics[f"hr@{k}/bucket{bucket + 1}"] = hit_rate(members, k)
+                metrics[f"ndcg@{k}/bucket{bucket + 1}"] = ndcg(members, k)
+    return metrics
+
+
+def bucket_coverage(top_items: np.ndarray, target_buckets: np.ndarray, item_buckets: np.ndarray) -> dict[str, float]:
+    """Coverage per bucket in both readings, each over the whole catalogue; `item_buckets` (V,).
+
+    `cov@K/bucketB/users`: items of any bucket shown to the users whose target lies in B (the released code),
+    absent where there is no such user. `cov@K/bucketB/items`: items of B shown to anyone.
+    """
+    n_items = len(item_buckets)
+    metrics = {}
+    for k in _cutoffs(top_items, n_items):
+        shown = shown_items(top_items, k, n_items)
+        for bucket in range(BUCKETS):
+            name, members = f"cov@{k}/bucket{bucket + 1}", target_buckets == bucket
+            if members.any():
+                metrics[f"{name}/users"] = coverage(top_items[members], k, n_items)
+            metrics[f"{name}/items"] = float((shown & (item_buckets == bucket)).mean())
+    return metrics
+
+
+def _cutoffs(top_items: np.ndarray, n_items: int) -> list[int]:
+    """Those that the lists kept are long enough for."""
+    return [k for k in CUTOFFS if top_items.shape[1] >= min(k, n_items)]
+
+
+def effective_rank(singular_values: np.ndarray) -> float:
+    """exp(-sum p log p) with p the singular values over their sum (paper, Eq. 9; Roy and Vetterli 2007).
+
+    Between 1 and the number of non-zero values; 0 if there is none.
+    """
+    positive = singular_values[singular_values > 0]
+    shares = positive / positive.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum())) if len(shares) else 0.0
+
+
+def popularity_divergence(
+    history_buckets: np.ndarray, top_items: np.ndarray, item_buckets: np.ndarray, k: int = POPULARITY_CUTOFF
+) -> float:
+    """Mean over users of KL(p || 0.99 q + 0.01 p), in nats: calibration to taste in popularity (Steck 2018).
+
+    p: shares of the buckets in a user's history, `history_buckets` (N, 3); q: in the user's top k. Users
+    with an empty history or without any recommendation are left out; NaN if that is all of them.
+    """
+    history = np.asarray(history_buckets, dtype=np.float64)
+    shown = np.append(item_buckets, BUCKETS)[top_items[:, :k]]  # (N, k)
+    recommended = (shown[:, :, None] == np.arange(BUCKETS)).sum(1)
+    defined = (history.sum(1) > 0) & (recommended.sum(1) > 0)
+    if not defined.any():
+        return float("nan")
+    p, q = _shares(history[defined]), _shares(recommended[defined])
+    ratio = np.divide(p, (1 - SMOOTHING) * q + SMOOTHING * p, out=np.ones_like(p), where=p > 0)
+    return float((p * np.log(ratio)).sum(1).mean())
+
+
+def _shares(amounts: np.ndarray) -> np.ndarray:
+    return amounts / amounts.sum(1, keepdims=True)
+
+
+def calibration_error(count: np.ndarray, confidence: np.ndarray, accuracy: np.ndarray) -> float:
+    """Expected calibration error: mean |accuracy - confidence|, bins weighted by count (Guo et al. 2017)."""
+    return float((count * np.abs(accuracy - confidence)).sum() / count.sum())
+
+
+def overlap(grid: np.ndarray, targets: np.ndarray, negatives: np.ndarray) -> float:
+    """Integral of min(p, n) over that of p, densities of target and negative scores on `grid` (Fig. 2)."""
+    return float(np.trapezoid(np.minimum(targets, negatives), grid) / np.trapezoid(targets, grid))
+
+
+def summarise(arrays: Mapping[str, np.ndarray], item_buckets: np.ndarray) -> dict[str, float]:
+    """All test metrics of a run from the arrays of its record, named and shaped as there.
+
+    `item_buckets`: (V,). Needs `ranks`, `top_items`, `target_buckets` and `history_buckets`; spectra,
+    densities and calibration bins are used where present. A metric that is undefined is absent: of an empty
+    bucket, of a probe that was not taken, of a cut-off beyond the lists kept.
+    """
+    ranks, top_items, target_buckets = arrays["ranks"], arrays["top_items"], arrays["target_buckets"]
+    n_items = len(item_buckets)
+    metrics = {"masked_targets": masked_share(ranks)}
+    for k in CUTOFFS:
+        metrics[f"hr@{k}"] = hit_rate(ranks, k)
+        metrics[f"ndcg@{k}"] = ndcg(ranks, k)
+        metrics[f"mrr@{k}"] = reciprocal_rank(ranks, k)
+    metrics |= {f"cov@{k}": coverage(top_items, k, n_items) for k in _cutoffs(top_items, n_items)}
+    metrics |= bucket_accuracy(ranks, target_buckets)
+    metrics |= bucket_coverage(top_items, target_buckets, item_buckets)
+    metrics[f"popularity_kl@{POPULARITY_CUTOFF}"] = popularity_divergence(
+        arrays["history_buckets"], top_items, item_buckets
+    )
+    metrics |= _probe_metrics(arrays)
+    return {name: value for name, value in metrics.items() if np.isfinite(value)}
+
+
+def _probe_metrics(arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
+    metrics = {}
+    if "singular_values" in arrays:
+        metrics["effective_rank"] = effective_rank(arrays["singular_values"])
+    if "singular_values_centred" in arrays:
+        metrics["effective_rank_centred"] = effective_rank(arrays["singular_values_centred"])
+    if "score_grid" in arrays:
+        p, n = arrays["target_density"], arrays["negative_density"]
+        metrics["overlap"] = overlap(arrays["score_grid"], p, n)
+    if "calibration_count" in arrays:
+        confidence, accuracy = arrays["calibration_confidence"], arrays["calibration_accuracy"]
+        metrics["ece"] = calibration_error(arrays["calibration_count"], confidence, accuracy)
+    return metrics

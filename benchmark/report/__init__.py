@@ -1,0 +1,136 @@
+"""From the store to tables and figures: nothing here trains, reads raw data or needs the machine that ran the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.arrays import Arrays
+from benchmark.atomic import StoreError, write_file
+from benchmark.record import RunRecord
+from benchmark.report.comparison import LoadArrays, MainComparison, main_comparison
+from benchmark.report.figures import FIGURES
+from benchmark.report.latex import to_latex
+from benchmark.report.markdown import to_markdown
+from benchmark.report.rows import RunSet, Setting, planned_runs, stored_runs
+from benchmark.report.style import save, style
+from benchmark.report.tables import table2, table2_frame
+
+if TYPE_CHECKING:
+    from benchmark.plan import PlannedRun
+    from benchmark.store import Store
+
+__all__ = ["Rendered", "Setting", "report"]
+
+Notify = Callable[[str], None]
+
+
+@dataclass
+class Rendered:
+    """What a report wrote, and what it could not show because nothing was run for it."""
+
+    tables: list[Path] = field(default_factory=list)
+    figures: list[Path] = field(default_factory=list)
+    not_run: list[str] = field(default_factory=list)
+
+
+def report(
+    store: Store,
+    out_dir: Path,
+    datasets: Sequence[str],
+    planned: Mapping[str, Sequence[PlannedRun]] | None,
+    notify: Notify,
+) -> Rendered:
+    """Write tables/ and figures/ below `out_dir` for these datasets.
+
+    `planned` names for each dataset the runs to show, so that missing ones can be told; without it (None) everything in
+    the store is shown, one folder per setting. Several datasets also get a table together. What has no runs is named
+    through `notify`. Raises StoreError if `out_dir` cannot be written.
+    """
+    rendered = Rendered()
+    by_setting: dict[Setting, list[MainComparison]] = {}
+    for dataset in datasets:
+        load = _cached(store.arrays)
+        run_sets = _run_sets(store, dataset, planned, notify)
+        if not run_sets:
+            _note(rendered, f"{dataset}: not run", notify)
+        for runs in run_sets:
+            comparison = main_comparison(runs, load)
+            _store_choice(store, comparison, notify)
+            _write_tables([comparison], _folder(out_dir / "tables", runs), rendered)
+            _draw_figures(comparison, load, _folder(out_dir / "figures", runs), rendered, notify)
+            by_setting.setdefault(runs.setting, []).append(comparison)
+    for setting, comparisons in by_setting.items():
+        if len(comparisons) > 1:
+            folder = out_dir / "tables"
+            _write_tables(comparisons, folder if setting == Setting() else folder / setting.name, rendered)
+    return rendered
+
+
+def _run_sets(
+    store: Store, dataset: str, planned: Mapping[str, Sequence[PlannedRun]] | None, notify: Notify
+) -> list[RunSet]:
+    records, data = store.records(dataset), store.data(dataset)
+    if planned is None:
+        return stored_runs(records, data, notify)
+    runs = planned_runs([run for run in planned.get(dataset, ()) if "main" in run.experiments], records, data)
+    return [runs] if runs else []
+
+
+def _folder(base: Path, runs: RunSet) -> Path:
+    return base / runs.dataset if runs.setting == Setting() else base / runs.dataset / runs.setting.name
+
+
+def _write_tables(comparisons: Sequence[MainComparison], folder: Path, rendered: Rendered) -> None:
+    tables = [table2(comparison, comparisons) for comparison in comparisons]
+    frame = table2_frame(comparisons)
+    for suffix, text in {
+        "tex": to_latex(tables),
+        "md": to_markdown(tables),
+        "csv": frame.to_csv(index=False, lineterminator="\n", float_format="%.6f"),
+    }.items():
+        path = folder / f"table2.{suffix}"
+        write_file(path, text.encode())
+        rendered.tables.append(path)
+
+
+def _draw_figures(
+    comparison: MainComparison, load: LoadArrays, folder: Path, rendered: Rendered, notify: Notify
+) -> None:
+    for name, draw in FIGURES.items():
+        with style():
+            figure = draw(comparison, load)
+            if figure is None:
+                _note(rendered, f"{comparison.runs.dataset}: {name}: no run has what it shows", notify)
+            else:
+                rendered.figures += save(figure, folder / name)
+
+
+def _store_choice(store: Store, comparison: MainComparison, notify: Notify) -> None:
+    """Keep which objective represents BT-SR; a store that cannot be written does not stop a report."""
+    if comparison.choice is None:
+        return
+    runs = comparison.runs
+    try:
+        store.write_selection(runs.dataset, runs.setting.name, "btsr", comparison.choice.to_json())
+    except StoreError as error:
+        notify(str(error))
+
+
+def _cached(load: LoadArrays) -> LoadArrays:
+    kept: dict[tuple[str, int], Arrays | None] = {}
+
+    def cached(record: RunRecord) -> Arrays | None:
+        identity = (record.key, record.seed)
+        if identity not in kept:
+            kept[identity] = load(record)
+        return kept[identity]
+
+    return cached
+
+
+def _note(rendered: Rendered, line: str, notify: Notify) -> None:
+    rendered.not_run.append(line)
+    notify(line)

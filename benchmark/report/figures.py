@@ -1,0 +1,235 @@
+"""The figures behind Table 2: where the hits are, how scores and embeddings lie, how training went, coverage.
+
+Each function draws one figure of a comparison, or returns None where no run has what it takes. Draw and save within
+`style.style()`. Bars, bands and crosses span one sample standard deviation over seeds on either side of the mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from benchmark.arrays import Arrays
+from benchmark.report.comparison import LoadArrays, MainComparison
+from benchmark.report.methods import Look, look
+from benchmark.report.rows import RunSet
+from benchmark.report.style import GREY, INK, panels
+from benchmark.significance import SeedSummary, summarise_seeds
+
+Draw = Callable[[MainComparison, LoadArrays], Figure | None]
+
+BUCKETS = ("most popular", "middle", "least popular")
+
+
+def bucket_accuracy(comparison: MainComparison, load: LoadArrays) -> Figure | None:
+    """Figure 1: HR@1 and HR@10 by the popularity of the target, the catalogue cut into thirds of the interactions."""
+    runs, names = comparison.runs, ("hr@1", "hr@10")
+    summaries = {
+        method: {name: [_over_seeds(runs, method, f"{name}/bucket{b}") for b in (1, 2, 3)] for name in names}
+        for method in comparison.contestants
+    }
+    shown = [method for method in summaries if any(s.n for rows in summaries[method].values() for s in rows)]
+    if not shown:
+        return None
+    figure, axes = panels(f"{runs.title}: hit rate by popularity of the target", 1, 2, 3.1, runs.synthetic)
+    for axis, name in zip(axes[0], names, strict=True):
+        for i, method in enumerate(shown):
+            _bars(axis, summaries[method][name], i, len(shown), look(method))
+        axis.set(title=name.upper(), ylim=(0, None))
+        axis.set_xticks(range(len(BUCKETS)), BUCKETS)
+        axis.grid(visible=False, axis="x")
+    axes[0, 0].set_ylabel("mean ± s.d. over seeds")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def score_densities(comparison: MainComparison, load: LoadArrays) -> Figure | None:
+    """Figure 2, left: densities of the scores of targets and of negatives, with their Overlap."""
+    runs = comparison.runs
+    loaded = _with_arrays(runs, comparison.contestants, load, ("score_grid", "target_density", "negative_density"))
+    if not loaded:
+        return None
+    rows = math.ceil(len(loaded) / 4)
+    columns = math.ceil(len(loaded) / rows)
+    title = f"{runs.title}: scores of targets and of negatives"
+    figure, axes = panels(title, rows, columns, 0.9 + 1.4 * rows, runs.synthetic)
+    for axis, (method, arrays) in zip(axes.flat, loaded.items(), strict=False):
+        _densities(axis, *_mean_densities(arrays), look(method))
+        overlap = _with_deviation(_over_seeds(runs, method, "overlap"), 3)
+        axis.text(0.96, 0.93, f"Overlap\n{overlap}", transform=axis.transAxes, ha="right", va="top", fontsize=7)
+    for axis in axes.flat[len(loaded) :]:
+        axis.set_axis_off()
+    for axis in axes[-1]:
+        axis.set_xlabel("score")
+    kinds = [Patch(facecolor="white", edgecolor=INK, label="targets"), Patch(facecolor=GREY, label="negatives")]
+    figure.legend(handles=kinds, loc="outside lower center", ncols=2)
+    return figure
+
+
+def singular_values(comparison: MainComparison, load: LoadArrays) -> Figure | None:
+    """Figure 2, right: singular values of the test users' embeddings over their sum, with the effective rank."""
+    runs = comparison.runs
+    loaded = _with_arrays(runs, comparison.contestants, load, ("singular_values",))
+    if not loaded:
+        return None
+    figure, axes = panels(f"{runs.title}: spectrum of the test users' embeddings", 1, 1, 3.2, runs.synthetic)
+    axis = axes[0, 0]
+    for method, arrays in loaded.items():
+        spectra = np.stack([a["singular_values"] / a["singular_values"].sum() for a in arrays])  # (seeds, D)
+        rank = _with_deviation(_over_seeds(runs, method, "effective_rank"), 1)
+        _curve(axis, np.arange(1, spectra.shape[1] + 1), spectra, look(method), f"{look(method).title}: {rank}")
+    axis.set(yscale="log", xlabel="singular value, by size", ylabel="share of their sum", xlim=(1, None))
+    figure.legend(loc="outside right center", title="effective rank", alignment="left")
+    return figure
+
+
+def learning_curves(comparison: MainComparison, load: LoadArrays) -> Figure | None:
+    """Validation NDCG@10 by epoch: a thin line per seed, their mean while all train, a cross at the selected epochs."""
+    runs = comparison.runs
+    curves = {method: _curves(runs, method) for method in (*comparison.contestants, *comparison.extras)}
+    if not any(curves.values()):
+        return None
+    figure, axes = panels(f"{runs.title}: validation during training", 1, 1, 3.2, runs.synthetic)
+    axis = axes[0, 0]
+    for method, lines in curves.items():
+        for values in lines:
+            axis.plot(np.arange(1, len(values) + 1), values, color=look(method).colour, linewidth=0.6, alpha=0.35)
+        if lines:
+            mean = np.mean([values[: min(map(len, lines))] for values in lines], axis=0)
+            axis.plot(np.arange(1, len(mean) + 1), mean, color=look(method).colour, linestyle=look(method).dashes)
+        selected = [(r.selected_epoch, r.metrics["validation"].get("ndcg@10")) for r in runs.done(method) if r.epochs]
+        points = np.array([point for point in selected if None not in point], dtype=float).reshape(-1, 2)
+        if len(points):
+            _cross(axis, summarise_seeds(points[:, 0]), summarise_seeds(points[:, 1]), look(method))
+    axis.set(xlabel="epoch", ylabel="validation NDCG@10", xlim=(0, None), ylim=(0, None))
+    figure.legend(loc="outside right center", title="selected epoch\n(mean ± s.d. over seeds)", alignment="left")
+    return figure
+
+
+def accuracy_and_coverage(comparison: MainComparison, load: LoadArrays) -> Figure | None:
+    """Test NDCG@10 against coverage@10 of every method: the trade-off in one picture."""
+    runs = comparison.runs
+    figure, axes = panels(f"{runs.title}: accuracy against coverage", 1, 1, 3.4, runs.synthetic)
+    axis = axes[0, 0]
+    for method in (*comparison.contestants, *comparison.extras):
+        coverage, accuracy = (_over_seeds(runs, method, name) for name in ("cov@10", "ndcg@10"))
+        if coverage.n and accuracy.n:
+            _cross(axis, coverage, accuracy, look(method))
+    if not axis.has_data():
+        return None
+    axis.set(xlabel="coverage@10", ylabel="NDCG@10")
+    axis.margins(0.1)
+    figure.legend(loc="outside right center", title="mean ± s.d. over seeds", alignment="left")
+    return figure
+
+
+FIGURES: Mapping[str, Draw] = {
+    "figure1-buckets": bucket_accuracy,
+    "figure2-scores": score_densities,
+    "figure2-spectrum": singular_values,
+    "learning-curves": learning_curves,
+    "accuracy-coverage": accuracy_and_coverage,
+}
+"""Every figure by the name of its file."""
+
+
+def _over_seeds(runs: RunSet, method: str, metric: str) -> SeedSummary:
+    values = [record.metrics["test"].get(metric, math.nan) for record in runs.done(method)]
+    return summarise_seeds(np.array(values))
+
+
+def _with_arrays(
+    runs: RunSet, methods: Sequence[str], load: LoadArrays, names: Sequence[str]
+) -> dict[str, list[Arrays]]:
+    """Of each method the arrays of its done runs, where all the named ones are there."""
+    loaded = {method: [load(record) for record in runs.done(method)] for method in methods}
+    complete = {
+        method: [a for a in arrays if a is not None and all(name in a for name in names)]
+        for method, arrays in loaded.items()
+    }
+    return {method: arrays for method, arrays in complete.items() if arrays}
+
+
+def _mean_densities(arrays: Sequence[Arrays]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Runs have grids of their own: one grid over all of them, and the mean densities on it."""
+    ends = [(a["score_grid"].min(), a["score_grid"].max()) for a in arrays]
+    grid = np.linspace(min(low for low, _ in ends), max(high for _, high in ends), 400)
+    targets, negatives = (
+        np.mean([np.interp(grid, a["score_grid"], a[name], left=0, right=0) for a in arrays], axis=0)
+        for name in ("target_density", "negative_density")
+    )
+    return grid, targets, negatives
+
+
+def _curves(runs: RunSet, method: str) -> list[list[float]]:
+    """Per done run its validation NDCG@10 epoch by epoch, NaN where it was not finite."""
+    curves = [[epoch["validation"].get("ndcg@10") for epoch in record.epochs] for record in runs.done(method)]
+    return [[math.nan if value is None else value for value in curve] for curve in curves if curve]
+
+
+def _densities(axis: Axes, grid: np.ndarray, targets: np.ndarray, negatives: np.ndarray, style: Look) -> None:
+    axis.fill_between(grid, negatives, color=GREY, alpha=0.6, linewidth=0)
+    axis.plot(grid, negatives, color=INK, linewidth=0.7, linestyle="--")
+    axis.fill_between(grid, targets, color=style.colour, alpha=0.4, linewidth=0)
+    axis.plot(grid, targets, color=style.colour)
+    peak = max(targets.max(), negatives.max())
+    visible = grid[np.maximum(targets, negatives) > 0.002 * peak]
+    axis.set(title=style.title, yticks=[], xlim=(visible[0], visible[-1]), ylim=(0, 1.3 * peak))
+
+
+def _bars(axis: Axes, summaries: Sequence[SeedSummary], place: int, places: int, style: Look) -> None:
+    width = 0.84 / places
+    offsets = np.arange(len(summaries)) - 0.42 + (place + 0.5) * width
+    axis.bar(
+        offsets,
+        [summary.mean for summary in summaries],
+        width,
+        yerr=[summary.deviation for summary in summaries],
+        label=style.title,
+        color=style.colour,
+        hatch=style.hatch,
+        edgecolor=INK,
+        linewidth=0.4,
+        error_kw={"elinewidth": 0.8, "ecolor": INK, "capsize": 1.5, "capthick": 0.8},
+    )
+
+
+def _curve(axis: Axes, x: np.ndarray, values: np.ndarray, style: Look, label: str) -> None:
+    """The mean of `values` (seeds, points) and a band of one standard deviation."""
+    mean = values.mean(0)
+    axis.plot(
+        x, mean, color=style.colour, linestyle=style.dashes, marker=style.marker, markevery=0.1, ms=4, label=label
+    )
+    if len(values) > 1:
+        deviation = values.std(0, ddof=1)
+        axis.fill_between(x, mean - deviation, mean + deviation, color=style.colour, alpha=0.2, linewidth=0)
+
+
+def _cross(axis: Axes, x: SeedSummary, y: SeedSummary, style: Look) -> None:
+    axis.errorbar(
+        x.mean,
+        y.mean,
+        xerr=None if math.isnan(x.deviation) else x.deviation,
+        yerr=None if math.isnan(y.deviation) else y.deviation,
+        color=style.colour,
+        marker=style.marker,
+        markersize=8 if style.marker == "*" else 6,
+        markeredgecolor=INK,
+        markeredgewidth=0.5,
+        elinewidth=1,
+        linestyle="none",
+        label=style.title,
+        zorder=3,
+    )
+
+
+def _with_deviation(summary: SeedSummary, decimals: int) -> str:
+    if not summary.n:
+        return "not measured"
+    spread = f" ± {summary.deviation:.{decimals}f}" if summary.n > 1 else ""
+    return f"{summary.mean:.{decimals}f}{spread}"

@@ -1,0 +1,189 @@
+"""From records to what a report is made of: runs that belong together, and a tidy frame of their metrics."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from benchmark.record import RunRecord, to_json
+from benchmark.report.methods import in_order
+
+if TYPE_CHECKING:
+    from benchmark.plan import PlannedRun
+
+Notify = Callable[[str], None]
+
+COLUMNS = (
+    "dataset",
+    "title",
+    "synthetic",
+    "protocol",
+    "footing",
+    "profile",
+    "method",
+    "seed",
+    "key",
+    "status",
+    "stage",
+    "metric",
+    "value",
+)
+
+
+@dataclass(frozen=True, order=True)
+class Setting:
+    """Under which rules runs were made: the protocol's label in data.json, the footing, the profile."""
+
+    protocol: str = "released"
+    footing: str = "equal"
+    profile: str = "paper"
+
+    @property
+    def name(self) -> str:
+        """All three as one path component, such as `released-equal-paper`."""
+        return re.sub(r"[^a-z0-9._]+", "-", f"{self.protocol}-{self.footing}-{self.profile}".lower())
+
+
+@dataclass(frozen=True)
+class RunSet:
+    """The runs that are reported together: one dataset, one setting, one configuration per method.
+
+    `missing`: planned runs without a record, as (method, seed). `data`: the protocol's entry in data.json, {}
+    if lost.
+    """
+
+    dataset: str
+    title: str
+    synthetic: bool
+    setting: Setting
+    records: tuple[RunRecord, ...]
+    missing: tuple[tuple[str, int], ...] = ()
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, method: str) -> list[RunRecord]:
+        """A method's records, whatever their status, by seed."""
+        return sorted((record for record in self.records if record.method == method), key=lambda r: r.seed)
+
+    def done(self, method: str) -> list[RunRecord]:
+        """A method's records that may be averaged, by seed."""
+        return [record for record in self.of(method) if record.done]
+
+    def not_done(self, method: str) -> dict[str, list[int]]:
+        """The seeds of a method that may not be averaged, by status; `missing` for planned runs without a record."""
+        seeds: dict[str, list[int]] = {}
+        for record in self.of(method):
+            if not record.done:
+                seeds.setdefault(record.status, []).append(record.seed)
+        if missing := sorted(seed for name, seed in self.missing if name == method):
+            seeds["missing"] = missing
+        return dict(sorted(seeds.items()))
+
+    def asked(self, method: str) -> int:
+        """How many runs of a method there are or should be."""
+        return len(self.of(method)) + sum(name == method for name, _ in self.missing)
+
+    def methods(self) -> list[str]:
+        """Methods with a record or a planned run, in the order of presentation."""
+        return in_order([record.method for record in self.records] + [method for method, _ in self.missing])
+
+
+def rows(runs: RunSet) -> pd.DataFrame:
+    """One row per run and metric, with COLUMNS; a run without metrics has one row whose metric is empty."""
+    return pd.DataFrame([row for record in runs.records for row in _rows(runs, record)], columns=list(COLUMNS))
+
+
+def _rows(runs: RunSet, record: RunRecord) -> Iterable[tuple[Any, ...]]:
+    setting = runs.setting
+    head = (
+        record.dataset,
+        record.title,
+        record.synthetic,
+        setting.protocol,
+        setting.footing,
+        setting.profile,
+    )
+    run = (*head, record.method, record.seed, record.key, record.status)
+    metrics = [(stage, *item) for stage in sorted(record.metrics) for item in record.metrics[stage].items()]
+    return [(*run, *metric) for metric in metrics or [("", "", float("nan"))]]
+
+
+def planned_runs(
+    planned: Sequence[PlannedRun], records: Sequence[RunRecord], data: Mapping[str, Any] | None
+) -> RunSet | None:
+    """The records that the runs of a plan, all of one dataset and setting, refer to; None where none exists yet."""
+    by_key = {record.key: record for record in records}
+    found = tuple(by_key[run.key] for run in planned if run.key in by_key)
+    missing = tuple((run.spec.method, run.spec.seed) for run in planned if run.key not in by_key)
+    if not found:
+        return None
+    asked = planned[0].spec.to_json()
+    return _run_set(found, asked, missing, data)
+
+
+def stored_runs(records: Sequence[RunRecord], data: Mapping[str, Any] | None, notify: Notify) -> list[RunSet]:
+    """What a store holds of one dataset, by setting: of each method the configuration with the most finished
+    seeds.
+
+    Runs on other data than data.json tells of, and other configurations, are named through `notify` and left
+    out.
+    """
+    current = [record for record in records if _is_current(record, data)]
+    if len(current) < len(records):
+        notify(f"{records[0].dataset}: {len(records) - len(current)} runs on earlier data are left out of the report")
+    groups: dict[str, list[RunRecord]] = defaultdict(list)
+    for record in current:
+        groups[to_json([record.spec["protocol"], record.spec["footing"], record.spec["profile"]])].append(record)
+    return [
+        _run_set(tuple(_main_configurations(groups[group], notify)), groups[group][0].spec, (), data)
+        for group in sorted(groups)
+    ]
+
+
+def _run_set(
+    records: tuple[RunRecord, ...],
+    spec: Mapping[str, Any],
+    missing: tuple[tuple[str, int], ...],
+    data: Mapping[str, Any] | None,
+) -> RunSet:
+    label, entry = _protocol_entry(spec["protocol"], data)
+    setting = Setting(label, spec["footing"], spec["profile"])
+    return RunSet(spec["dataset"], spec["title"], spec["synthetic"], setting, records, missing, entry)
+
+
+def _protocol_entry(protocol: Mapping[str, Any], data: Mapping[str, Any] | None) -> tuple[str, Mapping[str, Any]]:
+    for label, entry in sorted((data or {}).get("protocols", {}).items()):
+        if entry.get("protocol") == protocol:
+            return label, entry
+    return str(protocol["preset"]), {}
+
+
+def _is_current(record: RunRecord, data: Mapping[str, Any] | None) -> bool:
+    fingerprint = _protocol_entry(record.spec["protocol"], data)[1].get("fingerprint")
+    return fingerprint in (None, record.data["fingerprint"])
+
+
+def _main_configurations(records: Sequence[RunRecord], notify: Notify) -> Iterable[RunRecord]:
+    by_method: dict[str, dict[str, list[RunRecord]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        by_method[record.method][_configuration(record)].append(record)
+    for method in in_order(by_method):
+        configurations = by_method[method]
+        finished = Counter({name: sum(r.done for r in group) for name, group in configurations.items()})
+        chosen = max(sorted(configurations), key=lambda name: (finished[name], len(configurations[name])))
+        if len(configurations) > 1:
+            notify(
+                f"{records[0].dataset}: {method} was run in {len(configurations)} configurations; "
+                f"the report shows the one with the most finished seeds ({finished[chosen]})"
+            )
+        yield from configurations[chosen]
+
+
+def _configuration(record: RunRecord) -> str:
+    versions = {name: record.versions.get(name) for name in ("protocol", "encoder", "method", "evaluation")}
+    decisive = {name: record.spec[name] for name in ("encoder", "training", "method")}
+    return to_json([decisive, versions])

@@ -1,0 +1,151 @@
+"""The paper's tables, laid out with our numbers beside the printed ones. Table 2: BT-SR and its baselines."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+
+from benchmark.report.comparison import DECIMALS, MainComparison, MetricRow
+from benchmark.report.layout import DASH, MINUS, Cell, Group, Head, Line, Table
+from benchmark.report.methods import look
+from benchmark.report.notes import p_value, table2_caption, table2_notes
+from benchmark.report.rows import RunSet
+
+IMPROVE = "improve"
+"""The one column that is not a method's."""
+
+
+def table2(comparison: MainComparison, family: Sequence[MainComparison]) -> Table:
+    """Table 2 of one dataset: metrics down, methods across; below our mean its deviation and the printed figure.
+
+    `family`: the comparisons shown together with this one, whose tests Holm's correction takes as one family.
+    """
+    runs, columns = comparison.runs, _columns(comparison)
+    beside = len(comparison.extras)
+    bands = (("", 1), ("the paper's columns", len(columns) - beside), ("in addition", beside))
+    groups = {row.metric: _metric_group(row, comparison, columns) for row in comparison.metrics}
+    return Table(
+        name=re.sub("[^a-z0-9]+", "-", f"{runs.dataset}-table2"),
+        caption=table2_caption(runs),
+        bands=bands if 0 < beside < len(columns) else (),
+        heads=(_corner(runs), *(_head(column, comparison) for column in columns)),
+        sections=(
+            tuple(group for metric, group in groups.items() if not metric.startswith("cov@")),
+            tuple(group for metric, group in groups.items() if metric.startswith("cov@")),
+            (_count_group(runs, columns),),
+        ),
+        notes=tuple(table2_notes(comparison, family)),
+    )
+
+
+def table2_frame(comparisons: Sequence[MainComparison]) -> pd.DataFrame:
+    """Table 2 for machines: one row per dataset, metric and method; means as fractions, Improve in percent."""
+    return pd.DataFrame(
+        [
+            _record(comparison, row, method)
+            for comparison in comparisons
+            for row in comparison.metrics
+            for method in (*comparison.contestants, *comparison.extras)
+        ]
+    )
+
+
+def _record(comparison: MainComparison, row: MetricRow, method: str) -> dict[str, object]:
+    runs, summary, printed = comparison.runs, row.summaries[method], row.printed
+    is_btsr = method == comparison.btsr
+    versus, name = row.versus if is_btsr else None, "btsr" if is_btsr else method
+    extra = method in comparison.extras
+    return {
+        "dataset": runs.dataset,
+        "title": runs.title,
+        "synthetic": runs.synthetic,
+        "protocol": runs.setting.protocol,
+        "footing": runs.setting.footing,
+        "profile": runs.setting.profile,
+        "metric": row.metric,
+        "method": method,
+        "column": look(method).title,
+        "role": "beside" if extra else "btsr" if is_btsr else "baseline",
+        "runs_done": len(runs.done(method)),
+        "runs_asked": runs.asked(method),
+        "mean": summary.mean,
+        "deviation": summary.deviation,
+        "best": method in row.best,
+        "second": method in row.second,
+        "best_baseline": row.rival if is_btsr else None,
+        "improve_percent": versus.improvement if versus else None,
+        "pairs": versus.test.n if versus else None,
+        "p": versus.test.p if versus else None,
+        "star": versus.star if versus else None,
+        "paper_mean": printed.values.get(name) if printed and not extra else None,
+        "paper_deviation": printed.btsr_deviation if printed and is_btsr else None,
+        "paper_star": printed.starred if printed and is_btsr else None,
+        "paper_improve_percent": printed.improve if printed and is_btsr else None,
+    }
+
+
+def _columns(comparison: MainComparison) -> tuple[str, ...]:
+    improve = (IMPROVE,) if comparison.btsr and comparison.baselines else ()
+    return (*comparison.contestants, *improve, *comparison.extras)
+
+
+def _corner(runs: RunSet) -> Head:
+    return Head(runs.title, "SYNTHETIC" if runs.synthetic else "")
+
+
+def _head(column: str, comparison: MainComparison) -> Head:
+    if column == IMPROVE:
+        return Head("Improve")
+    first, _, second = look(column).title.partition(" ")
+    return Head(first, second, "†" if column == comparison.btsr else "")
+
+
+def _metric_group(row: MetricRow, comparison: MainComparison, columns: Sequence[str]) -> Group:
+    lines = (
+        Line(row.metric, tuple(_value(row, column, comparison) for column in columns)),
+        Line("", tuple(_below(row, column) for column in columns), "below"),
+        Line("paper", tuple(_printed(row, column, comparison) for column in columns), "paper"),
+    )
+    return tuple(line for line in lines if any(cell.text for cell in line.cells))
+
+
+def _value(row: MetricRow, column: str, comparison: MainComparison) -> Cell:
+    if column == IMPROVE:
+        return Cell(_percent(row.versus.improvement) if row.versus else DASH)
+    summary = row.summaries[column]
+    star = column == comparison.btsr and row.star
+    return Cell(f"{summary.mean:.{DECIMALS}f}", star, row.place(column)) if summary.n else Cell(DASH)
+
+
+def _below(row: MetricRow, column: str) -> Cell:
+    if column == IMPROVE:
+        return Cell(f"p {p_value(row.versus.test.p)}" if row.versus and row.versus.test.n > 1 else "")
+    summary = row.summaries[column]
+    return Cell(f"±{summary.deviation:.{DECIMALS}f}" if summary.n > 1 else "")
+
+
+def _printed(row: MetricRow, column: str, comparison: MainComparison) -> Cell:
+    if row.printed is None or column in comparison.extras:
+        return Cell()
+    if column == IMPROVE:
+        return Cell(_percent(row.printed.improve))
+    name = "btsr" if column == comparison.btsr else column
+    return Cell(f"{row.printed.values[name]:.{DECIMALS}f}", name == "btsr" and row.printed.starred)
+
+
+def _count_group(runs: RunSet, columns: Sequence[str]) -> Group:
+    states = sorted({state for column in columns for state in runs.not_done(column)})
+    counts = [f"{len(runs.done(column))}/{runs.asked(column)}" if column != IMPROVE else "" for column in columns]
+    lines = [Line("runs", tuple(Cell(count) for count in counts))]
+    for state in states:
+        seeds = [len(runs.not_done(column).get(state, ())) for column in columns]
+        shares = [f"{state} {n}/{runs.asked(column)}" if n else "" for n, column in zip(seeds, columns, strict=True)]
+        lines.append(Line("", tuple(Cell(share) for share in shares), "below"))
+    return tuple(lines)
+
+
+def _percent(value: float) -> str:
+    return DASH if math.isnan(value) else f"{value:+.1f}%".replace("-", MINUS)

@@ -1,0 +1,51 @@
+"""Choices that are made on validation and never on test: which objective represents BT-SR."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+METRIC = "ndcg@10"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The method that an alias stands for, and on what grounds.
+
+    `evidence`: for each candidate with a finished run the seeds, their validation values and the mean.
+    """
+
+    choice: str
+    evidence: Mapping[str, Mapping[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """What selection.json keeps."""
+        return {
+            "choice": self.choice,
+            "stage": "validation",
+            "metric": METRIC,
+            "evidence": {method: dict(grounds) for method, grounds in self.evidence.items()},
+        }
+
+
+def choose(rows: pd.DataFrame, candidates: Sequence[str]) -> Choice | None:
+    """The candidate with the highest mean validation NDCG@10 over its done runs, the first of equals.
+
+    `rows`: one row per run and metric, with columns method, seed, status, stage, metric, value. None if no candidate
+    has such a run.
+    """
+    relevant = rows[(rows["status"] == "done") & (rows["stage"] == "validation") & (rows["metric"] == METRIC)]
+    evidence, means = {}, {}
+    for method in candidates:
+        runs = relevant[relevant["method"] == method].sort_values("seed")
+        if len(runs):
+            means[method] = float(runs["value"].mean())
+            evidence[method] = {
+                "seeds": [int(seed) for seed in runs["seed"]],
+                "values": [float(value) for value in runs["value"]],
+                "mean": means[method],
+            }
+    return Choice(max(means, key=means.__getitem__), evidence) if means else None

@@ -1,0 +1,144 @@
+"""The one training loop, for every gradient-trained method."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from baselines.method import Terms, TrainedMethod, TrainingData
+from baselines.sasrec import Encoder, EncoderSettings
+from benchmark.config import TrainingSettings
+from benchmark.evaluation import NonFiniteScores, evaluate_ranks
+from benchmark.metrics import hit_rate, ndcg
+from datasets.split import Cases
+
+SELECTION_METRIC = "ndcg@10"
+"""Epochs, and everything else that is chosen, are chosen by this metric on the validation targets."""
+
+EpochRow = dict[str, Any]
+
+
+class Diverged(Exception):
+    """A loss or a score stopped being finite; `epochs` holds what was measured until then."""
+
+    def __init__(self, reason: str, epochs: list[EpochRow]) -> None:
+        super().__init__(reason)
+        self.epochs = epochs
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """The encoder of the best validation epoch and how it came about."""
+
+    encoder: Encoder
+    epochs: list[EpochRow]
+    selected_epoch: int
+
+
+def train(
+    method: TrainedMethod,
+    data: TrainingData,
+    validation: Cases,
+    encoder_settings: EncoderSettings,
+    settings: TrainingSettings,
+    seed: int,
+    on_epoch: Callable[[EpochRow], None] = lambda row: None,
+) -> Trained:
+    """Train until the validation metric has not risen for `patience` epochs; keep the best epoch.
+
+    `data` and the encoder live on the device of `data`. The seed decides initialisation and dropout (the global
+    generators), batch order, and what the method draws. Raises Diverged.
+    """
+    device = data.sequences.items.device
+    init_seed, order_seed, method_seed = np.random.SeedSequence(seed).generate_state(3).tolist()
+    torch.manual_seed(init_seed)
+    order = torch.Generator().manual_seed(order_seed)
+    rng = torch.Generator(device).manual_seed(method_seed)
+
+    encoder = Encoder(data.n_items, encoder_settings).to(device)
+    optimizer = torch.optim.Adam(
+        encoder.parameters(),
+        lr=settings.learning_rate,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+    method.prepare(data)
+    best = Best()
+    epochs: list[EpochRow] = []
+    while len(epochs) < settings.epochs and len(epochs) - best.epoch < settings.patience:
+        started = time.perf_counter()
+        terms = _train_epoch(method, encoder, optimizer, data, settings.batch_size, order, rng)
+        method.on_epoch(encoder, data, len(epochs) + 1)
+        row: EpochRow = {"epoch": len(epochs) + 1, "loss": sum(terms.values()), "terms": terms, "validation": {}}
+        epochs.append(row)
+        if math.isfinite(row["loss"]):
+            row["validation"] = _validate(encoder, validation, data, epochs)
+        row["seconds"] = round(time.perf_counter() - started, 4)
+        on_epoch(row)
+        if not row["validation"]:
+            raise Diverged(f"the loss is {row['loss']} in epoch {row['epoch']}", epochs)
+        best.offer(row["validation"][SELECTION_METRIC], row["epoch"], encoder)
+    encoder.load_state_dict(best.state)
+    return Trained(encoder.eval(), epochs, best.epoch)
+
+
+class Best:
+    """The best epoch so far and a copy of its weights."""
+
+    def __init__(self) -> None:
+        self.value, self.epoch = -math.inf, 0
+        self.state: dict[str, Tensor] = {}
+
+    def offer(self, value: float, epoch: int, encoder: Encoder) -> None:
+        """Keep this epoch if it is strictly better."""
+        if value > self.value:
+            self.value, self.epoch = value, epoch
+            self.state = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+
+
+def _train_epoch(
+    method: TrainedMethod,
+    encoder: Encoder,
+    optimizer: torch.optim.Optimizer,
+    data: TrainingData,
+    batch_size: int,
+    order: torch.Generator,
+    rng: torch.Generator,
+) -> dict[str, float]:
+    """One pass; returns the mean of each loss term. The loss is read back once, at the end."""
+    encoder.train()
+    totals: Terms = {}
+    steps = 0
+    for rows in _batches(data.trainable, batch_size, order):
+        terms = method.loss(encoder, data.batch(rows), rng)
+        optimizer.zero_grad()
+        torch.stack(list(terms.values())).sum().backward()
+        optimizer.step()
+        for name, term in terms.items():
+            totals[name] = totals.get(name, 0.0) + term.detach()
+        steps += 1
+    return {name: float(total) / steps for name, total in totals.items()}
+
+
+def _batches(rows: Tensor, batch_size: int, order: torch.Generator) -> Iterator[Tensor]:
+    """The rows in random order, in batches; the last incomplete one is dropped unless it is the only one."""
+    shuffled = rows[torch.randperm(len(rows), generator=order).to(rows.device)]
+    complete = max(len(shuffled) // batch_size, 1)
+    yield from shuffled.split(batch_size)[:complete]
+
+
+def _validate(encoder: Encoder, validation: Cases, data: TrainingData, epochs: list[EpochRow]) -> dict[str, float]:
+    encoder.eval()
+    try:
+        ranks = evaluate_ranks(encoder.score, validation, data.n_items, data.maxlen)
+    except NonFiniteScores as error:
+        raise Diverged(f"{error} in epoch {len(epochs)}", epochs) from error
+    return {"ndcg@10": ndcg(ranks, 10), "hr@10": hit_rate(ranks, 10)}

@@ -1,0 +1,306 @@
+"""Runs, engines and execution on a tiny dataset: what is stored, what is retried, what survives."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from baselines.registry import METHODS
+from benchmark.config import Configuration
+from benchmark.engines import Finished, Job, OnEpoch
+from benchmark.engines.inline import InlineEngine
+from benchmark.engines.local import LocalEngine
+from benchmark.execution import Durations, Execution, is_left
+from benchmark.plan import Known, PlannedRun, choose_methods, plan
+from benchmark.preparation import Prepared, prepare
+from benchmark.run import execute
+from benchmark.store import Store
+from datasets import synthetic
+from datasets.split import Protocol
+
+CPU = torch.device("cpu")
+TINY = ["training.epochs=2", "training.batch_size=64", "encoder.width=8", "encoder.blocks=1", "encoder.maxlen=8"]
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Prepared:
+    monkeypatch.setattr(synthetic, "demo", lambda seed=0: synthetic.stand_in(200, 40, 2_500, seed=seed))
+    return prepare("synthetic", tmp_path, None, Protocol(), tmp_path / "cache", store, lambda line: None)
+
+
+@pytest.fixture
+def planned(prepared: Prepared) -> Callable[..., list[PlannedRun]]:
+    def make(
+        methods: Iterable[str] = ("popularity", "sasrec-ce"), seeds: Iterable[int] = (0, 1), *sets: str
+    ) -> list[PlannedRun]:
+        configuration = Configuration("synthetic", "equal", "paper", [*TINY, *sets])
+        return plan(configuration, Known.of(prepared, Protocol()), ["main"], methods, seeds)
+
+    return make
+
+
+def commands(runs: Iterable[PlannedRun]) -> dict[str, str]:
+    return {run.key: f"python run_all.py --seeds {run.spec.seed}" for run in runs}
+
+
+def statuses(store: Store) -> dict[tuple[str, int], str]:
+    return {(record.method, record.seed): record.status for record in store.records()}
+
+
+def assert_same_arrays(first: dict[str, np.ndarray] | None, second: dict[str, np.ndarray] | None) -> None:
+    assert first is not None
+    assert second is not None
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_and_leaves_a_complete_record(
+    method: str, prepared: Prepared, planned: Callable[..., list[PlannedRun]]
+) -> None:
+    (run,) = planned([method], [0])
+    record, arrays = execute(run.spec, prepared, CPU, "the command")
+    users = prepared.summary["test_users"]
+    assert record.status == "done", record.error
+    assert record.key == run.key
+    assert arrays["ranks"].shape == arrays["validation_ranks"].shape == (users,)
+    assert arrays["top_items"].shape == (users, prepared.split.n_items)
+    assert arrays["target_buckets"].max() <= 2
+    assert record.metrics["test"]["hr@10"] == np.mean((arrays["ranks"] >= 1) & (arrays["ranks"] <= 10))
+    assert {"ndcg@10", "cov@10", "hr@10/bucket1", "overlap", "ece"} <= record.metrics["test"].keys()
+    assert ("effective_rank" in record.metrics["test"]) == (method != "popularity")
+    assert record.command == "the command"
+    assert record.to_json()
+
+
+def test_no_identifying_data_is_kept(prepared: Prepared, planned: Callable[..., list[PlannedRun]]) -> None:
+    (run,) = planned(["sasrec-ce"], [0])
+    _, arrays = execute(run.spec, prepared, CPU, "")
+    assert not {"histories", "targets", "user_labels", "item_labels", "embeddings"} & arrays.keys()
+
+
+def test_bit_identical_whether_run_here_or_in_a_worker(
+    tmp_path: Path, prepared: Prepared, planned: Callable[..., list[PlannedRun]]
+) -> None:
+    runs = planned(["btsr-sce", "sasrec-bce"], [0])
+    stores = {}
+    for name, engine in {"inline": InlineEngine(CPU), "local": LocalEngine(CPU, workers=2)}.items():
+        stores[name] = Store(tmp_path / name)
+        Execution(stores[name], engine).run(runs, prepared, commands(runs))
+        assert set(statuses(stores[name]).values()) == {"done"}
+    for first, second in zip(stores["inline"].records(), stores["local"].records(), strict=True):
+        assert first.key == second.key
+        assert first.metrics == second.metrics
+        assert_same_arrays(stores["inline"].arrays(first), stores["local"].arrays(second))
+
+
+def test_only_done_runs_are_reused(store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]]) -> None:
+    runs = planned()
+    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    assert statuses(store) == {
+        ("popularity", 0): "done",
+        ("popularity", 1): "done",
+        ("sasrec-ce", 0): "done",
+        ("sasrec-ce", 1): "done",
+    }
+    engine = CountingEngine()
+    Execution(store, engine).run(runs, prepared, commands(runs))
+    assert engine.jobs == []
+    Execution(store, engine, overwrite="all").run(runs[:1], prepared, commands(runs))
+    assert len(engine.jobs) == 1
+
+
+class CountingEngine(InlineEngine):
+    def __init__(self) -> None:
+        super().__init__(CPU)
+        self.jobs: list[Job] = []
+
+    def run(self, jobs: Iterable[Job], prepared: Prepared, on_epoch: OnEpoch) -> Generator[Finished]:
+        def counted() -> Iterable[Job]:
+            for job in jobs:
+                self.jobs.append(job)
+                yield job
+
+        yield from super().run(counted(), prepared, on_epoch)
+
+
+def test_a_diverged_run_is_recorded_and_done_again_only_if_asked(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]]
+) -> None:
+    runs = planned(["sasrec-ce"], [0], "training.learning_rate=10", "training.weight_decay=10", "training.epochs=60")
+    original = torch.optim.Adam.step
+
+    def poison(self: torch.optim.Adam, closure: Any = None) -> Any:
+        result = original(self, closure)
+        with torch.no_grad():
+            self.param_groups[0]["params"][0].fill_(float("nan"))
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.Adam, "step", poison)
+        Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    (record,) = store.records()
+    assert record.status == "diverged"
+    assert record.metrics == {"test": {}, "validation": {}}
+    assert not is_left(record, "never")
+    assert is_left(record, "failed")
+
+
+def test_a_failing_method_is_recorded_and_the_others_go_on(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any) -> Any:
+        raise RuntimeError("no such luck\nsecond line")
+
+    monkeypatch.setattr("baselines.popularity.Popularity.fit", fail)
+    runs = planned()
+    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    assert statuses(store)["popularity", 0] == "failed"
+    assert statuses(store)["sasrec-ce", 1] == "done"
+    record = next(record for record in store.records() if record.status == "failed")
+    assert record.error is not None
+    assert record.error["message"] == "no such luck"
+    assert "Traceback" in record.error["traceback"]
+
+
+class InterruptedEngine(InlineEngine):
+    """Ctrl-C during the second job, after one epoch."""
+
+    def run(self, jobs: Iterable[Job], prepared: Prepared, on_epoch: OnEpoch) -> Generator[Finished]:
+        for number, job in enumerate(jobs):
+            if number == 1:
+                on_epoch(job, {"epoch": 1, "seconds": 0.1, "loss": 1.0, "terms": {}, "validation": {"ndcg@10": 0.1}})
+                raise KeyboardInterrupt
+            record, arrays = execute(job.spec, prepared, CPU, job.command)
+            yield Finished(job, record, arrays)
+
+
+def test_an_interrupt_loses_only_the_run_in_flight(
+    tmp_path: Path, store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]]
+) -> None:
+    runs = planned()
+    with pytest.raises(KeyboardInterrupt):
+        Execution(store, InterruptedEngine(CPU)).run(runs, prepared, commands(runs))
+    states = statuses(store)
+    assert sorted(states.values()) == ["done", "interrupted"]
+    interrupted = next(record for record in store.records() if record.status == "interrupted")
+    assert len(interrupted.epochs) == 1
+    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    whole = Store(tmp_path / "uninterrupted")
+    Execution(whole, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    assert statuses(store) == statuses(whole)
+    for first, second in zip(store.records(), whole.records(), strict=True):
+        assert first.metrics == second.metrics
+        assert_same_arrays(store.arrays(first), whole.arrays(second))
+
+
+def _kill_one_child(killed: list[int]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        children = multiprocessing.active_children()
+        if children and children[0].pid:
+            time.sleep(0.5)
+            os.kill(children[0].pid, signal.SIGKILL)
+            killed.append(children[0].pid)
+            return
+        time.sleep(0.02)
+
+
+def test_a_killed_worker_costs_nothing(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]]
+) -> None:
+    runs = planned(["sasrec-ce"], [0, 1])
+    killed: list[int] = []
+    killer = threading.Thread(target=_kill_one_child, args=(killed,))
+    killer.start()
+    Execution(store, LocalEngine(CPU, workers=1)).run(runs, prepared, commands(runs))
+    killer.join()
+    assert killed
+    assert statuses(store) == {("sasrec-ce", 0): "done", ("sasrec-ce", 1): "done"}
+
+
+def test_a_worker_that_always_dies_is_a_failed_run(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.engines.local._work", _die)
+    runs = planned(["popularity"], [0])
+    Execution(store, LocalEngine(CPU, workers=1)).run(runs, prepared, commands(runs))
+    (record,) = store.records()
+    assert record.status == "failed"
+    assert record.error is not None
+    assert "exit code 7" in record.error["message"]
+
+
+def _die(*arguments: Any) -> None:
+    os._exit(7)
+
+
+def test_a_run_that_another_process_holds_is_waited_for(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = planned(["popularity"], [0])
+    claim = store.claim(runs[0].key)
+    assert claim.__enter__()
+    sleeps: list[float] = []
+
+    def give_up_the_claim(seconds: float) -> None:
+        sleeps.append(seconds)
+        claim.__exit__(None, None, None)
+
+    monkeypatch.setattr("benchmark.execution.time.sleep", give_up_the_claim)
+    Execution(Store(store.root), InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    assert len(sleeps) == 1
+    assert statuses(store) == {("popularity", 0): "done"}
+
+
+def test_the_time_budget_keeps_runs_from_starting(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]]
+) -> None:
+    runs = planned(["popularity"], [0, 1, 2])
+    execution = Execution(store, InlineEngine(CPU), deadline=time.monotonic() - 1)
+    execution.run(runs, prepared, commands(runs))
+    assert execution.out_of_time
+    assert statuses(store) == {}
+
+
+def test_durations_are_medians_of_what_ran(handmade: Callable[..., Any]) -> None:
+    build = handmade()
+    seconds = [10.0, 30.0, 20.0]
+    records = [
+        build.record("sasrec-ce", i, timings={"fit_seconds": s, "evaluate_seconds": 0.0}) for i, s in enumerate(seconds)
+    ]
+    records.append(build.record("btsr-ce", 0, timings={"fit_seconds": 50.0}))
+    records.append(build.record("duorec", 0, status="failed", timings={"fit_seconds": 1.0}))
+    durations = Durations(records)
+    assert durations.estimate("sasrec-ce") == 20.0
+    assert durations.estimate("duorec") == 35.0, "a failed run tells nothing"
+    assert Durations([]).estimate("sasrec-ce") is None
+
+
+def test_the_plan_goes_seed_by_seed_and_names_each_run_once(prepared: Prepared) -> None:
+    configuration = Configuration("synthetic", "equal", "paper", TINY)
+    runs = plan(configuration, Known.of(prepared, Protocol()), ["main", "objectives"], METHODS, [0, 1])
+    assert len({run.key for run in runs}) == len(runs) == 2 * len(METHODS)
+    assert [run.spec.seed for run in runs] == [0] * len(METHODS) + [1] * len(METHODS)
+    shared = next(run for run in runs if run.spec.method == "sasrec-ce")
+    assert shared.experiments == ("main", "objectives")
+
+
+def test_family_names_choose_their_methods() -> None:
+    assert choose_methods(["btsr", "sasrec-ce"]) == ("sasrec-ce", "btsr-bce", "btsr-ce", "btsr-sce")
+
+
+def test_a_store_that_was_prepared_knows_enough_to_plan(store: Store, prepared: Prepared) -> None:
+    assert Known.stored(store, "synthetic", Protocol()) == Known.of(prepared, Protocol())
+    assert Known.stored(store, "synthetic", Protocol(filter="core")) is None
+    assert Known.stored(store, "ml-1m", Protocol()) is None

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from baselines.method import Terms, TrainBatch, TrainedMethod, TrainingData
+from baselines.sasrec import Encoder, EncoderSettings, SASRec
+from benchmark.config import TrainingSettings
+from benchmark.evaluation import evaluate_ranks
+from benchmark.metrics import ndcg
+from benchmark.training import Diverged, train
+from datasets import synthetic
+from datasets.sequences import Sequences
+from datasets.split import Cases, Protocol, split
+
+SMALL = EncoderSettings(width=16, blocks=1, dropout=0.2, maxlen=10)
+
+
+def cyclic_data(users: int = 60, items: int = 12) -> tuple[TrainingData, Cases]:
+    """Everybody walks the same circle: the next item is the last one plus one."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 9, users)
+    sequences = [
+        (start + np.arange(n)) % items for start, n in zip(rng.integers(0, items, users), lengths, strict=True)
+    ]
+    packed = Sequences.from_arrays(np.concatenate(sequences), np.concatenate([[0], np.cumsum(lengths)]))
+    return TrainingData(packed, items, SMALL.maxlen), Cases(packed.without_last(1), packed.final_items())
+
+
+class Recorder(TrainedMethod):
+    """Plain SASRec that notes the rows of every batch."""
+
+    version = 1
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.epochs: list[int] = []
+        self.inner = SASRec(SASRec.Settings())
+
+    def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
+        self.batches.append(batch.rows.tolist())
+        return self.inner.loss(encoder, batch, rng)
+
+    def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
+        self.epochs.append(epoch)
+
+
+def settings(**changes: Any) -> TrainingSettings:
+    return TrainingSettings(**({"batch_size": 20, "epochs": 3, "patience": 9, "learning_rate": 1e-2} | changes))
+
+
+def test_each_epoch_sees_every_row_once_and_drops_the_last_incomplete_batch() -> None:
+    data, validation = cyclic_data(users=65)
+    method = Recorder()
+    train(method, data, validation, SMALL, settings(), seed=0)
+    assert [len(rows) for rows in method.batches] == [20] * 9
+    first = [row for rows in method.batches[:3] for row in rows]
+    second = [row for rows in method.batches[3:6] for row in rows]
+    assert len(set(first)) == 60
+    assert first != second, "another order in every epoch"
+    assert method.epochs == [1, 2, 3]
+
+
+def test_fewer_rows_than_a_batch_still_train() -> None:
+    data, validation = cyclic_data(users=7)
+    method = Recorder()
+    train(method, data, validation, SMALL, settings(epochs=1), seed=0)
+    assert [len(rows) for rows in method.batches] == [7]
+
+
+def test_it_learns_a_circle() -> None:
+    data, validation = cyclic_data()
+    trained = train(SASRec(SASRec.Settings()), data, validation, SMALL, settings(epochs=40), seed=0)
+    assert ndcg(evaluate_ranks(trained.encoder.score, validation, data.n_items, data.maxlen), 10) > 0.95
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_training() -> None:
+    data, validation = cyclic_data()
+    trained = train(SASRec(SASRec.Settings()), data, validation, SMALL, settings(epochs=60, patience=3), seed=1)
+    values = [row["validation"]["ndcg@10"] for row in trained.epochs]
+    assert trained.selected_epoch == 1 + values.index(max(values)), "the first of equals"
+    assert len(values) == min(60, trained.selected_epoch + 3)
+    ranks = evaluate_ranks(trained.encoder.score, validation, data.n_items, data.maxlen)
+    assert ndcg(ranks, 10) == max(values), "the weights are those of the best epoch"
+    assert not trained.encoder.training
+
+
+def test_same_seed_same_bits_other_seed_other_everything() -> None:
+    data, validation = cyclic_data()
+
+    def weights(seed: int) -> dict[str, torch.Tensor]:
+        torch.manual_seed(99)  # the state that happens to be around must not matter
+        return train(SASRec(SASRec.Settings()), data, validation, SMALL, settings(), seed).encoder.state_dict()
+
+    first, again, other = weights(0), weights(0), weights(1)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["items.weight"], other["items.weight"])
+
+
+class Exploding(Recorder):
+    def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
+        terms = super().loss(encoder, batch, rng)
+        factor = math.nan if len(self.batches) > 4 else 1.0
+        return {name: term * factor for name, term in terms.items()}
+
+
+def test_a_loss_that_is_not_finite_is_a_divergence_with_its_history() -> None:
+    data, validation = cyclic_data(users=60)
+    seen: list[dict[str, Any]] = []
+    with pytest.raises(Diverged, match="epoch 2") as caught:
+        train(Exploding(), data, validation, SMALL, settings(), seed=0, on_epoch=seen.append)
+    assert [row["epoch"] for row in caught.value.epochs] == [1, 2]
+    assert seen == caught.value.epochs
+    assert math.isfinite(seen[0]["loss"])
+
+
+def test_terms_are_means_over_the_epoch_and_the_loss_is_their_sum() -> None:
+    data, validation = cyclic_data()
+
+    class Constant(Recorder):
+        def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
+            terms = super().loss(encoder, batch, rng)
+            return {"next-item": terms["next-item"] * 0 + len(self.batches), "other": terms["next-item"] * 0 + 1.0}
+
+    trained = train(Constant(), data, validation, SMALL, settings(epochs=1), seed=0)
+    assert trained.epochs[0]["terms"] == pytest.approx({"next-item": 2.0, "other": 1.0})
+    assert trained.epochs[0]["loss"] == pytest.approx(3.0)
+
+
+def test_no_test_user_reaches_training() -> None:
+    """The rows that a method sees hold the training users' items and nothing else."""
+    whole = split(synthetic.stand_in(150, 40, 2_000, seed=1), Protocol())
+    data = TrainingData(whole.train, whole.n_items, 10)
+    assert len(data.sequences) == len(whole.train_user_labels)
+    assert not set(whole.train_user_labels) & set(whole.test_user_labels)
+    assert len(data.sequences.items) == whole.summary["train_interactions"]
+    method = Recorder()
+    train(method, data, whole.cases("validation"), SMALL, settings(epochs=1), seed=0)
+    assert max(row for rows in method.batches for row in rows) < len(data.sequences)
