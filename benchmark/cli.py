@@ -131,6 +131,7 @@ class Session:
     def _prepare_one(self, target: Target) -> Prepared:
         options = self.options
         clock = time.perf_counter()
+        before = Known.stored(self.store, target.name, target.protocol)
         prepared = prepare(
             target.name,
             options.data_dir,
@@ -142,6 +143,8 @@ class Session:
             download=not options.no_download,
         )
         summary = prepared.summary
+        if before is not None and before.fingerprint != prepared.fingerprint:
+            _note(f"{prepared.title}: {summary['source']} is not the data of earlier runs here; they stay, but are not reported")
         _note(
             f"{prepared.title} ({prepared.label}): {summary['train_users']:,} training users, {summary['items']:,} items, "
             f"{summary['train_interactions']:,} interactions; {summary['test_users']:,} test users "

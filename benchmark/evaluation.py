@@ -169,7 +169,7 @@ def _top(masked: Tensor, k: int) -> tuple[Tensor, Tensor]:
     n_items = masked.shape[1]
     values, items = masked.topk(min(k + 1, n_items))
     if n_items > k:
-        crossing = (values[:, k - 1] == values[:, k]) & ~values[:, k].isneginf()
+        crossing = values[:, k - 1] == values[:, k]
         items = items[:, :k]
         if crossing.any():
             items[crossing] = _top_of_tied(masked[crossing], values[crossing, k - 1 : k], k)

@@ -51,7 +51,7 @@ def train(
     seed: int,
     on_epoch: Callable[[EpochRow], None] = lambda row: None,
 ) -> Trained:
-    """Train until the validation metric has not risen for `patience` epochs; keep the best epoch.
+    """Train until the validation metric has not risen for `patience` epochs, but at least `min_epochs`; keep the best epoch.
 
     `data` and the encoder live on the device of `data`. The seed decides initialisation and dropout (the global
     generators), batch order, and what the method draws. Raises Diverged.
@@ -73,7 +73,7 @@ def train(
     method.prepare(data)
     best = Best()
     epochs: list[EpochRow] = []
-    while len(epochs) < settings.epochs and len(epochs) - best.epoch < settings.patience:
+    while len(epochs) < settings.epochs and not _is_over(len(epochs), best.epoch, settings):
         started = time.perf_counter()
         terms = _train_epoch(method, encoder, optimizer, data, settings.batch_size, order, rng)
         method.on_epoch(encoder, data, len(epochs) + 1)
@@ -88,6 +88,10 @@ def train(
         best.offer(row["validation"][SELECTION_METRIC], row["epoch"], encoder)
     encoder.load_state_dict(best.state)
     return Trained(encoder.eval(), epochs, best.epoch)
+
+
+def _is_over(epoch: int, best_epoch: int, settings: TrainingSettings) -> bool:
+    return epoch >= settings.min_epochs and epoch - best_epoch >= settings.patience
 
 
 class Best:

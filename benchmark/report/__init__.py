@@ -55,7 +55,7 @@ def report(
         load = _cached(store.arrays)
         run_sets = _run_sets(store, dataset, planned, notify)
         if not run_sets:
-            _note(rendered, f"{dataset}: not run", notify)
+            _note(rendered, f"{dataset}: nothing of Table 2 has been run", notify)
         for runs in run_sets:
             comparison = main_comparison(runs, load)
             _store_choice(store, comparison, notify)

@@ -23,6 +23,7 @@ from benchmark.significance import SeedSummary, summarise_seeds
 
 Draw = Callable[[MainComparison, LoadArrays], Figure | None]
 
+FLOOR = 1e-6  # of a singular value: what lies below is rounding
 BUCKETS = ("most popular", "middle", "least popular")
 
 
@@ -79,11 +80,15 @@ def singular_values(comparison: MainComparison, load: LoadArrays) -> Figure | No
         return None
     figure, axes = panels(f"{runs.title}: spectrum of the test users' embeddings", 1, 1, 3.2, runs.synthetic)
     axis = axes[0, 0]
+    floor = 1.0
     for method, arrays in loaded.items():
-        spectra = np.stack([a["singular_values"] / a["singular_values"].sum() for a in arrays])  # (seeds, D)
+        values = np.stack([a["singular_values"] for a in arrays])  # (seeds, D)
+        spectra = values / np.maximum(values.sum(1, keepdims=True), FLOOR)
         rank = _with_deviation(_over_seeds(runs, method, "effective_rank"), 1)
-        _curve(axis, np.arange(1, spectra.shape[1] + 1), spectra, look(method), f"{look(method).title}: {rank}")
-    axis.set(yscale="log", xlabel="singular value, by size", ylabel="share of their sum", xlim=(1, None))
+        _spectrum(axis, spectra, look(method), f"{look(method).title}: {rank}")
+        floor = min(floor, max(FLOOR, 0.7 * float(np.quantile(spectra, 0.05))))
+    # A final LayerNorm leaves the smallest value at zero but for rounding; drawn to scale it would flatten all others.
+    axis.set(yscale="log", ylim=(floor, None), xlabel="singular value, by size", ylabel="share of their sum")
     figure.legend(loc="outside right center", title="effective rank", alignment="left")
     return figure
 
@@ -124,6 +129,7 @@ def accuracy_and_coverage(comparison: MainComparison, load: LoadArrays) -> Figur
         return None
     axis.set(xlabel="coverage@10", ylabel="NDCG@10")
     axis.margins(0.1)
+    axis.set(xlim=(max(0, axis.get_xlim()[0]), None), ylim=(max(0, axis.get_ylim()[0]), None))
     figure.legend(loc="outside right center", title="mean ± s.d. over seeds", alignment="left")
     return figure
 
@@ -199,15 +205,16 @@ def _bars(axis: Axes, summaries: Sequence[SeedSummary], place: int, places: int,
     )
 
 
-def _curve(axis: Axes, x: np.ndarray, values: np.ndarray, style: Look, label: str) -> None:
-    """The mean of `values` (seeds, points) and a band of one standard deviation."""
-    mean = values.mean(0)
-    axis.plot(
-        x, mean, color=style.colour, linestyle=style.dashes, marker=style.marker, markevery=0.1, ms=4, label=label
-    )
-    if len(values) > 1:
-        deviation = values.std(0, ddof=1)
-        axis.fill_between(x, mean - deviation, mean + deviation, color=style.colour, alpha=0.2, linewidth=0)
+def _spectrum(axis: Axes, spectra: np.ndarray, style: Look, label: str) -> None:
+    """The mean of `spectra` (seeds, D) and a band of one standard deviation, both of the logarithms, for a log axis."""
+    logarithms = np.log(np.maximum(spectra, FLOOR))
+    mean, x = logarithms.mean(0), np.arange(1, spectra.shape[1] + 1)
+    (line,) = axis.plot(x, np.exp(mean), color=style.colour, linestyle=style.dashes, label=label)
+    line.set(marker=style.marker, markevery=0.1, markersize=4)
+    if len(spectra) > 1:
+        deviation = logarithms.std(0, ddof=1)
+        band = np.exp(mean - deviation), np.exp(mean + deviation)
+        axis.fill_between(x, *band, color=style.colour, alpha=0.2, linewidth=0)
 
 
 def _cross(axis: Axes, x: SeedSummary, y: SeedSummary, style: Look) -> None:

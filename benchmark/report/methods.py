@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from baselines.registry import METHODS
+
 
 @dataclass(frozen=True)
 class Look:
@@ -41,8 +43,10 @@ _UNKNOWN = ("#000000", "1", (0, (1, 3)))
 
 
 def look(method: str) -> Look:
-    """A method that this table does not know is shown under its own name."""
-    return LOOKS.get(method) or Look(method, *_UNKNOWN)
+    """A method that this table does not know is shown in black, under its title in the registry or else its name."""
+    if method in LOOKS:
+        return LOOKS[method]
+    return Look(METHODS[method].title if method in METHODS else method, *_UNKNOWN)
 
 
 def in_order(methods: Iterable[str]) -> list[str]:

@@ -48,10 +48,13 @@ def _reading_note(comparison: MainComparison, family: Sequence[MainComparison]) 
     if len(comparison.contestants) > 1:
         text += " Bold: best, underlined: second best of the paper's columns."
     if any(row.versus for row in comparison.metrics):
-        tested, starred, kept = starred_after_holm(family)
         text += (
             f" Improve: BT-SR against the best of {rivals}, with the p of a two-sided paired t-test, seed against seed;"
             f" * marks p < 0.05 in favour of BT-SR on at least {MIN_SEEDS} seeds, for every metric alike."
+        )
+    tested, starred, kept = starred_after_holm(family)
+    if tested:
+        text += (
             f" Stars on {starred} of {tested} accuracy cells, on {kept} after Holm's correction over these {tested}."
         )
     return text
@@ -60,7 +63,7 @@ def _reading_note(comparison: MainComparison, family: Sequence[MainComparison]) 
 def _choice_note(comparison: MainComparison) -> str:
     assert comparison.choice is not None
     means = [
-        f"{look(method).title} {grounds['mean']:.{DECIMALS}f} ({len(grounds['seeds'])} seeds)"
+        f"{look(method).title} {grounds['mean']:.{DECIMALS}f} ({_many(len(grounds['seeds']), 'seed')})"
         for method, grounds in comparison.choice.evidence.items()
     ]
     chosen = look(comparison.choice.choice).title
@@ -113,7 +116,11 @@ def _machines_note(runs: RunSet) -> str:
 def _shares(counts: Counter[str]) -> str:
     if len(counts) == 1:
         return next(iter(counts))
-    return ", ".join(f"{name} ({number} runs)" for name, number in sorted(counts.items()))
+    return ", ".join(f"{name} ({_many(number, 'run')})" for name, number in sorted(counts.items()))
+
+
+def _many(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _list(seeds: Iterable[int]) -> str:

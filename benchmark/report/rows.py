@@ -134,7 +134,7 @@ def stored_runs(records: Sequence[RunRecord], data: Mapping[str, Any] | None, no
     """
     current = [record for record in records if _is_current(record, data)]
     if len(current) < len(records):
-        notify(f"{records[0].dataset}: {len(records) - len(current)} runs on earlier data are left out of the report")
+        notify(f"{records[0].dataset}: runs on other data than data.json's are left out: {len(records) - len(current)}")
     groups: dict[str, list[RunRecord]] = defaultdict(list)
     for record in current:
         groups[to_json([record.spec["protocol"], record.spec["footing"], record.spec["profile"]])].append(record)

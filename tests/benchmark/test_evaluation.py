@@ -15,6 +15,8 @@ from benchmark.evaluation import NEGATIVE_SEED, NEGATIVES, TOP_ITEMS, NonFiniteS
 from datasets.sequences import Batch, Sequences
 from datasets.split import Cases
 
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
 MAXLEN = 4
 DEVICES = [
     "cpu",
@@ -22,18 +24,18 @@ DEVICES = [
 ]
 
 
-def make_cases(histories: list[list[int]], targets: list[int]) -> Cases:
-    offsets = np.cumsum([0, *map(len, histories)])
-    return Cases(Sequences.from_arrays(np.concatenate(histories), offsets), torch.tensor(targets))
+def make_cases(histories: list[list[int]], targets: list[int], device: str = "cpu") -> Cases:
+    packed = Sequences.from_arrays(np.concatenate(histories), np.cumsum([0, *map(len, histories)]))
+    return Cases(packed.to(torch.device(device)), torch.tensor(targets, device=device))
 
 
-def random_cases(n_users: int, n_items: int, seed: int) -> Cases:
+def random_cases(n_users: int, n_items: int, seed: int, device: str = "cpu") -> Cases:
     """Histories with repeats, some longer than MAXLEN; every third target is a repeat visit."""
     random = np.random.default_rng(seed)
     histories = [random.integers(n_items, size=random.integers(1, 9)).tolist() for _ in range(n_users)]
     targets = random.integers(n_items, size=n_users)
     targets[::3] = [history[0] for history in histories[::3]]
-    return make_cases(histories, targets.tolist())
+    return make_cases(histories, targets.tolist(), device)
 
 
 class IntegerModel:
@@ -55,7 +57,7 @@ class IntegerModel:
 
 def constant(scores: list[float]) -> evaluation.Scorer:
     """A method that scores every user alike, as most-popular does: one row of memory, expanded."""
-    return lambda batch: torch.tensor(scores).expand(len(batch.lengths), -1)
+    return lambda batch: torch.tensor(scores, device=batch.items.device).expand(len(batch.lengths), -1)
 
 
 def reference(scores: list[float], history: list[int], target: int, uniform: np.ndarray) -> dict[str, object]:
@@ -88,20 +90,19 @@ def test_rank_counted_by_hand(target: int, rank: int) -> None:
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("n_items", [1, 2, 3, 8, 50, 51, 60, 400])
 def test_agrees_with_loops(n_items: int, device: str) -> None:
-    cases = random_cases(40, n_items, seed=n_items)
-    model = IntegerModel(n_items, seed=n_items)
+    cases, model = random_cases(40, n_items, n_items), IntegerModel(n_items, n_items)
     uniform = np.random.default_rng(NEGATIVE_SEED).random((40, NEGATIVES))
     rows = [
         reference(model.scores_of(history.tolist()), history.tolist(), int(target), u)
         for history, target, u in zip(cases.histories, cases.targets, uniform, strict=True)
     ]
-    moved = Cases(cases.histories.to(torch.device(device)), cases.targets.to(device))
-    ranking = evaluate(IntegerModel(n_items, seed=n_items, device=device), moved, n_items, MAXLEN, batch_users=16)
+    on_device = random_cases(40, n_items, n_items, device), n_items, MAXLEN
+    ranking = evaluate(IntegerModel(n_items, n_items, device), *on_device, batch_users=16)
 
     for name, values in asdict(ranking).items():
         expected = np.array([row[name] for row in rows])
         np.testing.assert_allclose(values, expected, rtol=1e-5 if name == "confidence" else 0, err_msg=name)
-    ranks = evaluate_ranks(IntegerModel(n_items, seed=n_items, device=device), moved, n_items, MAXLEN)
+    ranks = evaluate_ranks(IntegerModel(n_items, n_items, device), *on_device)
     np.testing.assert_array_equal(ranks, ranking.ranks)
 
 
@@ -176,10 +177,11 @@ def test_an_exhausted_catalogue_is_a_miss_without_confidence() -> None:
     assert np.isnan(ranking.negative_scores).all()
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("zeros", [(0.0, -0.0), (-0.0, 0.0)])
-def test_negative_zero_ties_with_zero(zeros: tuple[float, float]) -> None:
+def test_negative_zero_ties_with_zero(zeros: tuple[float, float], device: str) -> None:
     scores = list(zeros) * 30
-    ranking = evaluate(constant(scores), make_cases([[0], [0]], [1, 2]), 60, MAXLEN)
+    ranking = evaluate(constant(scores), make_cases([[0], [0]], [1, 2], device), 60, MAXLEN)
     assert ranking.ranks.tolist() == [1, 2]
     assert ranking.top_items.tolist() == [list(range(1, 51))] * 2
 

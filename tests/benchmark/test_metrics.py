@@ -12,6 +12,8 @@ from scipy import stats
 from benchmark import metrics
 from benchmark.metrics import CUTOFFS
 
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
 RANKS = np.array([1, 2, 4, 0, 11, 3], dtype=np.int32)
 
 

@@ -93,10 +93,12 @@ def test_what_has_no_runs_is_named(
 ) -> None:
     fill(store, handmade())
     rendered = report(store, tmp_path, ["ml-1m", "gowalla"], None, notes.append)
-    assert notes == rendered.not_run == ["gowalla: not run"]
+    assert notes == rendered.not_run == ["gowalla: nothing of Table 2 has been run"]
     assert isinstance(rendered, Rendered)
     assert "Not run: SASRec (BCE), SASRec (SCE)" in (tmp_path / "tables/ml-1m/table2.tex").read_text()
-    assert report(store, tmp_path, ["ml-1m"], {"ml-1m": []}, notes.append).not_run == ["ml-1m: not run"]
+    assert report(store, tmp_path, ["ml-1m"], {"ml-1m": []}, notes.append).not_run == [
+        "ml-1m: nothing of Table 2 has been run"
+    ]
 
 
 @pytest.mark.usefixtures("no_figures")

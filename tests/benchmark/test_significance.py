@@ -12,6 +12,8 @@ from scipy import stats
 from benchmark import significance
 from benchmark.significance import compare, holm, paired_bootstrap, paired_t_test, star, summarise_seeds
 
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
 NAN = math.nan
 
 
@@ -89,7 +91,7 @@ def test_two_pairs_with_tiny_p_earn_no_star() -> None:
 def test_best_baseline_is_the_highest_mean_of_the_runs_there_are() -> None:
     assert significance.best_baseline(np.array([[1, 2, NAN], [1, 0, 1.5]])) == 2
     assert significance.best_baseline(np.array([[1, NAN, 1], [1, NAN, 1]])) == 0
-    assert significance.best_baseline(np.array([[-3, -2.0], [-3, NAN]])) == 1
+    assert significance.best_baseline(np.array([[NAN, -3, -2], [NAN, -3, NAN]])) == 2
     with pytest.raises(ValueError, match="no baseline has a run"):
         significance.best_baseline(np.full((2, 2), NAN))
 

@@ -270,7 +270,7 @@ def test_settings_are_kept_apart_and_runs_on_other_data_left_out(
         "released-equal-paper": [0],
         "text-equal-paper": [1],
     }
-    assert notes == ["ml-1m: 1 runs on earlier data are left out of the report"]
+    assert notes == ["ml-1m: runs on other data than data.json's are left out: 1"]
 
 
 def test_rows_are_tidy(comparison: MainComparison) -> None:
@@ -289,7 +289,7 @@ def test_mixed_machines_are_told(store: Store, handmade: Callable[..., Any]) -> 
     store.save(maker.record(seed=1, hardware=record.hardware | {"device": "cuda"}), maker.arrays())
     text = table2(compared(store, maker), []).notes[-1]
     assert text == (
-        "The runs come from different machines or versions. Device: cpu (1 runs), cuda (1 runs); torch: 2.13.0."
+        "The runs come from different machines or versions. Device: cpu (1 run), cuda (1 run); torch: 2.13.0."
     )
 
 
