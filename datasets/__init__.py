@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from datasets import amazon, gowalla, movielens, synthetic, table, yelp
 from datasets.download import MissingData, Remote, check_recorded, fetch
+from datasets.filtering import Filter
 from datasets.interactions import DataError, Interactions
 
 __all__ = ["DATASETS", "Dataset", "MissingData", "Published", "locate", "read_interactions"]
@@ -20,7 +22,8 @@ logger = logging.getLogger(__name__)
 class Published:
     """A file as its publisher offers it: the names it may have, and its (interactions, users, items) once read.
 
-    `verified`: somebody here has counted. Counts taken on trust only warn. `remark`: what to know before using it.
+    `verified`: the publisher says so, or we have counted; counts that others report, which nobody here could check,
+    only warn. `remark`: what to know before using the file.
     """
 
     names: tuple[str, ...]
@@ -33,15 +36,15 @@ class Published:
 class Dataset:
     """A dataset: `title` as the paper prints it; `read` takes a publisher's file; `remote` is where one is offered.
 
-    `released_filter`: what the paper's released code filters, a key of `datasets.split.FILTERS`. `page`: the web page
-    with its terms. A dataset without `published` files comes from its own module.
+    `released_filter`: the filter of the paper's released code. `page`: the web page with its terms. A dataset without
+    `published` files comes from its own module.
     """
 
     name: str
     title: str
     read: Callable[[Path], Interactions]
     published: tuple[Published, ...] = ()
-    released_filter: str = "none"
+    released_filter: Filter = "none"
     remote: Remote | None = None
     page: str = ""
 
@@ -160,7 +163,7 @@ def locate(dataset: Dataset, data_dir: Path, download: bool = False) -> Path:
         return Path(synthetic.__file__)
     for name in dataset.files:
         path = data_dir / name
-        if path.is_file():
+        if os.path.isfile(path):  # false, too, where the directory may not be searched
             check_recorded(path)
             return path
     if download and dataset.remote is not None:

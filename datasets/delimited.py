@@ -67,7 +67,8 @@ def _chunks(path: Path, layout: Layout, member: str | None) -> Iterator[Chunk]:
     try:
         with open_source(path, member) as stream:
             for frame in _frames(stream, layout):
-                yield _parse(frame, layout)
+                if len(frame):
+                    yield _parse(frame, layout)
     except ValueError as error:  # includes the parser's and the decoder's errors
         raise _blame(path, layout, member, str(error)) from error
 
@@ -95,6 +96,9 @@ def _frames(stream: IO[bytes], layout: Layout) -> Iterator[pd.DataFrame]:
 def _parse(frame: pd.DataFrame, layout: Layout) -> Chunk:
     if not isinstance(frame.index, pd.RangeIndex):  # pandas made an index of the fields that are too many
         raise ValueError("too many fields")
+    gaps = [column for column in range(frame.shape[1]) if column % layout.stride]
+    if any((frame[gap] != b"").any() for gap in gaps):
+        raise ValueError("something between the characters of a delimiter")
     users, items, times = (frame[place * layout.stride].to_numpy() for place in (layout.user, layout.item, layout.time))
     return Chunk(ids(users), ids(items), layout.clock(times))
 
@@ -123,15 +127,18 @@ def _blame(path: Path, layout: Layout, member: str | None, reason: str) -> DataE
 def _problem(fields: list[str], layout: Layout) -> str | None:
     if any("\udc80" <= letter <= "\udcff" for field in fields for letter in field):
         return "is not UTF-8 text; convert the file to UTF-8"
-    count = (len(fields) - 1) / layout.stride + 1
-    if count != layout.fields:
-        return f"has {count:g} instead of {layout.describe()}; check the format and the delimiter"
+    if layout.stride > 1:
+        fields = layout.delimiter[0].join(fields).split(layout.delimiter)
+        if any(layout.delimiter[0] in field for field in fields):
+            return f"has a stray {layout.delimiter[0]!r} among its {layout.describe()}; check the line"
+    if len(fields) != layout.fields:
+        return f"has {len(fields)} instead of {layout.describe()}; check the format and the delimiter"
     for name, place, check in (
         ("user id", layout.user, ids),
         ("item id", layout.item, ids),
         ("timestamp", layout.time, layout.clock),
     ):
-        field = fields[place * layout.stride]
+        field = fields[place]
         try:
             check(np.array([field.encode()]))
         except ValueError as error:

@@ -16,6 +16,7 @@ from datasets.interactions import DataError
 
 RETRIES = 3
 TIMEOUT_SECONDS = 30
+CHUNK_BYTES = 1 << 16
 RECORD_SUFFIX = ".sha256"
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,12 @@ def fetch(remote: Remote, folder: Path) -> Path:
     )
     pooch.get_logger().setLevel(logging.ERROR)
     logger.warning("downloading %s to %s", remote.url, target)
-    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=TIMEOUT_SECONDS)
+    downloader = pooch.HTTPDownloader(
+        progressbar=sys.stderr.isatty(),
+        chunk_size=CHUNK_BYTES,
+        timeout=TIMEOUT_SECONDS,
+        headers={"Accept-Encoding": "identity"},  # the bytes as published, not as a server might wrap them
+    )
     try:
         carrier.fetch(remote.file_name, downloader=downloader)
         _record(target, file_digest(target))
@@ -79,10 +85,12 @@ def check_recorded(path: Path) -> None:
     if not record.exists():
         return
     try:
-        recorded = record.read_text(encoding="utf-8").split()[:1]
+        recorded, found = record.read_text(encoding="utf-8").split()[:1], file_digest(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{record}: cannot be read; delete it to accept {path.name} as it is") from error
-    if recorded != [file_digest(path)]:
+        raise DataError(
+            f"{path}: cannot be compared with {record.name} ({error}); delete {record.name} to accept the file as it is"
+        ) from error
+    if recorded != [found]:
         raise DataError(
             f"{path}: is not the file that was downloaded, its sha256 differs from {record.name}; "
             f"delete both to download again, or {record.name} alone to accept the file as it is"

@@ -1,4 +1,4 @@
-"""Read JSON lines: three fields per line by pattern in large chunks; a chunk that is not regular, line by line."""
+"""Read JSON lines: large blocks by pattern; a block that does not look as usual is parsed line by line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,13 +21,15 @@ MAX_LINE = 64 << 20
 
 _BOM = b"\xef\xbb\xbf"
 _TEXT = rb'"([^"\\\n]{1,%d})"' % MAX_ID_BYTES
-_NUMBER = rb"(-?\d{1,20}(?:\.\d{1,10})?)(?=[\s,}])"
-_NEWLINE, _OPENING, _CLOSING = b"\n{}"
+_NUMBER = rb"(-?\d{1,20}(?:\.\d{1,10})?)(?=[ \t,}])"
 
 
 @dataclass(frozen=True)
 class Fields:
-    """Which fields of each line's object hold the ids (strings) and the time (a string, or a number of seconds)."""
+    """Which fields of each line's object hold the ids (strings) and the time (a string, or a number of seconds).
+
+    The publisher writes them in this order; a file in another order is read all the same, only slower.
+    """
 
     user: str
     item: str
@@ -44,7 +47,7 @@ def _chunks(path: Path, fields: Fields, member: str | None) -> Iterator[Chunk]:
     first_line = 1
     with open_source(path, member) as stream:
         for block in _blocks(stream, path):
-            chunk = _regular_columns(block, fields) or _parsed_columns(block, first_line, path, fields)
+            chunk = _regular_chunk(block, fields) or _parsed_chunk(block, first_line, path, fields)
             if chunk is not None:
                 yield chunk
             first_line += block.count(b"\n")
@@ -66,55 +69,53 @@ def _blocks(stream: IO[bytes], path: Path) -> Iterator[bytes]:
         yield rest + b"\n"
 
 
-# --- the fast way: patterns ------------------------------------------------------------------------------------------
+# --- the fast way: one pattern for a whole line ----------------------------------------------------------------------
 
 
-def _regular_columns(block: bytes, fields: Fields) -> Chunk | None:
-    """The columns of a block in which each line is an object with each field exactly once, else None.
+def _regular_chunk(block: bytes, fields: Fields) -> Chunk | None:
+    """The block's interactions if each line is an object with each field once, in the usual order, else None.
 
-    No pattern can match inside a string: the quotes of what looks like a key are escaped there.
+    No key is found inside a string: the quotes of what looks like one are escaped there. What else is on a line is
+    not looked at.
     """
-    letters = np.frombuffer(block, dtype=np.uint8)
-    ends = np.flatnonzero(letters == _NEWLINE)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    if (letters[starts] != _OPENING).any() or (letters[ends - 1] != _CLOSING).any():
+    rows = _line_pattern(fields).findall(block)
+    keys = [b"\n", *(b'"%s"' % key.encode() for key in (fields.user, fields.item, fields.time))]
+    if any(block.count(key) != len(rows) for key in keys):
         return None
-    time_pattern = _TEXT if fields.time_is_text else _NUMBER
     try:
         block.decode()
-        users = _one_per_line(block, ends, fields.user, _TEXT)
-        items = _one_per_line(block, ends, fields.item, _TEXT)
-        times = _one_per_line(block, ends, fields.time, time_pattern)
-        return Chunk(ids(users), ids(items), fields.clock(times))
+        return _checked(rows, fields)
     except ValueError:
         return None
 
 
-def _one_per_line(block: bytes, ends: np.ndarray, key: str, value: bytes) -> np.ndarray:
-    """The values (lines,) of a key, dtype "S"; ValueError if a line has none or several. `ends` (lines,): newlines."""
-    matches = list(re.finditer(rb'"%s"\s*:\s*%s' % (key.encode(), value), block))
-    lines = np.searchsorted(ends, [match.start() for match in matches])
-    if not np.array_equal(lines, np.arange(len(ends))):
-        raise ValueError(f"{key} is not on every line once")
-    return np.array([match[1] for match in matches])
+@cache
+def _line_pattern(fields: Fields) -> re.Pattern[bytes]:
+    time = _TEXT if fields.time_is_text else _NUMBER
+    user, item, moment = (
+        rb'"%s"[ \t]*:[ \t]*%s' % (key.encode(), value)
+        for key, value in ((fields.user, _TEXT), (fields.item, _TEXT), (fields.time, time))
+    )
+    return re.compile(rb"^\{[^\n]*?%s[^\n]*?%s[^\n]*%s[^\n]*\}$" % (user, item, moment), re.MULTILINE)
 
 
 # --- the exact way: line by line -------------------------------------------------------------------------------------
 
 
-def _parsed_columns(block: bytes, first_line: int, path: Path, fields: Fields) -> Chunk | None:
-    """The columns of any block, None if it has only blank lines; DataError points at the first bad line."""
-    rows = []
-    for number, line in enumerate(block.split(b"\n"), first_line):
-        if line.strip():
+def _parsed_chunk(block: bytes, first_line: int, path: Path, fields: Fields) -> Chunk | None:
+    """The block's interactions, None if it has only blank lines; DataError points at the first bad line."""
+    lines = [(number, line) for number, line in enumerate(block.split(b"\n"), first_line) if line.strip()]
+    if not lines:
+        return None
+    try:
+        return _checked([_parsed(line, fields) for _, line in lines], fields)
+    except ValueError:
+        for number, line in lines:
             try:
-                rows.append(_parsed(line, fields))
+                _checked([_parsed(line, fields)], fields)
             except ValueError as error:
                 raise DataError(f"{path}: line {number}: {error}") from error
-    if not rows:
-        return None
-    users, items, times = (np.array(column) for column in zip(*rows, strict=True))
-    return Chunk(ids(users), ids(items), fields.clock(times))
+        raise
 
 
 def _parsed(line: bytes, fields: Fields) -> tuple[bytes, bytes, bytes]:
@@ -126,20 +127,35 @@ def _parsed(line: bytes, fields: Fields) -> tuple[bytes, bytes, bytes]:
         raise ValueError("is not a JSON object; the file must hold one object per line, whole") from None
     if not isinstance(record, dict):
         raise ValueError("is not a JSON object; the file must hold one object per line")
-    user = _field(record, fields.user, ids, is_text=True)
-    item = _field(record, fields.item, ids, is_text=True)
-    return user, item, _field(record, fields.time, fields.clock, is_text=fields.time_is_text)
+    return (
+        _value(record, fields.user, is_text=True),
+        _value(record, fields.item, is_text=True),
+        _value(record, fields.time, is_text=fields.time_is_text),
+    )
 
 
-def _field(record: dict[str, Any], key: str, check: Clock, is_text: bool) -> bytes:
+def _value(record: dict[str, Any], key: str, is_text: bool) -> bytes:
     if key not in record:
         raise ValueError(f"has no field {key!r}; check that it is the publisher's file of reviews")
     value = record[key]
     if isinstance(value, bool) or not isinstance(value, str if is_text else (int, float)):
         raise ValueError(f"{key} {value!r:.60} is not a {'string' if is_text else 'number'}")
     text = str(value).encode(errors="backslashreplace")
-    try:
-        check(np.array([text]))
-    except ValueError as error:
-        raise ValueError(f"{key} {value!r:.60} {error}") from None
+    if len(text) > MAX_ID_BYTES:
+        raise ValueError(f"{key} is longer than {MAX_ID_BYTES} bytes; shorten it")
     return text
+
+
+# --- both ways --------------------------------------------------------------------------------------------------------
+
+
+def _checked(rows: list[tuple[bytes, bytes, bytes]], fields: Fields) -> Chunk:
+    """The rows (user, item, time) as a chunk; ValueError if one is bad, naming it if it is the only one."""
+    checks = ((fields.user, ids), (fields.item, ids), (fields.time, fields.clock))
+    columns = []
+    for (key, check), texts in zip(checks, zip(*rows, strict=True), strict=True):
+        try:
+            columns.append(check(np.array(texts)))
+        except ValueError as error:
+            raise ValueError(f"{key} {texts[0].decode()!r:.60} {error}") from None
+    return Chunk(*columns)

@@ -11,6 +11,7 @@ import io
 import lzma
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -41,7 +42,9 @@ _DAMAGE = (
     tarfile.TarError,
     RuntimeError,  # zipfile: the member is encrypted
     NotImplementedError,  # zipfile: unknown compression
-    ValueError,  # zipfile, tarfile: nonsensical headers
+    LookupError,  # zipfile, tarfile: nonsensical headers
+    ValueError,
+    struct.error,
 )
 
 
@@ -74,7 +77,7 @@ class _Source:
         """Peel off layers of gzip and tar until the wanted file's own bytes appear."""
         head = stream.peek(512)
         if head.startswith(_GZIP_MAGIC):
-            return self.unwrap(_buffered(stack.enter_context(gzip.GzipFile(fileobj=stream))), stack)
+            return self.unwrap(_buffered(stack.enter_context(gzip.GzipFile(fileobj=stream, mode="rb"))), stack)
         if head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC):
             return self._tar_member(stream, stack)
         return stream

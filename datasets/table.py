@@ -35,11 +35,13 @@ def _layout_of(path: Path) -> Layout:
         for role in NAMES:
             if roles.count(role) > 1:
                 raise DataError(
-                    f"{path}: line 1: several columns could be the {role}'s, rename all but one: {header!r:.100}"
+                    f"{path}: line 1: several columns could be the {role}'s; rename all but one in {header!r:.100}"
                 )
         if set(NAMES) <= set(roles):
             user, item, time = (roles.index(role) for role in NAMES)
-            return Layout(user, item, time, len(roles), delimiter, header=True, quoted=delimiter == ",")
+            return Layout(
+                user, item, time, len(roles), delimiter, header=True, quoted=delimiter == "," or '"' in header
+            )
     raise DataError(f"{path}: line 1: {EXPECTED}; it reads {header!r:.100}")
 
 
