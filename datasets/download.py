@@ -9,9 +9,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import pooch
-import requests
-
 from datasets.interactions import DataError
 
 RETRIES = 3
@@ -49,6 +46,9 @@ def fetch(remote: Remote, folder: Path) -> Path:
 
     Raises MissingData if the file cannot be had, DataError if what came does not match the publisher's digest.
     """
+    import pooch  # not at the top: machines that only train need neither
+    import requests
+
     target = folder / remote.file_name
     by_hand = f"download {remote.url} by hand and put it into {folder}"
     carrier = pooch.create(
@@ -122,7 +122,9 @@ def _warn_if_different(path: Path, remote: Remote) -> None:
         logger.warning("%s: its %s differs from the one that others report (%s)", path, algorithm, expected)
 
 
-def _cause(error: requests.RequestException) -> str:
+def _cause(error: Exception) -> str:
+    import requests
+
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"the server answered {error.response.status_code}"
     if isinstance(error, requests.Timeout):
