@@ -193,6 +193,8 @@ class Session:
         from benchmark.report import report  # training machines need no plotting packages
 
         rendered = report(self.store, self.options.out_dir, list(plans), plans, _note)
+        for text in rendered.plain:
+            print(text)
         for path in rendered.tables:
             print(f"table   {path}")
         for path in rendered.figures:

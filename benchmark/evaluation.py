@@ -27,7 +27,7 @@ NEGATIVE_SEED = 20251026
 
 USERS_AT_ONCE = 512
 CELLS_AT_ONCE = 2**23
-"""Scores held at once, 32 MiB of float32: larger matrices gain nothing on a GPU and are slower on a CPU."""
+"""Scores held at once, 32 MiB of float32: on a CPU, larger matrices take more time per score, not less."""
 
 
 class NonFiniteScores(ArithmeticError):
@@ -99,7 +99,10 @@ def _joined(parts: Iterable[dict[str, Tensor]], n_users: int) -> dict[str, np.nd
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """B users: raw `scores` (B, V); `seen` (M,), histories in it; `masked`, -inf there; `targets` (B,)."""
+    """B users and their `targets` (B,): raw `scores` (B, V), and `masked`, the same with -inf at history items.
+
+    `seen` (M,): the cells masked, as indices into the flattened matrix, repeats included.
+    """
 
     scores: Tensor
     masked: Tensor
@@ -129,7 +132,7 @@ def _check(scores: Tensor, rows: Tensor, n_items: int) -> None:
 
 
 def _history_cells(histories: Sequences, n_items: int) -> Tensor:
-    """Where the users' own items lie in the flattened (B, V) matrix, (M,), repeats included."""
+    """The cells of the users' own items in the flattened (B, V) matrix, (M,)."""
     lengths = histories.lengths
     rows = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
     first = histories.starts - (lengths.cumsum(0) - lengths)

@@ -13,7 +13,9 @@ from benchmark.record import RunRecord
 from benchmark.report.comparison import LoadArrays, MainComparison, main_comparison
 from benchmark.report.figures import FIGURES
 from benchmark.report.latex import to_latex
+from benchmark.report.layout import Table
 from benchmark.report.markdown import to_markdown
+from benchmark.report.plain import to_plain
 from benchmark.report.rows import RunSet, Setting, planned_runs, stored_runs
 from benchmark.report.style import save, style
 from benchmark.report.tables import table2, table2_frame
@@ -29,8 +31,12 @@ Notify = Callable[[str], None]
 
 @dataclass
 class Rendered:
-    """What a report wrote, and what it could not show because nothing was run for it."""
+    """What a report wrote, and what it could not show because nothing was run for it.
 
+    `plain`: each dataset's Table 2 as text for a terminal.
+    """
+
+    plain: list[str] = field(default_factory=list)
     tables: list[Path] = field(default_factory=list)
     figures: list[Path] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
@@ -59,7 +65,8 @@ def report(
         for runs in run_sets:
             comparison = main_comparison(runs, load)
             _store_choice(store, comparison, notify)
-            _write_tables([comparison], _folder(out_dir / "tables", runs), rendered)
+            tables = _write_tables([comparison], _folder(out_dir / "tables", runs), rendered)
+            rendered.plain += [to_plain(table) for table in tables]
             _draw_figures(comparison, load, _folder(out_dir / "figures", runs), rendered, notify)
             by_setting.setdefault(runs.setting, []).append(comparison)
     for setting, comparisons in by_setting.items():
@@ -83,7 +90,7 @@ def _folder(base: Path, runs: RunSet) -> Path:
     return base / runs.dataset if runs.setting == Setting() else base / runs.dataset / runs.setting.name
 
 
-def _write_tables(comparisons: Sequence[MainComparison], folder: Path, rendered: Rendered) -> None:
+def _write_tables(comparisons: Sequence[MainComparison], folder: Path, rendered: Rendered) -> list[Table]:
     tables = [table2(comparison, comparisons) for comparison in comparisons]
     frame = table2_frame(comparisons)
     for suffix, text in {
@@ -94,6 +101,7 @@ def _write_tables(comparisons: Sequence[MainComparison], folder: Path, rendered:
         path = folder / f"table2.{suffix}"
         write_file(path, text.encode())
         rendered.tables.append(path)
+    return tables
 
 
 def _draw_figures(

@@ -17,7 +17,9 @@ from benchmark.paper import BASELINES, TABLE_2_METRICS, table1, table2_row, tabl
 from benchmark.paper import table2 as printed_table2
 from benchmark.report import latex, markdown
 from benchmark.report.comparison import MainComparison, main_comparison
+from benchmark.report.layout import Cell, Head, Line, Table
 from benchmark.report.methods import look
+from benchmark.report.plain import to_plain
 from benchmark.report.rows import COLUMNS, RunSet, Setting, planned_runs, rows, stored_runs
 from benchmark.report.tables import table2, table2_frame
 from benchmark.store import Store
@@ -317,3 +319,25 @@ def test_the_printed_tables() -> None:
 
 def test_an_empty_run_set_has_no_methods() -> None:
     assert RunSet("ml-1m", "ML-1M", False, Setting(), ()).methods() == []
+
+
+def test_plain_text_is_aligned_and_says_the_same() -> None:
+    cells = (Cell("0.0240", star=True, place="best"), Cell("0.0213", place="second"))
+    table = Table(
+        name="t2",
+        caption="A caption.",
+        bands=(),
+        heads=(Head("ML-1M"), Head("BT-SR", "(CE)", "†"), Head("SASRec", "(CE)")),
+        sections=(((Line("hr@1", cells), Line("", (Cell("±0.0048"), Cell("±0.0011")), "below")),),),
+        notes=("† Chosen on validation.",),
+    )
+    assert to_plain(table).splitlines()[:-1] == [
+        "A caption.",
+        "------------------------",
+        "          BT-SR   SASRec",
+        "          (CE)†     (CE)",
+        "------------------------",
+        "hr@1  [0.0240*]   0.0213",
+        "        ±0.0048  ±0.0011",
+        "------------------------",
+    ]
