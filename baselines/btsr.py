@@ -11,17 +11,20 @@ from baselines.method import Terms, TrainBatch, TrainedMethod, TrainingData
 from baselines.objectives import CrossEntropy, Objective
 from baselines.regularizers import barlow_twins
 from baselines.sasrec import Encoder
-from datasets.sequences import Batch, TwinIndex
+from datasets.sequences import Batch
 
 
 class BTSR(TrainedMethod):
-    """L_total = L_pred + alpha * L_BT (Eq. 8); the views of a sequence are itself and its twin, both without their final item."""
+    """L_total = L_pred + alpha * L_BT (Eq. 8); the views of a sequence are itself and its twin, both without their
+    final item.
+    """
 
     version = 1
 
     @dataclass(frozen=True)
     class Settings:
-        """`alpha`, `lambd`: the weights of Eq. 8 and 7. `normalise`: the released code's division by D, or Eq. 7's plain sum.
+        """`alpha`, `lambd`: the weights of Eq. 8 and 7. `normalise`: the released code's division by D, or Eq. 7's
+        plain sum.
 
         `no_twin`: an anchor whose final item no other sequence shares is its own twin under another dropout mask (the
         released behaviour), or is left out of L_BT.
@@ -42,7 +45,9 @@ class BTSR(TrainedMethod):
         self.twinless_share = float(self.twins.alone(data.trainable).double().mean())
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
-        """Anchors and twins share one forward pass; L_pred is taken on the anchors. With alpha = 0 this is plain SASRec."""
+        """Anchors and twins share one forward pass; L_pred is taken on the anchors. With alpha = 0 this is plain
+        SASRec.
+        """
         settings = self.settings
         if settings.alpha == 0:
             states, _ = encoder(batch.inputs)

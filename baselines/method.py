@@ -81,7 +81,9 @@ class TrainingData:
 
 @dataclass(frozen=True, eq=False)
 class TrainBatch:
-    """B training sequences: `rows` (B,) name them, `inputs` holds all but the last item, `targets` (B, L) the next items."""
+    """B training sequences: `rows` (B,) name them, `inputs` holds all but the last item, `targets` (B, L) the next
+    items.
+    """
 
     data: TrainingData
     rows: Tensor
@@ -124,14 +126,14 @@ class FittedMethod(Method):
 class TrainedMethod(Method):
     """A method that trains an encoder by gradient; the loop, the model selection and the scoring are the harness's."""
 
-    def prepare(self, data: TrainingData) -> None:  # noqa: B027 (most methods need no preparation)
+    def prepare(self, data: TrainingData) -> None:
         """Build indices and statistics before the first epoch."""
 
     @abstractmethod
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
         """The terms whose sum is minimised on this batch; all draws but dropout come from `rng`."""
 
-    def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:  # noqa: B027
+    def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
         """Called after each epoch, counted from 1, before validation."""
 
 
@@ -142,4 +144,3 @@ class Entry:
     title: str
     method: type[Any]
     settings: Any
-    in_paper: bool = True

@@ -1,6 +1,7 @@
 """Next-item objectives L_pred: BCE, CE, SCE and sampled CE, each a mean over the real positions of a batch.
 
-All take the encoder's states (T, D) at the T real positions, the batch they come from, the item table (V, D) and a generator.
+All take the encoder's states (T, D) at the T real positions, the batch they come from, the item table (V, D) and a
+generator.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ class SampledCrossEntropy(Objective):
 class ScalableCrossEntropy(Objective):
     """SCE (Mezentsev et al., RecSys 2024): softmax inside buckets of states and items that point the same way.
 
-    `buckets` and `size_x` default (0) to 2 sqrt(T); `size_y` items compete in a bucket; `mix` draws the bucket's direction as
-    a random mixture of the batch's states instead of a random vector.
+    `buckets` and `size_x` default (0) to 2 sqrt(T); `size_y` items compete in a bucket; `mix` draws the bucket's
+    direction as a random mixture of the batch's states instead of a random vector.
     """
 
     name: ClassVar[str] = "sce"
@@ -86,7 +87,9 @@ class ScalableCrossEntropy(Objective):
         return bucketed_cross_entropy(states, table, batch.next_items, x_ids, y_ids)
 
     def select(self, states: Tensor, table: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The states (n_b, size_x) and items (n_b, size_y) of each bucket, ascending; no gradient flows through the choice."""
+        """The states (n_b, size_x) and items (n_b, size_y) of each bucket, ascending; no gradient flows through the
+        choice.
+        """
         default = round(2 * math.sqrt(len(states)))
         n_buckets, size_x = self.buckets or default, min(self.size_x or default, len(states))
         drawn = len(states) if self.mix else states.shape[1]
@@ -124,7 +127,7 @@ def uniform_negatives(batch: TrainBatch, negatives: int, rng: torch.Generator) -
     k = torch.arange(len(owners), device=rows.device) - (owned.lengths.cumsum(0) - owned.lengths)[owners]
     shifts = owned.items[owned.starts[owners] + k] - k + owners * n_items  # ascending over all rows
     r.add_(token_rows * n_items)
-    if len(rows) * n_items <= r.numel():  # fewer answers than questions: tabulate them
+    if len(rows) * n_items <= 4 * r.numel():  # few answers than questions: tabulate them
         passed = torch.bincount(shifts, minlength=len(rows) * n_items).cumsum(0)
         passed = passed[r]
     else:
@@ -134,7 +137,9 @@ def uniform_negatives(batch: TrainBatch, negatives: int, rng: torch.Generator) -
 
 
 def _top(scores: Tensor, k: int) -> Tensor:
-    """The columns of the k largest scores of each row, ascending. numpy's partition is vectorised, torch's on a CPU is not."""
+    """The columns of the k largest scores of each row, ascending. numpy's partition is vectorised, torch's on a CPU
+    is not.
+    """
     if scores.is_cuda:
         return scores.topk(k, sorted=False).indices.sort(1).values
     columns = scores.shape[1]

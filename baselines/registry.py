@@ -9,7 +9,7 @@ from baselines.popularity import Popularity
 from baselines.sasrec import SASRec
 
 METHODS: dict[str, Entry] = {
-    "popularity": Entry("Most popular", Popularity, Popularity.Settings(), in_paper=False),
+    "popularity": Entry("Most popular", Popularity, Popularity.Settings()),
     "sasrec-bce": Entry("SASRec (BCE)", SASRec, SASRec.Settings(BinaryCrossEntropy())),
     "sasrec-ce": Entry("SASRec (CE)", SASRec, SASRec.Settings(CrossEntropy())),
     "sasrec-sce": Entry("SASRec (SCE)", SASRec, SASRec.Settings(ScalableCrossEntropy())),

@@ -1,8 +1,9 @@
-"""SASRec: a causal Transformer over item sequences (Kang & McAuley, ICDM 2018), the backbone of every neural method here.
+"""SASRec: a causal Transformer over item sequences (Kang & McAuley, ICDM 2018), the backbone of every neural method
+here.
 
-The variant is the one that the BT-SR paper's released code uses: normalised queries, raw keys and values, and the residual
-taken from the normalised input. Only real positions are computed: sequences are packed into one (T, D) array of T tokens,
-and laid out as (B, L, D) for attention alone.
+The variant is the one that the BT-SR paper's released code uses: normalised queries, raw keys and values, and the
+residual taken from the normalised input. Only real positions are computed: sequences are packed into one (T, D) array
+of T tokens, and laid out as (B, L, D) for attention alone.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Arguments to a namespace; ConfigError for what cannot be understood."""
     parser = _Parser(
         prog="run_all.py",
-        description="Reproduces 'Barlow Twins for Sequential Recommendation': prepares data, trains, evaluates, reports.",
+        description="Reproduces 'Barlow Twins for Sequential Recommendation': prepare, train, evaluate, report.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

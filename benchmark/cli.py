@@ -16,7 +16,7 @@ import torch
 
 from baselines.registry import METHODS
 from benchmark.arguments import parse
-from benchmark.config import Configuration, ConfigError
+from benchmark.config import ConfigError, Configuration
 from benchmark.engines import Engine
 from benchmark.engines.inline import InlineEngine
 from benchmark.engines.local import LocalEngine
@@ -102,7 +102,7 @@ class Session:
 
     def _targets(self) -> list[Target]:
         options = self.options
-        names = {name: (None, True) for name in options.named_datasets}
+        names = dict.fromkeys(options.named_datasets, (None, True))
         if options.all_datasets:
             names |= {name: (None, name in names) for name in DATASETS if name != "synthetic"}
         if options.interactions:
@@ -144,10 +144,10 @@ class Session:
         )
         summary = prepared.summary
         if before is not None and before.fingerprint != prepared.fingerprint:
-            _note(f"{prepared.title}: {summary['source']} is not the data of earlier runs here; they stay, but are not reported")
+            _note(f"{prepared.title}: {summary['source']} is not what earlier runs here saw; they stay, unreported")
         _note(
-            f"{prepared.title} ({prepared.label}): {summary['train_users']:,} training users, {summary['items']:,} items, "
-            f"{summary['train_interactions']:,} interactions; {summary['test_users']:,} test users "
+            f"{prepared.title} ({prepared.label}): {summary['train_users']:,} training users, "
+            f"{summary['items']:,} items, {summary['train_interactions']:,} interactions; {summary['test_users']:,} test users "
             f"({time.perf_counter() - clock:.1f} s)"
         )
         return prepared
@@ -163,7 +163,7 @@ class Session:
                 )
             elif target.named:
                 raise DataError(
-                    f"{target.name}: results hold no data.json for this protocol; run --stages prepare with the data first"
+                    f"{target.name}: no data.json for this protocol in results; run --stages prepare with the data first"
                 )
         return plans
 

@@ -1,7 +1,9 @@
-"""Configuration: TOML and `--set` in, one frozen RunSpec per run out; an unknown key or an impossible value is an error.
+"""Configuration: TOML and `--set` in, one frozen RunSpec per run out; an unknown key or an impossible value is an
+error.
 
-Layers, each over the one before: the methods' own defaults; the footing's tables in `configs/shared.toml` and in the dataset's
-file; the profile's tables likewise; `--set`. Within a table, what concerns one method comes after what concerns all.
+Layers, each over the one before: the methods' own defaults; the footing's tables in `configs/shared.toml` and in the
+dataset's file; the profile's tables likewise; `--set`. Within a table, what concerns one method comes after what
+concerns all.
 """
 
 from __future__ import annotations
@@ -110,7 +112,8 @@ def settings_to_json(settings: Any) -> dict[str, Any]:
 def departures(settings: Any) -> dict[str, Any]:
     """What settings say beyond their type's defaults; an objective always gives its name.
 
-    Identity is made of these, so that a setting added later, whose default is what was done before, leaves earlier runs valid.
+    Identity is made of these, so that a setting added later, whose default is what was done before, leaves earlier
+    runs valid.
     """
     told: dict[str, Any] = {"name": settings.name} if isinstance(settings, Objective) else {}
     usual = type(settings)()

@@ -35,7 +35,8 @@ def is_left(record: RunRecord | None, overwrite: str) -> bool:
 class Execution:
     """Executes plans, one dataset after the other, until they are through or the deadline is near.
 
-    `deadline`: in `time.monotonic()` seconds, None for none. `out_of_time` says that runs were not started because of it.
+    `deadline`: in `time.monotonic()` seconds, None for none. `out_of_time` says that runs were not started because of
+    it.
     """
 
     store: Store

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from baselines.registry import METHODS
-from benchmark.config import Configuration, ConfigError, RunSpec, names_method, suggestion
+from benchmark.config import ConfigError, Configuration, RunSpec, names_method, suggestion
 from benchmark.preparation import Prepared
 from benchmark.run import run_key
 from benchmark.store import Store

@@ -51,7 +51,8 @@ def train(
     seed: int,
     on_epoch: Callable[[EpochRow], None] = lambda row: None,
 ) -> Trained:
-    """Train until the validation metric has not risen for `patience` epochs, but at least `min_epochs`; keep the best epoch.
+    """Train until the validation metric has not risen for `patience` epochs, but at least `min_epochs`; keep the best
+    epoch.
 
     `data` and the encoder live on the device of `data`. The seed decides initialisation and dropout (the global
     generators), batch order, and what the method draws. Raises Diverged.

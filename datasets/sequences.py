@@ -13,8 +13,9 @@ from torch import Tensor
 class Sequences:
     """n item sequences of any length, sharing one flat array.
 
-    Shapes: `items` (total,) int64; `starts`, `lengths` (n,) int64. Sequence i is `items[starts[i] : starts[i] + lengths[i]]`,
-    in time order. Dropping events from the end changes `lengths` alone, so validation and test histories cost no copy.
+    Shapes: `items` (total,) int64; `starts`, `lengths` (n,) int64. Sequence i is `items[starts[i] : starts[i] +
+    lengths[i]]`, in time order. Dropping events from the end changes `lengths` alone, so validation and test
+    histories cost no copy.
     """
 
     items: Tensor
@@ -105,7 +106,8 @@ def _gather(items: Tensor, starts: Tensor, lengths: Tensor, pad_id: int) -> Tens
 class TwinIndex:
     """Which sequences share their final item, built by one sort, so that a twin is drawn by arithmetic.
 
-    `order` (n,): rows sorted by final item; `place` (n,): where each row stands in it; `group_starts`, `group_sizes` (n,): its group there.
+    `order` (n,): rows sorted by final item; `place` (n,): where each row stands in it; `group_starts`, `group_sizes`
+    (n,): its group there.
     """
 
     order: Tensor
@@ -124,7 +126,7 @@ class TwinIndex:
         return cls(order, place, starts, sizes)
 
     def draw(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """For each row (B,), another one with the same final item, uniformly; the row itself where there is no other."""
+        """For each row (B,), another one with the same final item, uniformly; the row itself if there is none."""
         others = self.group_sizes[rows] - 1
         draw = torch.rand(len(rows), generator=generator, device=rows.device, dtype=torch.float64)
         step = 1 + (draw * others).long().clamp_max((others - 1).clamp_min(0))

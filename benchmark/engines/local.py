@@ -1,7 +1,10 @@
-"""Runs jobs in worker processes on this machine; a worker that dies costs the run that it had in hand, and that is retried."""
+"""Runs jobs in worker processes on this machine; a worker that dies costs the run that it had in hand, and that is
+retried.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -81,10 +84,8 @@ class LocalEngine:
                 worker = self._hire(numbers.pop(), prepared)
                 pool.append(worker)
             worker.job, worker.started = job, datetime.now(UTC)
-            try:
+            with contextlib.suppress(OSError):  # it died while idle; its end of the pipe says so next
                 worker.pipe.send(job)
-            except OSError:
-                pass  # it died while idle; its end of the pipe says so next
 
     def _hire(self, number: int, prepared: Prepared) -> Worker:
         context = multiprocessing.get_context("spawn")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from baselines.registry import METHODS
-from benchmark.config import Configuration, ConfigError, RunSpec
+from benchmark.config import ConfigError, Configuration, RunSpec
 from benchmark.run import run_key
 from datasets import DATASETS
 from datasets.split import Protocol
@@ -97,8 +97,7 @@ def test_set_protocol() -> None:
 )
 def test_wrong_assignments_are_named_in_one_line(assignment: str, fragments: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
-        for method in METHODS:
-            spec(method, "ml-1m", "equal", "paper", assignment)
+        _ = [spec(method, "ml-1m", "equal", "paper", assignment) for method in METHODS]
     message = str(caught.value)
     assert "\n" not in message
     assert all(fragment in message for fragment in fragments), message
@@ -129,7 +128,13 @@ def test_the_key_depends_on_what_decides_the_numbers_and_on_nothing_else() -> No
 
 @pytest.mark.parametrize(
     ("method", "key"),
-    [("popularity", "76b40ddf394a9304"), ("sasrec-bce", "28bb44581cb4dd13"), ("sasrec-ce", "4193fd5413a94cca"), ("sasrec-sce", "5dd86c5e2d4a9e5c"), ("btsr-ce", "ed6eca871e679e6b")],
+    [
+        ("popularity", "76b40ddf394a9304"),
+        ("sasrec-bce", "28bb44581cb4dd13"),
+        ("sasrec-ce", "4193fd5413a94cca"),
+        ("sasrec-sce", "5dd86c5e2d4a9e5c"),
+        ("btsr-ce", "ed6eca871e679e6b"),
+    ],
 )
 def test_keys_of_the_defaults_are_pinned(method: str, key: str) -> None:
     """A changed default changes no key by itself: whoever changes one raises a version, and then this table."""

@@ -50,7 +50,9 @@ class Recorder(TrainedMethod):
 
 
 def settings(**changes: Any) -> TrainingSettings:
-    return TrainingSettings(**({"batch_size": 20, "epochs": 3, "min_epochs": 0, "patience": 9, "learning_rate": 1e-2} | changes))
+    return TrainingSettings(
+        **({"batch_size": 20, "epochs": 3, "min_epochs": 0, "patience": 9, "learning_rate": 1e-2} | changes)
+    )
 
 
 def test_each_epoch_sees_every_row_once_and_drops_the_last_incomplete_batch() -> None:
