@@ -147,7 +147,8 @@ class Session:
             _note(f"{prepared.title}: {summary['source']} is not what earlier runs here saw; they stay, unreported")
         _note(
             f"{prepared.title} ({prepared.label}): {summary['train_users']:,} training users, "
-            f"{summary['items']:,} items, {summary['train_interactions']:,} interactions; {summary['test_users']:,} test users "
+            f"{summary['items']:,} items, {summary['train_interactions']:,} interactions; "
+            f"{summary['test_users']:,} test users "
             f"({time.perf_counter() - clock:.1f} s)"
         )
         return prepared
@@ -162,9 +163,7 @@ class Session:
                     target.configuration, facts, self.options.experiments, self.methods, self.options.seeds
                 )
             elif target.named:
-                raise DataError(
-                    f"{target.name}: no data.json for this protocol in results; run --stages prepare with the data first"
-                )
+                raise DataError(f"{target.name}: no data.json for this protocol in results; run --stages prepare first")
         return plans
 
     def _known(self, target: Target, prepared: dict[str, Prepared]) -> Known | None:
