@@ -63,6 +63,11 @@ class TrainingData:
         counts = torch.bincount(owners, minlength=len(lengths))
         return Sequences(pairs % self.n_items, counts.cumsum(0) - counts, counts)
 
+    @cached_property
+    def someone_owns_all(self) -> bool:
+        """Whether for some user no item of the catalogue is left to serve as a negative."""
+        return bool((self.owned.lengths == self.n_items).any())
+
     def same_target_index(self) -> TwinIndex:
         """Which trainable sequences share their final item; a sequence too short to train on is nobody's twin."""
         final = self.sequences.final_items()
@@ -98,11 +103,6 @@ class TrainBatch:
     def prefixes(self, rows: Tensor) -> Batch:
         """The named sequences without their final item, cut to the last `maxlen`: the other view of a twin."""
         return windows(self.data.inputs, rows, self.data.maxlen, self.data.pad_id)
-
-    def owned_items(self) -> Batch:
-        """(B, M) the distinct items of each row's user, ascending."""
-        longest = int(self.data.owned.lengths.max())
-        return windows(self.data.owned, self.rows, longest, self.data.pad_id)
 
 
 class Method(ABC):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -87,13 +88,11 @@ class ScalableCrossEntropy(Objective):
         return bucketed_cross_entropy(states, table, batch.next_items, x_ids, y_ids)
 
     def select(self, states: Tensor, table: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The states (n_b, size_x) and items (n_b, size_y) of each bucket, ascending; no gradient flows through the
-        choice.
-        """
+        """The states (n_b, size_x) and items (n_b, size_y) of each bucket, ascending; no gradient flows through it."""
         default = round(2 * math.sqrt(len(states)))
         n_buckets, size_x = self.buckets or default, min(self.size_x or default, len(states))
         drawn = len(states) if self.mix else states.shape[1]
-        directions = torch.randn(n_buckets, drawn, generator=rng, device=states.device)
+        directions = torch.randn(n_buckets, drawn, generator=rng, device=states.device, dtype=states.dtype)
         if self.mix:
             directions = directions @ states
         x_ids = _top(directions @ states.T, size_x)
@@ -104,10 +103,11 @@ class ScalableCrossEntropy(Objective):
 def _sampled_logits(states: Tensor, batch: TrainBatch, table: Tensor, negatives: int, rng: torch.Generator) -> Tensor:
     """(T, 1 + n): the target's logit first; -inf for the negatives of a user who owns the whole catalogue."""
     drawn = uniform_negatives(batch, negatives, rng)
-    exhausted = drawn == len(table)
-    candidates = torch.cat([batch.next_items[:, None], drawn.masked_fill(exhausted, 0)], dim=1)
-    logits = sampled_logits(states, table, candidates)
-    return logits.masked_fill(F.pad(exhausted, (1, 0)), -torch.inf)
+    candidates = torch.cat([batch.next_items[:, None], drawn], dim=1)
+    if not batch.data.someone_owns_all:
+        return sampled_logits(states, table, candidates)
+    exhausted = candidates == len(table)
+    return sampled_logits(states, table, candidates.masked_fill(exhausted, 0)).masked_fill(exhausted, -torch.inf)
 
 
 def uniform_negatives(batch: TrainBatch, negatives: int, rng: torch.Generator) -> Tensor:
@@ -117,29 +117,25 @@ def uniform_negatives(batch: TrainBatch, negatives: int, rng: torch.Generator) -
     outside, the draw is V.
     """
     n_items, owned = batch.data.n_items, batch.data.owned.select(batch.rows)
-    rows = torch.arange(len(batch.rows), device=batch.rows.device)
-    free = (n_items - owned.lengths).clamp_min(1)
-    token_rows = rows.repeat_interleave(batch.inputs.lengths)[:, None]  # (T, 1)
-    u = torch.rand(len(token_rows), negatives, generator=rng, device=token_rows.device, dtype=torch.float64)
-    r = (u.mul_(free[token_rows])).long()
+    arange = partial(torch.arange, device=batch.rows.device)
+    before = owned.lengths.cumsum(0) - owned.lengths  # (B,) how many items the rows above own
+    rows = arange(len(owned)).repeat_interleave(owned.lengths)
+    k = arange(len(rows)) - before[rows]
+    thresholds = owned.items[owned.starts[rows] + k] - k + rows * n_items  # s_k - k, ascending over all rows
 
-    owners = rows.repeat_interleave(owned.lengths)
-    k = torch.arange(len(owners), device=rows.device) - (owned.lengths.cumsum(0) - owned.lengths)[owners]
-    shifts = owned.items[owned.starts[owners] + k] - k + owners * n_items  # ascending over all rows
-    r.add_(token_rows * n_items)
-    if len(rows) * n_items <= 4 * r.numel():  # few answers than questions: tabulate them
-        passed = torch.bincount(shifts, minlength=len(rows) * n_items).cumsum(0)
-        passed = passed[r]
+    rows = arange(len(owned)).repeat_interleave(batch.inputs.lengths)[:, None]  # (T, 1)
+    u = torch.rand(len(rows), negatives, generator=rng, device=rows.device, dtype=torch.float64)
+    free = (n_items - owned.lengths).clamp_min(1)[rows]
+    r = u.mul_(free).long().add_(rows * n_items)
+    if len(owned) * n_items <= 4 * r.numel():  # hardly more possible answers than questions: tabulate them
+        passed = thresholds.bincount(minlength=len(owned) * n_items).cumsum(0, dtype=torch.int32)[r]
     else:
-        passed = torch.searchsorted(shifts, r, right=True)
-    before = owned.lengths.cumsum(0) - owned.lengths
-    return r.add_(passed).sub_(token_rows * n_items + before[token_rows])
+        passed = torch.searchsorted(thresholds, r, right=True)
+    return r.add_(passed).sub_(rows * n_items + before[rows])
 
 
 def _top(scores: Tensor, k: int) -> Tensor:
-    """The columns of the k largest scores of each row, ascending. numpy's partition is vectorised, torch's on a CPU
-    is not.
-    """
+    """The columns of each row's k largest scores, ascending. numpy's partition is vectorised, torch's on CPUs is not."""
     if scores.is_cuda:
         return scores.topk(k, sorted=False).indices.sort(1).values
     columns = scores.shape[1]

@@ -1,0 +1,37 @@
+"""Small training data for the methods' tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from baselines.method import TrainingData
+from datasets.sequences import Sequences
+
+MakeData = Callable[..., TrainingData]
+
+
+@pytest.fixture(scope="session")
+def make_data() -> MakeData:
+    """`make_data(sequences, n_items, maxlen)`: training data of these item lists."""
+
+    def make(sequences: Sequence[Sequence[int]], n_items: int, maxlen: int = 12) -> TrainingData:
+        items = np.concatenate([np.asarray(sequence) for sequence in sequences])
+        offsets = np.concatenate([[0], np.cumsum([len(sequence) for sequence in sequences])])
+        return TrainingData(Sequences.from_arrays(items, offsets), n_items, maxlen)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_data(make_data: MakeData) -> MakeData:
+    """`random_data(users, n_items, maxlen, seed)`: sequences of 2 to 1.5 maxlen random items, some of them repeated."""
+
+    def make(users: int = 24, n_items: int = 30, maxlen: int = 12, seed: int = 0) -> TrainingData:
+        rng = np.random.default_rng(seed)
+        lengths = rng.integers(2, maxlen + maxlen // 2, users)
+        return make_data([rng.integers(0, n_items, length) for length in lengths], n_items, maxlen)
+
+    return make
