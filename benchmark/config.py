@@ -36,7 +36,6 @@ class TrainingSettings:
 
     batch_size: int = 256
     epochs: int = 200
-    min_epochs: int = 30
     patience: int = 15
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.98)
@@ -51,7 +50,6 @@ RANGES: dict[str, tuple[float, float]] = {
     "maxlen": (1, 10_000),
     "batch_size": (1, 1_000_000),
     "epochs": (1, 100_000),
-    "min_epochs": (0, 100_000),
     "patience": (1, 100_000),
     "learning_rate": (1e-12, 10),
     "betas": (0, 0.999999),
@@ -107,23 +105,6 @@ def settings_to_json(settings: Any) -> dict[str, Any]:
         value = getattr(settings, field.name)
         table[field.name] = settings_to_json(value) if is_dataclass(value) else value
     return table
-
-
-def departures(settings: Any) -> dict[str, Any]:
-    """What settings say beyond their type's defaults; an objective always gives its name.
-
-    Identity is made of these, so that a setting added later, whose default is what was done before, leaves earlier
-    runs valid.
-    """
-    told: dict[str, Any] = {"name": settings.name} if isinstance(settings, Objective) else {}
-    usual = type(settings)()
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if is_dataclass(value):
-            told[field.name] = departures(value)
-        elif value != getattr(usual, field.name):
-            told[field.name] = value
-    return told
 
 
 class Configuration:

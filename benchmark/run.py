@@ -8,7 +8,7 @@ import statistics
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
@@ -17,7 +17,7 @@ import torch
 from baselines.method import FittedMethod, Method, Scorer, TrainedMethod, TrainingData
 from baselines.registry import METHODS
 from baselines.sasrec import ENCODER_VERSION, Encoder
-from benchmark.config import RunSpec, departures
+from benchmark.config import RunSpec
 from benchmark.environment import code_version, hardware, package_versions, peak_memory, reset_peak_memory
 from benchmark.evaluation import EVALUATION_VERSION, NonFiniteScores, Ranking, evaluate, evaluate_ranks
 from benchmark.metrics import CUTOFFS, hit_rate, ndcg, reciprocal_rank, summarise
@@ -26,7 +26,7 @@ from benchmark.probes import calibration_bins, history_bucket_shares, score_dens
 from benchmark.record import RunRecord
 from benchmark.training import Diverged, EpochRow, train
 from datasets.sequences import windows
-from datasets.split import PROTOCOL_VERSION, Cases, Protocol
+from datasets.split import PROTOCOL_VERSION, Cases
 
 Arrays = dict[str, np.ndarray]
 EMBEDDING_ROWS = 1024
@@ -45,16 +45,11 @@ def versions(spec: RunSpec) -> dict[str, int]:
 
 def run_key(spec: RunSpec, fingerprint: str) -> str:
     """16 hex digits of everything that decides the numbers: not the device, and no mere names of presets."""
-    identity = {
-        "dataset": spec.dataset,
-        "fingerprint": fingerprint,
-        "protocol": departures(replace(spec.protocol, preset=Protocol().preset)),
-        "encoder": departures(spec.encoder),
-        "training": departures(spec.training),
-        "method": {"name": spec.method, **departures(spec.settings)},
-        "seed": spec.seed,
-        "versions": versions(spec),
-    }
+    content = spec.to_json()
+    for label in ("title", "synthetic", "footing", "profile"):
+        del content[label]
+    del content["protocol"]["preset"]
+    identity = {"spec": content, "fingerprint": fingerprint, "versions": versions(spec)}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
