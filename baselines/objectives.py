@@ -135,7 +135,7 @@ def uniform_negatives(batch: TrainBatch, negatives: int, rng: torch.Generator) -
 
 
 def _top(scores: Tensor, k: int) -> Tensor:
-    """The columns of each row's k largest scores, ascending. numpy's partition is vectorised, torch's on CPUs is not."""
+    """The columns of each row's k largest scores, ascending. numpy's partition is vectorised, torch's is not."""
     if scores.is_cuda:
         return scores.topk(k, sorted=False).indices.sort(1).values
     columns = scores.shape[1]
