@@ -139,8 +139,12 @@ class TrainedMethod(Method):
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the registry: how the method is called in print, its class and its default settings."""
+    """One line of the registry: how the method is called in print, its class, its default settings.
+
+    `by_default`: whether it is run when nobody names it.
+    """
 
     title: str
     method: type[Any]
     settings: Any
+    by_default: bool = True

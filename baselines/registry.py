@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from baselines.btsr import BTSR
 from baselines.method import Entry
-from baselines.objectives import BinaryCrossEntropy, CrossEntropy, ScalableCrossEntropy
+from baselines.objectives import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy, ScalableCrossEntropy
 from baselines.popularity import Popularity
 from baselines.sasrec import SASRec
 
@@ -13,6 +13,7 @@ METHODS: dict[str, Entry] = {
     "sasrec-bce": Entry("SASRec (BCE)", SASRec, SASRec.Settings(BinaryCrossEntropy())),
     "sasrec-ce": Entry("SASRec (CE)", SASRec, SASRec.Settings(CrossEntropy())),
     "sasrec-sce": Entry("SASRec (SCE)", SASRec, SASRec.Settings(ScalableCrossEntropy())),
+    "sasrec-sampled-ce": Entry("SASRec (sampled CE)", SASRec, SASRec.Settings(SampledCrossEntropy()), by_default=False),
     "btsr-bce": Entry("BT-SR (BCE)", BTSR, BTSR.Settings(BinaryCrossEntropy())),
     "btsr-ce": Entry("BT-SR (CE)", BTSR, BTSR.Settings(CrossEntropy())),
     "btsr-sce": Entry("BT-SR (SCE)", BTSR, BTSR.Settings(ScalableCrossEntropy())),

@@ -49,7 +49,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     what.add_argument("--methods", metavar="NAME[,NAME]", help="methods or families such as btsr (default: all)")
     what.add_argument("--seeds", default=",".join(map(str, DEFAULT_SEEDS)), help="such as 0,1 or 0-4 (default: 0-4)")
     what.add_argument("--experiments", default="main,objectives", help=f"of {', '.join(EXPERIMENTS)}")
-    what.add_argument("--stages", default=",".join(STAGES), help=f"of {', '.join(STAGES)} (default: all three)")
+    what.add_argument("--stages", help=f"of {', '.join(STAGES)} (default: all; report with --export or --import)")
     how = parser.add_argument_group("under which rules")
     how.add_argument("--protocol", choices=PRESETS, default="released", help="filtering preset (default: released)")
     how.add_argument("--footing", choices=FOOTINGS, default="equal", help="hyper-parameters (default: equal)")
@@ -81,10 +81,17 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def _split_lists(options: argparse.Namespace) -> None:
     options.named_datasets = [name for name in _words(options.dataset or []) if name != "all"]
     options.all_datasets = "all" in _words(options.dataset or []) or not (options.dataset or options.interactions)
+    if options.dataset and not _words(options.dataset):
+        raise ConfigError("--dataset: nothing named; leave it out for the paper's five")
     for name in options.named_datasets:
         if name not in DATASETS:
             raise ConfigError(f"--dataset: unknown dataset '{name}'{suggestion(name, [*DATASETS, 'all'])}")
-    options.methods = _words([options.methods]) if options.methods else None
+    if options.methods is not None:
+        options.methods = _words([options.methods])
+        if not options.methods:
+            raise ConfigError("--methods: nothing named; leave it out to run all")
+    if options.stages is None:  # moving runs is a task of its own
+        options.stages = "report" if options.export or options.import_file else ",".join(STAGES)
     options.stages = _known("--stages", options.stages, STAGES)
     options.experiments = _known("--experiments", options.experiments, EXPERIMENTS)
     options.seeds = _seeds(options.seeds)

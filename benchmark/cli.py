@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 
-from baselines.registry import METHODS
 from benchmark.arguments import parse
 from benchmark.config import ConfigError, Configuration
 from benchmark.engines import Engine
@@ -30,13 +29,17 @@ from datasets.interactions import DataError
 from datasets.split import Protocol
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
+NOTHING_TO_DO = "no dataset is there to work on; see the lines above, or try --dataset synthetic"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 all that was asked for is there, 1 it is not, 2 wrong usage."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return Session(parse(arguments)).run()
+        code = Session(parse(arguments)).run()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except ConfigError as error:
         return _fail(str(error), USAGE)
     except (DataError, StoreError) as error:
@@ -46,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
+    except OSError as error:
+        return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", FAILURE)
 
 
 def _interrupt(*_: object) -> None:
@@ -73,8 +78,9 @@ class Session:
 
     def __init__(self, options: Namespace) -> None:
         self.options = options
-        self.methods = choose_methods(options.methods) if options.methods else tuple(METHODS)
+        self.methods = choose_methods(options.methods)
         self.device = _device(options.device)
+        self.deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
         self.store = Store(options.out_dir / "results")
         self.targets = self._targets()
 
@@ -88,7 +94,7 @@ class Session:
         prepared = self._prepare(self.targets) if {"prepare", "train"} & set(options.stages) else {}
         plans = self._plans(prepared)
         if not plans:
-            raise DataError("no dataset is there to work on; see the lines above, or try --dataset synthetic")
+            raise DataError(NOTHING_TO_DO)
         out_of_time = "train" in options.stages and self._train(plans, prepared)
         if "report" in options.stages:
             self._report(plans)
@@ -140,7 +146,7 @@ class Session:
             options.out_dir / ".cache",
             self.store,
             _note,
-            download=not options.no_download,
+            download=not (options.no_download or options.dry_run or options.status),
         )
         summary = prepared.summary
         if before is not None and before.fingerprint != prepared.fingerprint:
@@ -175,9 +181,7 @@ class Session:
 
     def _train(self, plans: dict[str, list[PlannedRun]], prepared: dict[str, Prepared]) -> bool:
         """Execute all plans; returns whether the time budget kept runs from starting."""
-        options = self.options
-        deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
-        execution = Execution(self.store, self._engine(), options.overwrite, deadline)
+        execution = Execution(self.store, self._engine(), self.options.overwrite, self.deadline)
         for name, runs in plans.items():
             commands = {run.key: self._command(run) for run in runs}
             execution.run(runs, prepared[name], commands)
@@ -189,8 +193,12 @@ class Session:
         return InlineEngine(self.device) if kind == "inline" else LocalEngine(self.device, workers)
 
     def _report(self, plans: dict[str, list[PlannedRun]]) -> None:
-        from benchmark.report import report  # training machines need no plotting packages
-
+        try:
+            from benchmark.report import report  # not at the top: training machines need no plotting packages
+        except ImportError as error:
+            raise ConfigError(
+                f"the report needs {error.name}; install requirements.lock, or use --stages prepare,train"
+            ) from None
         rendered = report(self.store, self.options.out_dir, list(plans), plans, _note)
         for text in rendered.plain:
             print(text)
@@ -213,11 +221,13 @@ class Session:
         """--dry-run and --status; the exit code is 0 if nothing is left."""
         unknown = [target for target in self.targets if Known.stored(self.store, target.name, target.protocol) is None]
         plans = self._plans(self._prepare(unknown))
+        if not plans:
+            raise DataError(NOTHING_TO_DO)
         total_left = sum(self._show_plan(name, runs) for name, runs in plans.items())
         return FAILURE if self.options.status and total_left else 0
 
     def _show_plan(self, name: str, runs: list[PlannedRun]) -> int:
-        durations = Durations(self.store.records(name))
+        durations = Durations(self.store.records(name), self.device.type)
         records = {run.key: self._record(run) for run in runs}
         left = [run for run in runs if is_left(records[run.key], self.options.overwrite)]
         print(
@@ -230,7 +240,7 @@ class Session:
                 record = records[run.key]
                 states.setdefault(record.status if record else "not run", []).append(str(run.spec.seed))
             print(f"  {method:<14} " + "; ".join(f"{state}: seeds {','.join(s)}" for state, s in states.items()))
-        estimates = [durations.estimate(run.spec.method) for run in left]
+        estimates = [durations.estimate(run.spec) for run in left]
         if left and None not in estimates:
             workers = self.options.workers or _default_workers(self.device)
             hours = sum(e for e in estimates if e is not None) / workers / 3600

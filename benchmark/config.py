@@ -195,6 +195,8 @@ def assign(settings: Any, key: str, value: Any, where: str) -> Any:
         raise ConfigError(f"{where}: unknown key '{name}'{suggestion(name, known)}")
     current = getattr(settings, name)
     if is_dataclass(current):
+        if not rest and not isinstance(value, Mapping):
+            raise ConfigError(f"{where}: '{name}' is a table; set one of its keys: {_keys(current, name)}")
         for inner, inner_value in {rest: value}.items() if rest else dict(value).items():
             current = assign(current, inner, inner_value, where)
         return replace(settings, **{name: current})
@@ -205,6 +207,10 @@ def assign(settings: Any, key: str, value: Any, where: str) -> Any:
         return replace(settings, **{name: converted})
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
+
+
+def _keys(table: Any, name: str) -> str:
+    return ", ".join(f"{name}.{field.name}" for field in fields(table)) or "it has none"
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -272,5 +278,7 @@ def _check(key: str, value: Any) -> None:
     if not methods and target not in sections:
         known = [*sections, *METHODS]
         raise ConfigError(f"--set {key}: unknown section '{target}'{suggestion(target, known)}")
+    if key == "protocol.preset":
+        raise ConfigError("--set protocol.preset: a preset is more than its name; use --protocol")
     for settings in sections.get(target, methods):
         assign(settings, rest, value, f"--set {key}")

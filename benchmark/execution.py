@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Iterable, Iterator
@@ -10,18 +11,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from benchmark.config import RunSpec
 from benchmark.engines import Engine, Finished, Job
 from benchmark.plan import PlannedRun
 from benchmark.preparation import Prepared
 from benchmark.progress import Progress
 from benchmark.record import RunRecord
 from benchmark.run import Outcome, to_record
-from benchmark.store import Store
+from benchmark.store import Store, StoreError
 
 KEPT_UNLESS_ASKED = ("done", "diverged", "failed")
 """An interrupted run is always done again; a diverged or failed one only with --overwrite failed."""
 
 OTHERS_POLL_SECONDS = 2.0
+
+SAVE_ATTEMPTS, SAVE_RETRY_SECONDS = 20, 30.0
 
 
 def is_left(record: RunRecord | None, overwrite: str) -> bool:
@@ -51,7 +55,8 @@ class Execution:
 
         On KeyboardInterrupt the runs in flight are recorded as interrupted, and the exception goes on.
         """
-        durations = Durations(self.store.records(prepared.name))
+        durations = Durations(self.store.records(prepared.name), self.engine.device.type)
+        waiting = False
         while left := [run for run in runs if run.key not in self.attempted and self._is_left(run)]:
             flight = _Flight(self, prepared, commands, durations)
             with Progress(prepared.title, len(left)) as progress:
@@ -59,6 +64,9 @@ class Execution:
             if self.out_of_time:
                 return
             if flight.started == 0:
+                if not waiting:
+                    progress.say(f"{prepared.title}: another process holds the {len(left)} runs left; waiting for it")
+                waiting = True
                 time.sleep(OTHERS_POLL_SECONDS)
 
     def _is_left(self, run: PlannedRun) -> bool:
@@ -67,25 +75,34 @@ class Execution:
 
 
 class Durations:
-    """How long runs of a method take, as far as earlier ones tell."""
+    """How long runs of one dataset take, as far as earlier ones on this kind of device tell."""
 
-    def __init__(self, records: Iterable[RunRecord]) -> None:
-        self.by_method: dict[str, list[float]] = {}
+    def __init__(self, records: Iterable[RunRecord], device: str) -> None:
+        self.device = device
+        self.seconds: dict[str, dict[str, list[float]]] = {}  # by encoder and training, then by method
         for record in records:
             self.add(record)
 
     def add(self, record: RunRecord) -> None:
         """Learn from one run."""
-        if record.done:
+        if record.done and record.hardware.get("device") == self.device:
             seconds = record.timings.get("fit_seconds", 0.0) + record.timings.get("evaluate_seconds", 0.0)
-            self.by_method.setdefault(record.method, []).append(seconds)
+            self.seconds.setdefault(_workload(record.spec), {}).setdefault(record.method, []).append(seconds)
 
-    def estimate(self, method: str) -> float | None:
-        """Seconds that a run of the method takes: the median of its runs, else of all methods' medians, else None."""
-        if method in self.by_method:
-            return statistics.median(self.by_method[method])
-        medians = [statistics.median(seconds) for seconds in self.by_method.values()]
-        return statistics.median(medians) if medians else None
+    def estimate(self, spec: RunSpec) -> float | None:
+        """Seconds that a run takes: the median of its method's, else of all methods' medians, None without any.
+
+        Only runs with the same encoder and training settings count.
+        """
+        by_method = self.seconds.get(_workload(spec.to_json()), {})
+        medians = {method: statistics.median(seconds) for method, seconds in by_method.items()}
+        if spec.method in medians:
+            return medians[spec.method]
+        return statistics.median(medians.values()) if medians else None
+
+
+def _workload(spec: dict[str, Any]) -> str:
+    return json.dumps([spec["encoder"], spec["training"]], sort_keys=True)
 
 
 class _Flight:
@@ -111,7 +128,7 @@ class _Flight:
         events = self.execution.engine.run(self._jobs(left), self.prepared, on_epoch)
         try:
             for event in events:
-                self._store(event)
+                self._store(event, progress)
                 progress.finished(event)
         except KeyboardInterrupt:
             self._record_interrupted()
@@ -142,11 +159,20 @@ class _Flight:
     def _too_late(self, run: PlannedRun) -> bool:
         if self.execution.deadline is None:
             return False
-        expected = self.durations.estimate(run.spec.method) or 0.0
+        expected = self.durations.estimate(run.spec) or 0.0
         return time.monotonic() + expected > self.execution.deadline
 
-    def _store(self, event: Finished) -> None:
-        self.execution.store.save(event.record, event.arrays, overwrite=self.execution.overwrite == "all")
+    def _store(self, event: Finished, progress: Progress) -> None:
+        """Save a finished run; a disk that is full for a while does not cost it."""
+        for attempt in range(1, SAVE_ATTEMPTS + 1):
+            try:
+                self.execution.store.save(event.record, event.arrays, overwrite=self.execution.overwrite == "all")
+                break
+            except StoreError as error:
+                if attempt == SAVE_ATTEMPTS:
+                    raise
+                progress.say(f"{error}; the run is kept in memory and stored as soon as that is possible")
+                time.sleep(SAVE_RETRY_SECONDS)
         self.durations.add(event.record)
         del self.jobs[event.job.key], self.epochs[event.job.key]
         self.claims.pop(event.job.key).close()

@@ -65,11 +65,17 @@ class PlannedRun:
     experiments: tuple[str, ...]
 
 
-def choose_methods(words: Iterable[str]) -> tuple[str, ...]:
-    """The methods that the words name, in registry order; a family's name (`btsr`) stands for all of its methods."""
+def choose_methods(words: Iterable[str] | None) -> tuple[str, ...]:
+    """The methods that the words name, in registry order; without words, all that are run by default.
+
+    A family's name (`btsr`) stands for those of its methods that are run by default.
+    """
+    usual = [method for method, entry in METHODS.items() if entry.by_default]
+    if words is None:
+        return tuple(usual)
     chosen = set()
     for word in words:
-        named = [method for method in METHODS if names_method(word, method)]
+        named = [word] if word in METHODS else [method for method in usual if names_method(word, method)]
         if not named:
             raise ConfigError(f"--methods: unknown method '{word}'{suggestion(word, METHODS)}")
         chosen.update(named)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 import time
 from typing import Any, TextIO
@@ -18,11 +20,17 @@ LINE_SECONDS = 60.0
 class Progress:
     """Follows the runs of one dataset; use as a context manager around them."""
 
-    def __init__(self, title: str, total: int, stream: TextIO = sys.stderr) -> None:
-        self.title, self.stream = title, stream
-        self.on_terminal = stream.isatty()
+    def __init__(self, title: str, total: int, stream: TextIO | None = None) -> None:
+        self.title, self.stream = title, stream or sys.stderr or io.StringIO()
+        self.on_terminal = self.stream.isatty()
         self.bar = tqdm(
-            total=total, desc=title, unit="run", file=stream, disable=not self.on_terminal, dynamic_ncols=True
+            total=total,
+            desc=title,
+            unit="run",
+            file=self.stream,
+            disable=not self.on_terminal,
+            dynamic_ncols=True,
+            leave=False,
         )
         self.in_flight: dict[str, str] = {}
         self.mentioned: dict[str, float] = {}
@@ -67,10 +75,11 @@ class Progress:
 
     def say(self, line: str) -> None:
         """A line of its own, above the bar where there is one."""
-        if self.on_terminal:
-            tqdm.write(line, file=self.stream)
-        else:
-            print(line, file=self.stream, flush=True)
+        with contextlib.suppress(OSError):  # nobody reads any more: no reason to stop working
+            if self.on_terminal:
+                tqdm.write(line, file=self.stream)
+            else:
+                print(line, file=self.stream, flush=True)
 
 
 def _name(job: Job) -> str:

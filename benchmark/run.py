@@ -78,6 +78,7 @@ def execute(
 ) -> tuple[RunRecord, Arrays]:
     """Do the run. A loss or score that is not finite gives a record `diverged`, any other exception one `failed`."""
     outcome = Outcome()
+    code_version()  # remembered from now on: what is edited while this runs did not make the record
     reset_peak_memory(device)
 
     def follow(row: EpochRow) -> None:

@@ -23,8 +23,8 @@ SELECTION_METRIC = "ndcg@10"
 """Epochs, and everything else that is chosen, are chosen by this metric on the validation targets."""
 
 WARM_UP_EPOCHS = 30
-"""No run is ended by its patience before: on ML-1M, BCE stays at the level of most-popular for some 20 epochs of 20 steps
-before it begins to learn, and to stop it there would compare with a baseline that was never trained."""
+"""No run is ended by its patience before. On ML-1M, BCE stays at the level of most-popular for some 20 epochs of 20
+steps before it begins to learn; to stop it there would be to compare with a baseline that was never trained."""
 
 EpochRow = dict[str, Any]
 

@@ -186,6 +186,8 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
 
     rows, train_users, offsets = _pack(data, cut.trains)
     train = Sequences.from_arrays(item_index[data.item_ids[rows]], offsets)
+    if int(train.lengths.max()) < 2:
+        raise DataError("no training user has two interactions, so there is no order to learn; give longer histories")
     item_interactions = np.bincount(train.items.numpy())
     item_users = distinct_partners(train.items.numpy(), data.user_ids[rows])
     item_buckets = popularity_buckets(item_interactions, item_users)

@@ -93,9 +93,13 @@ class LocalEngine:
         device = self.device
         if device.type == "cuda":
             device = torch.device("cuda", number % torch.cuda.device_count())
-        process = context.Process(target=_work, args=(theirs, prepared, device, self.threads), daemon=True)
-        process.start()
+        process = context.Process(target=_work, args=(theirs, device, self.threads), daemon=True)
+        with _ignoring_ctrl_c():
+            process.start()
         theirs.close()
+        # The data goes through the pipe, not as an argument: so a worker that dies while it starts cannot block us.
+        with contextlib.suppress(OSError):
+            ours.send(prepared)
         return Worker(number, process, ours)
 
     def _handle(self, worker: Worker, message: tuple[str, Any], on_epoch: OnEpoch) -> Finished | None:
@@ -137,18 +141,32 @@ def _receive(worker: Worker) -> tuple[str, Any] | None:
 
 
 def _cause_of_death(exit_code: int | None) -> str:
-    if exit_code is not None and exit_code < 0:
-        name = signal.Signals(-exit_code).name
-        hint = "; out of memory? use fewer --workers" if name == "SIGKILL" else ""
-        return f"the worker process was killed by {name} {ATTEMPTS} times{hint}"
-    return f"the worker process ended with exit code {exit_code} {ATTEMPTS} times"
+    if exit_code == -signal.SIGKILL:
+        reason = "killed by SIGKILL; out of memory? use fewer --workers"
+    else:
+        reason = f"with exit code {exit_code}"
+    return f"the worker died in each of {ATTEMPTS} attempts, at last {reason}"
 
 
-def _work(pipe: Connection, prepared: Prepared, device: torch.device, threads: int) -> None:
-    """A worker's life: jobs in, epochs and records out, until the other end of the pipe is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+@contextlib.contextmanager
+def _ignoring_ctrl_c() -> Iterator[None]:
+    """Ctrl-C reaches the whole process group; a child started in here leaves it to the parent from the first."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # not the main thread, which alone may set handlers
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _work(pipe: Connection, device: torch.device, threads: int) -> None:
+    """A worker's life: the data, then jobs in, epochs and records out, until the other end of the pipe is gone."""
     torch.set_num_threads(threads)
     try:
+        prepared = pipe.recv()
         while True:
             job = pipe.recv()
             result = execute(job.spec, prepared, device, job.command, lambda row: pipe.send(("epoch", row)))

@@ -285,3 +285,24 @@ def test_our_names_are_never_taken_by_somebodys_file(
     path = table.rename(tmp_path / "gowalla.csv")
     assert main(["--interactions", str(path), "--stages", "prepare", "--out-dir", str(tmp_path / "out")]) == 0
     assert Store(tmp_path / "out" / "results").datasets() == ["own-gowalla"]
+
+
+@pytest.mark.parametrize("flag", ["--methods", "--dataset"])
+def test_an_empty_list_is_an_error(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([flag, ","]) == 2
+    assert flag in capsys.readouterr().err
+
+
+def test_status_without_any_data_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--status", "--data-dir", str(tmp_path), "--out-dir", str(tmp_path)]) == 1
+    assert "no dataset is there" in capsys.readouterr().err
+
+
+def test_output_that_nobody_reads_is_no_traceback(tmp_path: Path, command: Callable[..., list[str]]) -> None:
+    words = [sys.executable, str(ROOT / "run_all.py"), *command("--dry-run")]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate(timeout=120)
+    assert "Traceback" not in errors
+    assert "Exception ignored" not in errors

@@ -124,3 +124,17 @@ def test_the_key_depends_on_what_decides_the_numbers_and_on_nothing_else() -> No
     ):
         assert run_key(changed, "f" * 64) != base
     assert run_key(spec(), "0" * 64) != base
+
+
+@pytest.mark.parametrize(
+    ("assignment", "fragments"),
+    [
+        ("sasrec-sce.objective=ce", ["objective", "objective.size_y"]),
+        ("sasrec-ce.objective=5", ["objective", "none"]),
+        ("protocol.preset=text", ["--protocol"]),
+    ],
+)
+def test_tables_and_presets_cannot_be_set_as_a_whole(assignment: str, fragments: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Configuration("ml-1m", "equal", "paper", [assignment])
+    assert all(fragment in str(caught.value) for fragment in fragments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import signal
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from benchmark.execution import Durations, Execution, is_left
 from benchmark.plan import Known, PlannedRun, choose_methods, plan
 from benchmark.preparation import Prepared, prepare
 from benchmark.run import execute
-from benchmark.store import Store
+from benchmark.store import Store, StoreError
 from datasets import synthetic
 from datasets.split import Protocol
 
@@ -281,10 +283,17 @@ def test_durations_are_medians_of_what_ran(handmade: Callable[..., Any]) -> None
     ]
     records.append(build.record("btsr-ce", 0, timings={"fit_seconds": 50.0}))
     records.append(build.record("duorec", 0, status="failed", timings={"fit_seconds": 1.0}))
-    durations = Durations(records)
-    assert durations.estimate("sasrec-ce") == 20.0
-    assert durations.estimate("duorec") == 35.0, "a failed run tells nothing"
-    assert Durations([]).estimate("sasrec-ce") is None
+    spec = {
+        method: SimpleNamespace(method=method, to_json=lambda: records[0].spec) for method in ("sasrec-ce", "duorec")
+    }
+    durations = Durations(records, "cpu")
+    assert durations.estimate(spec["sasrec-ce"]) == 20.0
+    assert durations.estimate(spec["duorec"]) == 35.0, "a failed run tells nothing"
+    assert Durations([], "cpu").estimate(spec["sasrec-ce"]) is None
+    assert Durations(records, "cuda").estimate(spec["sasrec-ce"]) is None, "another kind of device tells nothing"
+    other = records[0].spec | {"training": records[0].spec["training"] | {"epochs": 1}}
+    short = SimpleNamespace(method="sasrec-ce", to_json=lambda: other)
+    assert durations.estimate(short) is None, "nor do runs of another length"
 
 
 def test_the_plan_goes_seed_by_seed_and_names_each_run_once(prepared: Prepared) -> None:
@@ -304,3 +313,47 @@ def test_a_store_that_was_prepared_knows_enough_to_plan(store: Store, prepared: 
     assert Known.stored(store, "synthetic", Protocol()) == Known.of(prepared, Protocol())
     assert Known.stored(store, "synthetic", Protocol(filter="core")) is None
     assert Known.stored(store, "ml-1m", Protocol()) is None
+
+
+def test_a_disk_that_is_full_for_a_while_costs_no_run(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, attempts = Store.save, []
+
+    def fail_twice(*arguments: Any, **options: Any) -> Path:
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise StoreError("results: no space left on device; free some")
+        return save(*arguments, **options)
+
+    monkeypatch.setattr(Store, "save", fail_twice)
+    monkeypatch.setattr("benchmark.execution.time.sleep", lambda seconds: None)
+    runs = planned(["popularity"], [0])
+    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    assert statuses(store) == {("popularity", 0): "done"}
+    assert len(attempts) == 3
+
+
+def test_a_broken_display_does_not_fail_a_run(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr("benchmark.progress.LINE_SECONDS", 0.0)
+    monkeypatch.setattr("sys.stderr", Closed())
+    runs = planned(["sasrec-ce"], [0])
+    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    assert statuses(store) == {("sasrec-ce", 0): "done"}
+
+
+def test_a_worker_that_dies_while_it_starts_does_not_hang(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interpreter of the worker ends at once, long before it could read the data."""
+    monkeypatch.setattr("multiprocessing.spawn._python_exe", b"/bin/false")
+    runs = planned(["popularity"], [0])
+    Execution(store, LocalEngine(CPU, workers=1)).run(runs, prepared, commands(runs))
+    (record,) = store.records()
+    assert record.status == "failed"
