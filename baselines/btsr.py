@@ -45,9 +45,7 @@ class BTSR(TrainedMethod):
         self.twinless_share = float(self.twins.alone(data.trainable).double().mean())
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
-        """Anchors and twins share one forward pass; L_pred is taken on the anchors. With alpha = 0 this is plain
-        SASRec.
-        """
+        """L_pred on the anchors; anchors and twins share one forward pass. With alpha = 0 this is plain SASRec."""
         settings = self.settings
         if settings.alpha == 0:
             states, _ = encoder(batch.inputs)

@@ -12,8 +12,7 @@ _LEVELS = 2**16
 
 
 class Dropout(nn.Module):
-    """Inverted dropout (Srivastava et al., JMLR 2014): each element is zeroed with probability `p`, the rest scaled
-    to keep the mean.
+    """Inverted dropout (Srivastava et al., JMLR 2014): zero with probability `p`, else scaled so as to keep the mean.
 
     On a CPU a 64-bit draw decides four elements, each by 16 of its bits: `p` is rounded to a multiple of 2^-16 and the
     scale follows the rounded value, so the mean is kept exactly. torch's own draws one 53-bit number per element and

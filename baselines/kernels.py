@@ -1,5 +1,4 @@
-"""Losses against the item table that never hold the (T, V) logits and stay close to the machine's limit on one CPU
-thread.
+"""Losses against the item table that never hold the (T, V) logits and are fast on a single CPU thread.
 
 T states of width D, V items. Each is an autograd.Function with a hand-written gradient, checked in the tests against
 the plain formula that its docstring states. What they share: logits live only in blocks that fit a cache, and a loss
@@ -23,16 +22,12 @@ DEVICE_ELEMENTS = 2**26  # on a GPU: large enough to keep it busy, 256 MiB
 
 
 def linear_cross_entropy(states: Tensor, table: Tensor, targets: Tensor) -> Tensor:
-    """Mean over t of logsumexp_v(x_t . w_v) - x_t . w_target: `states` (T, D), `table` (V, D), `targets` (T,) ->
-    scalar.
-    """
+    """Mean of logsumexp_v(x_t . w_v) - x_t . w_target: `states` (T, D), `table` (V, D), `targets` (T,) -> scalar."""
     return _LinearCrossEntropy.apply(states, table, targets)
 
 
 def sampled_logits(states: Tensor, table: Tensor, candidates: Tensor) -> Tensor:
-    """x_t . w_c for the candidates of each state: `states` (T, D), `table` (V, D), `candidates` (T, n) int64 -> (T,
-    n).
-    """
+    """x_t . w_c for each state's candidates: `states` (T, D), `table` (V, D), `candidates` (T, n) int64 -> (T, n)."""
     if candidates.shape[1] >= len(table):  # the whole product is smaller, and torch's sparse one refuses
         return (states @ table.T).gather(1, candidates)
     if states.is_cuda:
@@ -41,12 +36,10 @@ def sampled_logits(states: Tensor, table: Tensor, candidates: Tensor) -> Tensor:
 
 
 def bucketed_cross_entropy(states: Tensor, table: Tensor, targets: Tensor, x_ids: Tensor, y_ids: Tensor) -> Tensor:
-    """Softmax inside buckets: bucket b holds the states `x_ids[b]` (n_b, X) and the items `y_ids[b]` (n_b, Y),
-    ascending.
+    """Softmax inside buckets: the states `x_ids` (n_b, X) against the items `y_ids` (n_b, Y), rows ascending.
 
     A state's loss in a bucket is the cross-entropy of its own target against the bucket's items (the target counted
-    once); over its buckets it takes the largest; returned is the mean over the states that are in some bucket, a
-    scalar.
+    once); of its buckets' losses it takes the largest; returned is the mean over the states in some bucket, a scalar.
     """
     return _BucketedCrossEntropy.apply(states, table, targets, x_ids, y_ids)
 
@@ -82,9 +75,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 class _SampledLogits(torch.autograd.Function):
-    """The gathered (T, n, D) rows are never built: with G (T, V) sparse, the logits are X W' at G's places, dX = G W,
-    dW = G' X.
-    """
+    """The gathered (T, n, D) rows are never built: dX = G W and dW = G' X, the gradient G (T, V) being sparse."""
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, table: Tensor, candidates: Tensor) -> Tensor:
@@ -114,9 +105,7 @@ class _SampledLogits(torch.autograd.Function):
 
 
 class _BucketedCrossEntropy(torch.autograd.Function):
-    """Two passes over the buckets: all losses first, then gradients for the few rows that are their state's largest
-    loss.
-    """
+    """Two passes over the buckets: all losses, then the gradients of the few that are their state's largest."""
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, table: Tensor, targets: Tensor, x_ids: Tensor, y_ids: Tensor) -> Tensor:

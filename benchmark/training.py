@@ -30,11 +30,7 @@ EpochRow = dict[str, Any]
 
 
 class Diverged(Exception):
-    """A loss or a score stopped being finite; `epochs` holds what was measured until then."""
-
-    def __init__(self, reason: str, epochs: list[EpochRow]) -> None:
-        super().__init__(reason)
-        self.epochs = epochs
+    """A loss or a score stopped being finite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +55,7 @@ def train(
     epoch.
 
     `data` and the encoder live on the device of `data`. The seed decides initialisation and dropout (the global
-    generators), batch order, and what the method draws. Raises Diverged.
+    generators), batch order, and what the method draws. Raises Diverged after the epoch has been given to `on_epoch`.
     """
     device = data.sequences.items.device
     init_seed, order_seed, method_seed = np.random.SeedSequence(seed).generate_state(3).tolist()
@@ -82,15 +78,22 @@ def train(
         started = time.perf_counter()
         terms = _train_epoch(method, encoder, optimizer, data, settings.batch_size, order, rng)
         method.on_epoch(encoder, data, len(epochs) + 1)
-        row: EpochRow = {"epoch": len(epochs) + 1, "loss": sum(terms.values()), "terms": terms, "validation": {}}
-        epochs.append(row)
-        if math.isfinite(row["loss"]):
-            row["validation"] = _validate(encoder, validation, data, epochs)
-        row["seconds"] = round(time.perf_counter() - started, 4)
-        on_epoch(row)
-        if not row["validation"]:
-            raise Diverged(f"the loss is {row['loss']} in epoch {row['epoch']}", epochs)
-        best.offer(row["validation"][SELECTION_METRIC], row["epoch"], encoder)
+        loss, metrics, reason = sum(terms.values()), {}, ""
+        if math.isfinite(loss):
+            try:
+                metrics = _validate(encoder, validation, data)
+            except NonFiniteScores as error:
+                reason = str(error)
+        else:
+            reason = f"the loss is {loss}"
+        seconds = round(time.perf_counter() - started, 4)
+        epochs.append(
+            {"epoch": len(epochs) + 1, "seconds": seconds, "loss": loss, "terms": terms, "validation": metrics}
+        )
+        on_epoch(epochs[-1])
+        if reason:
+            raise Diverged(f"{reason} in epoch {len(epochs)}")
+        best.offer(metrics[SELECTION_METRIC], len(epochs), encoder)
     encoder.load_state_dict(best.state)
     return Trained(encoder.eval(), epochs, best.epoch)
 
@@ -144,10 +147,7 @@ def _batches(rows: Tensor, batch_size: int, order: torch.Generator) -> Iterator[
     yield from shuffled.split(batch_size)[:complete]
 
 
-def _validate(encoder: Encoder, validation: Cases, data: TrainingData, epochs: list[EpochRow]) -> dict[str, float]:
+def _validate(encoder: Encoder, validation: Cases, data: TrainingData) -> dict[str, float]:
     encoder.eval()
-    try:
-        ranks = evaluate_ranks(encoder.score, validation, data.n_items, data.maxlen)
-    except NonFiniteScores as error:
-        raise Diverged(f"{error} in epoch {len(epochs)}", epochs) from error
+    ranks = evaluate_ranks(encoder.score, validation, data.n_items, data.maxlen)
     return {"ndcg@10": ndcg(ranks, 10), "hr@10": hit_rate(ranks, 10)}
