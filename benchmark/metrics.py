@@ -53,6 +53,12 @@ def reciprocal_rank(ranks: np.ndarray, k: int) -> float:
     return float(per_user(f"mrr@{k}", ranks).mean())
 
 
+def accuracy(ranks: np.ndarray) -> dict[str, float]:
+    """HR, NDCG and MRR at every cut-off, such as `hr@10`."""
+    measures = {"hr": hit_rate, "ndcg": ndcg, "mrr": reciprocal_rank}
+    return {f"{name}@{k}": measure(ranks, k) for name, measure in measures.items() for k in CUTOFFS}
+
+
 def masked_share(ranks: np.ndarray) -> float:
     """Share of targets that cannot be recommended because the user's history holds them."""
     return float(np.mean(ranks == 0))
@@ -155,11 +161,7 @@ def summarise(arrays: Mapping[str, np.ndarray], item_buckets: np.ndarray) -> dic
     """
     ranks, top_items, target_buckets = arrays["ranks"], arrays["top_items"], arrays["target_buckets"]
     n_items = len(item_buckets)
-    metrics = {"masked_targets": masked_share(ranks)}
-    for k in CUTOFFS:
-        metrics[f"hr@{k}"] = hit_rate(ranks, k)
-        metrics[f"ndcg@{k}"] = ndcg(ranks, k)
-        metrics[f"mrr@{k}"] = reciprocal_rank(ranks, k)
+    metrics = {"masked_targets": masked_share(ranks)} | accuracy(ranks)
     metrics |= {f"cov@{k}": coverage(top_items, k, n_items) for k in _cutoffs(top_items, n_items)}
     metrics |= bucket_accuracy(ranks, target_buckets)
     metrics |= bucket_coverage(top_items, target_buckets, item_buckets)

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from benchmark.engines import Finished, Job
-from benchmark.training import SELECTION_METRIC
+from benchmark.selection import METRIC
 
 LINE_SECONDS = 60.0
 """How often a run in flight is mentioned where there is no terminal."""
@@ -44,8 +44,8 @@ class Progress:
 
     def epoch(self, job: Job, row: dict[str, Any]) -> None:
         """One epoch of one run."""
-        value = row["validation"].get(SELECTION_METRIC)
-        validation = f" {SELECTION_METRIC} {value:.4f}" if value is not None else ""
+        value = row["validation"].get(METRIC)
+        validation = f" {METRIC} {value:.4f}" if value is not None else ""
         self.in_flight[job.key] = f"{_name(job)} epoch {row['epoch']}{validation}"
         if self.on_terminal:
             self.bar.set_postfix_str(" | ".join(self.in_flight.values()))
@@ -61,10 +61,10 @@ class Progress:
         self.ended += 1
         self.bar.update()
         record = event.record
-        value = record.metrics["validation"].get(SELECTION_METRIC)
+        value = record.metrics["validation"].get(METRIC)
         facts = [record.status]
         if value is not None:
-            facts.append(f"validation {SELECTION_METRIC} {value:.4f}")
+            facts.append(f"validation {METRIC} {value:.4f}")
         if record.selected_epoch is not None:
             facts.append(f"epoch {record.selected_epoch} of {len(record.epochs)}")
         if "fit_seconds" in record.timings:

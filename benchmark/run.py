@@ -17,10 +17,11 @@ import torch
 from baselines.method import FittedMethod, Method, Scorer, TrainedMethod, TrainingData
 from baselines.registry import METHODS
 from baselines.sasrec import ENCODER_VERSION, Encoder
+from benchmark.arrays import Arrays
 from benchmark.config import RunSpec
 from benchmark.environment import code_version, hardware, package_versions, peak_memory, reset_peak_memory
 from benchmark.evaluation import EVALUATION_VERSION, NonFiniteScores, Ranking, evaluate, evaluate_ranks
-from benchmark.metrics import CUTOFFS, hit_rate, ndcg, reciprocal_rank, summarise
+from benchmark.metrics import accuracy, summarise
 from benchmark.preparation import Prepared
 from benchmark.probes import calibration_bins, history_bucket_shares, score_densities, spectrum
 from benchmark.record import RunRecord
@@ -28,7 +29,6 @@ from benchmark.training import Diverged, EpochRow, train
 from datasets.sequences import windows
 from datasets.split import PROTOCOL_VERSION, Cases
 
-Arrays = dict[str, np.ndarray]
 EMBEDDING_ROWS = 1024
 
 
@@ -159,7 +159,7 @@ def _fit_and_evaluate(
     validation_ranks = evaluate_ranks(scorer, validation, data.n_items, data.maxlen)
     ranking = evaluate(scorer, test, data.n_items, data.maxlen)
     outcome.arrays = _measure(prepared, ranking, validation_ranks, encoder, test, data)
-    outcome.metrics["validation"] = _accuracy(validation_ranks)
+    outcome.metrics["validation"] = accuracy(validation_ranks)
     outcome.metrics["test"] = summarise(outcome.arrays, split.item_buckets)
     outcome.timings["evaluate_seconds"] = time.perf_counter() - clock
 
@@ -204,11 +204,6 @@ def _embeddings(encoder: Encoder, cases: Cases, data: TrainingData) -> torch.Ten
         encoder(windows(cases.histories, chunk, data.maxlen, data.pad_id))[1] for chunk in rows.split(EMBEDDING_ROWS)
     ]
     return torch.cat(parts)
-
-
-def _accuracy(ranks: np.ndarray) -> dict[str, float]:
-    measures = {"hr": hit_rate, "ndcg": ndcg, "mrr": reciprocal_rank}
-    return {f"{name}@{k}": measure(ranks, k) for name, measure in measures.items() for k in CUTOFFS}
 
 
 def _on_device(cases: Cases, device: torch.device) -> Cases:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 METRIC = "ndcg@10"
+"""Epochs, and everything else that is chosen, are chosen by this metric on the validation targets."""
 
 
 @dataclass(frozen=True)

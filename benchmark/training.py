@@ -17,10 +17,8 @@ from baselines.sasrec import Encoder, EncoderSettings
 from benchmark.config import TrainingSettings
 from benchmark.evaluation import NonFiniteScores, evaluate_ranks
 from benchmark.metrics import hit_rate, ndcg
+from benchmark.selection import METRIC
 from datasets.split import Cases
-
-SELECTION_METRIC = "ndcg@10"
-"""Epochs, and everything else that is chosen, are chosen by this metric on the validation targets."""
 
 WARM_UP_EPOCHS = 30
 """No run is ended by its patience before. On ML-1M, BCE stays at the level of most-popular for some 20 epochs of 20
@@ -93,7 +91,7 @@ def train(
         on_epoch(epochs[-1])
         if reason:
             raise Diverged(f"{reason} in epoch {len(epochs)}")
-        best.offer(metrics[SELECTION_METRIC], len(epochs), encoder)
+        best.offer(metrics[METRIC], len(epochs), encoder)
     encoder.load_state_dict(best.state)
     return Trained(encoder.eval(), epochs, best.epoch)
 
