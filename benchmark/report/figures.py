@@ -185,7 +185,7 @@ def _densities(axis: Axes, grid: np.ndarray, targets: np.ndarray, negatives: np.
     axis.plot(grid, targets, color=style.colour)
     peak = max(targets.max(), negatives.max())
     visible = grid[np.maximum(targets, negatives) > 0.002 * peak]
-    axis.set(title=style.title, yticks=[], xlim=(visible[0], visible[-1]), ylim=(0, 1.3 * peak))
+    axis.set(title=style.title, yticks=[], xlim=(visible[0], visible[-1]), ylim=(0, 1.65 * peak))
 
 
 def _bars(axis: Axes, summaries: Sequence[SeedSummary], place: int, places: int, style: Look) -> None:
