@@ -11,7 +11,6 @@ from baselines.method import Terms, TrainBatch, TrainedMethod, TrainingData
 from baselines.objectives import CrossEntropy, Objective
 from baselines.regularizers import barlow_twins
 from baselines.sasrec import Encoder
-from datasets.sequences import Batch
 
 
 class BTSR(TrainedMethod):
@@ -45,15 +44,13 @@ class BTSR(TrainedMethod):
         self.twinless_share = float(self.twins.alone(data.trainable).double().mean())
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
-        """L_pred on the anchors; anchors and twins share one forward pass. With alpha = 0 this is plain SASRec."""
+        """L_pred on the anchors; L_BT on their last states and their twins'. With alpha = 0 this is plain SASRec."""
         settings = self.settings
+        states, z_a = encoder(batch.inputs)
+        next_item = settings.objective(states, batch, encoder.item_table, rng)
         if settings.alpha == 0:
-            states, _ = encoder(batch.inputs)
-            return {"next-item": settings.objective(states, batch, encoder.item_table, rng)}
-        twins = batch.prefixes(self.twins.draw(batch.rows, rng))
-        states, z = encoder(Batch.concatenate(batch.inputs, twins, batch.data.pad_id))
-        next_item = settings.objective(states[: len(batch.next_items)], batch, encoder.item_table, rng)
-        z_a, z_b = z.chunk(2)
+            return {"next-item": next_item}
+        z_b = encoder.last(batch.prefixes(self.twins.draw(batch.rows, rng)))
         if settings.no_twin == "skip":
             paired = ~self.twins.alone(batch.rows)
             z_a, z_b = z_a[paired], z_b[paired]

@@ -1,15 +1,15 @@
-"""SASRec: a causal Transformer over item sequences (Kang & McAuley, ICDM 2018), the backbone of every neural method
-here.
+"""SASRec: a causal Transformer over item sequences (Kang & McAuley, ICDM 2018), the backbone of every neural method.
 
 The variant is the one that the BT-SR paper's released code uses: normalised queries, raw keys and values, and the
 residual taken from the normalised input. Only real positions are computed: sequences are packed into one (T, D) array
-of T tokens, and laid out as (B, L, D) for attention alone.
+of T tokens, and laid out in padded grids for attention alone.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -20,10 +20,11 @@ from baselines.method import Terms, TrainBatch, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
 from datasets.sequences import Batch
 
-ENCODER_VERSION = 1
+ENCODER_VERSION = 2
 """Part of the run key: raised whenever the encoder's numbers change."""
 
 NORM_EPS = 1e-8
+SHORTEST_GRID = 4  # shorter rows are not worth a grid of their own
 
 
 @dataclass(frozen=True)
@@ -38,28 +39,55 @@ class EncoderSettings:
 
 
 class Layout:
-    """Where the T real positions of a batch lie in its (B, L) grid."""
+    """Where the T real positions of a batch lie, and the padded grids that attention sees them in.
+
+    Rows of like length share a grid (rows, columns). On a CPU the grids are as wide as the longest row, half, a
+    quarter, ... of it, so that less than half of a grid is padding; on a GPU, where counting rows would stall the
+    queue, there is one.
+    """
 
     def __init__(self, batch: Batch) -> None:
-        self.rows, self.columns = batch.items.shape
-        mask = batch.mask()
-        self.slots = torch.nonzero(mask.flatten()).squeeze(1)  # (T,)
-        self.full = len(self.slots) == self.rows * self.columns
-        self.last = batch.lengths.cumsum(0) - 1  # (B,) the token of each row's last item
-        distance = batch.lengths[:, None] - 1 - torch.arange(self.columns, device=mask.device)  # 0 at the last item
-        self.distance = distance.flatten()[self.slots]  # (T,)
+        lengths, widths = batch.lengths, [batch.items.shape[1]]
+        while not batch.items.is_cuda and widths[0] > SHORTEST_GRID:
+            widths.insert(0, (widths[0] + 1) // 2)
+        arange = partial(torch.arange, device=lengths.device)
+        ends = lengths.cumsum(0)
+        rows = arange(len(lengths)).repeat_interleave(lengths)  # (T,)
+        columns = arange(len(rows)) - (ends - lengths)[rows]  # (T,)
+        self.tokens = batch.items[rows, columns]  # (T,)
+        self.distance = lengths[rows] - 1 - columns  # (T,) to the row's last item
+        self.last = ends - 1  # (B,) the token of each row's last item
 
-    def pad(self, tokens: Tensor) -> Tensor:
-        """(T, D) -> (B, L, D), zero at padding."""
-        if not self.full:
-            grid = tokens.new_zeros(self.rows * self.columns, tokens.shape[1])
-            tokens = grid.index_copy(0, self.slots, tokens)
-        return tokens.view(self.rows, self.columns, -1)
+        ladder = torch.tensor(widths, device=lengths.device)
+        rung = torch.searchsorted(ladder, lengths)  # (B,) the grid of each row
+        self.order = rung.argsort(stable=True)  # (B,) the rows as they lie in the grids, laid end to end
+        width = ladder[rung[self.order]]
+        starts = torch.empty_like(width).index_copy_(0, self.order, width.cumsum(0) - width)
+        self.slots = starts[rows] + columns  # (T,) where the tokens lie in the grids
+        counts = [len(lengths)] if len(widths) == 1 else rung.bincount(minlength=len(widths)).tolist()
+        self.grids = [(count, width) for count, width in zip(counts, widths, strict=True) if count]
+        self.lengths = lengths[self.order].split([count for count, _ in self.grids])  # of the rows of each grid
 
-    def pack(self, grid: Tensor) -> Tensor:
-        """(B, L, D) -> (T, D), the real positions row by row."""
-        tokens = grid.reshape(self.rows * self.columns, -1)
-        return tokens if self.full else tokens.index_select(0, self.slots)
+    def pad(self, tokens: Tensor) -> list[Tensor]:
+        """(T, D) -> grids of (rows, columns, D), zero at padding."""
+        sizes = [rows * columns for rows, columns in self.grids]
+        if sizes != [len(tokens)]:
+            tokens = tokens.new_zeros(sum(sizes), tokens.shape[1]).index_copy_(0, self.slots, tokens)
+        parts = tokens.split(sizes)
+        return [part.view(*grid, -1) for part, grid in zip(parts, self.grids, strict=True)]
+
+    def pack(self, grids: list[Tensor]) -> Tensor:
+        """Grids of (rows, columns, D) -> (T, D), the real positions row by row."""
+        tokens = torch.cat([grid.flatten(0, 1) for grid in grids])
+        return tokens if len(grids) == 1 and len(tokens) == len(self.slots) else tokens[self.slots]
+
+    def pad_last(self, z: Tensor) -> list[Tensor]:
+        """(B, D), one vector for each row -> grids of (rows, 1, D)."""
+        return list(z[self.order, None].split([rows for rows, _ in self.grids]))
+
+    def pack_last(self, grids: list[Tensor]) -> Tensor:
+        """Grids of (rows, 1, D) -> (B, D)."""
+        return torch.cat(grids).squeeze(1)[self.order.argsort()]
 
 
 class CausalAttention(nn.Module):
@@ -67,26 +95,36 @@ class CausalAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads = heads
+        self.dropout = Dropout(dropout)
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
         self.out_proj = nn.Linear(width, width)
         nn.init.zeros_(self.out_proj.bias)
 
-    def forward(self, query: Tensor, memory: Tensor, layout: Layout) -> Tensor:
-        """`query`, `memory` (T, D) -> (T, D)."""
-        width = query.shape[1]
-        w_query, w_memory = self.in_proj_weight.split([width, 2 * width])
-        b_query, b_memory = self.in_proj_bias.split([width, 2 * width])
-        q = self._split_heads(layout.pad(F.linear(query, w_query, b_query)))
-        k, v = map(self._split_heads, layout.pad(F.linear(memory, w_memory, b_memory)).split(width, dim=2))
-        # Real positions come first in every row, so causality alone hides the padding and no row is without a key.
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=self.dropout if self.training else 0.0)
-        return self.out_proj(layout.pack(y.transpose(1, 2)))
+    def forward(self, query: Tensor, memory: Tensor, layout: Layout, last_only: bool = False) -> Tensor:
+        """`memory` (T, D), `query` (T, D) or, for the last item of each row, (B, D) -> as `query`."""
+        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
+        q, k, v = map(F.linear, (query, memory, memory), weights, biases)
+        queries = layout.pad_last(q) if last_only else layout.pad(q)
+        lengths = layout.lengths if last_only else [None] * len(layout.grids)
+        y = list(map(self._attend, queries, layout.pad(k), layout.pad(v), lengths))
+        return self.out_proj(layout.pack_last(y) if last_only else layout.pack(y))
 
-    def _split_heads(self, grid: Tensor) -> Tensor:
-        rows, columns, width = grid.shape
-        return grid.view(rows, columns, self.heads, width // self.heads).transpose(1, 2)  # (B, heads, L, D / heads)
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, lengths: Tensor | None) -> Tensor:
+        """`q` (rows, Q, D), `k`, `v` (rows, L, D) -> (rows, Q, D): all real keys, or, without `lengths`, the past."""
+        # Real positions come first, so causality alone hides the padding from them, and no row is without a key.
+        q, k, v = (x.unflatten(2, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))  # (rows, heads, ., D / heads)
+        places = torch.arange(k.shape[2], device=k.device)
+        hidden = places > places[:, None] if lengths is None else (places >= lengths[:, None])[:, None, None]
+        if q.is_cuda:
+            p = self.dropout.p if self.training else 0.0
+            y = F.scaled_dot_product_attention(q, k, v, ~hidden, p)
+        else:  # on short sequences the formula itself beats the built-in, above all in the backward pass
+            mask = q.new_zeros(hidden.shape).masked_fill_(hidden, -torch.inf)
+            logits = (q * q.shape[3] ** -0.5) @ k.mT + mask  # (rows, heads, Q, L)
+            y = self.dropout(logits.softmax(3)) @ v
+        return y.transpose(1, 2).flatten(2)
 
 
 class Block(nn.Module):
@@ -102,10 +140,10 @@ class Block(nn.Module):
             nn.Linear(width, width), Dropout(dropout), nn.ReLU(), nn.Linear(width, width), Dropout(dropout)
         )
 
-    def forward(self, x: Tensor, layout: Layout) -> Tensor:
-        """(T, D) -> (T, D)."""
-        q = self.attention_norm(x)
-        x = self.ffn_norm(q + self.attention(q, x, layout))
+    def forward(self, x: Tensor, layout: Layout, last_only: bool = False) -> Tensor:
+        """(T, D) -> (T, D), or (B, D) if only each row's last item is asked for; that one still sees the whole row."""
+        q = self.attention_norm(x[layout.last] if last_only else x)
+        x = self.ffn_norm(q + self.attention(q, x, layout, last_only))
         return x + self.ffn(x)
 
 
@@ -113,7 +151,7 @@ class Encoder(nn.Module):
     """Item sequences in, one state per position out; scores are dot products with the (tied) item table.
 
     The table has V + 2 rows: the items, padding and the mask token. Only the first V ever compete as answers.
-    Positions are counted from the right: the last item always has position L - 1.
+    Positions are counted from the right: the last item always has position L - 1. No row may be empty.
     """
 
     def __init__(self, n_items: int, settings: EncoderSettings) -> None:
@@ -134,23 +172,30 @@ class Encoder(nn.Module):
         return self.items.weight[: self.n_items]
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The states of all T real positions, (T, D), row by row, and of each row's last item, z (B, D).
-
-        Every row must hold at least one item.
-        """
+        """The states of all T real positions, (T, D), row by row, and of each row's last item, z (B, D)."""
         layout = Layout(batch)
-        tokens = batch.items.flatten()[layout.slots]
-        x = self.items(tokens) * math.sqrt(self.settings.width)
-        x = self.dropout(x + self.positions(self.settings.maxlen - 1 - layout.distance))
+        x = self._embed(layout)
         for block in self.blocks:
             x = block(x, layout)
         states = self.norm(x)
         return states, states[layout.last]
 
+    def last(self, batch: Batch) -> Tensor:
+        """z (B, D) alone: the same numbers for less, since the last block need not finish the other positions."""
+        layout = Layout(batch)
+        x = self._embed(layout)
+        *blocks, final = self.blocks
+        for block in blocks:
+            x = block(x, layout)
+        return self.norm(final(x, layout, last_only=True))
+
     def score(self, histories: Batch) -> Tensor:
         """Scores of the whole catalogue after each history, (B, V)."""
-        _, z = self(histories)
-        return z @ self.item_table.T
+        return self.last(histories) @ self.item_table.T
+
+    def _embed(self, layout: Layout) -> Tensor:
+        items = self.items(layout.tokens) * math.sqrt(self.settings.width)
+        return self.dropout(items + self.positions(self.settings.maxlen - 1 - layout.distance))
 
 
 class SASRec(TrainedMethod):

@@ -128,6 +128,25 @@ def test_gradients_equal_a_plain_implementation() -> None:
     assert torch.allclose(encoder.blocks[1].ffn[3].weight.grad, plain.blocks[1]["out"].weight.grad, atol=1e-9)
 
 
+@pytest.mark.parametrize("heads", [1, 4])
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS.keys())
+def test_last_gives_the_last_states_and_their_gradients(lengths: list[int], heads: int) -> None:
+    encoder, batch = make_encoder(heads), make_batch(lengths)
+    gradients = []
+    for z in (encoder(batch)[1], encoder.last(batch)):
+        encoder.zero_grad()
+        z.square().sum().backward()
+        gradients.append({name: p.grad.clone() for name, p in encoder.named_parameters()})
+        assert torch.allclose(z, encoder(batch)[1], rtol=0, atol=1e-10)
+    for name, gradient in gradients[0].items():
+        assert torch.allclose(gradient, gradients[1][name], atol=1e-8), name
+
+
+def test_one_block_has_a_last_state_too() -> None:
+    encoder, batch = make_encoder(blocks=1), make_batch(LENGTHS["padded"])
+    assert torch.allclose(encoder.last(batch), encoder(batch)[1], rtol=0, atol=1e-10)
+
+
 def test_scores_are_dot_products_with_the_real_items_alone() -> None:
     encoder, batch = make_encoder(), make_batch(LENGTHS["padded"])
     scores = encoder.score(batch)
@@ -161,6 +180,7 @@ def test_padding_ids_do_not_matter() -> None:
     encoder, batch = make_encoder(), make_batch(LENGTHS["padded"])
     other = torch.where(batch.mask(), batch.items, 7)
     assert torch.equal(encoder(batch)[0], encoder(Batch(other, batch.lengths))[0])
+    assert torch.equal(encoder.last(batch), encoder.last(Batch(other, batch.lengths)))
 
 
 def test_trimming_a_batch_changes_nothing() -> None:
@@ -197,8 +217,6 @@ def test_training_differs_from_evaluation_by_its_masks_alone(heads: int, monkeyp
     encoder.train()
     assert not torch.allclose(encoder(batch)[0], encoder(batch)[0]), "two passes draw two masks"
     monkeypatch.setattr(dropout, "_keep", lambda x, p: torch.ones_like(x))
-    for block in encoder.blocks:
-        block.attention.dropout = 0.0
     assert torch.allclose(encoder(batch)[0], expected, rtol=0, atol=1e-10)
 
 
@@ -212,10 +230,9 @@ def test_dropout_is_drawn_at_all_its_places(monkeypatch: pytest.MonkeyPatch) -> 
         return torch.ones_like(x)
 
     monkeypatch.setattr(dropout, "_keep", keep)
-    first = encoder(batch)[0]
-    block = [(8, 16), (8, 16)]  # inside the feed-forward part, after it
+    encoder(batch)
+    block = [(2, 1, 4, 4), (8, 16), (8, 16)]  # attention weights, inside the feed-forward part, after it
     assert shapes == [(8, 16), *block, *block]
-    assert not torch.equal(first, encoder(batch)[0]), "the attention weights are dropped out too"
 
 
 @pytest.mark.parametrize("p", [0.1, 0.3, 0.5, 0.9])
