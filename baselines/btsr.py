@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
+from torch import Tensor, nn
 
 from baselines.method import Terms, TrainBatch, TrainedMethod, TrainingData
 from baselines.objectives import CrossEntropy, Objective
 from baselines.regularizers import barlow_twins
 from baselines.sasrec import Encoder
+from baselines.views import Shares, TwinPool, crop, mask, nearest_items, reorder, scattered, substitute
+from datasets.sequences import Batch
 
 
 class BTSR(TrainedMethod):
@@ -26,7 +29,9 @@ class BTSR(TrainedMethod):
         plain sum.
 
         `no_twin`: an anchor whose final item no other sequence shares is its own twin under another dropout mask (the
-        released behaviour), or is left out of L_BT.
+        released behaviour), or is left out of L_BT. `twin_pool`: as in `TwinPool.build`; `prefix` is not the paper's.
+        `view`: what the sequence is compared with instead of its twin, changed by `shares`; `dropout` is the sequence
+        itself under another mask. `projector_layers` of `projector_width`, if any, replace the L2 normalisation.
         """
 
         objective: Objective = field(default_factory=CrossEntropy)
@@ -34,32 +39,74 @@ class BTSR(TrainedMethod):
         lambd: float = 0.05
         normalise: Literal["per-dimension", "sum"] = "per-dimension"
         no_twin: Literal["self", "skip"] = "self"
+        twin_pool: Literal["final", "prefix"] = "final"
+        view: Literal["twin", "mask", "crop", "reorder", "substitute", "dropout"] = "twin"
+        shares: Shares = field(default_factory=Shares)
+        projector_layers: int = 0
+        projector_width: int = 64
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.projector: nn.Module = nn.Identity()
+
+    def build(self, width: int) -> nn.Module:
+        """The projector (Zbontar et al., ICML 2021): linear maps with batch normalisation and ReLU between them."""
+        settings = self.settings
+        widths = [width] + [settings.projector_width] * settings.projector_layers
+        layers: list[nn.Module] = []
+        for i in range(settings.projector_layers):
+            layers += [nn.BatchNorm1d(widths[i]), nn.ReLU()] if i else []
+            layers.append(nn.Linear(widths[i], widths[i + 1]))
+        self.projector = nn.Sequential(*layers)
+        return self.projector
 
     def prepare(self, data: TrainingData) -> None:
-        """Index the training sequences by their final item."""
-        self.twins = data.same_target_index()
-        self.twinless_share = float(self.twins.alone(data.trainable).double().mean())
+        """Index the training sequences by their final item; find each item's substitute if it will be needed."""
+        self.twins = TwinPool.build(data, self.settings.twin_pool)
+        if self.settings.view == "substitute":
+            self.nearest = nearest_items(data)
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
-        """L_pred on the anchors; L_BT on their last states and their twins'. With alpha = 0 this is plain SASRec."""
+        """L_pred on the anchors; L_BT on their last states and their views'. With alpha = 0 this is plain SASRec."""
         settings = self.settings
         states, z_a = encoder(batch.inputs)
-        next_item = settings.objective(states, batch, encoder.item_table, rng)
+        terms = {"next-item": settings.objective(states, batch, encoder.item_table, rng)}
         if settings.alpha == 0:
-            return {"next-item": next_item}
-        z_b = encoder.last(batch.prefixes(self.twins.draw(batch.rows, rng)))
-        if settings.no_twin == "skip":
+            return terms
+        z_b = encoder.last(self.view(batch, rng))
+        if settings.view == "twin" and settings.no_twin == "skip":
             paired = ~self.twins.alone(batch.rows)
             z_a, z_b = z_a[paired], z_b[paired]
-        if len(z_a) == 0:
-            return {"next-item": next_item}
+        if len(z_a) > 0:
+            terms["barlow-twins"] = settings.alpha * self.regularizer(z_a, z_b)
+        return terms
+
+    def view(self, batch: TrainBatch, rng: torch.Generator) -> Batch:
+        """What each anchor is compared with."""
+        inputs, data, shares = batch.inputs, batch.data, self.settings.shares
+        match self.settings.view:
+            case "twin":
+                return self.twins.draw(batch.rows, rng)
+            case "mask":
+                return mask(inputs, scattered(inputs, shares.mask, rng), data.mask_id)
+            case "crop":
+                return crop(inputs, shares.crop, data.pad_id, rng)
+            case "reorder":
+                return reorder(inputs, shares.reorder, rng)
+            case "substitute":
+                return substitute(inputs, scattered(inputs, shares.substitute, rng), self.nearest)
+            case "dropout":
+                return inputs
+
+    def regularizer(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        """L_BT of the two views, on L2-normalised rows or on the projector's output."""
+        settings = self.settings
+        projected = settings.projector_layers > 0
+        if projected:
+            z_a, z_b = self.projector(z_a), self.projector(z_b)
         per_dimension = settings.normalise == "per-dimension"
-        regularizer = barlow_twins(z_a, z_b, settings.lambd, per_dimension=per_dimension)
-        return {"next-item": next_item, "barlow-twins": settings.alpha * regularizer}
+        return barlow_twins(z_a, z_b, settings.lambd, l2=not projected, per_dimension=per_dimension)
 
     def report(self) -> dict[str, float]:
         """The share of anchors without a twin."""
-        return {"twinless_share": self.twinless_share}
+        return {"twinless_share": self.twins.twinless_share}

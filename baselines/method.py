@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from datasets.sequences import Batch, Sequences, TwinIndex, shifted_windows, windows
+from datasets.sequences import Batch, Sequences, TwinIndex, shifted_windows
 
 if TYPE_CHECKING:
     from baselines.sasrec import Encoder
@@ -54,13 +54,10 @@ class TrainingData:
     @cached_property
     def owned(self) -> Sequences:
         """Each user's distinct items, ascending."""
-        lengths = self.sequences.lengths
-        users = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
-        first = torch.repeat_interleave(self.sequences.starts - lengths.cumsum(0) + lengths, lengths)
-        flat = self.sequences.items[first + torch.arange(len(users), device=users.device)]
+        users, flat = self.sequences.flatten()
         pairs = torch.unique(users * self.n_items + flat)
         owners = torch.div(pairs, self.n_items, rounding_mode="floor")
-        counts = torch.bincount(owners, minlength=len(lengths))
+        counts = torch.bincount(owners, minlength=len(self.sequences))
         return Sequences(pairs % self.n_items, counts.cumsum(0) - counts, counts)
 
     @cached_property
@@ -100,10 +97,6 @@ class TrainBatch:
         """(T,) the target of every real position, in the order of the encoder's states."""
         return self.targets[self.inputs.mask()]
 
-    def prefixes(self, rows: Tensor) -> Batch:
-        """The named sequences without their final item, cut to the last `maxlen`: the other view of a twin."""
-        return windows(self.data.inputs, rows, self.data.maxlen, self.data.pad_id)
-
 
 class Method(ABC):
     """A way to recommend. `version` is part of the run key: raise it whenever the numbers change."""
@@ -128,6 +121,16 @@ class TrainedMethod(Method):
 
     def prepare(self, data: TrainingData) -> None:
         """Build indices and statistics before the first epoch."""
+
+    def build(self, width: int) -> nn.Module:
+        """What the method trains beside the encoder of that width, such as a projector; by default nothing."""
+        return nn.Module()
+
+    def pretraining_epochs(self, budget: int) -> int:
+        """How many of the `budget` epochs pretrain: none of them can be the selected one, and the optimiser starts
+        anew after them.
+        """
+        return 0
 
     @abstractmethod
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:

@@ -1,4 +1,4 @@
-"""Regularisers on pairs of views."""
+"""Regularisers on views: Barlow Twins, InfoNCE, and the attraction of negative views."""
 
 from __future__ import annotations
 
@@ -25,6 +25,30 @@ def barlow_twins(z_a: Tensor, z_b: Tensor, lambd: float, *, l2: bool = True, per
     redundancy = correlation.square().sum() - diagonal.square().sum()
     loss = invariance + lambd * redundancy
     return loss / width if per_dimension else loss
+
+
+def info_nce(z_a: Tensor, z_b: Tensor, temperature: float = 1.0) -> Tensor:
+    """Contrast of two views of a batch (CL4SRec, Eq. 4; DuoRec, Eq. 12): each of the 2B views is to recognise its other
+    half among the remaining 2B - 1, by dot product over `temperature`.
+
+    Shapes: `z_a`, `z_b` (B, D). Returns a scalar, the mean over the 2B views.
+    """
+    z = torch.cat([z_a, z_b])
+    similarity = (z @ z.T / temperature).fill_diagonal_(-torch.inf)  # (2B, 2B)
+    partner = torch.arange(len(z), device=z.device).roll(len(z_a))
+    return F.cross_entropy(similarity, partner)
+
+
+def attract_negatives(z_negative: Tensor, z_positive: Tensor, temperature: float = 1.0) -> Tensor:
+    """Negative views of a batch attract each other, with all positive views as the contrast (EC4SRec, Eq. 12).
+
+    The mean over ordered pairs i != j of -log(e^(n_i n_j) / (e^(n_i n_j) + sum_p e^(n_i p))).
+    Shapes: `z_negative` (B, D), `z_positive` (P, D). Returns a scalar, zero for a batch of one.
+    """
+    contrast = (z_negative @ z_positive.T / temperature).logsumexp(1, keepdim=True)  # (B, 1)
+    losses = F.softplus(contrast - z_negative @ z_negative.T / temperature)  # (B, B)
+    pairs = len(z_negative) * (len(z_negative) - 1)
+    return (losses.sum() - losses.diagonal().sum()) / max(pairs, 1)
 
 
 def cross_correlation(z_a: Tensor, z_b: Tensor, *, l2: bool = True) -> Tensor:

@@ -174,7 +174,7 @@ class Encoder(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The states of all T real positions, (T, D), row by row, and of each row's last item, z (B, D)."""
         layout = Layout(batch)
-        x = self._embed(layout)
+        x = self.embed(layout)
         for block in self.blocks:
             x = block(x, layout)
         states = self.norm(x)
@@ -183,7 +183,15 @@ class Encoder(nn.Module):
     def last(self, batch: Batch) -> Tensor:
         """z (B, D) alone: the same numbers for less, since the last block need not finish the other positions."""
         layout = Layout(batch)
-        x = self._embed(layout)
+        return self.last_of(self.embed(layout), layout)
+
+    def embed(self, layout: Layout) -> Tensor:
+        """The blocks' input, (T, D): items and positions."""
+        items = self.items(layout.tokens) * math.sqrt(self.settings.width)
+        return self.dropout(items + self.positions(self.settings.maxlen - 1 - layout.distance))
+
+    def last_of(self, x: Tensor, layout: Layout) -> Tensor:
+        """z (B, D) from the blocks' input (T, D)."""
         *blocks, final = self.blocks
         for block in blocks:
             x = block(x, layout)
@@ -192,10 +200,6 @@ class Encoder(nn.Module):
     def score(self, histories: Batch) -> Tensor:
         """Scores of the whole catalogue after each history, (B, V)."""
         return self.last(histories) @ self.item_table.T
-
-    def _embed(self, layout: Layout) -> Tensor:
-        items = self.items(layout.tokens) * math.sqrt(self.settings.width)
-        return self.dropout(items + self.positions(self.settings.maxlen - 1 - layout.distance))
 
 
 class SASRec(TrainedMethod):

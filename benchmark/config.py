@@ -56,6 +56,21 @@ RANGES: dict[str, tuple[float, float]] = {
     "weight_decay": (0, 10),
     "alpha": (0, 1e6),
     "lambd": (0, 1e6),
+    "projector_layers": (0, 16),
+    "projector_width": (1, 8192),
+    "weight": (0, 1e6),
+    "temperature": (1e-6, 1e6),
+    "crop": (0, 1),
+    "mask": (0, 1),
+    "reorder": (0, 1),
+    "substitute": (0, 1),
+    "refresh_after": (0, 100_000),
+    "positive": (0, 1e6),
+    "negative": (0, 1e6),
+    "retrieval": (0, 1e6),
+    "positive_share": (0, 1),
+    "negative_share": (0, 1),
+    "pretraining": (0, 1),
     "negatives": (1, 100_000),
     "buckets": (0, 1_000_000),
     "size_x": (0, 1_000_000),
@@ -103,8 +118,14 @@ def settings_to_json(settings: Any) -> dict[str, Any]:
     table: dict[str, Any] = {"name": settings.name} if isinstance(settings, Objective) else {}
     for field in fields(settings):
         value = getattr(settings, field.name)
-        table[field.name] = settings_to_json(value) if is_dataclass(value) else value
+        table[field.name] = _plain(value)
     return table
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return settings_to_json(value) if is_dataclass(value) else value
 
 
 class Configuration:
@@ -226,9 +247,12 @@ def _convert(value: Any, kind: Any, name: str, where: str) -> Any:
             raise ConfigError(f"{where}: '{value}' is not allowed; use one of {', '.join(map(str, get_args(kind)))}")
         return value
     if get_origin(kind) is tuple:
-        if not isinstance(value, list | tuple) or len(value) != len(get_args(kind)):
-            raise ConfigError(f"{where}: expected {len(get_args(kind))} numbers in brackets, got {value!r}")
-        return tuple(_convert(part, float, name, where) for part in value)
+        first, *rest = get_args(kind)
+        any_number = rest == [...]
+        if not isinstance(value, list | tuple) or not (any_number or len(value) == len(rest) + 1):
+            count = "numbers" if any_number else f"{len(rest) + 1} numbers"
+            raise ConfigError(f"{where}: expected {count} in brackets, got {value!r}")
+        return tuple(_convert(part, first, name, where) for part in value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not kind:

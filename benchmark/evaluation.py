@@ -116,7 +116,7 @@ def _scored_chunks(score: Scorer, cases: Cases, n_items: int, maxlen: int, batch
     for rows in users.split(max(1, min(batch_users, CELLS_AT_ONCE // n_items))):
         scores = score(windows(histories, rows, maxlen, pad_id=n_items)).float()
         _check(scores, rows, n_items)
-        seen = _history_cells(histories.select(rows), n_items)
+        seen = cells_of(histories.select(rows), n_items)
         masked = scores.index_put((seen // n_items, seen % n_items), scores.new_tensor(-torch.inf))
         yield _Chunk(scores, masked, seen, targets[rows])
 
@@ -131,12 +131,9 @@ def _check(scores: Tensor, rows: Tensor, n_items: int) -> None:
         raise NonFiniteScores(f"{count} of the {scores.numel()} scores of users {rows[0]} to {rows[-1]} are not finite")
 
 
-def _history_cells(histories: Sequences, n_items: int) -> Tensor:
-    """The cells of the users' own items in the flattened (B, V) matrix, (M,)."""
-    lengths = histories.lengths
-    rows = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
-    first = histories.starts - (lengths.cumsum(0) - lengths)
-    items = histories.items[first[rows] + torch.arange(len(rows), device=rows.device)]
+def cells_of(sequences: Sequences, n_items: int) -> Tensor:
+    """The cells of the users' own items in the flattened (B, V) matrix, (M,), in the sequences' order."""
+    rows, items = sequences.flatten()
     return rows * n_items + items
 
 

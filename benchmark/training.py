@@ -62,17 +62,14 @@ def train(
     rng = torch.Generator(device).manual_seed(method_seed)
 
     encoder = Encoder(data.n_items, encoder_settings).to(device)
-    optimizer = torch.optim.Adam(
-        encoder.parameters(),
-        lr=settings.learning_rate,
-        betas=settings.betas,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
+    parameters = [*encoder.parameters(), *method.build(encoder_settings.width).to(device).parameters()]
     method.prepare(data)
-    best = Best()
+    pretraining = method.pretraining_epochs(settings.epochs)
+    best = Best(pretraining)
     epochs: list[EpochRow] = []
-    while len(epochs) < settings.epochs and not _is_over(len(epochs), best.epoch, settings):
+    while len(epochs) < settings.epochs and not best.is_old(len(epochs), settings.patience):
+        if len(epochs) in (0, pretraining):
+            optimizer = _adam(parameters, settings)
         started = time.perf_counter()
         terms = _train_epoch(method, encoder, optimizer, data, settings.batch_size, order, rng)
         method.on_epoch(encoder, data, len(epochs) + 1)
@@ -96,20 +93,27 @@ def train(
     return Trained(encoder.eval(), epochs, best.epoch)
 
 
-def _is_over(epoch: int, best_epoch: int, settings: TrainingSettings) -> bool:
-    return epoch >= WARM_UP_EPOCHS and epoch - best_epoch >= settings.patience
+def _adam(parameters: list[torch.nn.Parameter], settings: TrainingSettings) -> torch.optim.Optimizer:
+    return torch.optim.Adam(
+        parameters, settings.learning_rate, settings.betas, weight_decay=settings.weight_decay, fused=True
+    )
 
 
 class Best:
-    """The best epoch so far and a copy of its weights."""
+    """The best epoch after `pretraining` and a copy of its weights."""
 
-    def __init__(self) -> None:
+    def __init__(self, pretraining: int) -> None:
+        self.pretraining = pretraining
         self.value, self.epoch = -math.inf, 0
         self.state: dict[str, Tensor] = {}
 
+    def is_old(self, epoch: int, patience: int) -> bool:
+        """Whether training is over: nothing better for `patience` epochs, once the warm-up is."""
+        return epoch >= self.pretraining + WARM_UP_EPOCHS and epoch - self.epoch >= patience
+
     def offer(self, value: float, epoch: int, encoder: Encoder) -> None:
         """Keep this epoch if it is strictly better."""
-        if value > self.value:
+        if epoch > self.pretraining and value > self.value:
             self.value, self.epoch = value, epoch
             self.state = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
 

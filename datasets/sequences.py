@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,6 +48,13 @@ class Sequences:
         """The sequences named by `rows` (m,), over the same flat array."""
         return replace(self, starts=self.starts[rows], lengths=self.lengths[rows])
 
+    def flatten(self) -> tuple[Tensor, Tensor]:
+        """Every item with its row: `rows`, `items` (T,), row by row, whatever lies between them in the flat array."""
+        before = self.lengths.cumsum(0) - self.lengths
+        rows = torch.arange(len(self), device=self.lengths.device).repeat_interleave(self.lengths)
+        places = (self.starts - before)[rows] + torch.arange(len(rows), device=rows.device)
+        return rows, self.items[places]
+
     def to(self, device: torch.device) -> Sequences:
         """The same sequences with their arrays on `device`."""
         return Sequences(self.items.to(device), self.starts.to(device), self.lengths.to(device))
@@ -67,14 +75,12 @@ class Batch:
         return torch.arange(self.items.shape[1], device=self.items.device) < self.lengths[:, None]
 
     @classmethod
-    def concatenate(cls, first: Batch, second: Batch, pad_id: int) -> Batch:
-        """The rows of both, (B1 + B2, max(L1, L2))."""
-        width = max(first.items.shape[1], second.items.shape[1])
-        padded = [
-            torch.nn.functional.pad(batch.items, (0, width - batch.items.shape[1]), value=pad_id)
-            for batch in (first, second)
-        ]
-        return cls(torch.cat(padded), torch.cat([first.lengths, second.lengths]))
+    def concatenate(cls, batches: Iterable[Batch], pad_id: int) -> Batch:
+        """The rows of all, one below the other, as wide as the widest."""
+        batches = list(batches)
+        width = max(batch.items.shape[1] for batch in batches)
+        padded = [torch.nn.functional.pad(b.items, (0, width - b.items.shape[1]), value=pad_id) for b in batches]
+        return cls(torch.cat(padded), torch.cat([batch.lengths for batch in batches]))
 
 
 def windows(sequences: Sequences, rows: Tensor, maxlen: int, pad_id: int) -> Batch:

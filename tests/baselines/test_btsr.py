@@ -67,7 +67,7 @@ def test_twins_share_the_final_item_and_are_never_the_anchor_unless_alone(data: 
     rng = torch.Generator().manual_seed(0)
     seen: set[tuple[int, int]] = set()
     for _ in range(100):
-        twins = method.twins.draw(rows, rng)
+        twins = method.twins.index.draw(rows, rng)
         seen |= set(zip(rows.tolist(), twins.tolist(), strict=True))
     groups = [{0, 1, 2}, {3, 4}]
     assert seen == {(a, b) for group in groups for a in group for b in group if a != b} | {(ALONE, ALONE)}
@@ -80,7 +80,7 @@ def test_the_term_compares_both_views_without_their_final_item(data: TrainingDat
     terms = loss_of(method, encoder, data, rows)
 
     rng = torch.Generator().manual_seed(0)  # cross-entropy draws nothing: the twins are the first draw
-    twins = method.twins.draw(rows, rng).tolist()
+    twins = method.twins.index.draw(rows, rng).tolist()
 
     def view(row: int) -> torch.Tensor:
         return encoder(data.__class__(data.sequences, 10, 12).batch(torch.tensor([row])).inputs)[1][0]
@@ -111,7 +111,7 @@ def test_skip_leaves_twinless_anchors_out(data: TrainingData) -> None:
     skipped = loss_of(btsr(data, no_twin="skip"), encoder, data, rows)
     paired = rows[rows != ALONE]
     z = {int(row): vector for row, vector in zip(rows, encoder(data.batch(rows).inputs)[1], strict=True)}
-    twins = btsr(data).twins.draw(rows, torch.Generator().manual_seed(0))
+    twins = btsr(data).twins.index.draw(rows, torch.Generator().manual_seed(0))
     partner = dict(zip(rows.tolist(), twins.tolist(), strict=True))
     z_a = torch.stack([z[row] for row in paired.tolist()])
     z_b = torch.stack([z[partner[row]] for row in paired.tolist()])

@@ -92,7 +92,7 @@ def test_concatenate_pads_the_narrower_batch(first_maxlen: int, second_maxlen: i
     rows = torch.arange(10)
     first = windows(sequences, rows, first_maxlen, PAD)
     second = windows(sequences, rows + 10, second_maxlen, PAD)
-    both = Batch.concatenate(first, second, PAD)
+    both = Batch.concatenate([first, second], PAD)
     expected = [sequences[i].tolist()[-first_maxlen:] for i in range(10)]
     expected += [sequences[i].tolist()[-second_maxlen:] for i in range(10, 20)]
     assert both.items.tolist() == padded(expected)

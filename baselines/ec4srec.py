@@ -1,0 +1,86 @@
+"""EC4SRec: contrastive views guided by which items explain the prediction (Wang et al., CIKM 2022).
+
+No complete public implementation exists; this one follows the paper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from baselines.importance import IMPORTANCES
+from baselines.method import Terms, TrainBatch, TrainedMethod, TrainingData
+from baselines.objectives import CrossEntropy, Objective
+from baselines.regularizers import attract_negatives, info_nce
+from baselines.sasrec import Encoder
+from baselines.views import TwinPool, draw_by_overlap, guided_view, least_important, most_important
+from datasets.sequences import Batch
+
+
+class EC4SRec(TrainedMethod):
+    """L_pred + positive * InfoNCE(two positive views) + negative * L_neg + retrieval * InfoNCE(z, retrieved view).
+
+    Positive views crop, mask or reorder the least important items, negative ones the most important; a retrieval view
+    is a same-target twin that shares important items. Until the first refresh of the importances it is L_pred alone.
+    """
+
+    version = 1
+
+    @dataclass(frozen=True)
+    class Settings:
+        """`importance` of a position for the top score: gradient saliency or occlusion, computed anew after the epochs
+        `refresh_after`. `positive`, `negative`, `retrieval`: the weights of the terms; `positive_share`,
+        `negative_share`: of a sequence's items, how many a view touches.
+        """
+
+        objective: Objective = field(default_factory=CrossEntropy)
+        importance: Literal["saliency", "occlusion"] = "saliency"
+        refresh_after: tuple[int, ...] = (5, 15)
+        positive: float = 0.1
+        negative: float = 0.05
+        retrieval: float = 0.1
+        positive_share: float = 0.3
+        negative_share: float = 0.7
+        temperature: float = 1.0
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.importance: Tensor | None = None  # (n, L) of every training sequence's input positions
+
+    def prepare(self, data: TrainingData) -> None:
+        """Index the training sequences by their final item."""
+        self.twins = TwinPool.build(data)
+
+    def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
+        """Explain the present predictions, if it is time to."""
+        if epoch in self.settings.refresh_after:
+            self.importance = IMPORTANCES[self.settings.importance](encoder, data)
+
+    def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
+        """The four views in one pass that computes their last position alone."""
+        settings, inputs, pad_id = self.settings, batch.inputs, batch.data.pad_id
+        states, z = encoder(inputs)
+        terms = {"next-item": settings.objective(states, batch, encoder.item_table, rng)}
+        if self.importance is None:
+            return terms
+        importance = self.importance[batch.rows, : inputs.items.shape[1]]
+        least = least_important(inputs, importance, settings.positive_share)
+        most = most_important(inputs, importance, settings.negative_share)
+        first, operator = guided_view(inputs, batch.data, least, rng)
+        second, _ = guided_view(inputs, batch.data, least, rng, avoid=operator)
+        negative, _ = guided_view(inputs, batch.data, most, rng)
+        retrieved = draw_by_overlap(self.twins, batch, importance, rng)
+        views = Batch.concatenate([first, second, negative, retrieved], pad_id)
+        z_a, z_b, z_negative, z_retrieved = encoder.last(views).chunk(4)
+        tau = settings.temperature
+        terms["positive"] = settings.positive * info_nce(z_a, z_b, tau)
+        terms["negative"] = settings.negative * attract_negatives(z_negative, torch.cat([z_a, z_b]), tau)
+        terms["retrieval"] = settings.retrieval * info_nce(z, z_retrieved, tau)
+        return terms
+
+    def report(self) -> dict[str, float]:
+        """The share of anchors without a twin."""
+        return {"twinless_share": self.twins.twinless_share}

@@ -1,0 +1,51 @@
+"""First-order Markov chain: what usually comes next, by counting; a sanity baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from baselines.method import FittedMethod, Scorer, TrainingData
+from datasets.sequences import Batch, Sequences
+
+
+class Markov(FittedMethod):
+    """Scores an item by how often it directly followed the history's last item in training; the share of the most
+    popular item's count that it has, always below one, decides among equals and where nothing ever followed.
+    """
+
+    version = 1
+
+    @dataclass(frozen=True)
+    class Settings:
+        """Nothing to set."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def fit(self, data: TrainingData) -> Scorer:
+        """Count pairs of neighbours."""
+        followers, counts = _followers(data)
+        popularity = torch.bincount(data.sequences.items, minlength=data.n_items).float()
+        popularity /= popularity.max() + 1
+
+        def score(histories: Batch) -> Tensor:
+            last = histories.items.gather(1, histories.lengths[:, None] - 1).squeeze(1)
+            scores = popularity.repeat(len(last), 1)
+            rows, items = followers.select(last).flatten()
+            _, times = counts.select(last).flatten()
+            return scores.index_put_((rows, items), times.float(), accumulate=True)
+
+        return score
+
+
+def _followers(data: TrainingData) -> tuple[Sequences, Sequences]:
+    """For each item (V) the distinct items that followed it, and how often each of them did."""
+    n_items, (users, items) = data.n_items, data.sequences.flatten()
+    neighbours = users[1:] == users[:-1]
+    pairs, counts = (items[:-1] * n_items + items[1:])[neighbours].unique(return_counts=True)
+    lengths = torch.bincount(torch.div(pairs, n_items, rounding_mode="floor"), minlength=n_items)
+    followers = Sequences(pairs % n_items, lengths.cumsum(0) - lengths, lengths)
+    return followers, replace(followers, items=counts)

@@ -1,0 +1,263 @@
+"""Views of sequences: crop, mask, reorder, substitute, twins, and what guides them.
+
+A view is an operator applied at chosen positions. Choosers return (B, L) bool, never true at padding; operators return
+a new Batch and leave the one they are given as it is. All work on whole batches, on the batch's device. A share of a
+row's items is rounded down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from baselines.method import TrainBatch, TrainingData
+from datasets.sequences import Batch, Sequences, TwinIndex, windows
+
+OPERATORS = 3
+"""Crop, mask, reorder, in this order."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Which share of a sequence's items an operator keeps (`crop`) or touches (the others)."""
+
+    crop: float = 0.6
+    mask: float = 0.3
+    reorder: float = 0.6
+    substitute: float = 0.3
+
+
+# --- which positions ------------------------------------------------------------------------------------------------
+
+
+def scattered(batch: Batch, share: float, rng: torch.Generator) -> Tensor:
+    """A share of each row's positions, any of them equally likely."""
+    return _lowest(_uniform(batch, rng), batch, _count(batch.lengths, share))
+
+
+def stretch(batch: Batch, share: float, rng: torch.Generator, at_least: int = 0) -> Tensor:
+    """A share of each row's positions, but `at_least` so many, side by side, each place equally likely."""
+    return _stretch(batch, _count(batch.lengths, share).clamp_min(at_least), rng)
+
+
+def most_important(batch: Batch, importance: Tensor, share: float) -> Tensor:
+    """The share of each row's positions with the highest `importance` (B, L), of equals the first."""
+    return _lowest(-importance, batch, _count(batch.lengths, share))
+
+
+def least_important(batch: Batch, importance: Tensor, share: float) -> Tensor:
+    """The share of each row's positions with the lowest `importance` (B, L), of equals the first."""
+    return _lowest(importance, batch, _count(batch.lengths, share))
+
+
+# --- what is done there ---------------------------------------------------------------------------------------------
+
+
+def remove(batch: Batch, touched: Tensor, pad_id: int) -> Batch:
+    """Without the touched items, the others in their order; a row that would be empty keeps its last item."""
+    columns = torch.arange(batch.items.shape[1], device=batch.items.device)
+    emptied = touched.sum(1, keepdim=True) == batch.lengths[:, None]
+    gone = touched & ~(emptied & (columns == batch.lengths[:, None] - 1))
+    lengths = batch.lengths - gone.sum(1)
+    order = (gone | ~batch.mask()).sort(dim=1, stable=True).indices  # what stays, in order, then the rest
+    return Batch(torch.where(columns < lengths[:, None], batch.items.gather(1, order), pad_id), lengths)
+
+
+def mask(batch: Batch, touched: Tensor, mask_id: int) -> Batch:
+    """With the touched items hidden behind a token that is neither an item nor padding."""
+    return Batch(batch.items.masked_fill(touched, mask_id), batch.lengths)
+
+
+def shuffle(batch: Batch, touched: Tensor, rng: torch.Generator) -> Batch:
+    """With the touched items in random order among the places they had."""
+    keys = _uniform(batch, rng).masked_fill_(~touched, 2.0)
+    places = (~touched).sort(dim=1, stable=True).indices  # the touched columns in order, then the others in order
+    source = keys.sort(dim=1, stable=True).indices  # the touched columns in random order, then the others in order
+    return Batch(batch.items.scatter(1, places, batch.items.gather(1, source)), batch.lengths)
+
+
+def substitute(batch: Batch, touched: Tensor, nearest: Tensor) -> Batch:
+    """With the touched items replaced by their `nearest` (V,)."""
+    return Batch(torch.where(touched, nearest[batch.items.where(touched, 0)], batch.items), batch.lengths)
+
+
+# --- the operators of CL4SRec ---------------------------------------------------------------------------------------
+
+
+def crop(batch: Batch, share: float, pad_id: int, rng: torch.Generator) -> Batch:
+    """A stretch of each row that holds `share` of its items, at least one (Xie et al., Eq. 5)."""
+    return remove(batch, batch.mask() & ~stretch(batch, share, rng, at_least=1), pad_id)
+
+
+def reorder(batch: Batch, share: float, rng: torch.Generator) -> Batch:
+    """A stretch of each row that holds `share` of its items is shuffled (Xie et al., Eq. 9)."""
+    return shuffle(batch, stretch(batch, share, rng), rng)
+
+
+def two_random_views(batch: Batch, data: TrainingData, shares: Shares, rng: torch.Generator) -> tuple[Batch, Batch]:
+    """Each row under two different operators out of crop, mask and reorder, drawn for each row (CL4SRec, Alg. 1)."""
+    views = [
+        crop(batch, shares.crop, data.pad_id, rng),
+        mask(batch, scattered(batch, shares.mask, rng), data.mask_id),
+        reorder(batch, shares.reorder, rng),
+    ]
+    rows = len(batch.lengths)
+    first = torch.randint(OPERATORS, (rows,), generator=rng, device=batch.items.device)
+    other = torch.randint(1, OPERATORS, (rows,), generator=rng, device=batch.items.device)
+    return pick(views, first), pick(views, (first + other) % OPERATORS)
+
+
+def guided_view(
+    batch: Batch, data: TrainingData, touched: Tensor, rng: torch.Generator, avoid: Tensor | None = None
+) -> tuple[Batch, Tensor]:
+    """The touched items of each row removed, masked or shuffled, drawn for each row; and which it was, (B,).
+
+    `avoid` (B,): operators not to use, so that a second view differs from a first.
+    """
+    views = [remove(batch, touched, data.pad_id), mask(batch, touched, data.mask_id), shuffle(batch, touched, rng)]
+    rows, device = len(batch.lengths), batch.items.device
+    if avoid is None:
+        chosen = torch.randint(OPERATORS, (rows,), generator=rng, device=device)
+    else:
+        chosen = (avoid + torch.randint(1, OPERATORS, (rows,), generator=rng, device=device)) % OPERATORS
+    return pick(views, chosen), chosen
+
+
+def pick(views: list[Batch], chosen: Tensor) -> Batch:
+    """Row b of view number chosen[b]; the views are equally wide."""
+    rows = torch.arange(len(chosen), device=chosen.device)
+    items = torch.stack([view.items for view in views])[chosen, rows]
+    return Batch(items, torch.stack([view.lengths for view in views])[chosen, rows])
+
+
+# --- other sequences and other items --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class TwinPool:
+    """Where same-target views come from: `prefixes` share a final item by `index`; `own` (n,) is each row's prefix."""
+
+    data: TrainingData
+    prefixes: Sequences
+    index: TwinIndex
+    own: Tensor
+
+    @classmethod
+    def build(cls, data: TrainingData, pool: Literal["final", "prefix"] = "final") -> TwinPool:
+        """`final`: other sequences that end in the same item, without it (BT-SR, section 3.2). `prefix`: whatever
+        comes before the same item in any training sequence, a far larger pool.
+        """
+        sequences = data.sequences
+        if pool == "final":
+            rows = torch.arange(len(sequences), device=sequences.lengths.device)
+            return cls(data, data.inputs, data.same_target_index(), rows)
+        counts = (sequences.lengths - 1).clamp_min(0)  # of prefixes with a next item
+        ends = counts.cumsum(0)
+        rows = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+        lengths = torch.arange(len(rows), device=counts.device) - (ends - counts)[rows] + 1
+        starts = sequences.starts[rows]
+        index = TwinIndex.build(sequences.items[starts + lengths])
+        return cls(data, Sequences(sequences.items, starts, lengths), index, ends - 1)
+
+    def draw(self, rows: Tensor, rng: torch.Generator) -> Batch:
+        """For each of the named sequences (B,) another one, uniformly; itself where there is none."""
+        return self.batch(self.index.draw(self.own[rows], rng))
+
+    def batch(self, prefixes: Tensor) -> Batch:
+        """The named prefixes, cut to the last `maxlen`."""
+        return windows(self.prefixes, prefixes, self.data.maxlen, self.data.pad_id)
+
+    def alone(self, rows: Tensor) -> Tensor:
+        """(B,) bool, true for sequences without a twin."""
+        return self.index.alone(self.own[rows])
+
+    @property
+    def twinless_share(self) -> float:
+        """The share of trainable sequences without a twin."""
+        return float(self.alone(self.data.trainable).double().mean())
+
+
+def draw_by_overlap(pool: TwinPool, batch: TrainBatch, importance: Tensor, rng: torch.Generator) -> Batch:
+    """A twin of each anchor, with probability by the importance of the anchor's items that the twin has too (EC4SRec).
+
+    `importance` (B, L) of the anchors' input positions, zero at padding. Where no twin shares an item, all are equally
+    likely; an anchor without a twin is its own.
+    """
+    index, own, device = pool.index, pool.own[batch.rows], batch.rows.device
+    sizes = index.group_sizes[own]
+    anchors = torch.arange(len(own), device=device).repeat_interleave(sizes)  # (P,) one for each candidate
+    step = torch.arange(len(anchors), device=device) - (sizes.cumsum(0) - sizes)[anchors]
+    candidates = index.order[index.group_starts[own][anchors] + step]  # (P,)
+    overlap = _overlap(batch.inputs, importance, anchors, pool.batch(candidates)).double()
+
+    is_self = candidates == own[anchors]
+    overlap.masked_fill_(is_self, 0.0)
+    none = overlap.new_zeros(len(own)).index_add_(0, anchors, overlap)[anchors] == 0
+    chance = torch.where(none, (~is_self | (sizes == 1)[anchors]).double(), overlap)
+    u = torch.rand(len(anchors), generator=rng, device=device, dtype=torch.float64)
+    race = -torch.log1p(-u) / chance  # the first of independent exponential clocks rings with probability by its rate
+    first = torch.full_like(race[: len(own)], torch.inf).scatter_reduce_(0, anchors, race, "amin")
+    won = race == first[anchors]
+    return pool.batch(own.scatter(0, anchors[won], candidates[won]))
+
+
+def _overlap(anchors: Batch, importance: Tensor, pairs: Tensor, others: Batch) -> Tensor:
+    """(P,) for row p of `others`, the summed importance of the items that it shares with anchor pairs[p]."""
+    stride = int(max(anchors.items.max(), others.items.max())) + 1
+    cells = torch.arange(len(anchors.items), device=pairs.device)[:, None] * stride + anchors.items  # (B, L)
+    known, place = cells.flatten().unique(return_inverse=True)
+    weight = importance.new_zeros(len(known)).index_add_(0, place, importance.flatten())
+    wanted = (pairs[:, None] * stride + others.items).sort(1).values  # (P, L)
+    found = torch.searchsorted(known, wanted).clamp_max_(len(known) - 1)
+    shared = known[found] == wanted
+    shared[:, 1:] &= wanted[:, 1:] != wanted[:, :-1]  # an item that the other has twice counts once
+    return (weight[found] * shared).sum(1)
+
+
+def nearest_items(data: TrainingData, rows_at_once: int = 1024) -> Tensor:
+    """(V,) for each item the one most similar by cosine over training co-occurrence in a sequence; itself if alone."""
+    owned = data.owned.to(torch.device("cpu"))
+    offsets = np.append(owned.starts.numpy(), len(owned.items))
+    ones, shape = np.ones(len(owned.items), np.float32), (len(owned), data.n_items)
+    has = sparse.csr_matrix((ones, owned.items.numpy(), offsets), shape)
+    norms = np.sqrt(np.maximum(np.asarray(has.sum(0)).ravel(), 1))
+    unit = (has @ sparse.diags(1 / norms)).tocsc()
+    nearest = np.arange(data.n_items)
+    for start in range(0, data.n_items, rows_at_once):
+        similar = (unit[:, start : start + rows_at_once].T @ unit).tocoo()
+        similar.data[similar.col == similar.row + start] = 0  # an item is not its own neighbour
+        similar = similar.tocsr()
+        some = similar.max(1).toarray().ravel() > 0
+        nearest[start : start + rows_at_once][some] = np.asarray(similar.argmax(1)).ravel()[some]
+    return torch.from_numpy(nearest).to(data.sequences.items.device)
+
+
+# --- arithmetic -----------------------------------------------------------------------------------------------------
+
+
+def _count(lengths: Tensor, share: float) -> Tensor:
+    """floor(share * length); 0.7 * 10 counts as 7, whatever its last bit."""
+    return (lengths.double() * share + 1e-9).long()
+
+
+def _uniform(batch: Batch, rng: torch.Generator) -> Tensor:
+    return torch.rand(batch.items.shape, generator=rng, device=batch.items.device, dtype=torch.float64)
+
+
+def _lowest(keys: Tensor, batch: Batch, counts: Tensor) -> Tensor:
+    """The `counts` (B,) real positions of each row with the lowest keys."""
+    order = keys.masked_fill(~batch.mask(), torch.inf).sort(dim=1, stable=True).indices
+    columns = torch.arange(keys.shape[1], device=keys.device)
+    return torch.zeros_like(order, dtype=torch.bool).scatter_(1, order, columns < counts[:, None])
+
+
+def _stretch(batch: Batch, counts: Tensor, rng: torch.Generator) -> Tensor:
+    u = torch.rand(len(counts), generator=rng, device=counts.device, dtype=torch.float64)
+    start = (u * (batch.lengths - counts + 1)).long()[:, None]
+    columns = torch.arange(batch.items.shape[1], device=counts.device)
+    return (columns >= start) & (columns < start + counts[:, None])
