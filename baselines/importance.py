@@ -1,4 +1,4 @@
-"""How much each item of a sequence matters for the model's first recommendation (EC4SRec, section 3.1).
+"""How much each item of a sequence matters for the model's first recommendation (EC4SRec).
 
 Both measures explain the highest score after each training input, without dropout, and are normalised to sum one per
 sequence: (n, L) float32 for n sequences, columns as in a training batch's inputs, zero at padding.

@@ -28,7 +28,7 @@ def barlow_twins(z_a: Tensor, z_b: Tensor, lambd: float, *, l2: bool = True, per
 
 
 def info_nce(z_a: Tensor, z_b: Tensor, temperature: float = 1.0) -> Tensor:
-    """Contrast of two views of a batch (CL4SRec, Eq. 4; DuoRec, Eq. 12): each of the 2B views is to recognise its other
+    """Contrast of two views of a batch (CL4SRec; DuoRec): each of the 2B views is to recognise its other
     half among the remaining 2B - 1, by dot product over `temperature`.
 
     Shapes: `z_a`, `z_b` (B, D). Returns a scalar, the mean over the 2B views.
@@ -40,7 +40,7 @@ def info_nce(z_a: Tensor, z_b: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def attract_negatives(z_negative: Tensor, z_positive: Tensor, temperature: float = 1.0) -> Tensor:
-    """Negative views of a batch attract each other, with all positive views as the contrast (EC4SRec, Eq. 12).
+    """Negative views of a batch attract each other, with all positive views as the contrast (EC4SRec).
 
     The mean over ordered pairs i != j of -log(e^(n_i n_j) / (e^(n_i n_j) + sum_p e^(n_i p))).
     Shapes: `z_negative` (B, D), `z_positive` (P, D). Returns a scalar, zero for a batch of one.

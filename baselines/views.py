@@ -90,17 +90,17 @@ def substitute(batch: Batch, touched: Tensor, nearest: Tensor) -> Batch:
 
 
 def crop(batch: Batch, share: float, pad_id: int, rng: torch.Generator) -> Batch:
-    """A stretch of each row that holds `share` of its items, at least one (Xie et al., Eq. 5)."""
+    """A stretch of each row that holds `share` of its items, at least one (Xie et al., 2022)."""
     return remove(batch, batch.mask() & ~stretch(batch, share, rng, at_least=1), pad_id)
 
 
 def reorder(batch: Batch, share: float, rng: torch.Generator) -> Batch:
-    """A stretch of each row that holds `share` of its items is shuffled (Xie et al., Eq. 9)."""
+    """A stretch of each row that holds `share` of its items is shuffled (Xie et al., 2022)."""
     return shuffle(batch, stretch(batch, share, rng), rng)
 
 
 def two_random_views(batch: Batch, data: TrainingData, shares: Shares, rng: torch.Generator) -> tuple[Batch, Batch]:
-    """Each row under two different operators out of crop, mask and reorder, drawn for each row (CL4SRec, Alg. 1)."""
+    """Each row under two different operators out of crop, mask and reorder, drawn for each row (CL4SRec)."""
     views = [
         crop(batch, shares.crop, data.pad_id, rng),
         mask(batch, scattered(batch, shares.mask, rng), data.mask_id),

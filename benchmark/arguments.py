@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from benchmark.config import FOOTINGS, PROFILES, ConfigError, suggestion
+from benchmark.external import parse_externals
 from benchmark.plan import DEFAULT_SEEDS, EXPERIMENTS
 from datasets import DATASETS
 from datasets.split import PRESETS
@@ -21,6 +22,7 @@ EXAMPLES = """examples:
   python run_all.py --dataset ml-1m --methods sasrec-ce,btsr --dry-run
   python run_all.py --interactions my.csv --methods btsr-ce --set training.epochs=50
   python run_all.py --dataset ml-1m --stages report         tables and figures from finished runs alone
+  python run_all.py --dataset ml-1m --external mine.csv     somebody else's recommendations beside ours
 """
 
 
@@ -49,7 +51,26 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     what.add_argument("--methods", metavar="NAME[,NAME]", help="methods or families such as btsr (default: all)")
     what.add_argument("--seeds", default=",".join(map(str, DEFAULT_SEEDS)), help="such as 0,1 or 0-4 (default: 0-4)")
     what.add_argument("--experiments", default="main,objectives", help=f"of {', '.join(EXPERIMENTS)}")
-    what.add_argument("--stages", help=f"of {', '.join(STAGES)} (default: all; report with --export or --import)")
+    what.add_argument(
+        "--stages",
+        help=f"of {', '.join(STAGES)} (default: all; report with --export, --import or --external; "
+        "prepare with --export-split)",
+    )
+    others = parser.add_argument_group("recommendations made elsewhere")
+    others.add_argument(
+        "--export-split",
+        type=Path,
+        metavar="DIR",
+        help="write what it takes to recommend for our test users into a new directory: training interactions, "
+        "histories, catalogue; with original ids",
+    )
+    others.add_argument(
+        "--external",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="score a table of userid, itemid and rank and show it beside the others; may be repeated",
+    )
     how = parser.add_argument_group("under which rules")
     how.add_argument("--protocol", choices=PRESETS, default="released", help="filtering preset (default: released)")
     how.add_argument("--footing", choices=FOOTINGS, default="equal", help="hyper-parameters (default: equal)")
@@ -90,11 +111,21 @@ def _split_lists(options: argparse.Namespace) -> None:
         options.methods = _words([options.methods])
         if not options.methods:
             raise ConfigError("--methods: nothing named; leave it out to run all")
-    if options.stages is None:  # moving runs is a task of its own
-        options.stages = "report" if options.export or options.import_file else ",".join(STAGES)
+    options.external = parse_externals(options.external)
+    if options.external and (options.all_datasets or len(options.named_datasets) + bool(options.interactions) != 1):
+        raise ConfigError("--external: a file is about one dataset; name it with --dataset or --interactions")
+    if options.stages is None:
+        options.stages = _usual_stages(options)
     options.stages = _known("--stages", options.stages, STAGES)
     options.experiments = _known("--experiments", options.experiments, EXPERIMENTS)
     options.seeds = _seeds(options.seeds)
+
+
+def _usual_stages(options: argparse.Namespace) -> str:
+    """All, unless runs are moved or others' work is taken in or helped on: those are tasks of their own."""
+    if options.export or options.import_file or options.external:
+        return "report"
+    return "prepare" if options.export_split else ",".join(STAGES)
 
 
 def _words(texts: list[str]) -> list[str]:

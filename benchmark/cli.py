@@ -14,14 +14,16 @@ from pathlib import Path
 
 import torch
 
-from benchmark.arguments import parse
+from benchmark.arguments import ROOT, parse
 from benchmark.config import ConfigError, Configuration
 from benchmark.engines import Engine
 from benchmark.engines.inline import InlineEngine
 from benchmark.engines.local import LocalEngine
 from benchmark.execution import Durations, Execution, is_left
+from benchmark.export_split import check_place, export_split
+from benchmark.external import score, summary_line
 from benchmark.plan import Known, PlannedRun, choose_methods, plan
-from benchmark.preparation import Prepared, prepare
+from benchmark.preparation import Prepared, interactions_of, prepare
 from benchmark.record import RunRecord
 from benchmark.store import Store, StoreError
 from datasets import DATASETS, MissingData
@@ -83,6 +85,8 @@ class Session:
         self.deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
         self.store = Store(options.out_dir / "results")
         self.targets = self._targets()
+        if options.export_split:
+            check_place(options.export_split, (options.out_dir, ROOT))
 
     def run(self) -> int:
         """All stages."""
@@ -91,15 +95,21 @@ class Session:
             self._import()
         if options.dry_run or options.status:
             return self._show_plans()
-        prepared = self._prepare(self.targets) if {"prepare", "train"} & set(options.stages) else {}
+        needs_data = {"prepare", "train"} & set(options.stages) or options.external or options.export_split
+        prepared = self._prepare(self.targets) if needs_data else {}
         plans = self._plans(prepared)
         if not plans:
             raise DataError(NOTHING_TO_DO)
+        if options.export_split:
+            self._export_split(prepared)
+        if options.external:
+            self._score_external(prepared)
         out_of_time = "train" in options.stages and self._train(plans, prepared)
         if "report" in options.stages:
             self._report(plans)
         if options.export:
             keys = [run.key for runs in plans.values() for run in runs]
+            keys += [record.key for name in plans for record in self.store.records(name) if record.external]
             count = self.store.export_archive(options.export, keys)
             print(f"exported {count} finished runs to {options.export}")
         return self._conclude(plans, out_of_time)
@@ -215,6 +225,27 @@ class Session:
             f"{len(summary.already_done)} were here already, {len(summary.unusable)} unusable"
         )
 
+    # --- recommendations made elsewhere -------------------------------------------------------------------------
+
+    def _export_split(self, prepared: dict[str, Prepared]) -> None:
+        for target in self.targets:
+            if target.name in prepared:
+                interactions = interactions_of(target.name, self.options.data_dir, target.interactions)
+                command = self._call(target.name, "--external", "mine.csv")
+                folder = export_split(prepared[target.name], interactions, command, self.options.export_split)
+                print(f"{prepared[target.name].title}: written to {folder}; README.txt there says what is what")
+
+    def _score_external(self, prepared: dict[str, Prepared]) -> None:
+        """Score all files before any is stored; their one dataset has been prepared."""
+        [data] = prepared.values()
+        known, runs = self.store.records(data.name), []
+        for external in self.options.external:
+            command = self._call(data.name, "--external", f"{external.name}={external.file}")
+            runs.append(score(external, data, command, known))
+        for record, arrays in runs:
+            self.store.save(record, arrays, overwrite=True)
+            _note(summary_line(record))
+
     # --- what is there ------------------------------------------------------------------------------------------
 
     def _show_plans(self) -> int:
@@ -253,7 +284,7 @@ class Session:
 
     def _conclude(self, plans: dict[str, list[PlannedRun]], out_of_time: bool) -> int:
         """Say what is missing; 0 if nothing that the stages should have given is."""
-        if not {"train", "report"} & set(self.options.stages):
+        if "train" not in self.options.stages and (self.options.external or "report" not in self.options.stages):
             return 0
         missing = [run for runs in plans.values() for run in runs if not _done(self._record(run))]
         if not missing:
@@ -268,11 +299,14 @@ class Session:
 
     def _command(self, run: PlannedRun) -> str:
         """The literal command that regenerates one run."""
-        options, spec = self.options, run.spec
-        words = ["python", "run_all.py"]
-        target = next(t for t in self.targets if t.name == spec.dataset)
-        words += ["--interactions", target.interactions.name] if target.interactions else ["--dataset", spec.dataset]
-        words += ["--methods", spec.method, "--seeds", str(spec.seed)]
+        return self._call(run.spec.dataset, "--methods", run.spec.method, "--seeds", str(run.spec.seed))
+
+    def _call(self, dataset: str, *what: str) -> str:
+        """A command about one dataset under the rules of this one."""
+        options, words = self.options, ["python", "run_all.py"]
+        target = next(t for t in self.targets if t.name == dataset)
+        words += ["--interactions", target.interactions.name] if target.interactions else ["--dataset", dataset]
+        words += what
         for flag, default in (("protocol", "released"), ("footing", "equal"), ("profile", "paper")):
             if getattr(options, flag) != default:
                 words += [f"--{flag}", getattr(options, flag)]

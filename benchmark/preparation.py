@@ -57,10 +57,7 @@ def prepare(
     is fetched from its publisher. Raises DataError if the file is missing or cannot be used, StoreError if
     data.json cannot be written.
     """
-    if interactions_path is None:
-        source = _published(DATASETS[name], data_dir, download)
-    else:
-        source = _table(interactions_path)
+    source = _source(name, data_dir, interactions_path, download)
     result = _split_or_cached(source, protocol, cache_dir, notify)
     fingerprint = result.fingerprint()
     if duplicates := result.summary["duplicate_rows"]:
@@ -78,6 +75,14 @@ def prepare(
     return Prepared(name, source.title, source.synthetic, label, result, fingerprint, summary)
 
 
+def interactions_of(name: str, data_dir: Path, interactions_path: Path | None) -> Interactions:
+    """What `prepare` has split, read again: all of it, before any filter, with what a Split does not keep, the time.
+
+    Raises DataError if the file is gone or cannot be used.
+    """
+    return _source(name, data_dir, interactions_path, download=False).read()
+
+
 # --- where interactions come from -------------------------------------------------------------------------
 
 
@@ -90,6 +95,10 @@ class _Source:
     title: str
     released_filter: str
     synthetic: bool = False
+
+
+def _source(name: str, data_dir: Path, interactions_path: Path | None, download: bool) -> _Source:
+    return _published(DATASETS[name], data_dir, download) if interactions_path is None else _table(interactions_path)
 
 
 def _table(path: Path) -> _Source:

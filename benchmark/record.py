@@ -35,6 +35,9 @@ STATUSES = ("done", "diverged", "failed", "interrupted")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 """What a dataset, a method or a key must look like, because it becomes a path component."""
 
+EXTERNAL = "external-"
+"""How the method of a run begins whose recommendations somebody else made; they were only scored here."""
+
 PER_USER = {"ranks": 1, "validation_ranks": 1, "top_items": 2, "target_buckets": 1, "history_buckets": 2}
 """Arrays with one row per test user, in split order, and their dimensions; every other array is a vector."""
 
@@ -97,6 +100,11 @@ class RunRecord:
     def method(self) -> str:
         """The method's name, such as `btsr-ce`."""
         return str(self.spec["method"]["name"])
+
+    @property
+    def external(self) -> bool:
+        """Whether somebody else made the recommendations."""
+        return self.method.startswith(EXTERNAL)
 
     @property
     def seed(self) -> int:

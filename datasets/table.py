@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from datasets.delimited import Layout, read_delimited
@@ -31,7 +32,7 @@ def read(path: Path) -> Interactions:
 def _layout_of(path: Path) -> Layout:
     header = _header(path)
     for delimiter in (",", "\t"):
-        roles = [_role(name) for name in next(csv.reader([header], delimiter=delimiter))]
+        roles = [role_of(name) for name in next(csv.reader([header], delimiter=delimiter))]
         for role in NAMES:
             if roles.count(role) > 1:
                 raise DataError(
@@ -45,9 +46,10 @@ def _layout_of(path: Path) -> Layout:
     raise DataError(f"{path}: line 1: {EXPECTED}; it reads {header!r:.100}")
 
 
-def _role(name: str) -> str | None:
+def role_of(name: str, names: Mapping[str, Sequence[str]] = NAMES) -> str | None:
+    """What the column called `name` holds, of the roles in `names`; None for a column that is not needed."""
     plain = name.partition(":")[0].strip().lower().translate(str.maketrans("", "", "_- "))
-    return next((role for role, names in NAMES.items() if plain in names), None)
+    return next((role for role, accepted in names.items() if plain in accepted), None)
 
 
 def _header(path: Path) -> str:

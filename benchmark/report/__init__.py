@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from benchmark.arrays import Arrays
 from benchmark.atomic import StoreError, write_file
 from benchmark.record import RunRecord
 from benchmark.report.comparison import LoadArrays, MainComparison, main_comparison
+from benchmark.report.cost import cost_frame, cost_table, costs
 from benchmark.report.figures import FIGURES
 from benchmark.report.latex import to_latex
 from benchmark.report.layout import Table
@@ -65,14 +68,19 @@ def report(
         for runs in run_sets:
             comparison = main_comparison(runs, load)
             _store_choice(store, comparison, notify)
-            tables = _write_tables([comparison], _folder(out_dir / "tables", runs), rendered)
+            folder = _folder(out_dir / "tables", runs)
+            tables = [table2(comparison, [comparison])]
+            _write_tables("table2", tables, table2_frame([comparison]), folder, rendered)
             rendered.plain += [to_plain(table) for table in tables]
+            if paid := costs(runs):
+                _write_tables("cost", [cost_table(runs, paid)], cost_frame(runs, paid), folder, rendered)
             _draw_figures(comparison, load, _folder(out_dir / "figures", runs), rendered, notify)
             by_setting.setdefault(runs.setting, []).append(comparison)
     for setting, comparisons in by_setting.items():
         if len(comparisons) > 1:
-            folder = out_dir / "tables"
-            _write_tables(comparisons, folder if setting == Setting() else folder / setting.name, rendered)
+            folder = out_dir / "tables" if setting == Setting() else out_dir / "tables" / setting.name
+            tables = [table2(comparison, comparisons) for comparison in comparisons]
+            _write_tables("table2", tables, table2_frame(comparisons), folder, rendered)
     return rendered
 
 
@@ -90,18 +98,15 @@ def _folder(base: Path, runs: RunSet) -> Path:
     return base / runs.dataset if runs.setting == Setting() else base / runs.dataset / runs.setting.name
 
 
-def _write_tables(comparisons: Sequence[MainComparison], folder: Path, rendered: Rendered) -> list[Table]:
-    tables = [table2(comparison, comparisons) for comparison in comparisons]
-    frame = table2_frame(comparisons)
+def _write_tables(name: str, tables: Sequence[Table], frame: pd.DataFrame, folder: Path, rendered: Rendered) -> None:
     for suffix, text in {
         "tex": to_latex(tables),
         "md": to_markdown(tables),
         "csv": frame.to_csv(index=False, lineterminator="\n", float_format="%.6f"),
     }.items():
-        path = folder / f"table2.{suffix}"
+        path = folder / f"{name}.{suffix}"
         write_file(path, text.encode())
         rendered.tables.append(path)
-    return tables
 
 
 def _draw_figures(

@@ -156,7 +156,7 @@ def _leaders(summaries: Mapping[str, SeedSummary]) -> tuple[frozenset[str], froz
 
 def _user_view(runs: RunSet, metrics: Sequence[MetricRow], btsr: str | None, load: LoadArrays) -> UserView | None:
     row = next(row for row in metrics if row.metric == METRIC)
-    strongest = sorted(row.best) or in_order(row.summaries)
+    strongest = sorted(row.best) or in_order(name for name, summary in row.summaries.items() if summary.n)
     method = btsr or (strongest[0] if strongest else None)
     gains = _user_gains(runs, method, load) if method else None
     if method is None or gains is None:

@@ -124,13 +124,15 @@ def accuracy_and_coverage(comparison: MainComparison, load: LoadArrays) -> Figur
     for method in (*comparison.contestants, *comparison.extras):
         coverage, accuracy = (_over_seeds(runs, method, name) for name in ("cov@10", "ndcg@10"))
         if coverage.n and accuracy.n:
-            _cross(axis, coverage, accuracy, look(method))
+            _cross(axis, coverage, accuracy, runs.look(method))
     if not axis.has_data():
         return None
     axis.set(xlabel="coverage@10", ylabel="NDCG@10")
     axis.margins(0.1)
     axis.set(xlim=(max(0, axis.get_xlim()[0]), None), ylim=(max(0, axis.get_ylim()[0]), None))
-    figure.legend(loc="outside right center", title="mean ± s.d. over seeds", alignment="left")
+    legend = figure.legend(loc="outside right center", title="mean ± s.d. over seeds", alignment="left")
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a name from outside may hold a $
     return figure
 
 

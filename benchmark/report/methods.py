@@ -42,6 +42,14 @@ BTSR = ("btsr-bce", "btsr-ce", "btsr-sce")
 _UNKNOWN = ("#000000", "1", (0, (1, 3)))
 
 
+_EXTERNAL_MARKERS = ("1", "2", "3", "4", "+", "x")
+
+
+def external_look(title: str, place: int) -> Look:
+    """Somebody else's recommendations: in black under the name they were given; `place`, from 0, decides the marker."""
+    return Look(f"{title} (external)", "#000000", _EXTERNAL_MARKERS[place % len(_EXTERNAL_MARKERS)], (0, (1, 3)))
+
+
 def look(method: str) -> Look:
     """A method that this table does not know is shown in black, under its title in the registry or else its name."""
     if method in LOOKS:

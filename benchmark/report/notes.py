@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from benchmark.metrics import CUTOFFS
 from benchmark.paper import BASELINES, CITATION
+from benchmark.record import RunRecord
 from benchmark.report.comparison import DECIMALS, MainComparison, starred_after_holm
 from benchmark.report.layout import DASH, MINUS
 from benchmark.report.methods import LOOKS, look
@@ -34,9 +36,14 @@ def table2_notes(comparison: MainComparison, family: Sequence[MainComparison]) -
     for method in runs.methods():
         if runs.not_done(method):
             yield _status_note(runs, method)
+    if runs.of("ec4srec"):
+        yield "EC4SRec: no complete public implementation exists; this one follows the paper."
+    for record in runs.external():
+        yield _external_note(record, runs)
     if absent := [look(method).title for method in LOOKS if not runs.of(method)]:
         yield f"Not run: {', '.join(absent)}."
-    yield _machines_note(runs)
+    if runs.ours():
+        yield machines_note(runs)
 
 
 def _reading_note(comparison: MainComparison, family: Sequence[MainComparison]) -> str:
@@ -73,18 +80,21 @@ def _choice_note(comparison: MainComparison) -> str:
 def _setting_note(comparison: MainComparison) -> str:
     runs = comparison.runs
     protocol = runs.records[0].spec["protocol"]
-    seeds = {record.seed for record in runs.records} | {seed for _, seed in runs.missing}
+    seeds = {record.seed for record in runs.ours()} | {seed for _, seed in runs.missing}
     text = (
         f"Protocol {runs.setting.protocol} (filter {protocol['filter']}, history {protocol['history']}, ties "
-        f"{protocol['ties']}), footing {runs.setting.footing}, profile {runs.setting.profile}; seeds {_list(seeds)}; "
+        f"{protocol['ties']}), footing {runs.setting.footing}, profile {runs.setting.profile}; "
     )
+    text += f"seeds {_list(seeds)}; " if seeds else ""
     threshold = runs.data.get("threshold")
     if isinstance(threshold, int):
         text += f"T = {threshold} ({_date(threshold)}); "
     text += f"{runs.records[0].data['test_users']} test users"
     if comparison.users and not math.isnan(comparison.users.sampling_error):
-        error, method = comparison.users.sampling_error, look(comparison.users.method).title
+        error, method = comparison.users.sampling_error, runs.look(comparison.users.method).title
         text += f"; the sampling error of NDCG@10 over them is {error:.{DECIMALS}f} ({method}, mean of its seeds)"
+    if not runs.ours():
+        return f"{text}."
     return f"{text}. All choices were made on validation; test was computed once, on the selected model."
 
 
@@ -106,9 +116,27 @@ def _status_note(runs: RunSet, method: str) -> str:
     return f"{look(method).title}: {'; '.join(states)}; no part of its mean."
 
 
-def _machines_note(runs: RunSet) -> str:
-    devices = Counter(str(record.hardware.get("device", "unknown")) for record in runs.records)
-    torches = Counter(str(record.versions.get("torch", "unknown")) for record in runs.records)
+def _external_note(record: RunRecord, runs: RunSet) -> str:
+    settings, counts = record.spec["method"]["settings"], record.counts
+    text = (
+        f"{runs.look(record.method).title}: recommendations made elsewhere ({settings.get('file')}, sha256 "
+        f"{str(settings.get('sha256'))[:12]}), scored here on the same users, targets and catalogue; how they came "
+        f"about is not ours to say, so no footing is equal; one file, so no deviation and no test. "
+        f"{counts.get('users_without_list')} of {counts.get('users')} test users have no list and count as misses; "
+        f"{counts.get('history_items_dropped')} listed items were dropped because the user's history holds them."
+    )
+    known, others = counts.get("known_cutoff"), counts.get("other_files_before")
+    if isinstance(known, int) and known < max(CUTOFFS):
+        text += f" The shortest list has {_many(known, 'item')} then: metrics at a larger K are unknown ({DASH})."
+    if isinstance(others, int) and others:
+        text += f" Before this file, {_many(others, 'other file')} of that name had been scored on the test targets."
+    return text
+
+
+def machines_note(runs: RunSet) -> str:
+    """On which devices and with which torch the runs were made."""
+    devices = Counter(str(record.hardware.get("device", "unknown")) for record in runs.ours())
+    torches = Counter(str(record.versions.get("torch", "unknown")) for record in runs.ours())
     mixed = "" if len(devices) == len(torches) == 1 else "The runs come from different machines or versions. "
     return f"{mixed}Device: {_shares(devices)}; torch: {_shares(torches)}."
 

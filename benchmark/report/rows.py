@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from benchmark.record import RunRecord, to_json
-from benchmark.report.methods import in_order
+from benchmark.report.methods import Look, external_look, in_order, look
 
 if TYPE_CHECKING:
     from benchmark.plan import PlannedRun
@@ -91,6 +91,21 @@ class RunSet:
         """Methods with a record or a planned run, in the order of presentation."""
         return in_order([record.method for record in self.records] + [method for method, _ in self.missing])
 
+    def external(self) -> list[RunRecord]:
+        """The records of recommendations made elsewhere, by method."""
+        return sorted((record for record in self.records if record.external), key=lambda r: r.method)
+
+    def ours(self) -> list[RunRecord]:
+        """All others: the runs of this suite's methods."""
+        return [record for record in self.records if not record.external]
+
+    def look(self, method: str) -> Look:
+        """How a method is shown; one that is external under the name that it was given."""
+        for place, record in enumerate(self.external()):
+            if record.method == method:
+                return external_look(str(record.spec["method"]["settings"].get("title", method)), place)
+        return look(method)
+
 
 def rows(runs: RunSet) -> pd.DataFrame:
     """One row per run and metric, with COLUMNS; a run without metrics has one row whose metric is empty."""
@@ -115,33 +130,54 @@ def _rows(runs: RunSet, record: RunRecord) -> Iterable[tuple[Any, ...]]:
 def planned_runs(
     planned: Sequence[PlannedRun], records: Sequence[RunRecord], data: Mapping[str, Any] | None
 ) -> RunSet | None:
-    """The records that the runs of a plan, all of one dataset and setting, refer to; None where none exists yet."""
+    """The records that the runs of a plan, all of one dataset and setting, refer to; None where none exists yet.
+
+    What was recommended elsewhere under the same protocol is shown beside them.
+    """
+    if not planned:
+        return None
     by_key = {record.key: record for record in records}
     found = tuple(by_key[run.key] for run in planned if run.key in by_key)
     missing = tuple((run.spec.method, run.spec.seed) for run in planned if run.key not in by_key)
-    if not found:
-        return None
     asked = planned[0].spec.to_json()
-    return _run_set(found, asked, missing, data)
+    external = _external(records, asked["protocol"], data)
+    if not found and not external:
+        return None
+    return _run_set((*found, *external), asked, missing, data)
 
 
 def stored_runs(records: Sequence[RunRecord], data: Mapping[str, Any] | None, notify: Notify) -> list[RunSet]:
     """What a store holds of one dataset, by setting: of each method the configuration with the most finished
     seeds.
 
-    Runs on other data than data.json tells of, and other configurations, are named through `notify` and left
-    out.
+    What was recommended elsewhere is shown in every setting with its protocol. Runs on other data than data.json tells
+    of, and other configurations, are named through `notify` and left out.
     """
     current = [record for record in records if _is_current(record, data)]
     if len(current) < len(records):
         notify(f"{records[0].dataset}: runs on other data than data.json's are left out: {len(records) - len(current)}")
     groups: dict[str, list[RunRecord]] = defaultdict(list)
+    settled = {to_json(record.spec["protocol"]) for record in current if not record.external}
     for record in current:
-        groups[to_json([record.spec["protocol"], record.spec["footing"], record.spec["profile"]])].append(record)
-    return [
-        _run_set(tuple(_main_configurations(groups[group], notify)), groups[group][0].spec, (), data)
-        for group in sorted(groups)
-    ]
+        protocol = to_json(record.spec["protocol"])
+        if not record.external or protocol not in settled:
+            groups[to_json([record.spec["protocol"], record.spec["footing"], record.spec["profile"]])].append(record)
+    run_sets = []
+    for group in sorted(groups):
+        spec, ours = groups[group][0].spec, [record for record in groups[group] if not record.external]
+        shown = (*_main_configurations(ours, notify), *_external(current, spec["protocol"], data))
+        if shown:
+            run_sets.append(_run_set(shown, spec, (), data))
+    return run_sets
+
+
+def _external(
+    records: Sequence[RunRecord], protocol: Mapping[str, Any], data: Mapping[str, Any] | None
+) -> tuple[RunRecord, ...]:
+    """Of each name under which recommendations were scored on this data and protocol, the file that was given last."""
+    fitting = [r for r in records if r.external and r.done and r.spec["protocol"] == protocol and _is_current(r, data)]
+    last = {record.method: record for record in sorted(fitting, key=lambda r: (r.finished, r.key))}
+    return tuple(last[method] for method in sorted(last))
 
 
 def _run_set(

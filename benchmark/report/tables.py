@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from benchmark.record import EXTERNAL
 from benchmark.report.comparison import DECIMALS, MainComparison, MetricRow
 from benchmark.report.layout import DASH, MINUS, Cell, Group, Head, Line, Table
-from benchmark.report.methods import look
 from benchmark.report.notes import p_value, table2_caption, table2_notes
 from benchmark.report.rows import RunSet
 
@@ -67,7 +67,7 @@ def _record(comparison: MainComparison, row: MetricRow, method: str) -> dict[str
         "profile": runs.setting.profile,
         "metric": row.metric,
         "method": method,
-        "column": look(method).title,
+        "column": runs.look(method).title,
         "role": "beside" if extra else "btsr" if is_btsr else "baseline",
         "runs_done": len(runs.done(method)),
         "runs_asked": runs.asked(method),
@@ -99,7 +99,8 @@ def _corner(runs: RunSet) -> Head:
 def _head(column: str, comparison: MainComparison) -> Head:
     if column == IMPROVE:
         return Head("Improve")
-    first, _, second = look(column).title.partition(" ")
+    title = comparison.runs.look(column).title
+    first, _, second = title.rpartition(" ") if column.startswith(EXTERNAL) else title.partition(" ")
     return Head(first, second, "†" if column == comparison.btsr else "")
 
 
