@@ -31,6 +31,10 @@ from datasets.split import PROTOCOL_VERSION, Cases
 
 EMBEDDING_ROWS = 1024
 
+TIE_DRAWS = 5
+"""How often the finished model is evaluated again with simultaneous test events in another order (stage `ties-<draw>`).
+"""
+
 
 def versions(spec: RunSpec) -> dict[str, int]:
     """The versions whose rise makes earlier runs of this spec void."""
@@ -161,6 +165,9 @@ def _fit_and_evaluate(
     outcome.arrays = _measure(prepared, ranking, validation_ranks, encoder, test, data)
     outcome.metrics["validation"] = accuracy(validation_ranks)
     outcome.metrics["test"] = summarise(outcome.arrays, split.item_buckets)
+    for draw in range(1, TIE_DRAWS + 1):
+        cases = _on_device(split.cases_redrawn("test", draw), device)
+        outcome.metrics[f"ties-{draw}"] = accuracy(evaluate_ranks(scorer, cases, data.n_items, data.maxlen))
     outcome.timings["evaluate_seconds"] = time.perf_counter() - clock
 
 

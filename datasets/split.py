@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from datasets.counts import (
@@ -100,7 +101,8 @@ class Split:
     """U training users, N test users and the catalogue: V training items, numbered by ascending original id.
 
     `train`: the training users' whole sequences. `events`: per test user the history, then the validation
-    target, then the test target. Original ids: `item_labels` (V,), `train_user_labels` (U,),
+    target, then the test target; `event_ties` (M,) bool: whether an event has the time of the one before it, so that
+    their order is arbitrary. Original ids: `item_labels` (V,), `train_user_labels` (U,),
     `test_user_labels` (N,). Per item, (V,): `item_interactions` and `item_users` int64, its training
     interactions and how many users they are by; `item_buckets` uint8, its popularity third, 0 = most popular.
     `summary`: JSON-ready counts and shares.
@@ -108,6 +110,7 @@ class Split:
 
     train: Sequences
     events: Sequences
+    event_ties: np.ndarray
     item_labels: np.ndarray
     train_user_labels: np.ndarray
     test_user_labels: np.ndarray
@@ -126,6 +129,13 @@ class Split:
         known = self.events.without_last(1) if stage == "validation" else self.events
         return Cases(histories=known.without_last(1), targets=known.final_items())
 
+    def cases_redrawn(self, stage: Stage, seed: int) -> Cases:
+        """The same with simultaneous events in a random order; targets change where they are among them."""
+        groups = np.cumsum(~self.event_ties)
+        order = np.lexsort((np.random.default_rng(seed).random(len(groups)), groups))
+        items = self.events.items[torch.from_numpy(order)]
+        return replace(self, events=replace(self.events, items=items)).cases(stage)
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """All of it as arrays that `np.savez` stores without pickling; `from_arrays` is the way back."""
         return {
@@ -133,6 +143,7 @@ class Split:
             "train_lengths": self.train.lengths.numpy(),
             "event_items": self.events.items.numpy().astype(np.int32),
             "event_lengths": self.events.lengths.numpy(),
+            "event_ties": self.event_ties,
             "item_labels": self.item_labels,
             "train_user_labels": self.train_user_labels,
             "test_user_labels": self.test_user_labels,
@@ -148,6 +159,7 @@ class Split:
         return cls(
             train=Sequences.from_arrays(arrays["train_items"], _offsets(arrays["train_lengths"])),
             events=Sequences.from_arrays(arrays["event_items"], _offsets(arrays["event_lengths"])),
+            event_ties=arrays["event_ties"],
             item_labels=arrays["item_labels"],
             train_user_labels=arrays["train_user_labels"],
             test_user_labels=arrays["test_user_labels"],
@@ -198,6 +210,7 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
     return Split(
         train=train,
         events=events,
+        event_ties=_ties(data, rows),
         item_labels=_without_objects(data.item_labels[cut.in_catalogue]),
         train_user_labels=_without_objects(data.user_labels[train_users]),
         test_user_labels=_without_objects(data.user_labels[test_users]),
@@ -285,6 +298,14 @@ def _pack(
     rows = rows[np.argsort(data.user_ids[rows].astype(np.int64) * span + seconds, kind="stable")]
     users, lengths = np.unique(data.user_ids[rows], return_counts=True)
     return rows, users, _offsets(lengths)
+
+
+def _ties(data: Interactions, rows: np.ndarray) -> np.ndarray:
+    """(m,) bool: whether a row is by the user and at the time of the row before it."""
+    ties = np.zeros(len(rows), dtype=bool)
+    users, times = data.user_ids[rows], data.timestamps[rows]
+    ties[1:] = (users[1:] == users[:-1]) & (times[1:] == times[:-1])
+    return ties
 
 
 def _offsets(lengths: np.ndarray) -> np.ndarray:

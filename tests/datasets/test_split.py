@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from datasets.counts import popularity_buckets
 from datasets.filtering import apply_filter
@@ -472,3 +473,34 @@ def test_shares_on_real_data(
     read: Callable[[str], Interactions], name: str, filter_name: str, share: str, expected: float
 ) -> None:
     assert round(split(read(name), Protocol(filter=filter_name)).summary[share], 2) == expected
+
+
+def test_redrawn_ties_move_simultaneous_events_alone() -> None:
+    rng = np.random.default_rng(0)
+    users, events = 40, 12
+    times = np.sort(rng.integers(0, 6, (users, events)), axis=1) + 1000 * (np.arange(users)[:, None] % 2)
+    items = np.concatenate([rng.permutation(15)[:events] for _ in range(users)])
+    data = Interactions.from_columns(np.repeat(np.arange(users), events), items, times.ravel(), "here")
+    result = split(data, Protocol(quantile=0.5))
+    cases, orders = result.cases("test"), set()
+    time_of = {(k // events, int(item)): int(times.flat[k]) for k, item in enumerate(items)}
+    for seed in range(5):
+        redrawn = result.cases_redrawn("test", seed)
+        assert torch.equal(redrawn.histories.lengths, cases.histories.lengths)
+        for n, user in enumerate(result.test_user_labels):
+            order = [*redrawn.histories[n].tolist(), int(redrawn.targets[n])]
+            assert sorted(order) == sorted([*cases.histories[n].tolist(), int(cases.targets[n])])
+            moments = [time_of[int(user), int(result.item_labels[item])] for item in order]
+            assert moments == sorted(moments)
+            orders.add((n, tuple(order)))
+    assert len(orders) > 2 * len(cases.targets), "the draws differ"
+
+
+def test_without_ties_there_is_nothing_to_redraw() -> None:
+    users, events = 20, 6
+    times = np.arange(users * events)
+    items = np.tile(np.arange(events), users)
+    data = Interactions.from_columns(np.repeat(np.arange(users), events), items, times, "here")
+    result = split(data, Protocol(quantile=0.5))
+    assert not result.event_ties.any()
+    assert torch.equal(result.cases_redrawn("test", 1).targets, result.cases("test").targets)
