@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from datasets.sequences import Batch, Sequences, TwinIndex, shifted_windows
+from datasets.sequences import Batch, Sequences, TwinIndex, shifted_windows, windows
 
 if TYPE_CHECKING:
     from baselines.sasrec import Encoder
+
+NOISE_STREAM = 20251026
+"""Tells the draws of noise from other draws with the same seed."""
 
 Scorer = Callable[[Batch], Tensor]
 """Histories, a Batch of B rows, in; scores of the whole catalogue, (B, V) float, out."""
@@ -25,11 +29,15 @@ Terms = dict[str, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """The training users' sequences, whole and in time order, over a catalogue of `n_items` items."""
+    """The training users' sequences, whole and in time order, over a catalogue of `n_items` items.
+
+    `noisy`: the same with some items replaced, if inputs are not to be what targets are.
+    """
 
     sequences: Sequences
     n_items: int
     maxlen: int
+    noisy: Sequences | None = field(default=None, kw_only=True)
 
     @property
     def pad_id(self) -> int:
@@ -49,7 +57,7 @@ class TrainingData:
     @cached_property
     def inputs(self) -> Sequences:
         """Every sequence without its final item: what both views of Barlow Twins are cut from."""
-        return self.sequences.without_last(1)
+        return (self.sequences if self.noisy is None else self.noisy).without_last(1)
 
     @cached_property
     def owned(self) -> Sequences:
@@ -74,11 +82,27 @@ class TrainingData:
     def batch(self, rows: Tensor) -> TrainBatch:
         """The training batch of the named sequences, (B,) int64."""
         inputs, targets = shifted_windows(self.sequences, rows, self.maxlen, self.pad_id)
+        if self.noisy is not None:
+            inputs = windows(self.inputs, rows, self.maxlen, self.pad_id)
         return TrainBatch(self, rows, inputs, targets)
+
+    def with_noise(self, share: float, seed: int) -> TrainingData:
+        """The same data with this share of all input positions replaced by uniform random items; the final items of the
+        sequences and all targets stay.
+        """
+        if share == 0:
+            return self
+        rng = np.random.default_rng([NOISE_STREAM, seed])
+        rows, places = self.sequences.without_last(1).positions()
+        chosen = places[torch.from_numpy(rng.permutation(len(rows))[: round(share * len(rows))])]
+        items = self.sequences.items.clone()
+        items[chosen] = torch.from_numpy(rng.integers(0, self.n_items, len(chosen)))
+        return replace(self, noisy=replace(self.sequences, items=items))
 
     def to(self, device: torch.device) -> TrainingData:
         """The same data with its arrays on `device`."""
-        return TrainingData(self.sequences.to(device), self.n_items, self.maxlen)
+        noisy = None if self.noisy is None else self.noisy.to(device)
+        return TrainingData(self.sequences.to(device), self.n_items, self.maxlen, noisy=noisy)
 
 
 @dataclass(frozen=True, eq=False)

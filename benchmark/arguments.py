@@ -6,9 +6,9 @@ import argparse
 import re
 from pathlib import Path
 
+from benchmark import experiments
 from benchmark.config import FOOTINGS, PROFILES, ConfigError, suggestion
 from benchmark.external import parse_externals
-from benchmark.plan import DEFAULT_SEEDS, EXPERIMENTS
 from datasets import DATASETS
 from datasets.split import PRESETS
 
@@ -49,8 +49,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     what.add_argument("--interactions", type=Path, metavar="FILE", help="your own userid,itemid,timestamp file")
     what.add_argument("--methods", metavar="NAME[,NAME]", help="methods or families such as btsr (default: all)")
-    what.add_argument("--seeds", default=",".join(map(str, DEFAULT_SEEDS)), help="such as 0,1 or 0-4 (default: 0-4)")
-    what.add_argument("--experiments", default="main,objectives", help=f"of {', '.join(EXPERIMENTS)}")
+    what.add_argument("--seeds", help="such as 0,1 or 0-4 (default: 0-4, for sweeps 0,1)")
+    what.add_argument(
+        "--experiments",
+        default=",".join(name for name in experiments.NAMES if name not in experiments.ON_REQUEST),
+        help=f"of {', '.join(experiments.NAMES)} (default: all but {', '.join(experiments.ON_REQUEST)})",
+    )
     what.add_argument(
         "--stages",
         help=f"of {', '.join(STAGES)} (default: all; report with --export, --import or --external; "
@@ -117,8 +121,8 @@ def _split_lists(options: argparse.Namespace) -> None:
     if options.stages is None:
         options.stages = _usual_stages(options)
     options.stages = _known("--stages", options.stages, STAGES)
-    options.experiments = _known("--experiments", options.experiments, EXPERIMENTS)
-    options.seeds = _seeds(options.seeds)
+    options.experiments = _known("--experiments", options.experiments, experiments.NAMES)
+    options.seeds = None if options.seeds is None else _seeds(options.seeds)
 
 
 def _usual_stages(options: argparse.Namespace) -> str:

@@ -12,7 +12,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -30,6 +30,11 @@ class ConfigError(Exception):
     """A wrong argument or configuration; the message is one line: what is wrong, where, and what to do."""
 
 
+NEUTRAL = "neutral"
+"""In a field's metadata: the value at which the setting does nothing. It is left out of the run key then, so that a
+setting can be added without voiding the runs that were made before it."""
+
+
 @dataclass(frozen=True)
 class TrainingSettings:
     """How every gradient-trained method is trained."""
@@ -40,6 +45,8 @@ class TrainingSettings:
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.0
+    noise: float = field(default=0.0, metadata={NEUTRAL: 0.0})
+    """The share of input positions that are replaced by random items; targets stay as they are."""
 
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -54,6 +61,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "learning_rate": (1e-12, 10),
     "betas": (0, 0.999999),
     "weight_decay": (0, 10),
+    "noise": (0, 1),
     "alpha": (0, 1e6),
     "lambd": (0, 1e6),
     "projector_layers": (0, 16),
@@ -106,26 +114,37 @@ class RunSpec:
             "protocol": asdict(self.protocol),
             "footing": self.footing,
             "profile": self.profile,
-            "encoder": asdict(self.encoder),
-            "training": asdict(self.training) | {"betas": list(self.training.betas)},
+            "encoder": settings_to_json(self.encoder),
+            "training": settings_to_json(self.training),
             "method": {"name": self.method, "settings": settings_to_json(self.settings)},
             "seed": self.seed,
         }
 
+    def identity(self) -> dict[str, Any]:
+        """What of it decides the numbers: no mere names, and no setting that does nothing."""
+        protocol = asdict(self.protocol)
+        del protocol["preset"]
+        return {
+            "dataset": self.dataset,
+            "protocol": protocol,
+            "encoder": settings_to_json(self.encoder, without_neutral=True),
+            "training": settings_to_json(self.training, without_neutral=True),
+            "method": {"name": self.method, "settings": settings_to_json(self.settings, without_neutral=True)},
+            "seed": self.seed,
+        }
 
-def settings_to_json(settings: Any) -> dict[str, Any]:
-    """A method's settings as nested tables; an objective also gives its name."""
+
+def settings_to_json(settings: Any, without_neutral: bool = False) -> dict[str, Any]:
+    """Settings as nested tables; an objective also gives its name. `without_neutral`: as in the run key."""
     table: dict[str, Any] = {"name": settings.name} if isinstance(settings, Objective) else {}
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        table[field.name] = _plain(value)
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        if without_neutral and NEUTRAL in each.metadata and each.metadata[NEUTRAL] == value:
+            continue
+        if is_dataclass(value):
+            value = settings_to_json(value, without_neutral)
+        table[each.name] = list(value) if isinstance(value, tuple) else value
     return table
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return list(value)
-    return settings_to_json(value) if is_dataclass(value) else value
 
 
 class Configuration:
@@ -156,8 +175,16 @@ class Configuration:
                 protocol = assign(protocol, rest, value, f"--set {key}")
         return protocol
 
-    def spec(self, title: str, synthetic: bool, protocol: Protocol, method: str, seed: int) -> RunSpec:
-        """The run of one method and seed."""
+    def spec(
+        self,
+        title: str,
+        synthetic: bool,
+        protocol: Protocol,
+        method: str,
+        seed: int,
+        changes: Iterable[tuple[str, Any]] = (),
+    ) -> RunSpec:
+        """The run of one method and seed; `changes`, such as ("settings.alpha", 0.1), come after everything else."""
         parts: dict[str, Any] = {
             "encoder": EncoderSettings(),
             "training": TrainingSettings(),
@@ -165,6 +192,9 @@ class Configuration:
         }
         for where, section, key, value in self._statements(method):
             parts[section] = assign(parts[section], key, value, where)
+        for path, value in changes:
+            section, _, key = path.partition(".")
+            parts[section] = assign(parts[section], key, value, path)
         encoder = parts["encoder"]
         if encoder.width % encoder.heads:
             raise ConfigError(f"encoder.width = {encoder.width} is not a multiple of encoder.heads = {encoder.heads}")

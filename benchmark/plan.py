@@ -1,35 +1,18 @@
-"""What the paper consists of, as a list of runs: which experiment, method, setting and seed."""
+"""From experiments to runs: which are needed, in which order, and what uses them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from baselines.btsr import BTSR
 from baselines.registry import METHODS
 from benchmark.config import ConfigError, Configuration, RunSpec, names_method, suggestion
+from benchmark.experiments import Changes, Variant, experiments
 from benchmark.preparation import Prepared
 from benchmark.run import run_key
 from benchmark.store import Store
 from datasets.split import Protocol
-
-DEFAULT_SEEDS = (0, 1, 2, 3, 4)
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """One question of the paper: what it shows and which methods it needs."""
-
-    title: str
-    methods: tuple[str, ...]
-
-
-EXPERIMENTS: dict[str, Experiment] = {
-    "main": Experiment("Table 2: BT-SR against its baselines", tuple(METHODS)),
-    "objectives": Experiment(
-        "Table 1: the three objectives with and without Barlow Twins",
-        tuple(name for name in METHODS if name.startswith(("sasrec-", "btsr-"))),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -58,11 +41,11 @@ class Known:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run and the experiments that use it."""
+    """A run and what uses it: for each experiment the labels of its variants that this run is."""
 
     spec: RunSpec
     key: str
-    experiments: tuple[str, ...]
+    uses: Mapping[str, tuple[str, ...]]
 
 
 def choose_methods(words: Iterable[str] | None) -> tuple[str, ...]:
@@ -85,24 +68,47 @@ def choose_methods(words: Iterable[str] | None) -> tuple[str, ...]:
 def plan(
     configuration: Configuration,
     known: Known,
-    experiments: Iterable[str],
+    names: Iterable[str],
     methods: Iterable[str],
-    seeds: Iterable[int],
+    seeds: Sequence[int] | None = None,
 ) -> list[PlannedRun]:
-    """The runs of one dataset, most important first: every method's first seed, then every method's second, ...
+    """The runs of one dataset, most important first: experiment by experiment, each with every variant's first seed,
+    then every variant's second, ...
 
-    A run that two experiments share appears once.
+    `names`: of experiments. `seeds` stand for those that each experiment usually has. A run that two variants share
+    appears once.
     """
-    wanted = tuple(methods)
-    uses: dict[str, list[str]] = {}
+    wanted, chosen = set(methods), set(names)
+    uses: dict[str, dict[str, tuple[str, ...]]] = {}
     specs: dict[str, RunSpec] = {}
-    for seed in seeds:
-        for name in experiments:
-            for method in EXPERIMENTS[name].methods:
-                if method not in wanted:
+    for name, experiment in experiments(configuration.dataset).items():
+        for seed in (experiment.seeds if seeds is None else seeds) if name in chosen else ():
+            for variant in experiment.variants:
+                if variant.method not in wanted:
                     continue
-                spec = configuration.spec(known.title, known.synthetic, known.protocol, method, seed)
+                spec = _spec(configuration, known, variant, seed)
                 key = run_key(spec, known.fingerprint)
-                specs[key] = spec
-                uses.setdefault(key, []).append(name)
-    return [PlannedRun(spec, key, tuple(uses[key])) for key, spec in specs.items()]
+                specs[f"{key}-{seed}"] = spec
+                mine = uses.setdefault(f"{key}-{seed}", {})
+                mine[name] = (*mine.get(name, ()), variant.label)
+    return [PlannedRun(spec, run.rpartition("-")[0], uses[run]) for run, spec in specs.items()]
+
+
+def _spec(configuration: Configuration, known: Known, variant: Variant, seed: int) -> RunSpec:
+    """Of a variant's run. BT-SR with alpha = 0 is SASRec, bit for bit, and so is not run a second time."""
+
+    def of(method: str, changes: Changes) -> RunSpec:
+        return configuration.spec(known.title, known.synthetic, known.protocol, method, seed, changes)
+
+    spec = of(variant.method, variant.changes)
+    plain = variant.method.replace("btsr", "sasrec")
+    if isinstance(spec.settings, BTSR.Settings) and spec.settings.alpha == 0 and plain in METHODS:
+        changes = tuple((key, value) for key, value in variant.changes if not key.startswith("settings."))
+        same = of(plain, changes)
+        if (same.encoder, same.training, same.settings.objective) == (
+            spec.encoder,
+            spec.training,
+            spec.settings.objective,
+        ):
+            return same
+    return spec

@@ -49,11 +49,7 @@ def versions(spec: RunSpec) -> dict[str, int]:
 
 def run_key(spec: RunSpec, fingerprint: str) -> str:
     """16 hex digits of everything that decides the numbers: not the device, and no mere names of presets."""
-    content = spec.to_json()
-    for label in ("title", "synthetic", "footing", "profile"):
-        del content[label]
-    del content["protocol"]["preset"]
-    identity = {"spec": content, "fingerprint": fingerprint, "versions": versions(spec)}
+    identity = {"spec": spec.identity(), "fingerprint": fingerprint, "versions": versions(spec)}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -141,7 +137,8 @@ def _fit_and_evaluate(
     on_epoch: Callable[[EpochRow], None],
 ) -> None:
     split = prepared.split
-    data = TrainingData(split.train, split.n_items, spec.encoder.maxlen).to(device)
+    data = TrainingData(split.train, split.n_items, spec.encoder.maxlen)
+    data = data.with_noise(spec.training.noise, spec.seed).to(device)
     validation, test = (_on_device(split.cases(stage), device) for stage in ("validation", "test"))
     method: Method = METHODS[spec.method].method(spec.settings)
 

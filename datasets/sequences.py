@@ -48,11 +48,15 @@ class Sequences:
         """The sequences named by `rows` (m,), over the same flat array."""
         return replace(self, starts=self.starts[rows], lengths=self.lengths[rows])
 
-    def flatten(self) -> tuple[Tensor, Tensor]:
-        """Every item with its row: `rows`, `items` (T,), row by row, whatever lies between them in the flat array."""
+    def positions(self) -> tuple[Tensor, Tensor]:
+        """Of every item, row by row, its row and its place in the flat array: (T,), (T,)."""
         before = self.lengths.cumsum(0) - self.lengths
         rows = torch.arange(len(self), device=self.lengths.device).repeat_interleave(self.lengths)
-        places = (self.starts - before)[rows] + torch.arange(len(rows), device=rows.device)
+        return rows, (self.starts - before)[rows] + torch.arange(len(rows), device=rows.device)
+
+    def flatten(self) -> tuple[Tensor, Tensor]:
+        """Every item with its row: rows (T,), items (T,), row by row."""
+        rows, places = self.positions()
         return rows, self.items[places]
 
     def to(self, device: torch.device) -> Sequences:

@@ -13,11 +13,12 @@ from benchmark.arrays import Arrays
 from benchmark.atomic import StoreError, write_file
 from benchmark.record import RunRecord
 from benchmark.report.comparison import LoadArrays, MainComparison, main_comparison
-from benchmark.report.cost import cost_frame, cost_table, costs
+from benchmark.report.cost import cost_tables
 from benchmark.report.figures import FIGURES
 from benchmark.report.latex import to_latex
 from benchmark.report.layout import Table
 from benchmark.report.markdown import to_markdown
+from benchmark.report.material import Material, experiment_runs
 from benchmark.report.plain import to_plain
 from benchmark.report.rows import RunSet, Setting, planned_runs, stored_runs
 from benchmark.report.style import save, style
@@ -30,6 +31,17 @@ if TYPE_CHECKING:
 __all__ = ["Rendered", "Setting", "report"]
 
 Notify = Callable[[str], None]
+
+Tabulate = Callable[[Material], tuple[Sequence[Table], pd.DataFrame] | None]
+"""The printed tables and the same for machines; None where no run has what they show."""
+
+
+def _table2(material: Material) -> tuple[Sequence[Table], pd.DataFrame] | None:
+    comparison = material.comparison
+    return ([table2(comparison, [comparison])], table2_frame([comparison])) if comparison else None
+
+
+TABLES: dict[str, Tabulate] = {"table2": _table2, "cost": cost_tables}
 
 
 @dataclass
@@ -61,21 +73,13 @@ def report(
     rendered = Rendered()
     by_setting: dict[Setting, list[MainComparison]] = {}
     for dataset in datasets:
-        load = _cached(store.arrays)
-        run_sets = _run_sets(store, dataset, planned, notify)
-        if not run_sets:
+        materials = _materials(store, dataset, planned, notify)
+        if not any(material.comparison for material in materials):
             _note(rendered, f"{dataset}: nothing of Table 2 has been run", notify)
-        for runs in run_sets:
-            comparison = main_comparison(runs, load)
-            _store_choice(store, comparison, notify)
-            folder = _folder(out_dir / "tables", runs)
-            tables = [table2(comparison, [comparison])]
-            _write_tables("table2", tables, table2_frame([comparison]), folder, rendered)
-            rendered.plain += [to_plain(table) for table in tables]
-            if paid := costs(runs):
-                _write_tables("cost", [cost_table(runs, paid)], cost_frame(runs, paid), folder, rendered)
-            _draw_figures(comparison, load, _folder(out_dir / "figures", runs), rendered, notify)
-            by_setting.setdefault(runs.setting, []).append(comparison)
+        for material in materials:
+            _render(material, store, out_dir, rendered, notify)
+            if material.comparison:
+                by_setting.setdefault(material.runs.setting, []).append(material.comparison)
     for setting, comparisons in by_setting.items():
         if len(comparisons) > 1:
             folder = out_dir / "tables" if setting == Setting() else out_dir / "tables" / setting.name
@@ -84,14 +88,40 @@ def report(
     return rendered
 
 
-def _run_sets(
+def _materials(
     store: Store, dataset: str, planned: Mapping[str, Sequence[PlannedRun]] | None, notify: Notify
-) -> list[RunSet]:
-    records, data = store.records(dataset), store.data(dataset)
+) -> list[Material]:
+    records, data, load = store.records(dataset), store.data(dataset), _cached(store.arrays)
     if planned is None:
-        return stored_runs(records, data, notify)
-    runs = planned_runs([run for run in planned.get(dataset, ()) if "main" in run.experiments], records, data)
-    return [runs] if runs else []
+        run_sets = stored_runs(records, data, notify)
+        return [Material(runs, main_comparison(runs, load), {}, load) for runs in run_sets]
+    mine = planned.get(dataset, ())
+    if not mine:
+        return []
+    runs = planned_runs(mine, records, data)
+    comparison = main_comparison(runs, load) if runs.records else None
+    return [Material(runs, comparison, experiment_runs(dataset, mine, records), load)]
+
+
+def _render(material: Material, store: Store, out_dir: Path, rendered: Rendered, notify: Notify) -> None:
+    runs, comparison = material.runs, material.comparison
+    tables, figures = _folder(out_dir / "tables", runs), _folder(out_dir / "figures", runs)
+    if comparison:
+        _store_choice(store, comparison, notify)
+        rendered.plain.append(to_plain(table2(comparison, [comparison])))
+    for name, tabulate in TABLES.items():
+        made = tabulate(material)
+        if made is None:
+            _note(rendered, f"{runs.dataset}: {name}: no run has what it shows", notify)
+        else:
+            _write_tables(name, *made, tables, rendered)
+    for name, draw in FIGURES.items():
+        with style():
+            figure = draw(comparison, material.load) if comparison else None
+            if figure is None:
+                _note(rendered, f"{runs.dataset}: {name}: no run has what it shows", notify)
+            else:
+                rendered.figures += save(figure, figures / name)
 
 
 def _folder(base: Path, runs: RunSet) -> Path:
@@ -107,18 +137,6 @@ def _write_tables(name: str, tables: Sequence[Table], frame: pd.DataFrame, folde
         path = folder / f"{name}.{suffix}"
         write_file(path, text.encode())
         rendered.tables.append(path)
-
-
-def _draw_figures(
-    comparison: MainComparison, load: LoadArrays, folder: Path, rendered: Rendered, notify: Notify
-) -> None:
-    for name, draw in FIGURES.items():
-        with style():
-            figure = draw(comparison, load)
-            if figure is None:
-                _note(rendered, f"{comparison.runs.dataset}: {name}: no run has what it shows", notify)
-            else:
-                rendered.figures += save(figure, folder / name)
 
 
 def _store_choice(store: Store, comparison: MainComparison, notify: Notify) -> None:

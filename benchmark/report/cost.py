@@ -12,6 +12,7 @@ import pandas as pd
 
 from benchmark.record import RunRecord
 from benchmark.report.layout import DASH, Cell, Head, Line, Table
+from benchmark.report.material import Material
 from benchmark.report.notes import machines_note
 from benchmark.report.rows import RunSet
 
@@ -41,9 +42,17 @@ def costs(runs: RunSet) -> list[Cost]:
     return [_cost(method, runs.done(method)) for method in runs.methods() if method in ours and runs.done(method)]
 
 
-def cost_table(runs: RunSet, comparison: Iterable[Cost]) -> Table:
-    """One line per method; the factors are relative to SASRec (CE) of the same runs."""
-    rows = list(comparison)
+def cost_tables(material: Material) -> tuple[list[Table], pd.DataFrame] | None:
+    """One line per method; the factors are relative to SASRec (CE) of the same runs. None if nothing has run."""
+    runs = material.runs
+    rows = costs(runs)
+    if not rows:
+        return None
+    head = {"dataset": runs.dataset, "synthetic": runs.synthetic}
+    return [_table(runs, rows)], pd.DataFrame([head | vars(cost) for cost in rows])
+
+
+def _table(runs: RunSet, rows: list[Cost]) -> Table:
     reference = next((cost for cost in rows if cost.method == REFERENCE), None)
     warning = "SYNTHETIC DATA, which says nothing about any real dataset. " if runs.synthetic else ""
     return Table(
@@ -64,12 +73,6 @@ def cost_table(runs: RunSet, comparison: Iterable[Cost]) -> Table:
         sections=(tuple((_line(runs, cost, reference),) for cost in rows),),
         notes=tuple(_notes(runs, rows, reference)),
     )
-
-
-def cost_frame(runs: RunSet, comparison: Iterable[Cost]) -> pd.DataFrame:
-    """The same for machines, one row per method; times in seconds, memory in bytes."""
-    head = {"dataset": runs.dataset, "synthetic": runs.synthetic}
-    return pd.DataFrame([head | vars(cost) for cost in comparison])
 
 
 def _cost(method: str, records: list[RunRecord]) -> Cost:

@@ -127,23 +127,17 @@ def _rows(runs: RunSet, record: RunRecord) -> Iterable[tuple[Any, ...]]:
     return [(*run, *metric) for metric in metrics or [("", "", float("nan"))]]
 
 
-def planned_runs(
-    planned: Sequence[PlannedRun], records: Sequence[RunRecord], data: Mapping[str, Any] | None
-) -> RunSet | None:
-    """The records that the runs of a plan, all of one dataset and setting, refer to; None where none exists yet.
+def planned_runs(planned: Sequence[PlannedRun], records: Sequence[RunRecord], data: Mapping[str, Any] | None) -> RunSet:
+    """The records of Table 2's runs in a plan, which is of one dataset and setting and not empty.
 
     What was recommended elsewhere under the same protocol is shown beside them.
     """
-    if not planned:
-        return None
     by_key = {record.key: record for record in records}
-    found = tuple(by_key[run.key] for run in planned if run.key in by_key)
-    missing = tuple((run.spec.method, run.spec.seed) for run in planned if run.key not in by_key)
+    main = [run for run in planned if "main" in run.uses]
+    found = tuple(by_key[run.key] for run in main if run.key in by_key)
+    missing = tuple((run.spec.method, run.spec.seed) for run in main if run.key not in by_key)
     asked = planned[0].spec.to_json()
-    external = _external(records, asked["protocol"], data)
-    if not found and not external:
-        return None
-    return _run_set((*found, *external), asked, missing, data)
+    return _run_set((*found, *_external(records, asked["protocol"], data)), asked, missing, data)
 
 
 def stored_runs(records: Sequence[RunRecord], data: Mapping[str, Any] | None, notify: Notify) -> list[RunSet]:

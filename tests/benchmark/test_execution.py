@@ -302,7 +302,7 @@ def test_the_plan_goes_seed_by_seed_and_names_each_run_once(prepared: Prepared) 
     assert len({run.key for run in runs}) == len(runs) == 2 * len(METHODS)
     assert [run.spec.seed for run in runs] == [0] * len(METHODS) + [1] * len(METHODS)
     shared = next(run for run in runs if run.spec.method == "sasrec-ce")
-    assert shared.experiments == ("main", "objectives")
+    assert shared.uses == {"main": ("btsr-ce",), "objectives": ("btsr-ce",)}
 
 
 def test_family_names_choose_their_methods() -> None:

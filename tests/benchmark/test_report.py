@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.report import Rendered, report
+from benchmark.report import TABLES, Rendered, report
 from benchmark.report.figures import FIGURES
 from benchmark.store import Store, StoreError
 
@@ -38,6 +38,12 @@ def files(folder: Path) -> dict[str, bytes]:
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests about everything else need not wait for figures."""
     monkeypatch.setattr("benchmark.report.FIGURES", {})
+
+
+@pytest.fixture(autouse=True)
+def one_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor for all tables."""
+    monkeypatch.setattr("benchmark.report.TABLES", {"table2": TABLES["table2"]})
 
 
 def test_everything_is_written_twice_the_same(

@@ -229,7 +229,7 @@ def plan_of(maker: Any, method: str, seed: int) -> Any:
     """A planned run, as far as a report looks at it."""
     record = maker.record(method, seed)
     spec = SimpleNamespace(method=method, seed=seed, to_json=lambda: record.spec)
-    return SimpleNamespace(key=record.key, experiments=("main",), spec=spec)
+    return SimpleNamespace(key=record.key, uses={"main": (method,)}, spec=spec)
 
 
 def test_planned_runs_without_a_record_are_shown_as_missing(store: Store, handmade: Callable[..., Any]) -> None:
@@ -237,11 +237,10 @@ def test_planned_runs_without_a_record_are_shown_as_missing(store: Store, handma
     fill(store, maker)
     planned = [plan_of(maker, method, seed) for method in ("sasrec-ce", "btsr-ce") for seed in range(5)]
     runs = planned_runs(planned, store.records("ml-1m"), store.data("ml-1m"))
-    assert runs is not None
     assert runs.methods() == ["sasrec-ce", "btsr-ce"]
     assert runs.not_done("btsr-ce") == {"missing": [3, 4]}
     assert "missing 2/5" in rendered(main_comparison(runs, store.arrays))
-    assert planned_runs(planned, [], None) is None
+    assert not planned_runs(planned, [], None).records
 
 
 def test_without_a_plan_the_configuration_with_most_seeds_is_shown(

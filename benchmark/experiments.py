@@ -1,0 +1,146 @@
+"""What the paper consists of: experiments, each a list of variants of the methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from baselines.method import TrainedMethod
+from baselines.registry import METHODS
+
+Changes = tuple[tuple[str, Any], ...]
+"""(key, value) pairs such as ("settings.alpha", 0.1): what a variant changes of its method's configuration."""
+
+MAIN_SEEDS = (0, 1, 2, 3, 4)
+SWEEP_SEEDS = (0, 1)
+
+ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+"""Section 5.2; 0 is SASRec."""
+
+GRID = (0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
+"""What the paper searches alpha and lambda in (section 4)."""
+
+REGIMES = (0.1, 0.4)
+"""Of alpha, in Table 3 and Figure 5."""
+
+NOISES = (0.0, 0.1, 0.2, 0.4)
+"""Shares of the training inputs that are replaced by random items."""
+
+PROJECTOR_LAYERS = 2
+
+SCALABLE = ("gowalla", "kindle-store")
+"""Where the paper finds SCE the best objective; CE elsewhere (section 5). Sweeps use that one."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method with some settings changed; `label` tells it from the others of its experiment."""
+
+    label: str
+    method: str
+    changes: Changes = ()
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One question: what it shows, the seeds it is usually answered with, and what has to be run."""
+
+    title: str
+    seeds: tuple[int, ...]
+    variants: tuple[Variant, ...]
+
+
+NAMES = ("main", "objectives", "regimes", "alpha", "views", "noise", "lambda", "ties", "tune")
+"""All experiments, the most important first."""
+
+ON_REQUEST = ("tune",)
+"""Experiments that are run when named only: their outcome changes how the others are run."""
+
+
+def experiments(dataset: str) -> dict[str, Experiment]:
+    """By name, in the order of NAMES."""
+    swept = "btsr-sce" if dataset in SCALABLE else "btsr-ce"
+    plain = swept.replace("btsr", "sasrec")
+    found = {
+        "main": Experiment("Table 2: BT-SR against its baselines", MAIN_SEEDS, _as_they_are(METHODS)),
+        "objectives": Experiment(
+            "Table 1: the three objectives with and without Barlow Twins",
+            MAIN_SEEDS,
+            _as_they_are(name for name in METHODS if name.startswith(("sasrec-", "btsr-"))),
+        ),
+        "regimes": Experiment(
+            "Table 3 and Figure 5: two regimes of alpha",
+            SWEEP_SEEDS,
+            (Variant("sasrec-bce", "sasrec-bce"), *_sweep(swept, "settings.alpha", REGIMES)),
+        ),
+        "alpha": Experiment("Figures 3, 4, 6 and 8: alpha", SWEEP_SEEDS, _sweep(swept, "settings.alpha", ALPHAS)),
+        "views": Experiment(
+            "Section 5.2: other views, and a projector instead of L2 normalisation", SWEEP_SEEDS, _views(swept)
+        ),
+        "noise": Experiment(
+            "Robustness: random items among the training inputs",
+            SWEEP_SEEDS,
+            tuple(
+                Variant(f"{method} {share:g}", method, (("training.noise", share),))
+                for share in NOISES
+                for method in (plain, swept)
+            ),
+        ),
+        "lambda": Experiment("Figures 7 and 9: lambda", SWEEP_SEEDS, _sweep(swept, "settings.lambd", (0.0, *GRID))),
+        "ties": Experiment("Tied test events in five random orders", SWEEP_SEEDS, _as_they_are((plain, swept))),
+        "tune": Experiment(
+            f"Grid search on validation, {TRIALS} trials for every method",
+            (0,),
+            tuple(variant for method in METHODS for variant in trials(method)),
+        ),
+    }
+    return {name: found[name] for name in NAMES}
+
+
+# --- tuning ---------------------------------------------------------------------------------------------------------
+
+TRIALS = 8
+"""Settings tried for each method: the equal budget."""
+
+_ALPHA_LAMBDA = {"settings.alpha": (0.05, 0.1, 0.2, 0.4), "settings.lambd": (0.05, 0.2)}
+_CONTRAST = {"settings.weight": (0.05, 0.1, 0.2, 0.5), "settings.temperature": (0.5, 1.0)}
+SEARCHED: dict[str, dict[str, tuple[float, ...]]] = {
+    "sasrec": {"encoder.dropout": (0.1, 0.3, 0.5, 0.7), "training.learning_rate": (0.0005, 0.001)},
+    "cl4srec": _CONTRAST,
+    "duorec": _CONTRAST,
+    "ec4srec": {"settings.positive": (0.05, 0.1, 0.2, 0.5), "settings.retrieval": (0.05, 0.1)},
+    "btsr": _ALPHA_LAMBDA,
+    "two-stage": {"settings.pretraining": (0.05, 0.1, 0.2, 0.4), "settings.lambd": (0.05, 0.2)},
+}
+"""Per method or family the values searched, as a full grid of TRIALS points."""
+
+
+def trials(method: str) -> Iterator[Variant]:
+    """The settings that tuning tries for a method; none for one without a grid, such as those that only count."""
+    if not issubclass(METHODS[method].method, TrainedMethod):
+        return
+    family = method if method in SEARCHED else method.split("-")[0]
+    grid = SEARCHED.get(family, {})
+    for values in product(*grid.values()) if grid else ():
+        changes = tuple(zip(grid, values, strict=True))
+        described = ", ".join(f"{key.partition('.')[2]} {value:g}" for key, value in changes)
+        yield Variant(f"{method}: {described}", method, changes)
+
+
+# --- the lists ------------------------------------------------------------------------------------------------------
+
+
+def _as_they_are(methods: Iterable[str]) -> tuple[Variant, ...]:
+    return tuple(Variant(method, method) for method in methods)
+
+
+def _sweep(method: str, key: str, values: tuple[float, ...]) -> tuple[Variant, ...]:
+    return tuple(Variant(f"{value:g}", method, ((key, value),)) for value in values)
+
+
+def _views(method: str) -> tuple[Variant, ...]:
+    others = ("twin", "mask", "crop", "reorder", "substitute", "dropout")
+    views = tuple(Variant(view, method, (("settings.view", view),)) for view in others)
+    return (*views, Variant("projector", method, (("settings.projector_layers", PROJECTOR_LAYERS),)))

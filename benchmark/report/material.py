@@ -1,0 +1,101 @@
+"""What a report of one dataset is made from: the runs of Table 2 compared, and every experiment's variants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.experiments import experiments
+from benchmark.record import RunRecord
+from benchmark.report.comparison import LoadArrays, MainComparison
+from benchmark.report.rows import RunSet
+from benchmark.significance import SeedSummary, summarise_seeds
+
+if TYPE_CHECKING:
+    from benchmark.plan import PlannedRun
+
+
+@dataclass(frozen=True)
+class VariantRuns:
+    """The runs of one variant of an experiment, such as alpha = 0.1: `done` ones by seed, and what became of the
+    others, status by seed; `missing` where there is no record.
+    """
+
+    label: str
+    method: str
+    done: tuple[RunRecord, ...]
+    not_done: Mapping[int, str]
+
+    def values(self, metric: str, stage: str = "test") -> dict[int, float]:
+        """The metric by seed, of the runs that have it."""
+        found = {record.seed: record.metrics.get(stage, {}).get(metric) for record in self.done}
+        return {seed: value for seed, value in found.items() if value is not None}
+
+    def summary(self, metric: str, stage: str = "test") -> SeedSummary:
+        """Mean, sample deviation and number over the seeds; NaN and 0 where no run has the metric."""
+        return summarise_seeds(np.array(list(self.values(metric, stage).values()), dtype=float))
+
+
+@dataclass(frozen=True)
+class ExperimentRuns:
+    """An experiment of the plan with its variants in the plan's order, those without any record included."""
+
+    name: str
+    title: str
+    variants: tuple[VariantRuns, ...]
+
+    def variant(self, label: str) -> VariantRuns | None:
+        """The variant of that label; None if it was not asked for."""
+        return next((variant for variant in self.variants if variant.label == label), None)
+
+    @property
+    def ran(self) -> bool:
+        """Whether any run of it is done."""
+        return any(variant.done for variant in self.variants)
+
+
+@dataclass(frozen=True)
+class Material:
+    """One dataset in one setting. `runs`: those of Table 2, maybe without any record; `comparison`: None then.
+
+    `experiments`: those of the plan by name. `load` gives a record's arrays.
+    """
+
+    runs: RunSet
+    comparison: MainComparison | None
+    experiments: Mapping[str, ExperimentRuns]
+    load: LoadArrays
+
+
+def experiment_runs(
+    dataset: str, planned: Sequence[PlannedRun], records: Sequence[RunRecord]
+) -> dict[str, ExperimentRuns]:
+    """The experiments that these planned runs belong to, with the records that the runs have by now."""
+    by_run = {(record.key, record.seed): record for record in records}
+    runs: dict[tuple[str, str], list[PlannedRun]] = {}
+    for run in planned:
+        for name, labels in run.uses.items():
+            for label in labels:
+                runs.setdefault((name, label), []).append(run)
+    found = {}
+    for name, experiment in experiments(dataset).items():
+        variants = [
+            _variant(variant.label, variant.method, runs[name, variant.label], by_run)
+            for variant in experiment.variants
+            if (name, variant.label) in runs
+        ]
+        if variants:
+            found[name] = ExperimentRuns(name, experiment.title, tuple(variants))
+    return found
+
+
+def _variant(
+    label: str, method: str, planned: Sequence[PlannedRun], by_run: Mapping[tuple[str, int], RunRecord]
+) -> VariantRuns:
+    seeds = {run.spec.seed: by_run.get((run.key, run.spec.seed)) for run in planned}
+    done = tuple(record for _, record in sorted(seeds.items()) if record is not None and record.done)
+    others = {seed: record.status if record else "missing" for seed, record in sorted(seeds.items())}
+    return VariantRuns(label, method, done, {seed: status for seed, status in others.items() if status != "done"})
