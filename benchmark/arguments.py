@@ -79,6 +79,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     how.add_argument("--protocol", choices=PRESETS, default="released", help="filtering preset (default: released)")
     how.add_argument("--footing", choices=FOOTINGS, default="equal", help="hyper-parameters (default: equal)")
     how.add_argument("--profile", choices=PROFILES, default="paper", help="quick: few epochs (default: paper)")
+    how.add_argument("--tuned", action="store_true", help="use what --experiments tune has chosen on validation")
     how.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="such as training.epochs=50 or btsr.alpha=0.3"
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from benchmark.arguments import ROOT, parse
-from benchmark.config import ConfigError, Configuration
+from benchmark.config import ConfigError, Configuration, Setting
 from benchmark.engines import Engine
 from benchmark.engines.inline import InlineEngine
 from benchmark.engines.local import LocalEngine
@@ -26,6 +26,7 @@ from benchmark.plan import Known, PlannedRun, choose_methods, plan
 from benchmark.preparation import Prepared, interactions_of, prepare
 from benchmark.record import RunRecord
 from benchmark.store import Store, StoreError
+from benchmark.tuning import ALIAS, stored_changes, tuned
 from datasets import DATASETS, MissingData
 from datasets.interactions import DataError
 from datasets.split import Protocol
@@ -73,6 +74,7 @@ class Target:
     named: bool
     configuration: Configuration
     protocol: Protocol
+    setting: Setting
 
 
 class Session:
@@ -130,7 +132,11 @@ class Session:
         configuration = Configuration(name, options.footing, options.profile, options.set)
         released_filter = DATASETS[name].released_filter if path is None else "none"
         protocol = configuration.protocol(Protocol.of_preset(options.protocol, released_filter))
-        return Target(name, path, named, configuration, protocol)
+        setting = Setting(protocol.label(released_filter), options.footing, configuration.profile)
+        if options.tuned:
+            chosen = stored_changes(self.store, name, setting.name, self.methods)
+            configuration = Configuration(name, options.footing, options.profile, options.set, chosen)
+        return Target(name, path, named, configuration, protocol, setting)
 
     def _prepare(self, targets: list[Target]) -> dict[str, Prepared]:
         """The targets' data; one that nobody named and that is not there is skipped with its instructions."""
@@ -195,7 +201,14 @@ class Session:
         for name, runs in plans.items():
             commands = {run.key: self._command(run) for run in runs}
             execution.run(runs, prepared[name], commands)
+        self._keep_tuned(plans)
         return execution.out_of_time
+
+    def _keep_tuned(self, plans: dict[str, list[PlannedRun]]) -> None:
+        """Write what tuning chose, for --tuned to read."""
+        for target in self.targets:
+            if choices := tuned(plans.get(target.name, []), self.store.records(target.name)):
+                self.store.write_selection(target.name, target.setting.name, ALIAS, choices)
 
     def _engine(self) -> Engine:
         workers = self.options.workers or _default_workers(self.device)
@@ -310,6 +323,7 @@ class Session:
         for flag, default in (("protocol", "released"), ("footing", "equal"), ("profile", "paper")):
             if getattr(options, flag) != default:
                 words += [f"--{flag}", getattr(options, flag)]
+        words += ["--tuned"] if options.tuned else []
         for assignment in options.set:
             words += ["--set", assignment]
         return shlex.join(words)

@@ -35,6 +35,20 @@ NEUTRAL = "neutral"
 setting can be added without voiding the runs that were made before it."""
 
 
+@dataclass(frozen=True, order=True)
+class Setting:
+    """Under which rules runs were made: the protocol's label in data.json, the footing, the profile."""
+
+    protocol: str = "released"
+    footing: str = "equal"
+    profile: str = "paper"
+
+    @property
+    def name(self) -> str:
+        """All three as one path component, such as `released-equal-paper`."""
+        return re.sub(r"[^a-z0-9._]+", "-", f"{self.protocol}-{self.footing}-{self.profile}".lower())
+
+
 @dataclass(frozen=True)
 class TrainingSettings:
     """How every gradient-trained method is trained."""
@@ -150,11 +164,19 @@ def settings_to_json(settings: Any, without_neutral: bool = False) -> dict[str, 
 class Configuration:
     """Everything that the files and the command line say about the runs of one dataset.
 
-    What is set by hand becomes part of the profile's name, so that such runs are reported apart.
+    What is set by hand becomes part of the profile's name, so that such runs are reported apart; likewise `tuned`, for
+    each method the (key, value) pairs that tuning chose.
     """
 
-    def __init__(self, dataset: str, footing: str, profile: str, assignments: Sequence[str] = ()) -> None:
-        self.dataset, self.footing = dataset, footing
+    def __init__(
+        self,
+        dataset: str,
+        footing: str,
+        profile: str,
+        assignments: Sequence[str] = (),
+        tuned: Mapping[str, Iterable[tuple[str, Any]]] | None = None,
+    ) -> None:
+        self.dataset, self.footing, self.tuned = dataset, footing, tuned or {}
         self.layers: list[tuple[str, Mapping[str, Any]]] = []
         paths = [path for path in (CONFIGS / "shared.toml", CONFIGS / f"{dataset}.toml") if path.exists()]
         documents = {path.name: _read_toml(path) for path in paths}
@@ -165,7 +187,8 @@ class Configuration:
         self.assignments = [_parse_assignment(text) for text in assignments]
         for key, value in self.assignments:
             _check(key, value)
-        self.profile = "-".join([profile, *(_slug(text) for text in assignments if not text.startswith("protocol."))])
+        names = [profile] if tuned is None else [profile, "tuned"]
+        self.profile = "-".join([*names, *(_slug(text) for text in assignments if not text.startswith("protocol."))])
 
     def protocol(self, protocol: Protocol) -> Protocol:
         """The protocol with what `--set protocol.KEY=VALUE` says."""
@@ -192,7 +215,7 @@ class Configuration:
         }
         for where, section, key, value in self._statements(method):
             parts[section] = assign(parts[section], key, value, where)
-        for path, value in changes:
+        for path, value in (*self.tuned.get(method, ()), *changes):
             section, _, key = path.partition(".")
             parts[section] = assign(parts[section], key, value, path)
         encoder = parts["encoder"]

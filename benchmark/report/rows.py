@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from benchmark.config import Setting
 from benchmark.record import RunRecord, to_json
 from benchmark.report.methods import Look, external_look, in_order, look
 
@@ -33,20 +33,6 @@ COLUMNS = (
     "metric",
     "value",
 )
-
-
-@dataclass(frozen=True, order=True)
-class Setting:
-    """Under which rules runs were made: the protocol's label in data.json, the footing, the profile."""
-
-    protocol: str = "released"
-    footing: str = "equal"
-    profile: str = "paper"
-
-    @property
-    def name(self) -> str:
-        """All three as one path component, such as `released-equal-paper`."""
-        return re.sub(r"[^a-z0-9._]+", "-", f"{self.protocol}-{self.footing}-{self.profile}".lower())
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,58 @@
+"""Grid search: of each method's trials the one with the best validation NDCG@10, kept for later runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmark.config import ConfigError
+from benchmark.experiments import Changes, trials
+from benchmark.plan import PlannedRun
+from benchmark.record import RunRecord
+from benchmark.selection import METRIC
+from benchmark.store import Store
+
+ALIAS = "tuned"
+"""Where selection.json keeps the choices of a setting."""
+
+
+def tuned(planned: Sequence[PlannedRun], records: Sequence[RunRecord]) -> dict[str, Any]:
+    """For each method all of whose trials are done: the changes that won, and every trial's validation value.
+
+    A method with trials outstanding is left out: the budget is the same for all or the comparison is not equal.
+    """
+    values = {(record.key, record.seed): _value(record) for record in records if record.done}
+    found: dict[str, dict[str, float | None]] = {}
+    for run in planned:
+        for label in run.uses.get("tune", ()):
+            method = label.partition(":")[0]
+            found.setdefault(method, {})[label] = values.get((run.key, run.spec.seed))
+    return {method: _choice(method, scores) for method, scores in sorted(found.items()) if None not in scores.values()}
+
+
+def stored_changes(store: Store, dataset: str, setting: str, methods: Sequence[str]) -> dict[str, Changes]:
+    """What tuning chose for these methods under a setting; raises ConfigError if one that has trials lacks a choice."""
+    choices = store.selection(dataset, setting).get(ALIAS, {})
+    missing = [method for method in methods if any(True for _ in trials(method)) and method not in choices]
+    if missing:
+        raise ConfigError(
+            f"--tuned: {dataset} has no complete tuning of {', '.join(missing)} under {setting}; "
+            f"run --experiments tune with --methods {','.join(missing)} first, then its report"
+        )
+    return {method: tuple(choices[method]["changes"].items()) for method in methods if method in choices}
+
+
+def _value(record: RunRecord) -> float | None:
+    return record.metrics["validation"].get(METRIC)
+
+
+def _choice(method: str, scores: Mapping[str, float | None]) -> dict[str, Any]:
+    changes = {variant.label: variant.changes for variant in trials(method)}
+    best = max(scores, key=lambda label: scores[label] or 0.0)
+    return {
+        "choice": best,
+        "changes": dict(changes[best]),
+        "stage": "validation",
+        "metric": METRIC,
+        "trials": dict(scores),
+    }
