@@ -59,6 +59,14 @@ class EC4SRec(TrainedMethod):
         if epoch in self.settings.refresh_after:
             self.importance = IMPORTANCES[self.settings.importance](encoder, data)
 
+    def state(self) -> dict[str, Tensor]:
+        """The importances."""
+        return {} if self.importance is None else {"importance": self.importance}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """The importances, if they were there."""
+        self.importance = state.get("importance")
+
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
         """The four views in one pass that computes their last position alone."""
         settings, inputs, pad_id = self.settings, batch.inputs, batch.data.pad_id

@@ -163,6 +163,13 @@ class TrainedMethod(Method):
     def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
         """Called after each epoch, counted from 1, before validation."""
 
+    def state(self) -> dict[str, Tensor]:
+        """What `on_epoch` has changed, so that a run that was cut short can be continued; `restore` takes it back."""
+        return {}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Be as when `state` was called, after `prepare`."""
+
 
 @dataclass(frozen=True)
 class Entry:

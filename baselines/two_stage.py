@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from baselines.method import Terms, TrainBatch, TrainedMethod, TrainingData
 from baselines.objectives import CrossEntropy, Objective
@@ -45,6 +46,14 @@ class TwoStage(TrainedMethod):
     def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
         """Count the pretraining epochs down."""
         self.epochs_left = max(self.epochs_left - 1, 0)
+
+    def state(self) -> dict[str, Tensor]:
+        """How many pretraining epochs are left."""
+        return {"epochs_left": torch.tensor(self.epochs_left)}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """As many as were left."""
+        self.epochs_left = int(state["epochs_left"])
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
         """Of the stage that the epoch belongs to."""

@@ -113,7 +113,7 @@ class _Flight:
     ) -> None:
         self.execution, self.prepared, self.commands, self.durations = execution, prepared, commands, durations
         self.claims: dict[str, ExitStack] = {}
-        self.epochs: dict[str, list[dict[str, Any]]] = {}
+        self.epochs: dict[str, dict[int, dict[str, Any]]] = {}
         self.jobs: dict[str, Job] = {}
         self.started_at: dict[str, datetime] = {}
         self.started = 0
@@ -122,7 +122,7 @@ class _Flight:
         """Run, store, release; whatever happens, every claim is given back."""
 
         def on_epoch(job: Job, row: dict[str, Any]) -> None:
-            self.epochs[job.key].append(row)
+            self.epochs[job.key][row["epoch"]] = row
             progress.epoch(job, row)
 
         events = self.execution.engine.run(self._jobs(left), self.prepared, on_epoch)
@@ -149,8 +149,11 @@ class _Flight:
             if not self.execution._is_left(run):
                 claim.close()  # another process has just finished it
                 continue
-            job = Job(run.key, run.spec, self.commands[run.key])
-            self.claims[run.key], self.epochs[run.key], self.jobs[run.key] = claim, [], job
+            checkpoint = self.execution.store.checkpoint_path(run.key)
+            if self.execution.overwrite == "all":
+                checkpoint.unlink(missing_ok=True)
+            job = Job(run.key, run.spec, self.commands[run.key], checkpoint)
+            self.claims[run.key], self.epochs[run.key], self.jobs[run.key] = claim, {}, job
             self.started_at[run.key] = datetime.now(UTC)
             self.execution.attempted.add(run.key)
             self.started += 1
@@ -174,12 +177,14 @@ class _Flight:
                 progress.say(f"{error}; the run is kept in memory and stored as soon as that is possible")
                 time.sleep(SAVE_RETRY_SECONDS)
         self.durations.add(event.record)
+        if event.job.checkpoint:
+            event.job.checkpoint.unlink(missing_ok=True)
         del self.jobs[event.job.key], self.epochs[event.job.key]
         self.claims.pop(event.job.key).close()
 
     def _record_interrupted(self) -> None:
         for key, job in self.jobs.items():
-            outcome = Outcome("interrupted", started=self.started_at[key], epochs=self.epochs[key])
+            outcome = Outcome("interrupted", started=self.started_at[key], epochs=list(self.epochs[key].values()))
             record = to_record(job.spec, self.prepared, self.execution.engine.device, job.command, outcome)
             if self.execution.overwrite != "all":
                 self.execution.store.save(record, {})

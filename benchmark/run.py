@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from baselines.method import FittedMethod, Method, Scorer, TrainedMethod, Traini
 from baselines.registry import METHODS
 from baselines.sasrec import ENCODER_VERSION, Encoder
 from benchmark.arrays import Arrays
+from benchmark.checkpoint import Checkpoint
 from benchmark.config import RunSpec
 from benchmark.environment import code_version, hardware, package_versions, peak_memory, reset_peak_memory
 from benchmark.evaluation import EVALUATION_VERSION, NonFiniteScores, Ranking, evaluate, evaluate_ranks
@@ -75,8 +77,11 @@ def execute(
     device: torch.device,
     command: str,
     on_epoch: Callable[[EpochRow], None] = lambda row: None,
+    checkpoint: Path | None = None,
 ) -> tuple[RunRecord, Arrays]:
-    """Do the run. A loss or score that is not finite gives a record `diverged`, any other exception one `failed`."""
+    """Do the run, or go on with it if the file `checkpoint` has its state. A loss or score that is not finite gives a
+    record `diverged`, any other exception one `failed`.
+    """
     outcome = Outcome()
     code_version()  # remembered from now on: what is edited while this runs did not make the record
     reset_peak_memory(device)
@@ -86,7 +91,7 @@ def execute(
         on_epoch(row)
 
     try:
-        _fit_and_evaluate(spec, prepared, device, outcome, follow)
+        _fit_and_evaluate(spec, prepared, device, outcome, follow, Checkpoint(checkpoint) if checkpoint else None)
     except (Diverged, NonFiniteScores) as reason:
         outcome.status, outcome.error = "diverged", {"type": type(reason).__name__, "message": str(reason)}
     except Exception as error:
@@ -135,6 +140,7 @@ def _fit_and_evaluate(
     device: torch.device,
     outcome: Outcome,
     on_epoch: Callable[[EpochRow], None],
+    checkpoint: Checkpoint | None,
 ) -> None:
     split = prepared.split
     data = TrainingData(split.train, split.n_items, spec.encoder.maxlen)
@@ -142,18 +148,21 @@ def _fit_and_evaluate(
     validation, test = (_on_device(split.cases(stage), device) for stage in ("validation", "test"))
     method: Method = METHODS[spec.method].method(spec.settings)
 
-    clock = time.perf_counter()
+    clock, seconds_before = time.perf_counter(), 0.0
     encoder: Encoder | None = None
     if isinstance(method, TrainedMethod):
-        trained = train(method, data, validation, spec.encoder, spec.training, spec.seed, on_epoch)
+        trained = train(method, data, validation, spec.encoder, spec.training, spec.seed, on_epoch, checkpoint)
         encoder, outcome.selected_epoch = trained.encoder, trained.selected_epoch
         scorer: Scorer = encoder.score
+        seconds_before = trained.seconds_before
+        if trained.continued:
+            outcome.counts["continued"] = trained.continued
         outcome.timings["seconds_per_epoch"] = statistics.median(row["seconds"] for row in trained.epochs)
         outcome.counts["parameters"] = sum(p.numel() for p in encoder.parameters())
     else:
         assert isinstance(method, FittedMethod)
         scorer = method.fit(data)
-    outcome.timings["fit_seconds"] = time.perf_counter() - clock
+    outcome.timings["fit_seconds"] = seconds_before + time.perf_counter() - clock
     outcome.counts |= method.report()
 
     clock = time.perf_counter()

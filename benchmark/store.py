@@ -103,6 +103,10 @@ class Store:
         """Hold a run for this process; yields False if another has it. A claim dies with its process."""
         return lock(self.root / ".locks" / f"run-{_component(key)}", wait=False)
 
+    def checkpoint_path(self, key: str) -> Path:
+        """Where the state of a run in flight is kept."""
+        return self.root / ".checkpoints" / f"{_component(key)}.pt"
+
     # What is kept per dataset
 
     def data(self, dataset: str) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from baselines.method import Terms, TrainedMethod, TrainingData
 from baselines.sasrec import Encoder, EncoderSettings
+from benchmark.checkpoint import Checkpoint, State
 from benchmark.config import TrainingSettings
 from benchmark.evaluation import NonFiniteScores, evaluate_ranks
 from benchmark.metrics import hit_rate, ndcg
@@ -33,11 +34,15 @@ class Diverged(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """The encoder of the best validation epoch and how it came about."""
+    """The encoder of the best validation epoch and how it came about; `continued`: how often after having been cut
+    short, `seconds_before`: spent until the last time.
+    """
 
     encoder: Encoder
     epochs: list[EpochRow]
     selected_epoch: int
+    seconds_before: float
+    continued: int
 
 
 def train(
@@ -48,55 +53,147 @@ def train(
     settings: TrainingSettings,
     seed: int,
     on_epoch: Callable[[EpochRow], None] = lambda row: None,
+    checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Train until the validation metric has not risen for `patience` epochs, but at least WARM_UP_EPOCHS; keep the best
     epoch.
 
     `data` and the encoder live on the device of `data`. The seed decides initialisation and dropout (the global
-    generators), batch order, and what the method draws. Raises Diverged after the epoch has been given to `on_epoch`.
+    generators), batch order, and what the method draws. With a `checkpoint` that holds a state, training continues from
+    there, on a CPU with the same bits as if it had never stopped; `on_epoch` gets the earlier epochs first. Raises
+    Diverged after the epoch has been given to `on_epoch`.
     """
-    device = data.sequences.items.device
-    init_seed, order_seed, method_seed = np.random.SeedSequence(seed).generate_state(3).tolist()
-    torch.manual_seed(init_seed)
-    order = torch.Generator().manual_seed(order_seed)
-    rng = torch.Generator(device).manual_seed(method_seed)
+    run = _begin(lambda: _InFlight(method, data, encoder_settings, settings, seed), checkpoint)
+    for row in run.epochs:
+        on_epoch(row)
+    while not run.is_over():
+        reason = run.epoch(validation)
+        on_epoch(run.epochs[-1])
+        if reason:
+            raise Diverged(f"{reason} in epoch {len(run.epochs)}")
+        if checkpoint:
+            checkpoint.offer(run.state)
+    run.encoder.load_state_dict(run.best.state)
+    return Trained(run.encoder.eval(), run.epochs, run.best.epoch, run.seconds_before, run.continued)
 
-    encoder = Encoder(data.n_items, encoder_settings).to(device)
-    parameters = [*encoder.parameters(), *method.build(encoder_settings.width).to(device).parameters()]
-    method.prepare(data)
-    pretraining = method.pretraining_epochs(settings.epochs)
-    best = Best(pretraining)
-    epochs: list[EpochRow] = []
-    while len(epochs) < settings.epochs and not best.is_old(len(epochs), settings.patience):
-        if len(epochs) in (0, pretraining):
-            optimizer = _adam(parameters, settings)
-        started = time.perf_counter()
-        terms = _train_epoch(method, encoder, optimizer, data, settings.batch_size, order, rng)
-        method.on_epoch(encoder, data, len(epochs) + 1)
+
+def _begin(anew: Callable[[], _InFlight], checkpoint: Checkpoint | None) -> _InFlight:
+    """The run as the checkpoint has it; from the start if it has none, or one that does not fit."""
+    run = anew()
+    state = checkpoint.load() if checkpoint else None
+    if state is None:
+        return run
+    try:
+        run.restore(state)
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError):
+        return anew()
+    return run
+
+
+class _InFlight:
+    """A training run between two epochs: everything that the next one depends on."""
+
+    def __init__(
+        self,
+        method: TrainedMethod,
+        data: TrainingData,
+        encoder_settings: EncoderSettings,
+        settings: TrainingSettings,
+        seed: int,
+    ) -> None:
+        self.method, self.data, self.settings = method, data, settings
+        self.device = data.sequences.items.device
+        init_seed, order_seed, method_seed = np.random.SeedSequence(seed).generate_state(3).tolist()
+        torch.manual_seed(init_seed)
+        self.order = torch.Generator().manual_seed(order_seed)
+        self.rng = torch.Generator(self.device).manual_seed(method_seed)
+        self.encoder = Encoder(data.n_items, encoder_settings).to(self.device)
+        self.beside = method.build(encoder_settings.width).to(self.device)
+        method.prepare(data)
+        self.pretraining = method.pretraining_epochs(settings.epochs)
+        self.optimizer = self._adam()
+        self.best = Best(self.pretraining)
+        self.epochs: list[EpochRow] = []
+        self.started, self.seconds_before, self.continued = time.perf_counter(), 0.0, 0
+
+    def is_over(self) -> bool:
+        """Whether the budget is spent or patience is at its end."""
+        done = len(self.epochs)
+        return done >= self.settings.epochs or self.best.is_old(done, self.settings.patience)
+
+    def epoch(self, validation: Cases) -> str:
+        """Train for one epoch and validate; returns why the run has diverged, nothing if it has not."""
+        started, number = time.perf_counter(), len(self.epochs) + 1
+        if number == self.pretraining + 1:
+            self.optimizer = self._adam()
+        terms = self._train()
+        self.method.on_epoch(self.encoder, self.data, number)
         loss, metrics, reason = sum(terms.values()), {}, ""
         if math.isfinite(loss):
             try:
-                metrics = _validate(encoder, validation, data)
+                metrics = _validate(self.encoder, validation, self.data)
+                self.best.offer(metrics[METRIC], number, self.encoder)
             except NonFiniteScores as error:
                 reason = str(error)
         else:
             reason = f"the loss is {loss}"
         seconds = round(time.perf_counter() - started, 4)
-        epochs.append(
-            {"epoch": len(epochs) + 1, "seconds": seconds, "loss": loss, "terms": terms, "validation": metrics}
+        self.epochs.append({"epoch": number, "seconds": seconds, "loss": loss, "terms": terms, "validation": metrics})
+        return reason
+
+    def state(self) -> State:
+        """All of it, for a checkpoint."""
+        return {
+            "encoder": self.encoder.state_dict(),
+            "beside": self.beside.state_dict(),
+            "method": self.method.state(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": {"value": self.best.value, "epoch": self.best.epoch, "state": self.best.state},
+            "epochs": self.epochs,
+            "order": self.order.get_state(),
+            "rng": self.rng.get_state(),
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+            "seconds": self.seconds_before + time.perf_counter() - self.started,
+            "continued": self.continued,
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from there."""
+        self.encoder.load_state_dict(state["encoder"])
+        self.beside.load_state_dict(state["beside"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best.value, self.best.epoch = state["best"]["value"], state["best"]["epoch"]
+        self.best.state = {name: tensor.to(self.device) for name, tensor in state["best"]["state"].items()}
+        self.epochs = state["epochs"]
+        self.order.set_state(state["order"])
+        self.rng.set_state(state["rng"])
+        torch.set_rng_state(state["torch"])
+        if state["cuda"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda"], self.device)
+        self.seconds_before, self.continued = state["seconds"], state["continued"] + 1
+        self.method.restore({name: tensor.to(self.device) for name, tensor in state["method"].items()})
+
+    def _adam(self) -> torch.optim.Optimizer:
+        settings, parameters = self.settings, [*self.encoder.parameters(), *self.beside.parameters()]
+        return torch.optim.Adam(
+            parameters, settings.learning_rate, settings.betas, weight_decay=settings.weight_decay, fused=True
         )
-        on_epoch(epochs[-1])
-        if reason:
-            raise Diverged(f"{reason} in epoch {len(epochs)}")
-        best.offer(metrics[METRIC], len(epochs), encoder)
-    encoder.load_state_dict(best.state)
-    return Trained(encoder.eval(), epochs, best.epoch)
 
-
-def _adam(parameters: list[torch.nn.Parameter], settings: TrainingSettings) -> torch.optim.Optimizer:
-    return torch.optim.Adam(
-        parameters, settings.learning_rate, settings.betas, weight_decay=settings.weight_decay, fused=True
-    )
+    def _train(self) -> dict[str, float]:
+        """One pass; returns the mean of each loss term. The loss is read back once, at the end."""
+        self.encoder.train()
+        totals: Terms = {}
+        steps = 0
+        for rows in _batches(self.data.trainable, self.settings.batch_size, self.order):
+            terms = self.method.loss(self.encoder, self.data.batch(rows), self.rng)
+            self.optimizer.zero_grad()
+            torch.stack(list(terms.values())).sum().backward()
+            self.optimizer.step()
+            for name, term in terms.items():
+                totals[name] = totals.get(name, 0.0) + term.detach()
+            steps += 1
+        return {name: float(total) / steps for name, total in totals.items()}
 
 
 class Best:
@@ -116,30 +213,6 @@ class Best:
         if epoch > self.pretraining and value > self.value:
             self.value, self.epoch = value, epoch
             self.state = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
-
-
-def _train_epoch(
-    method: TrainedMethod,
-    encoder: Encoder,
-    optimizer: torch.optim.Optimizer,
-    data: TrainingData,
-    batch_size: int,
-    order: torch.Generator,
-    rng: torch.Generator,
-) -> dict[str, float]:
-    """One pass; returns the mean of each loss term. The loss is read back once, at the end."""
-    encoder.train()
-    totals: Terms = {}
-    steps = 0
-    for rows in _batches(data.trainable, batch_size, order):
-        terms = method.loss(encoder, data.batch(rows), rng)
-        optimizer.zero_grad()
-        torch.stack(list(terms.values())).sum().backward()
-        optimizer.step()
-        for name, term in terms.items():
-            totals[name] = totals.get(name, 0.0) + term.detach()
-        steps += 1
-    return {name: float(total) / steps for name, total in totals.items()}
 
 
 def _batches(rows: Tensor, batch_size: int, order: torch.Generator) -> Iterator[Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,11 +17,12 @@ from benchmark.record import RunRecord
 
 @dataclass(frozen=True)
 class Job:
-    """One run to do: its key, its spec and the command that regenerates it."""
+    """One run to do: its key, its spec, the command that regenerates it, and where its state is kept in flight."""
 
     key: str
     spec: RunSpec
     command: str
+    checkpoint: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -22,5 +22,6 @@ class InlineEngine:
         """Execute in order."""
         torch.set_num_threads(self.threads)
         for job in jobs:
-            record, arrays = execute(job.spec, prepared, self.device, job.command, partial(on_epoch, job))
+            follow = partial(on_epoch, job)
+            record, arrays = execute(job.spec, prepared, self.device, job.command, follow, job.checkpoint)
             yield Finished(job, record, arrays)

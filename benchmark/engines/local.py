@@ -11,6 +11,7 @@ import signal
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -162,6 +163,10 @@ def _ignoring_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+def _tell(pipe: Connection, row: dict[str, Any]) -> None:
+    pipe.send(("epoch", row))
+
+
 def _work(pipe: Connection, device: torch.device, threads: int) -> None:
     """A worker's life: the data, then jobs in, epochs and records out, until the other end of the pipe is gone."""
     torch.set_num_threads(threads)
@@ -169,7 +174,8 @@ def _work(pipe: Connection, device: torch.device, threads: int) -> None:
         prepared = pipe.recv()
         while True:
             job = pipe.recv()
-            result = execute(job.spec, prepared, device, job.command, lambda row: pipe.send(("epoch", row)))
+            follow = partial(_tell, pipe)
+            result = execute(job.spec, prepared, device, job.command, follow, job.checkpoint)
             pipe.send(("finished", result))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)  # the parent is gone; nobody waits for this run
