@@ -105,12 +105,12 @@ TRIALS = 8
 """Settings tried for each method: the equal budget."""
 
 _ALPHA_LAMBDA = {"settings.alpha": (0.05, 0.1, 0.2, 0.4), "settings.lambd": (0.05, 0.2)}
-_CONTRAST = {"settings.weight": (0.05, 0.1, 0.2, 0.5), "settings.temperature": (0.5, 1.0)}
+_CONTRAST = {"settings.weight": (0.001, 0.01, 0.05, 0.1), "settings.temperature": (0.5, 1.0)}
 SEARCHED: dict[str, dict[str, tuple[float, ...]]] = {
     "sasrec": {"encoder.dropout": (0.1, 0.3, 0.5, 0.7), "training.learning_rate": (0.0005, 0.001)},
     "cl4srec": _CONTRAST,
     "duorec": _CONTRAST,
-    "ec4srec": {"settings.positive": (0.05, 0.1, 0.2, 0.5), "settings.retrieval": (0.05, 0.1)},
+    "ec4srec": {"settings.positive": (0.001, 0.01, 0.05, 0.1), "settings.retrieval": (0.01, 0.1)},
     "btsr": _ALPHA_LAMBDA,
     "two-stage": {"settings.pretraining": (0.05, 0.1, 0.2, 0.4), "settings.lambd": (0.05, 0.2)},
 }

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from baselines.method import Terms, TrainedMethod, TrainingData
+from baselines.method import Scorer, Terms, TrainedMethod, TrainingData
+from baselines.popularity import Popularity
 from baselines.sasrec import Encoder, EncoderSettings
 from benchmark.checkpoint import Checkpoint, State
 from benchmark.config import TrainingSettings
@@ -21,9 +22,11 @@ from benchmark.metrics import hit_rate, ndcg
 from benchmark.selection import METRIC
 from datasets.split import Cases
 
-WARM_UP_EPOCHS = 30
-"""No run is ended by its patience before. On ML-1M, BCE stays at the level of most-popular for some 20 epochs of 20
-steps before it begins to learn; to stop it there would be to compare with a baseline that was never trained."""
+WARM_UP_EPOCHS, PLATEAU = 30, 2.0
+"""No run is ended by its patience before so many epochs, nor before it has been PLATEAU times as good as most-popular
+on validation (half way from there to perfection, where that is less). On ML-1M, BCE stays at the level of most-popular
+for some 20 epochs of 20 steps, with Barlow Twins for more than 40; to stop it there would be to compare with a model
+that was never trained."""
 
 EpochRow = dict[str, Any]
 
@@ -55,19 +58,19 @@ def train(
     on_epoch: Callable[[EpochRow], None] = lambda row: None,
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
-    """Train until the validation metric has not risen for `patience` epochs, but at least WARM_UP_EPOCHS; keep the best
-    epoch.
+    """Train until the validation metric has not risen for `patience` epochs, counted as WARM_UP_EPOCHS says; keep the
+    best epoch.
 
     `data` and the encoder live on the device of `data`. The seed decides initialisation and dropout (the global
     generators), batch order, and what the method draws. With a `checkpoint` that holds a state, training continues from
     there, on a CPU with the same bits as if it had never stopped; `on_epoch` gets the earlier epochs first. Raises
     Diverged after the epoch has been given to `on_epoch`.
     """
-    run = _begin(lambda: _InFlight(method, data, encoder_settings, settings, seed), checkpoint)
+    run = _begin(lambda: _InFlight(method, data, validation, encoder_settings, settings, seed), checkpoint)
     for row in run.epochs:
         on_epoch(row)
     while not run.is_over():
-        reason = run.epoch(validation)
+        reason = run.epoch()
         on_epoch(run.epochs[-1])
         if reason:
             raise Diverged(f"{reason} in epoch {len(run.epochs)}")
@@ -97,11 +100,12 @@ class _InFlight:
         self,
         method: TrainedMethod,
         data: TrainingData,
+        validation: Cases,
         encoder_settings: EncoderSettings,
         settings: TrainingSettings,
         seed: int,
     ) -> None:
-        self.method, self.data, self.settings = method, data, settings
+        self.method, self.data, self.validation, self.settings = method, data, validation, settings
         self.device = data.sequences.items.device
         init_seed, order_seed, method_seed = np.random.SeedSequence(seed).generate_state(3).tolist()
         torch.manual_seed(init_seed)
@@ -112,7 +116,8 @@ class _InFlight:
         method.prepare(data)
         self.pretraining = method.pretraining_epochs(settings.epochs)
         self.optimizer = self._adam()
-        self.best = Best(self.pretraining)
+        popularity = _validate(Popularity(Popularity.Settings()).fit(data), validation, data)
+        self.best = Best(self.pretraining, min(PLATEAU * popularity[METRIC], (popularity[METRIC] + 1) / 2))
         self.epochs: list[EpochRow] = []
         self.started, self.seconds_before, self.continued = time.perf_counter(), 0.0, 0
 
@@ -121,7 +126,7 @@ class _InFlight:
         done = len(self.epochs)
         return done >= self.settings.epochs or self.best.is_old(done, self.settings.patience)
 
-    def epoch(self, validation: Cases) -> str:
+    def epoch(self) -> str:
         """Train for one epoch and validate; returns why the run has diverged, nothing if it has not."""
         started, number = time.perf_counter(), len(self.epochs) + 1
         if number == self.pretraining + 1:
@@ -131,7 +136,7 @@ class _InFlight:
         loss, metrics, reason = sum(terms.values()), {}, ""
         if math.isfinite(loss):
             try:
-                metrics = _validate(self.encoder, validation, self.data)
+                metrics = _validate(self.encoder.eval().score, self.validation, self.data)
                 self.best.offer(metrics[METRIC], number, self.encoder)
             except NonFiniteScores as error:
                 reason = str(error)
@@ -197,16 +202,17 @@ class _InFlight:
 
 
 class Best:
-    """The best epoch after `pretraining` and a copy of its weights."""
+    """The best epoch after `pretraining` and a copy of its weights; up to the value `floor` nothing has been learnt."""
 
-    def __init__(self, pretraining: int) -> None:
-        self.pretraining = pretraining
+    def __init__(self, pretraining: int, floor: float) -> None:
+        self.pretraining, self.floor = pretraining, floor
         self.value, self.epoch = -math.inf, 0
         self.state: dict[str, Tensor] = {}
 
     def is_old(self, epoch: int, patience: int) -> bool:
         """Whether training is over: nothing better for `patience` epochs, once the warm-up is."""
-        return epoch >= self.pretraining + WARM_UP_EPOCHS and epoch - self.epoch >= patience
+        warm = epoch >= self.pretraining + WARM_UP_EPOCHS and self.value > self.floor
+        return warm and epoch - self.epoch >= patience
 
     def offer(self, value: float, epoch: int, encoder: Encoder) -> None:
         """Keep this epoch if it is strictly better."""
@@ -222,7 +228,6 @@ def _batches(rows: Tensor, batch_size: int, order: torch.Generator) -> Iterator[
     yield from shuffled.split(batch_size)[:complete]
 
 
-def _validate(encoder: Encoder, validation: Cases, data: TrainingData) -> dict[str, float]:
-    encoder.eval()
-    ranks = evaluate_ranks(encoder.score, validation, data.n_items, data.maxlen)
+def _validate(score: Scorer, validation: Cases, data: TrainingData) -> dict[str, float]:
+    ranks = evaluate_ranks(score, validation, data.n_items, data.maxlen)
     return {"ndcg@10": ndcg(ranks, 10), "hr@10": hit_rate(ranks, 10)}

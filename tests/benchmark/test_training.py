@@ -149,3 +149,14 @@ def test_no_test_user_reaches_training() -> None:
     method = Recorder()
     train(method, data, whole.cases("validation"), SMALL, settings(epochs=1), seed=0)
     assert max(row for rows in method.batches for row in rows) < len(data.sequences)
+
+
+def test_patience_does_not_count_on_the_plateau_of_most_popular(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.training.WARM_UP_EPOCHS", 0)
+    data, validation = cyclic_data()
+    frozen = settings(epochs=12, patience=2, learning_rate=1e-12)  # it never gets better than it begins
+    stuck = train(SASRec(SASRec.Settings()), data, validation, SMALL, frozen, seed=1)
+    assert len(stuck.epochs) == 12
+    monkeypatch.setattr("benchmark.training.PLATEAU", 0.0)
+    stopped = train(SASRec(SASRec.Settings()), data, validation, SMALL, frozen, seed=1)
+    assert len(stopped.epochs) == stopped.selected_epoch + 2 < 12
