@@ -77,7 +77,7 @@ class BTSR(TrainedMethod):
         if settings.view == "twin" and settings.no_twin == "skip":
             paired = ~self.twins.alone(batch.rows)
             z_a, z_b = z_a[paired], z_b[paired]
-        if len(z_a) > 0:
+        if len(z_a) > 1:  # one pair has no correlation
             terms["barlow-twins"] = settings.alpha * self.regularizer(z_a, z_b)
         return terms
 

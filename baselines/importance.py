@@ -30,7 +30,7 @@ def saliency(encoder: Encoder, data: TrainingData) -> Tensor:
             (gradient,) = torch.autograd.grad(top, x)
         return _to_grid(gradient.abs().sum(1), batch)
 
-    return _of_all(encoder, data, explain, rows_at_once=max(1, TOKENS_AT_ONCE // data.maxlen))
+    return _of_all(encoder, data, explain, variants=False)
 
 
 def occlusion(encoder: Encoder, data: TrainingData) -> Tensor:
@@ -46,7 +46,7 @@ def occlusion(encoder: Encoder, data: TrainingData) -> Tensor:
         scores = (encoder.last_of(x, layout) * encoder.item_table[top_items[rows]]).sum(1)
         return _to_grid((top_scores[rows] - scores).abs(), batch)
 
-    return _of_all(encoder, data, explain, rows_at_once=max(1, TOKENS_AT_ONCE // data.maxlen**2))
+    return _of_all(encoder, data, explain, variants=True)
 
 
 IMPORTANCES: dict[str, Callable[[Encoder, TrainingData], Tensor]] = {"saliency": saliency, "occlusion": occlusion}
@@ -59,12 +59,13 @@ def _to_grid(values: Tensor, batch: Batch) -> Tensor:
     return grid
 
 
-def _of_all(encoder: Encoder, data: TrainingData, explain: Callable[[Batch], Tensor], rows_at_once: int) -> Tensor:
+def _of_all(encoder: Encoder, data: TrainingData, explain: Callable[[Batch], Tensor], variants: bool) -> Tensor:
+    """`variants`: whether a sequence takes as many forward passes as it has items."""
     importance = torch.zeros(len(data.sequences), data.maxlen, device=data.sequences.items.device)
     was_training = encoder.training
     encoder.eval()
     with torch.no_grad():
-        for rows, batch in _batches(data, rows_at_once):
+        for rows, batch in _batches(data, power=2 if variants else 1):
             raw = explain(batch)
             total = raw.sum(1, keepdim=True)
             even = batch.mask() / batch.lengths[:, None]  # where nothing matters, everything does alike
@@ -73,8 +74,11 @@ def _of_all(encoder: Encoder, data: TrainingData, explain: Callable[[Batch], Ten
     return importance
 
 
-def _batches(data: TrainingData, rows_at_once: int) -> Iterator[tuple[Tensor, Batch]]:
-    """Sequences of like length side by side."""
-    rows = data.trainable[data.inputs.lengths[data.trainable].argsort(stable=True)]
-    for chunk in rows.split(rows_at_once):
+def _batches(data: TrainingData, power: int) -> Iterator[tuple[Tensor, Batch]]:
+    """Sequences of like length side by side, the longest first, so many that length ** power fits TOKENS_AT_ONCE."""
+    lengths, order = data.inputs.lengths[data.trainable].clamp_max(data.maxlen).sort(descending=True, stable=True)
+    rows, longest, first = data.trainable[order], lengths.tolist(), 0
+    while first < len(rows):
+        chunk = rows[first : first + max(1, TOKENS_AT_ONCE // longest[first] ** power)]
         yield chunk, windows(data.inputs, chunk, data.maxlen, data.pad_id)
+        first += len(chunk)

@@ -162,7 +162,7 @@ class TwinPool:
         lengths = torch.arange(len(rows), device=counts.device) - (ends - counts)[rows] + 1
         starts = sequences.starts[rows]
         index = TwinIndex.build(sequences.items[starts + lengths])
-        return cls(data, Sequences(sequences.items, starts, lengths), index, ends - 1)
+        return cls(data, Sequences(data.inputs.items, starts, lengths), index, ends - 1)
 
     def draw(self, rows: Tensor, rng: torch.Generator) -> Batch:
         """For each of the named sequences (B,) another one, uniformly; itself where there is none."""

@@ -9,8 +9,13 @@ import torch
 from baselines.btsr import BTSR
 from baselines.method import Terms, TrainingData
 from baselines.objectives import OBJECTIVES, CrossEntropy
-from baselines.regularizers import barlow_twins
+from baselines.regularizers import barlow_twins, cross_correlation
 from baselines.sasrec import Encoder, EncoderSettings, SASRec
+from baselines.views import Shares, TwinPool, crop, mask, nearest_items, reorder, scattered, substitute
+from benchmark.config import TrainingSettings
+from benchmark.training import train
+from datasets.sequences import Batch
+from datasets.split import Cases
 
 MakeData = Callable[..., TrainingData]
 
@@ -133,8 +138,8 @@ def test_an_anchor_that_is_its_own_twin_sees_another_dropout_mask(
         return barlow_twins(z_a, z_b, *args, **kwargs)
 
     monkeypatch.setattr("baselines.btsr.barlow_twins", spy)
-    loss_of(btsr(data), small_encoder(dropout=0.5), data, torch.tensor([ALONE]))
-    loss_of(btsr(data), small_encoder(dropout=0.0), data, torch.tensor([ALONE]))
+    loss_of(btsr(data), small_encoder(dropout=0.5), data, torch.tensor([ALONE, ALONE]))
+    loss_of(btsr(data), small_encoder(dropout=0.0), data, torch.tensor([ALONE, ALONE]))
     (first, second), (same, again) = views
     assert not torch.allclose(first, second)
     assert torch.allclose(same, again, atol=1e-6)
@@ -142,3 +147,125 @@ def test_an_anchor_that_is_its_own_twin_sees_another_dropout_mask(
 
 def test_the_twinless_share_is_reported(data: TrainingData) -> None:
     assert btsr(data).report() == {"twinless_share": pytest.approx(1 / 6)}
+
+
+# --- variants -------------------------------------------------------------------------------------------------------
+
+SHARES = Shares(crop=0.5, mask=0.4, reorder=0.8, substitute=0.6)
+VIEWS: dict[str, Callable[[Batch, TrainingData, torch.Generator], Batch]] = {
+    "mask": lambda batch, data, rng: mask(batch, scattered(batch, 0.4, rng), data.mask_id),
+    "crop": lambda batch, data, rng: crop(batch, 0.5, data.pad_id, rng),
+    "reorder": lambda batch, data, rng: reorder(batch, 0.8, rng),
+    "substitute": lambda batch, data, rng: substitute(batch, scattered(batch, 0.6, rng), nearest_items(data)),
+    "dropout": lambda batch, data, rng: batch,
+}
+
+
+def wide_encoder(data: TrainingData, dropout: float = 0.0) -> Encoder:
+    torch.manual_seed(0)
+    return Encoder(data.n_items, EncoderSettings(width=8, blocks=2, dropout=dropout, maxlen=12)).train()
+
+
+def one_by_one(encoder: Encoder, batch: Batch) -> torch.Tensor:
+    """z (B, D) of each row on its own, without padding."""
+    rows = [Batch(batch.items[b : b + 1, :n], batch.lengths[b : b + 1]) for b, n in enumerate(batch.lengths.tolist())]
+    return torch.cat([encoder(row)[1] for row in rows])
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_another_view_may_stand_in_for_the_twin(view: str, random_data: MakeData) -> None:
+    data = random_data()
+    inputs, encoder = data.batch(data.trainable).inputs, wide_encoder(data)
+    terms = loss_of(btsr(data, view=view, shares=SHARES, no_twin="skip"), encoder, data, data.trainable)
+    seen = VIEWS[view](inputs, data, torch.Generator().manual_seed(0))
+    expected = 0.2 * barlow_twins(one_by_one(encoder, inputs), one_by_one(encoder, seen), 0.05)
+    assert terms["barlow-twins"].item() == pytest.approx(expected.item(), rel=1e-3)
+
+
+def test_the_dropout_view_is_the_sequence_under_another_mask(
+    random_data: MakeData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, pairs = random_data(), []
+    monkeypatch.setattr("baselines.btsr.barlow_twins", lambda *args, **kwargs: pairs.append(args[:2]) or args[0].sum())
+    for dropout in (0.5, 0.0):
+        loss_of(btsr(data, view="dropout"), wide_encoder(data, dropout), data, data.trainable)
+    (z_a, z_b), (same, again) = pairs
+    assert (~torch.isclose(z_a, z_b)).any(1).all()
+    assert torch.allclose(same, again, atol=1e-5)
+
+
+def test_twins_may_come_from_the_larger_pool_of_prefixes(random_data: MakeData) -> None:
+    data = random_data()
+    encoder, rows = wide_encoder(data), data.trainable
+    method = btsr(data, twin_pool="prefix")
+    twins = TwinPool.build(data, "prefix").draw(rows, torch.Generator().manual_seed(0))
+    z_a, z_b = one_by_one(encoder, data.batch(rows).inputs), one_by_one(encoder, twins)
+    term = loss_of(method, encoder, data, rows)["barlow-twins"].item()
+    assert term == pytest.approx(0.2 * barlow_twins(z_a, z_b, 0.05).item(), rel=1e-3)
+    assert method.report()["twinless_share"] < btsr(data).report()["twinless_share"]
+
+
+def test_without_lambda_only_the_diagonal_counts(data: TrainingData) -> None:
+    encoder, rows = small_encoder(), data.trainable
+    twins = btsr(data).twins.draw(rows, torch.Generator().manual_seed(0))
+    correlation = cross_correlation(one_by_one(encoder, data.batch(rows).inputs), one_by_one(encoder, twins))
+    expected = sum((1 - correlation[i, i].item()) ** 2 for i in range(8)) / 8
+    with_alpha_one = loss_of(btsr(data, alpha=1.0, lambd=0.0), encoder, data, rows)["barlow-twins"].item()
+    assert with_alpha_one == pytest.approx(expected, rel=1e-4)
+    assert loss_of(btsr(data, alpha=1.0), encoder, data, rows)["barlow-twins"].item() > expected
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_projector_replaces_the_normalisation_of_rows(layers: int, random_data: MakeData) -> None:
+    data = random_data()
+    encoder, rows = wide_encoder(data), data.trainable
+    method = btsr(data, projector_layers=layers, projector_width=11)
+    projector = method.build(8)
+    weights = dict(projector.named_parameters())
+
+    def project(z: torch.Tensor) -> torch.Tensor:
+        z = z @ weights["0.weight"].T + weights["0.bias"]
+        if layers == 2:
+            deviation, mean = torch.std_mean(z, 0, correction=0)
+            z = ((z - mean) / (deviation.square() + 1e-5).sqrt() * weights["1.weight"] + weights["1.bias"]).relu()
+            z = z @ weights["3.weight"].T + weights["3.bias"]
+        return z
+
+    twins = method.twins.draw(rows, torch.Generator().manual_seed(0))
+    z_a, z_b = (project(one_by_one(encoder, batch)) for batch in (data.batch(rows).inputs, twins))
+    assert z_a.shape[1] == 11
+    term = loss_of(method, encoder, data, rows)["barlow-twins"]
+    assert term.item() == pytest.approx(0.2 * barlow_twins(z_a, z_b, 0.05, l2=False).item(), rel=1e-3)
+    assert term.item() != pytest.approx(0.2 * barlow_twins(z_a, z_b, 0.05, l2=True).item(), rel=1e-3)
+    term.backward()
+    matrices = [weight for name, weight in weights.items() if name.endswith("weight") and weight.dim() == 2]
+    assert len(matrices) == layers
+    assert all(weight.grad.abs().max() > 0 for weight in matrices)
+    assert encoder.items.weight.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("layers", [0, 2])
+def test_the_training_loop_trains_the_projector_too(layers: int, random_data: MakeData) -> None:
+    data, initial = random_data(), {}
+
+    class Watched(BTSR):
+        def build(self, width: int) -> torch.nn.Module:
+            projector = super().build(width)
+            initial.update({name: weight.detach().clone() for name, weight in projector.named_parameters()})
+            return projector
+
+    method = Watched(BTSR.Settings(projector_layers=layers, projector_width=11))
+    cases = Cases(data.inputs.select(data.trainable), data.sequences.final_items()[data.trainable])
+    encoder_settings = EncoderSettings(width=8, blocks=1, dropout=0.2, maxlen=12)
+    train(method, data, cases, encoder_settings, TrainingSettings(batch_size=12, epochs=2), seed=0)
+    assert len(initial) == (6 if layers else 0)
+    # The bias before a normalisation of the batch changes nothing, nor does the very last one before standardisation.
+    trained = {name for name, weight in method.projector.named_parameters() if not torch.equal(weight, initial[name])}
+    assert trained >= set(initial) - {"0.bias", "3.bias"}
+
+
+def test_a_single_pair_has_no_correlation_and_no_term(data: TrainingData) -> None:
+    method = btsr(data, projector_layers=2, no_twin="skip")
+    method.build(8)
+    terms = loss_of(method, small_encoder(), data, torch.tensor([0, ALONE]))
+    assert set(terms) == {"next-item"}

@@ -2,9 +2,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from baselines.regularizers import STANDARDISATION_EPS, barlow_twins, cross_correlation
+from baselines.regularizers import (
+    STANDARDISATION_EPS,
+    attract_negatives,
+    barlow_twins,
+    cross_correlation,
+    info_nce,
+)
 
 
 def views(rows: int = 20, width: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -89,3 +96,97 @@ def test_a_constant_dimension_stays_finite() -> None:
     (gradient,) = torch.autograd.grad(loss, z)
     assert loss.isfinite()
     assert gradient.isfinite().all()
+
+
+def slow_info_nce(z_a: Tensor, z_b: Tensor, temperature: float) -> Tensor:
+    """Each of the 2B views against its other half and the 2B - 2 others, one dot product at a time."""
+    views, B = [*z_a, *z_b], len(z_a)
+    loss = torch.zeros((), dtype=torch.float64)
+    for i, anchor in enumerate(views):
+        others = [(anchor * other).sum() / temperature for j, other in enumerate(views) if j != i]
+        positive = (anchor * views[(i + B) % (2 * B)]).sum() / temperature
+        loss = loss - positive + torch.stack(others).exp().sum().log()
+    return loss / (2 * B)
+
+
+def slow_attract_negatives(z_negative: Tensor, z_positive: Tensor, temperature: float) -> Tensor:
+    """-log of the share that another negative view has beside all positive ones, for every ordered pair."""
+    losses = []
+    for i, anchor in enumerate(z_negative):
+        for j, other in enumerate(z_negative):
+            if i == j:
+                continue
+            attraction = ((anchor * other).sum() / temperature).exp()
+            contrast = torch.zeros((), dtype=torch.float64)
+            for positive in z_positive:
+                contrast = contrast + ((anchor * positive).sum() / temperature).exp()
+            losses.append(-(attraction / (attraction + contrast)).log())
+    return torch.stack(losses).mean()
+
+
+def assert_same_with_gradients(ours: Tensor, expected: Tensor, inputs: tuple[Tensor, ...]) -> None:
+    assert torch.allclose(ours, expected, rtol=1e-10)
+    gradients = zip(torch.autograd.grad(ours, inputs), torch.autograd.grad(expected, inputs), strict=True)
+    for gradient, reference in gradients:
+        assert torch.allclose(gradient, reference, rtol=1e-8, atol=1e-10)
+        assert gradient.abs().max() > 0, "gradients reach every view"
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+@pytest.mark.parametrize("rows", [2, 7])
+def test_info_nce_and_its_gradients_equal_a_double_loop(rows: int, temperature: float) -> None:
+    pair = views(rows)
+    assert_same_with_gradients(info_nce(*pair, temperature), slow_info_nce(*pair, temperature), pair)
+
+
+def test_info_nce_does_not_care_about_the_order_of_the_batch_nor_of_the_views() -> None:
+    z_a, z_b = views(9)
+    order = torch.randperm(9, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(info_nce(z_a[order], z_b[order]), info_nce(z_a, z_b), rtol=1e-12)
+    assert torch.allclose(info_nce(z_b, z_a), info_nce(z_a, z_b), rtol=1e-12)
+    assert not torch.allclose(info_nce(z_a[order], z_b), info_nce(z_a, z_b), rtol=1e-2), "pairs are what counts"
+
+
+def test_info_nce_falls_as_positives_align() -> None:
+    z_a, z_b = (F.normalize(z.detach(), dim=1) for z in views(9))
+    losses = [info_nce(z_a, F.normalize(t * z_a + (1 - t) * z_b, dim=1)).item() for t in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[0] - losses[-1] > 0.1
+
+
+def test_a_lone_pair_has_nothing_to_be_told_from() -> None:
+    assert info_nce(*views(1)).item() == 0
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+@pytest.mark.parametrize(("rows", "positives"), [(2, 1), (6, 12)])
+def test_the_attraction_of_negatives_and_its_gradients_equal_a_triple_loop(
+    rows: int, positives: int, temperature: float
+) -> None:
+    pair = (views(rows)[0], views(positives, seed=1)[1])
+    assert_same_with_gradients(attract_negatives(*pair, temperature), slow_attract_negatives(*pair, temperature), pair)
+
+
+def test_the_attraction_of_negatives_does_not_care_about_any_order() -> None:
+    z_negative, z_positive = views(6)[0], views(12, seed=1)[1]
+    generator = torch.Generator().manual_seed(2)
+    loss = attract_negatives(z_negative, z_positive)
+    shuffled = z_negative[torch.randperm(6, generator=generator)]
+    assert torch.allclose(attract_negatives(shuffled, z_positive), loss, rtol=1e-12)
+    shuffled = z_positive[torch.randperm(12, generator=generator)]
+    assert torch.allclose(attract_negatives(z_negative, shuffled), loss, rtol=1e-12)
+
+
+def test_a_single_negative_view_attracts_nobody() -> None:
+    z_negative, z_positive = views(1)[0], views(2, seed=1)[1]
+    loss = attract_negatives(z_negative, z_positive)
+    assert loss.item() == 0
+    assert all(gradient.abs().max() == 0 for gradient in torch.autograd.grad(loss, (z_negative, z_positive)))
+
+
+def test_negatives_that_agree_and_stay_away_from_positives_cost_least() -> None:
+    z_negative, z_positive = (F.normalize(z.detach(), dim=1) for z in (views(6)[0], views(12, seed=1)[1]))
+    loss = attract_negatives(z_negative, z_positive)
+    together = F.normalize(z_negative + 2 * z_negative[0], dim=1)
+    assert attract_negatives(together, -together) < attract_negatives(together, together)
+    assert attract_negatives(together, z_positive - 2 * z_negative[0]) < loss

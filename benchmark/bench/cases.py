@@ -1,0 +1,293 @@
+"""The cases: who runs against whom, on what, and which ratios are wanted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from baselines.method import Method, TrainedMethod
+from baselines.registry import METHODS
+from baselines.sasrec import EncoderSettings
+from benchmark.bench import contenders, workloads
+from benchmark.bench.measures import Fit, Group, Ratio, extrapolate, growth
+from benchmark.bench.naive import NaiveTask
+from benchmark.bench.race import SECONDS_EACH, Contender, Track
+from benchmark.bench.workloads import Data, Recipe, TrainingLoad
+from datasets import synthetic
+
+STEPS = 2  # batches in a lap
+DEFAULT_MAXLENS = {"ml-1m": (200, 50), "beauty": (50,)}
+TRAINING_TARGETS = {("ml-1m", 200): 4.0, ("beauty", 50): 12.0}
+LARGE_CATALOGUE, LARGE_TARGET = 60_000, 3.0
+EVALUATION_TARGETS = {"ml-1m": 2.0}
+SCORED_AT_ONCE = 256
+TWIN_SIZES, LARGEST_SCAN, TWIN_TARGET_SIZE, TWIN_TARGET = (10_000, 100_000, 1_000_000), 100_000, 100_000, 1000.0
+DRAWS = 2_560
+CATALOGUES = (10_000, 100_000, 1_000_000, 10_000_000)
+MEMORY_CATALOGUE, MEMORY_TARGET = 50_000, 20.0
+GOWALLA_FILE = (107_092, 1_280_969, 6_442_892)
+FLOAT = 4  # bytes
+TABLES = 9  # copies of the item table that training holds at once: weights, gradients, Adam's, the best epoch's
+USUAL = "the usual way"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the command was called; `maxlens` empty: the dataset's own."""
+
+    track: Track
+    datasets: tuple[str, ...]
+    maxlens: tuple[int, ...]
+    data_dir: Path
+    quick: bool
+    notify: Callable[[str], None]
+
+    def data(self, name: str) -> Data:
+        """A dataset or its stand-in."""
+        return workloads.load(name, self.data_dir, self.quick, self.notify)
+
+    def race(self, title: str, runners: Sequence[Contender]) -> Group:
+        """The contenders' results as a group that the caller completes."""
+        self.notify(f"{title}: {', '.join(runner.name for runner in runners)}")
+        return Group(title, "", True, {}, self.track.race(runners, self.notify))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a case found."""
+
+    groups: list[Group]
+    fits: list[Fit] = field(default_factory=list)
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+
+
+def training(setting: Setting) -> Outcome:
+    """Training targets per second and memory of every method, and of the usual way."""
+    groups = []
+    for name in setting.datasets:
+        data = setting.data(name)
+        for maxlen in setting.maxlens or DEFAULT_MAXLENS.get(name, (200, 50)):
+            groups.append(_training_group(setting, data, maxlen))
+    return Outcome(groups)
+
+
+def _training_group(setting: Setting, data: Data, maxlen: int) -> Group:
+    recipes = {method: workloads.recipe(method, data, maxlen) for method in METHODS}
+    batch_size = recipes["sasrec-ce"].training.batch_size
+    load = workloads.training_load(data.split.train, data.split.n_items, maxlen, batch_size, STEPS)
+    usual = {method: task for method, recipe in recipes.items() if (task := workloads.usual_task(recipe)) is not None}
+    group = setting.race(
+        f"{data.title}, maxlen {maxlen}",
+        [
+            *(runner for recipe in recipes.values() for runner in _ours(setting, load, recipe)),
+            *(_usual(load, recipes[method], task) for method, task in usual.items()),
+        ],
+    )
+    group.unit, group.synthetic = "targets", data.synthetic
+    group.workload = {"batch_size": batch_size, "rows": len(load.rows), "items": load.n_items, "maxlen": maxlen}
+    targets = {} if data.synthetic else {"sasrec-ce": TRAINING_TARGETS.get((data.name, maxlen))}
+    for quantity in ("speed", "added memory"):
+        for method in usual:
+            goal = targets.get(method) if quantity == "speed" else None
+            label = f"training {method}, {group.title}: {quantity}"
+            group.ratios.append(Ratio(label, method, f"{method}, {USUAL}", quantity, goal))
+    return group
+
+
+def _ours(setting: Setting, load: TrainingLoad, recipe: Recipe) -> list[Contender]:
+    """The method as it is; where it pretrains, its main stage and, apart, its pretraining."""
+    method: Method = METHODS[recipe.method].method(recipe.settings)
+    if not isinstance(method, TrainedMethod):
+        everyone = load.targets(np.arange(len(load.offsets) - 1))
+        return [Contender(recipe.method, partial(contenders.fit_ours, load, recipe), everyone)]
+    laps, targets = setting.track.repeats + 1, load.targets(load.rows)
+    needs = TABLES * load.n_items * recipe.encoder.width * FLOAT
+    short, long = recipe.lasting(4 * laps), recipe.lasting(40 * laps)
+    skipped = method.pretraining_epochs(short.training.epochs)
+    runners = [Contender(recipe.method, partial(contenders.train_ours, load, short, skipped), targets, needs)]
+    if skipped:
+        name = f"{recipe.method}, pretraining"
+        runners.append(Contender(name, partial(contenders.train_ours, load, long, 0), targets, needs))
+    return runners
+
+
+def _usual(load: TrainingLoad, recipe: Recipe, task: NaiveTask) -> Contender:
+    tables = TABLES * load.n_items * recipe.encoder.width * FLOAT
+    positions = min(recipe.training.batch_size, len(load.rows)) * load.maxlen
+    row = 3 * load.n_items if task.objective == "ce" else 3 * (task.negatives + 1) * recipe.encoder.width
+    run = partial(contenders.train_naive, load, recipe, task)
+    name = f"{recipe.method}, {USUAL}"
+    return Contender(name, run, load.targets(load.rows), tables + positions * row * FLOAT)
+
+
+# --- evaluation -------------------------------------------------------------------------------------------------------
+
+
+def evaluation(setting: Setting) -> Outcome:
+    """Users ranked per second, on the test users of the first dataset and on a catalogue of 60,000 items."""
+    data = setting.data(setting.datasets[0])
+    encoder = EncoderSettings(maxlen=(setting.maxlens or (50,))[0])
+    real = workloads.evaluation_load(data.split.cases("test"), data.split.n_items, encoder)
+    target = None if data.synthetic else EVALUATION_TARGETS.get(data.name)
+    users, n_items = (20, 600) if setting.quick else (500, LARGE_CATALOGUE)
+    cases = workloads.random_cases(users, encoder.maxlen, n_items)
+    large = workloads.evaluation_load(cases, n_items, encoder)
+    large_target = None if setting.quick else LARGE_TARGET
+    return Outcome(
+        [
+            _evaluation_group(setting, data.title, data.synthetic, real, target),
+            _evaluation_group(setting, f"{n_items:,} items", True, large, large_target),
+        ]
+    )
+
+
+def _evaluation_group(
+    setting: Setting, title: str, is_synthetic: bool, load: workloads.EvaluationLoad, target: float | None
+) -> Group:
+    users = len(load.targets)
+    kind, matrix = f"{USUAL}, scored in batches of {SCORED_AT_ONCE}", 3 * users * load.n_items * FLOAT
+    group = setting.race(
+        title,
+        [
+            Contender("ranks", partial(contenders.rank_ours, load, False), users),
+            Contender("ranks, top lists and raw scores", partial(contenders.rank_ours, load, True), users),
+            Contender(USUAL, partial(contenders.rank_naive, load, 1), users, matrix),
+            Contender(kind, partial(contenders.rank_naive, load, SCORED_AT_ONCE), users, matrix),
+        ],
+    )
+    group.unit, group.synthetic = "users", is_synthetic
+    group.workload = {"users": users, "items": load.n_items, "maxlen": load.encoder.maxlen}
+    label = f"evaluation, {title}"
+    group.ratios = [
+        Ratio(f"{label}: ranks", "ranks", USUAL, target=target),
+        Ratio(f"{label}: ranks, against scoring in batches", "ranks", kind),
+        Ratio(f"{label}: with top lists", "ranks, top lists and raw scores", USUAL),
+        Ratio(f"{label}: added memory", "ranks", USUAL, "added memory"),
+    ]
+    return group
+
+
+# --- twins ------------------------------------------------------------------------------------------------------------
+
+
+def twins(setting: Setting) -> Outcome:
+    """Building the index of same-target twins, and drawing from it."""
+    sizes = (200, 1_000, 2_000) if setting.quick else TWIN_SIZES
+    largest_scan = 1_000 if setting.quick else LARGEST_SCAN
+    groups: list[Group] = []
+    for size in sizes:
+        final = workloads.final_items(size)
+        runners = [Contender("sorted index", partial(contenders.index_ours, final), size)]
+        if size <= largest_scan:
+            pairs = int(np.square(np.bincount(final), dtype=np.int64).sum())
+            runners.append(Contender("list scan", partial(contenders.index_naive, final), size, 16 * pairs))
+        group = setting.race(f"index of {size:,} sequences", runners)
+        if size > largest_scan:
+            scanned = next(g for g in reversed(groups) if g.workload["sequences"] <= largest_scan)
+            group.results.append(extrapolate(scanned.results[1], size // scanned.workload["sequences"], 2))
+        target = TWIN_TARGET if size == TWIN_TARGET_SIZE else None
+        group.ratios.append(Ratio(f"{group.title}: time to build", "sorted index", "list scan", target=target))
+        groups.append(group)
+        group.unit, group.workload = "sequences", {"sequences": size}
+    draws = _draw_group(setting, sizes[-1])
+    return Outcome([*groups, draws])
+
+
+def _draw_group(setting: Setting, size: int) -> Group:
+    final = workloads.final_items(size)
+    rows = np.random.default_rng(1).integers(size, size=min(DRAWS, size))
+    group = setting.race(
+        f"draws from {size:,} sequences",
+        [
+            Contender("sorted index", partial(contenders.draw_ours, final, rows), len(rows)),
+            Contender("list scan", partial(contenders.draw_naive, final, rows), len(rows)),
+        ],
+    )
+    group.unit, group.workload = "draws", {"sequences": size, "batch": contenders.DRAWN_AT_ONCE}
+    group.ratios = [Ratio(f"{group.title}: time", "sorted index", "list scan")]
+    return group
+
+
+# --- catalogues -------------------------------------------------------------------------------------------------------
+
+
+def scaling(setting: Setting) -> Outcome:
+    """Time per step and memory of CE, SCE and BCE as the catalogue grows; the usual CE beside them."""
+    sizes = (100, 200) if setting.quick else CATALOGUES
+    rows, maxlen = (4, 8) if setting.quick else (32, 32)
+    slowest: dict[str, float] = {}
+    groups = []
+    for n_items in sizes:
+        load = _random_load(rows, maxlen, n_items)
+        recipes = [workloads.plain_recipe(f"sasrec-{name}", maxlen, rows) for name in ("bce", "ce", "sce")]
+        runners = [runner for recipe in recipes for runner in _ours(setting, load, recipe)]
+        runners.append(_usual(load, recipes[1], NaiveTask("ce")))
+        for name in [runner.name for runner in runners if slowest.get(runner.name, 0.0) > SECONDS_EACH]:
+            setting.notify(f"{n_items:,} items: {name} is left out, a step would take over {SECONDS_EACH:.0f} s")
+        runners = [runner for runner in runners if slowest.get(runner.name, 0.0) <= SECONDS_EACH]
+        group = setting.race(f"{n_items:,} items", runners)
+        group.unit, group.workload = "targets", {"items": n_items, "tokens": rows * maxlen}
+        larger = sizes[min(sizes.index(n_items) + 1, len(sizes) - 1)] / n_items
+        slowest |= {r.contender: larger * float(np.median(r.seconds)) for r in group.results if r.seconds}
+        groups.append(group)
+    return Outcome(groups, growth(sizes, groups))
+
+
+def memory(setting: Setting) -> Outcome:
+    """Peak memory of a CE step at 50,000 items, 256 full rows of 50."""
+    rows, maxlen, n_items = (4, 8, 100) if setting.quick else (256, 50, MEMORY_CATALOGUE)
+    load = _random_load(rows, maxlen, n_items)
+    recipe = workloads.plain_recipe("sasrec-ce", maxlen, rows)
+    group = setting.race(
+        f"CE at {n_items:,} items", [*_ours(setting, load, recipe), _usual(load, recipe, NaiveTask("ce"))]
+    )
+    group.unit, group.workload = "targets", {"items": n_items, "tokens": rows * maxlen}
+    target = None if setting.quick else MEMORY_TARGET
+    names = "sasrec-ce", f"sasrec-ce, {USUAL}"
+    group.ratios = [
+        Ratio(f"{group.title}: memory that training adds", *names, "added memory", target),
+        Ratio(f"{group.title}: memory of the whole process", *names, "peak memory", target),
+        Ratio(f"{group.title}: speed", *names),
+    ]
+    return Outcome([group])
+
+
+def _random_load(rows: int, maxlen: int, n_items: int) -> TrainingLoad:
+    sequences = workloads.random_sequences(rows, maxlen + 1, n_items)
+    return workloads.training_load(sequences, n_items, maxlen, batch_size=rows, steps=1)
+
+
+# --- preparation ------------------------------------------------------------------------------------------------------
+
+
+def preparation(setting: Setting) -> Outcome:
+    """Reading, filtering and splitting a file in Gowalla's format, as large as Gowalla's."""
+    users, items, interactions = workloads.QUICK_SIZE if setting.quick else GOWALLA_FILE
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "checkins.txt.gz"
+        setting.notify(f"writing {interactions:,} synthetic check-ins")
+        synthetic.write_gowalla(synthetic.stand_in(users, items, interactions), path)
+        runner = Contender("prepare", partial(contenders.prepare_gowalla, path), interactions)
+        group = setting.race(f"{interactions:,} check-ins, gzipped", [runner])
+    group.unit = "check-ins"
+    group.workload = {"users": users, "items": items, "interactions": interactions}
+    return Outcome([group])
+
+
+CASES: dict[str, Callable[[Setting], Outcome]] = {
+    "training": training,
+    "evaluation": evaluation,
+    "twins": twins,
+    "scaling": scaling,
+    "memory": memory,
+    "preparation": preparation,
+}
+ON_REQUEST = {"preparation"}
+"""Cases that take minutes, and run only when they are named."""

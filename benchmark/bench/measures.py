@@ -1,0 +1,122 @@
+"""From laps to what is written down: rates with their spread, ratios against targets, growth with the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from benchmark.bench.race import Result
+
+Quantity = Literal["speed", "added memory", "peak memory"]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times `ours` is better than `usual`, both named as contenders; `target`: what is to be reached."""
+
+    label: str
+    ours: str
+    usual: str
+    quantity: Quantity = "speed"
+    target: float | None = None
+
+
+@dataclass
+class Group:
+    """Contenders that did the same work, of which a lap holds so much of `unit`; `synthetic`: on generated data."""
+
+    title: str
+    unit: str
+    synthetic: bool
+    workload: dict[str, int]
+    results: list[Result]
+    ratios: list[Ratio] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """With rates and the ratios' values; a ratio whose contenders gave nothing has the value null."""
+        by_name = {result.contender: result for result in self.results}
+        return {
+            "title": self.title,
+            "unit": self.unit,
+            "synthetic": self.synthetic,
+            "workload": self.workload,
+            "results": [asdict(result) | {"rate": _spread(_rates(result))} for result in self.results],
+            "ratios": [
+                asdict(ratio) | compare(by_name[ratio.ours], by_name[ratio.usual], ratio.quantity)
+                for ratio in self.ratios
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Fit:
+    """quantity ~ V ** exponent for one contender, by least squares over the logarithms at these `sizes`."""
+
+    contender: str
+    quantity: str
+    exponent: float
+    sizes: list[int]
+
+
+def compare(ours: Result, usual: Result, quantity: Quantity) -> dict[str, Any]:
+    """`value` and, for speed, its quartiles `low` and `high` over pairs of neighbouring laps; `extrapolated`."""
+    extrapolated = "extrapolated" in (ours.status, usual.status)
+    if quantity == "speed":
+        times = [a / b for a, b in zip(_rates(ours), _rates(usual), strict=False)]
+        if extrapolated and times:
+            times = [float(np.median(_rates(ours)) / np.median(_rates(usual)))]
+        spread = _spread(times) or {}
+        value, low, high = (spread.get(key) for key in ("median", "low", "high"))
+        return {"value": value, "low": low, "high": high, "extrapolated": extrapolated}
+    attribute = quantity.replace(" ", "_") + "_bytes"
+    mine, others = getattr(ours, attribute), getattr(usual, attribute)
+    value = others / mine if mine and others else None
+    return {"value": value, "low": None, "high": None, "extrapolated": extrapolated}
+
+
+def extrapolate(measured: Result, times: int, power: int) -> Result:
+    """What `times` the size would take by a cost that grows as size ** power; no lap of it was run."""
+    if not measured.seconds:
+        return Result(measured.contender, measured.amount * times, "skipped", note="nothing to extrapolate from")
+    seconds, added = float(np.median(measured.seconds)), measured.added_memory_bytes
+    return Result(
+        measured.contender,
+        measured.amount * times,
+        "extrapolated",
+        [seconds * times**power],
+        added_memory_bytes=None if added is None else added * times**power,
+        note=f"extrapolated from a size {times} times smaller, as size to the power of {power}",
+    )
+
+
+def growth(sizes: Sequence[int], groups: Sequence[Group]) -> list[Fit]:
+    """Fits of time per lap and of added memory, for each contender measured at two of the `sizes` or more."""
+    fits = []
+    for contender in dict.fromkeys(result.contender for group in groups for result in group.results):
+        points: dict[str, list[tuple[int, float]]] = {"time per step": [], "added memory": []}
+        for size, group in zip(sizes, groups, strict=True):
+            for result in group.results:
+                if result.contender == contender and result.status == "measured":
+                    points["time per step"].append((size, float(np.median(result.seconds))))
+                    points["added memory"].append((size, float(result.added_memory_bytes or 0)))
+        for quantity, pairs in points.items():
+            pairs = [(size, value) for size, value in pairs if value > 0]
+            if len(pairs) >= 2:
+                x, y = np.log(np.array(pairs)).T
+                fits.append(Fit(contender, quantity, float(np.polyfit(x, y, 1)[0]), [size for size, _ in pairs]))
+    return fits
+
+
+def _rates(result: Result) -> list[float]:
+    return [result.amount / max(seconds, 1e-9) for seconds in result.seconds]
+
+
+def _spread(values: Sequence[float]) -> dict[str, float] | None:
+    """Median and quartiles."""
+    if not values:
+        return None
+    low, median, high = np.percentile(values, [25, 50, 75])
+    return {"median": float(median), "low": float(low), "high": float(high)}

@@ -1,0 +1,189 @@
+"""What is measured on: the datasets that are there, stand-ins of the published sizes for those that are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from baselines.method import TrainingData
+from baselines.objectives import BinaryCrossEntropy
+from baselines.registry import METHODS
+from baselines.sasrec import EncoderSettings
+from benchmark.bench.naive import NaiveTask
+from benchmark.config import Configuration, TrainingSettings
+from datasets import DATASETS, MissingData, locate, read_interactions, synthetic
+from datasets.sequences import Sequences
+from datasets.split import Cases, Protocol, Split, split
+
+SIZES: dict[str, tuple[int, int, int]] = {
+    "ml-1m": (6_040, 3_706, 1_000_209),
+    "beauty": (22_363, 12_101, 198_502),
+    "yelp": (42_429, 137_039, 2_294_707),
+    "gowalla": (27_516, 173_511, 2_627_663),
+    "kindle-store": (23_684, 96_830, 1_256_065),
+}
+"""Users, items and interactions of a stand-in; those of the last three are published after filtering."""
+
+QUICK_SIZE = (300, 200, 6_000)
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A split dataset; `synthetic`: whether it is generated."""
+
+    name: str
+    title: str
+    synthetic: bool
+    split: Split
+
+
+def load(name: str, data_dir: Path, quick: bool, notify: Callable[[str], None]) -> Data:
+    """The dataset, split by the released protocol, or its stand-in. Raises DataError if its file cannot be used."""
+    dataset = DATASETS[name]
+    released = Protocol.of_preset("released", dataset.released_filter)
+    if quick or dataset.is_synthetic:
+        return Data(name, dataset.title, True, split(synthetic.stand_in(*QUICK_SIZE), Protocol()))
+    try:
+        path = locate(dataset, data_dir)
+    except MissingData:
+        notify(f"{name}: no file in the data directory; measured on a synthetic stand-in of {SIZES[name][2]:,} rows")
+        return Data(name, dataset.title, True, split(synthetic.stand_in(*SIZES[name]), Protocol()))
+    return Data(name, dataset.title, False, split(read_interactions(path, dataset), released))
+
+
+@dataclass(frozen=True, eq=False)
+class _Excerpt(TrainingData):
+    """Training data whose epochs are short: over `rows` (n,) alone."""
+
+    rows: Tensor
+
+    @cached_property
+    def trainable(self) -> Tensor:
+        return self.rows
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingLoad:
+    """Training users' sequences, of which the rows (n,) are trained on in each lap; it survives pickling.
+
+    `items` (total,) and `offsets` (users + 1,) as in `Sequences.from_arrays`.
+    """
+
+    items: np.ndarray
+    offsets: np.ndarray
+    n_items: int
+    maxlen: int
+    rows: np.ndarray
+
+    def targets(self, rows: np.ndarray) -> int:
+        """How many next items an epoch over these rows (n,) predicts."""
+        return int(np.clip(np.diff(self.offsets)[rows] - 1, 0, self.maxlen).sum())
+
+    def data(self, device: torch.device) -> TrainingData:
+        """All sequences, so that indices and statistics are the real ones; only the rows are trained on."""
+        sequences = Sequences.from_arrays(self.items, self.offsets).to(device)
+        return _Excerpt(sequences, self.n_items, self.maxlen, torch.from_numpy(self.rows).to(device))
+
+
+def training_load(train: Sequences, n_items: int, maxlen: int, batch_size: int, steps: int) -> TrainingLoad:
+    """`steps` batches of random rows, at least one batch, be it incomplete."""
+    lengths = train.lengths.numpy()
+    trainable = np.random.default_rng(0).permutation(np.flatnonzero(lengths >= 2))
+    count = min(steps, max(len(trainable) // batch_size, 1)) * batch_size
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return TrainingLoad(train.items.numpy(), offsets, n_items, maxlen, trainable[:count])
+
+
+def random_sequences(count: int, length: int, n_items: int, seed: int = 0) -> Sequences:
+    """`count` sequences of `length` uniformly drawn items."""
+    items = np.random.default_rng(seed).integers(n_items, size=count * length)
+    return Sequences.from_arrays(items, np.arange(count + 1) * length)
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationLoad:
+    """Histories, packed as in `TrainingLoad`, and one target (N,) each; it survives pickling."""
+
+    items: np.ndarray
+    offsets: np.ndarray
+    targets: np.ndarray
+    n_items: int
+    encoder: EncoderSettings
+
+    def cases(self, device: torch.device) -> Cases:
+        """The users to evaluate."""
+        histories = Sequences.from_arrays(self.items, self.offsets).to(device)
+        return Cases(histories, torch.from_numpy(self.targets).to(device))
+
+
+def evaluation_load(cases: Cases, n_items: int, encoder: EncoderSettings) -> EvaluationLoad:
+    """The same cases with their histories end to end: in a split they share their array with the targets."""
+    histories = [cases.histories[row].numpy() for row in range(len(cases.targets))]
+    offsets = np.cumsum([0, *map(len, histories)])
+    return EvaluationLoad(np.concatenate(histories), offsets, cases.targets.numpy(), n_items, encoder)
+
+
+def random_cases(users: int, length: int, n_items: int) -> Cases:
+    """Histories of `length` uniformly drawn items and a target of the same kind."""
+    sequences = random_sequences(users, length + 1, n_items)
+    return Cases(sequences.without_last(1), sequences.final_items())
+
+
+def final_items(count: int) -> np.ndarray:
+    """(count,) int64 final items by Zipf's law, an item for every eight sequences: groups are as in real data."""
+    n_items = max(count // 8, 2)
+    weights = 1.0 / (np.arange(n_items) + synthetic.ZIPF_OFFSET)
+    return np.random.default_rng(0).choice(n_items, size=count, p=weights / weights.sum())
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A method of the registry with all that its training needs besides data."""
+
+    method: str
+    settings: Any
+    encoder: EncoderSettings
+    training: TrainingSettings
+
+    def lasting(self, epochs: int) -> Recipe:
+        """The same for so many epochs, without an early stop."""
+        return replace(self, training=replace(self.training, epochs=epochs, patience=epochs))
+
+
+def recipe(method: str, data: Data, maxlen: int) -> Recipe:
+    """As a run of the profile `paper` on equal footing would train it, but with this `maxlen`."""
+    configuration = Configuration(data.name, "equal", "paper", [f"encoder.maxlen={maxlen}"])
+    spec = configuration.spec(data.title, data.synthetic, Protocol(), method, seed=0)
+    return Recipe(method, _steady(spec.settings), spec.encoder, spec.training)
+
+
+def plain_recipe(method: str, maxlen: int, batch_size: int) -> Recipe:
+    """The method's defaults, for generated catalogues."""
+    settings = METHODS[method].settings
+    return Recipe(method, _steady(settings), EncoderSettings(maxlen=maxlen), TrainingSettings(batch_size=batch_size))
+
+
+def _steady(settings: Any) -> Any:
+    """What a method refreshes after some epochs is there after the first, the warm-up; before, it would cost less."""
+    return replace(settings, refresh_after=(1,)) if hasattr(settings, "refresh_after") else settings
+
+
+def usual_task(recipe: Recipe) -> NaiveTask | None:
+    """The usual way of a method; None for those that `naive` does not have."""
+    match recipe.method:
+        case "sasrec-bce":
+            objective = recipe.settings.objective
+            assert isinstance(objective, BinaryCrossEntropy)
+            return NaiveTask("bce", objective.negatives)
+        case "sasrec-ce":
+            return NaiveTask("ce")
+        case "btsr-ce":
+            return NaiveTask("ce", alpha=recipe.settings.alpha, lambd=recipe.settings.lambd)
+    return None

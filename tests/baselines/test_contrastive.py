@@ -1,0 +1,232 @@
+"""CL4SRec, DuoRec and EC4SRec: the terms are their formulas, and the views are the ones that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from baselines.cl4srec import CL4SRec
+from baselines.duorec import DuoRec
+from baselines.ec4srec import EC4SRec
+from baselines.importance import IMPORTANCES
+from baselines.method import Terms, TrainedMethod, TrainingData
+from baselines.registry import METHODS
+from baselines.regularizers import attract_negatives, info_nce
+from baselines.sasrec import Encoder, EncoderSettings, SASRec
+from baselines.views import (
+    Shares,
+    TwinPool,
+    draw_by_overlap,
+    guided_view,
+    least_important,
+    most_important,
+    two_random_views,
+)
+from benchmark.config import TrainingSettings
+from benchmark.training import train
+from datasets.sequences import Batch
+from datasets.split import Cases
+
+MakeData = Callable[..., TrainingData]
+V, L = 20, 12
+SMALL = EncoderSettings(width=8, blocks=2, dropout=0.0, maxlen=L)
+
+
+@pytest.fixture
+def data(make_data: MakeData) -> TrainingData:
+    """Thirty random sequences with five endings, and two without a twin."""
+    random = np.random.default_rng(0)
+    sequences = [[*random.integers(0, V, random.integers(1, 16)), random.integers(0, 5)] for _ in range(30)]
+    return make_data([*sequences, [1, 2, 3, 18], [4, 5, 6, 7, 19]], V, L)
+
+
+def encoder_with(dropout: float = 0.0) -> Encoder:
+    torch.manual_seed(0)
+    return Encoder(V, EncoderSettings(width=8, blocks=2, dropout=dropout, maxlen=L)).train()
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def loss_of(method: TrainedMethod, encoder: Encoder, data: TrainingData) -> Terms:
+    torch.manual_seed(0)
+    return method.loss(encoder, data.batch(data.trainable), generator())
+
+
+def one_by_one(encoder: Encoder, batch: Batch) -> Tensor:
+    """z (B, D) of each row on its own, without padding, through the whole encoder."""
+    rows = [Batch(batch.items[b : b + 1, :n], batch.lengths[b : b + 1]) for b, n in enumerate(batch.lengths.tolist())]
+    return torch.cat([encoder(row)[1] for row in rows])
+
+
+def assert_terms(terms: Terms, encoder: Encoder, data: TrainingData, **expected: Tensor) -> None:
+    """These terms beside the cross-entropy of SASRec, and a gradient from each of them."""
+    plain = loss_of(SASRec(SASRec.Settings()), encoder, data)
+    names = {name.replace("_", "-"): term.item() for name, term in (plain | expected).items()}
+    assert {name: term.item() for name, term in terms.items()} == pytest.approx(names, rel=1e-4)
+    for name in names:
+        (gradient,) = torch.autograd.grad(terms[name], encoder.items.weight, retain_graph=True)
+        assert gradient.abs().max() > 0
+
+
+@pytest.fixture
+def contrasted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor]]:
+    """The pairs of views that DuoRec contrasts."""
+    pairs: list[tuple[Tensor, Tensor]] = []
+
+    def spy(z_a: Tensor, z_b: Tensor, temperature: float) -> Tensor:
+        pairs.append((z_a.detach(), z_b.detach()))
+        return info_nce(z_a, z_b, temperature)
+
+    monkeypatch.setattr("baselines.duorec.info_nce", spy)
+    return pairs
+
+
+# --- CL4SRec --------------------------------------------------------------------------------------------------------
+
+
+def test_cl4srec_contrasts_two_random_views_of_each_sequence(data: TrainingData) -> None:
+    shares = Shares(crop=0.5, mask=0.4, reorder=0.8)
+    method = CL4SRec(CL4SRec.Settings(weight=0.3, temperature=0.7, shares=shares))
+    encoder, inputs = encoder_with(), data.batch(data.trainable).inputs
+    views = two_random_views(inputs, data, shares, generator())  # cross-entropy draws nothing: the first draws
+    z_a, z_b = (one_by_one(encoder, view) for view in views)
+    expected = 0.3 * info_nce(z_a, z_b, 0.7)
+    assert_terms(loss_of(method, encoder, data), encoder, data, info_nce=expected)
+
+
+def test_the_defaults_are_the_published_ones() -> None:
+    cl4srec, duorec, ec4srec = (METHODS[name].settings for name in ("cl4srec", "duorec", "ec4srec"))
+    assert cl4srec == CL4SRec.Settings(weight=0.1, temperature=1.0, shares=Shares(crop=0.6, mask=0.3, reorder=0.6))
+    assert duorec == DuoRec.Settings(weight=0.1, temperature=1.0, mode="us_x", twin_pool="final")
+    assert (ec4srec.positive, ec4srec.negative, ec4srec.retrieval) == (0.1, 0.05, 0.1)
+    assert (ec4srec.positive_share, ec4srec.negative_share, ec4srec.refresh_after) == (0.3, 0.7, (5, 15))
+    assert {settings.objective.name for settings in (cl4srec, duorec, ec4srec)} == {"ce"}
+
+
+# --- DuoRec ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pool", ["final", "prefix"])
+@pytest.mark.parametrize("mode", ["us_x", "us", "su"])
+def test_duorec_contrasts_the_sequence_with_itself_or_its_twin(mode: Any, pool: Any, data: TrainingData) -> None:
+    method = DuoRec(DuoRec.Settings(weight=0.3, temperature=0.7, mode=mode, twin_pool=pool))
+    method.prepare(data)
+    encoder, rows = encoder_with(), data.trainable
+    itself = one_by_one(encoder, data.batch(rows).inputs)
+    twin = one_by_one(encoder, TwinPool.build(data, pool).draw(rows, generator()))
+    expected = 0.3 * info_nce(itself, itself if mode == "us" else twin, 0.7)
+    assert_terms(loss_of(method, encoder, data), encoder, data, info_nce=expected)
+
+
+@pytest.mark.parametrize("mode", ["us_x", "us", "su"])
+def test_duorecs_passes_see_different_dropout_masks(
+    mode: Any, data: TrainingData, contrasted: list[tuple[Tensor, Tensor]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, alone = DuoRec(DuoRec.Settings(mode=mode)), data.trainable[-2:]
+    method.prepare(data)
+    assert method.twins.alone(alone).all()
+    predicting: list[Tensor] = []
+    forward = Encoder.forward
+
+    def spy(self: Encoder, batch: Batch) -> tuple[Tensor, Tensor]:
+        states, z = forward(self, batch)
+        predicting.append(z.detach())
+        return states, z
+
+    monkeypatch.setattr(Encoder, "forward", spy)
+    for dropout in (0.5, 0.0):
+        method.loss(encoder_with(dropout), data.batch(alone), generator())
+    (z_a, z_b), (same, again) = contrasted
+    assert (~torch.isclose(z_a, z_b)).any(1).all(), "an anchor that is its own twin is not its own copy"
+    assert torch.allclose(same, again, atol=1e-6)
+    assert torch.equal(z_a, predicting[0]) == (mode != "us_x"), "us_x contrasts two passes, neither the prediction's"
+    assert not torch.equal(z_b, predicting[0])
+
+
+def test_duorec_reports_the_twinless_share(data: TrainingData) -> None:
+    method = DuoRec(DuoRec.Settings())
+    method.prepare(data)
+    assert method.report() == {"twinless_share": pytest.approx(2 / 32)}
+
+
+# --- EC4SRec --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("importance", IMPORTANCES)
+def test_ec4srec_contrasts_the_views_that_the_importances_guide(importance: Any, data: TrainingData) -> None:
+    weights = {"positive": 0.3, "negative": 0.7, "retrieval": 0.9}
+    shares = {"positive_share": 0.4, "negative_share": 0.6}
+    method = EC4SRec(EC4SRec.Settings(importance=importance, temperature=0.7, **weights, **shares))
+    method.prepare(data)
+    encoder, rows, rng = encoder_with(), data.trainable, generator()
+    method.on_epoch(encoder, data, 5)
+    batch = data.batch(rows)
+    explained = IMPORTANCES[importance](encoder, data)[rows][:, : batch.inputs.items.shape[1]]
+
+    least = least_important(batch.inputs, explained, 0.4)
+    first, operator = guided_view(batch.inputs, data, least, rng)
+    second, _ = guided_view(batch.inputs, data, least, rng, avoid=operator)
+    negative, _ = guided_view(batch.inputs, data, most_important(batch.inputs, explained, 0.6), rng)
+    retrieved = draw_by_overlap(TwinPool.build(data), batch, explained, rng)
+    z, z_a, z_b, z_negative, z_retrieved = (
+        one_by_one(encoder, view) for view in (batch.inputs, first, second, negative, retrieved)
+    )
+    assert_terms(
+        loss_of(method, encoder, data),
+        encoder,
+        data,
+        positive=0.3 * info_nce(z_a, z_b, 0.7),
+        negative=0.7 * attract_negatives(z_negative, torch.cat([z_b, z_a]), 0.7),
+        retrieval=0.9 * info_nce(z, z_retrieved, 0.7),
+    )
+
+
+def test_ec4srec_is_plain_prediction_before_the_first_refresh(data: TrainingData) -> None:
+    method, encoder = EC4SRec(EC4SRec.Settings()), encoder_with(0.3)
+    method.prepare(data)
+    for epoch in range(1, 5):
+        method.on_epoch(encoder, data, epoch)
+        terms, plain = loss_of(method, encoder, data), loss_of(SASRec(SASRec.Settings()), encoder, data)
+        assert {name: term.item() for name, term in terms.items()} == {"next-item": plain["next-item"].item()}
+
+
+def test_ec4srec_explains_the_present_model_after_epochs_5_and_15_only(data: TrainingData) -> None:
+    method, encoder = EC4SRec(EC4SRec.Settings()), encoder_with(0.3)
+    method.prepare(data)
+    refreshed = []
+    for epoch in range(1, 31):
+        before = method.importance
+        with torch.no_grad():
+            encoder.items.weight += 0.1 * torch.randn_like(encoder.items.weight)
+        method.on_epoch(encoder, data, epoch)
+        if method.importance is not before:
+            refreshed.append(epoch)
+            assert torch.equal(method.importance, IMPORTANCES["saliency"](encoder, data))
+            assert before is None or not torch.allclose(method.importance, before, atol=1e-2)
+    assert refreshed == [5, 15]
+
+
+def test_in_the_training_loop_the_views_start_with_the_epoch_after_the_refresh(data: TrainingData) -> None:
+    method = EC4SRec(EC4SRec.Settings(refresh_after=(2,)))
+    cases = Cases(data.inputs.select(data.trainable), data.sequences.final_items()[data.trainable])
+    trained = train(method, data, cases, SMALL, TrainingSettings(batch_size=16, epochs=4), seed=0)
+    all_terms = ["next-item", "positive", "negative", "retrieval"]
+    assert [list(row["terms"]) for row in trained.epochs] == [["next-item"]] * 2 + [all_terms] * 2
+
+
+def test_a_batch_of_one_sequence_trains_under_every_method(data: TrainingData) -> None:
+    for method in (CL4SRec(CL4SRec.Settings()), DuoRec(DuoRec.Settings()), EC4SRec(EC4SRec.Settings())):
+        encoder = encoder_with(0.3)
+        method.prepare(data)
+        method.on_epoch(encoder, data, 5)
+        loss = sum(method.loss(encoder, data.batch(data.trainable[:1]), generator()).values())
+        loss.backward()
+        assert loss.isfinite()
+        assert all(p.grad is None or p.grad.isfinite().all() for p in encoder.parameters())
