@@ -1,7 +1,8 @@
 """The figures behind Table 2: where the hits are, how scores and embeddings lie, how training went, coverage.
 
-Each function draws one figure of a comparison, or returns None where no run has what it takes. Draw and save within
-`style.style()`. Bars, bands and crosses span one sample standard deviation over seeds on either side of the mean.
+Each function draws one figure of a dataset's material, or returns None where no run has what it takes. Draw and save
+within `style.style()`. Bars, bands and crosses span one sample standard deviation over seeds on either side of the
+mean. FIGURES lists these and those of the other modules.
 """
 
 from __future__ import annotations
@@ -15,23 +16,29 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from benchmark.arrays import Arrays
-from benchmark.report.comparison import LoadArrays, MainComparison
+from benchmark.report.calibration_figures import popularity_calibration, reliability
+from benchmark.report.marks import BUCKETS, bars, cross, over_seeds, verbatim, with_arrays, with_deviation
+from benchmark.report.material import Material
 from benchmark.report.methods import Look, look
 from benchmark.report.rows import RunSet
 from benchmark.report.style import GREY, INK, panels
-from benchmark.significance import SeedSummary, summarise_seeds
+from benchmark.report.sweep_figures import regimes, sensitivity_to_alpha, sensitivity_to_lambda
+from benchmark.report.variant_figures import noise, ties, views
+from benchmark.significance import summarise_seeds
 
-Draw = Callable[[MainComparison, LoadArrays], Figure | None]
+Draw = Callable[[Material], Figure | None]
 
 FLOOR = 1e-6  # of a singular value: what lies below is rounding
-BUCKETS = ("most popular", "middle", "least popular")
 
 
-def bucket_accuracy(comparison: MainComparison, load: LoadArrays) -> Figure | None:
+def bucket_accuracy(material: Material) -> Figure | None:
     """Figure 1: HR@1 and HR@10 by the popularity of the target, the catalogue cut into thirds of the interactions."""
+    comparison = material.comparison
+    if comparison is None:
+        return None
     runs, names = comparison.runs, ("hr@1", "hr@10")
     summaries = {
-        method: {name: [_over_seeds(runs, method, f"{name}/bucket{b}") for b in (1, 2, 3)] for name in names}
+        method: {name: [over_seeds(runs, method, f"{name}/bucket{b}") for b in (1, 2, 3)] for name in names}
         for method in comparison.contestants
     }
     shown = [method for method in summaries if any(s.n for rows in summaries[method].values() for s in rows)]
@@ -40,7 +47,7 @@ def bucket_accuracy(comparison: MainComparison, load: LoadArrays) -> Figure | No
     figure, axes = panels(f"{runs.title}: hit rate by popularity of the target", 1, 2, 3.1, runs.synthetic)
     for axis, name in zip(axes[0], names, strict=True):
         for i, method in enumerate(shown):
-            _bars(axis, summaries[method][name], i, len(shown), look(method))
+            bars(axis, summaries[method][name], i, len(shown), look(method))
         axis.set(title=name.upper(), ylim=(0, None))
         axis.set_xticks(range(len(BUCKETS)), BUCKETS)
         axis.grid(visible=False, axis="x")
@@ -49,10 +56,15 @@ def bucket_accuracy(comparison: MainComparison, load: LoadArrays) -> Figure | No
     return figure
 
 
-def score_densities(comparison: MainComparison, load: LoadArrays) -> Figure | None:
+def score_densities(material: Material) -> Figure | None:
     """Figure 2, left: densities of the scores of targets and of negatives, with their Overlap."""
+    comparison = material.comparison
+    if comparison is None:
+        return None
     runs = comparison.runs
-    loaded = _with_arrays(runs, comparison.contestants, load, ("score_grid", "target_density", "negative_density"))
+    loaded = with_arrays(
+        runs, comparison.contestants, material.load, ("score_grid", "target_density", "negative_density")
+    )
     if not loaded:
         return None
     rows = math.ceil(len(loaded) / 4)
@@ -61,7 +73,7 @@ def score_densities(comparison: MainComparison, load: LoadArrays) -> Figure | No
     figure, axes = panels(title, rows, columns, 0.9 + 1.4 * rows, runs.synthetic)
     for axis, (method, arrays) in zip(axes.flat, loaded.items(), strict=False):
         _densities(axis, *_mean_densities(arrays), look(method))
-        overlap = _with_deviation(_over_seeds(runs, method, "overlap"), 3)
+        overlap = with_deviation(over_seeds(runs, method, "overlap"), 3)
         axis.text(0.96, 0.93, f"Overlap\n{overlap}", transform=axis.transAxes, ha="right", va="top", fontsize=7)
     for axis in axes.flat[len(loaded) :]:
         axis.set_axis_off()
@@ -72,10 +84,13 @@ def score_densities(comparison: MainComparison, load: LoadArrays) -> Figure | No
     return figure
 
 
-def singular_values(comparison: MainComparison, load: LoadArrays) -> Figure | None:
+def singular_values(material: Material) -> Figure | None:
     """Figure 2, right: singular values of the test users' embeddings over their sum, with the effective rank."""
+    comparison = material.comparison
+    if comparison is None:
+        return None
     runs = comparison.runs
-    loaded = _with_arrays(runs, comparison.contestants, load, ("singular_values",))
+    loaded = with_arrays(runs, comparison.contestants, material.load, ("singular_values",))
     if not loaded:
         return None
     figure, axes = panels(f"{runs.title}: spectrum of the test users' embeddings", 1, 1, 3.2, runs.synthetic)
@@ -84,7 +99,7 @@ def singular_values(comparison: MainComparison, load: LoadArrays) -> Figure | No
     for method, arrays in loaded.items():
         values = np.stack([a["singular_values"] for a in arrays])  # (seeds, D)
         spectra = values / np.maximum(values.sum(1, keepdims=True), FLOOR)
-        rank = _with_deviation(_over_seeds(runs, method, "effective_rank"), 1)
+        rank = with_deviation(over_seeds(runs, method, "effective_rank"), 1)
         _spectrum(axis, spectra, look(method), f"{look(method).title}: {rank}")
         floor = min(floor, max(FLOOR, 0.7 * float(np.quantile(spectra, 0.05))))
     # A final LayerNorm leaves the smallest value at zero but for rounding; drawn to scale it would flatten all others.
@@ -93,8 +108,11 @@ def singular_values(comparison: MainComparison, load: LoadArrays) -> Figure | No
     return figure
 
 
-def learning_curves(comparison: MainComparison, load: LoadArrays) -> Figure | None:
+def learning_curves(material: Material) -> Figure | None:
     """Validation NDCG@10 by epoch: a thin line per seed, their mean while all train, a cross at the selected epochs."""
+    comparison = material.comparison
+    if comparison is None:
+        return None
     runs = comparison.runs
     curves = {method: _curves(runs, method) for method in (*comparison.contestants, *comparison.extras)}
     if not any(curves.values()):
@@ -110,29 +128,31 @@ def learning_curves(comparison: MainComparison, load: LoadArrays) -> Figure | No
         selected = [(r.selected_epoch, r.metrics["validation"].get("ndcg@10")) for r in runs.done(method) if r.epochs]
         points = np.array([point for point in selected if None not in point], dtype=float).reshape(-1, 2)
         if len(points):
-            _cross(axis, summarise_seeds(points[:, 0]), summarise_seeds(points[:, 1]), look(method))
+            cross(axis, summarise_seeds(points[:, 0]), summarise_seeds(points[:, 1]), look(method))
     axis.set(xlabel="epoch", ylabel="validation NDCG@10", xlim=(0, None), ylim=(0, None))
     figure.legend(loc="outside right center", title="selected epoch\n(mean ± s.d. over seeds)", alignment="left")
     return figure
 
 
-def accuracy_and_coverage(comparison: MainComparison, load: LoadArrays) -> Figure | None:
+def accuracy_and_coverage(material: Material) -> Figure | None:
     """Test NDCG@10 against coverage@10 of every method: the trade-off in one picture."""
+    comparison = material.comparison
+    if comparison is None:
+        return None
     runs = comparison.runs
     figure, axes = panels(f"{runs.title}: accuracy against coverage", 1, 1, 3.4, runs.synthetic)
     axis = axes[0, 0]
     for method in (*comparison.contestants, *comparison.extras):
-        coverage, accuracy = (_over_seeds(runs, method, name) for name in ("cov@10", "ndcg@10"))
+        coverage, accuracy = (over_seeds(runs, method, name) for name in ("cov@10", "ndcg@10"))
         if coverage.n and accuracy.n:
-            _cross(axis, coverage, accuracy, runs.look(method))
+            cross(axis, coverage, accuracy, runs.look(method))
     if not axis.has_data():
         return None
     axis.set(xlabel="coverage@10", ylabel="NDCG@10")
     axis.margins(0.1)
     axis.set(xlim=(max(0, axis.get_xlim()[0]), None), ylim=(max(0, axis.get_ylim()[0]), None))
     legend = figure.legend(loc="outside right center", title="mean ± s.d. over seeds", alignment="left")
-    for text in legend.get_texts():
-        text.set_parse_math(False)  # a name from outside may hold a $
+    verbatim(legend)
     return figure
 
 
@@ -142,25 +162,16 @@ FIGURES: Mapping[str, Draw] = {
     "figure2-spectrum": singular_values,
     "learning-curves": learning_curves,
     "accuracy-coverage": accuracy_and_coverage,
+    "sensitivity-alpha": sensitivity_to_alpha,
+    "sensitivity-lambda": sensitivity_to_lambda,
+    "figure5-regimes": regimes,
+    "views": views,
+    "noise": noise,
+    "ties": ties,
+    "reliability": reliability,
+    "popularity-calibration": popularity_calibration,
 }
 """Every figure by the name of its file."""
-
-
-def _over_seeds(runs: RunSet, method: str, metric: str) -> SeedSummary:
-    values = [record.metrics["test"].get(metric, math.nan) for record in runs.done(method)]
-    return summarise_seeds(np.array(values))
-
-
-def _with_arrays(
-    runs: RunSet, methods: Sequence[str], load: LoadArrays, names: Sequence[str]
-) -> dict[str, list[Arrays]]:
-    """Of each method the arrays of its done runs, where all the named ones are there."""
-    loaded = {method: [load(record) for record in runs.done(method)] for method in methods}
-    complete = {
-        method: [a for a in arrays if a is not None and all(name in a for name in names)]
-        for method, arrays in loaded.items()
-    }
-    return {method: arrays for method, arrays in complete.items() if arrays}
 
 
 def _mean_densities(arrays: Sequence[Arrays]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -190,23 +201,6 @@ def _densities(axis: Axes, grid: np.ndarray, targets: np.ndarray, negatives: np.
     axis.set(title=style.title, yticks=[], xlim=(visible[0], visible[-1]), ylim=(0, 1.65 * peak))
 
 
-def _bars(axis: Axes, summaries: Sequence[SeedSummary], place: int, places: int, style: Look) -> None:
-    width = 0.84 / places
-    offsets = np.arange(len(summaries)) - 0.42 + (place + 0.5) * width
-    axis.bar(
-        offsets,
-        [summary.mean for summary in summaries],
-        width,
-        yerr=[summary.deviation for summary in summaries],
-        label=style.title,
-        color=style.colour,
-        hatch=style.hatch,
-        edgecolor=INK,
-        linewidth=0.4,
-        error_kw={"elinewidth": 0.8, "ecolor": INK, "capsize": 1.5, "capthick": 0.8},
-    )
-
-
 def _spectrum(axis: Axes, spectra: np.ndarray, style: Look, label: str) -> None:
     """The mean of `spectra` (seeds, D) and a band of one standard deviation, both of the logarithms, for a log axis."""
     logarithms = np.log(np.maximum(spectra, FLOOR))
@@ -217,28 +211,3 @@ def _spectrum(axis: Axes, spectra: np.ndarray, style: Look, label: str) -> None:
         deviation = logarithms.std(0, ddof=1)
         band = np.exp(mean - deviation), np.exp(mean + deviation)
         axis.fill_between(x, *band, color=style.colour, alpha=0.2, linewidth=0)
-
-
-def _cross(axis: Axes, x: SeedSummary, y: SeedSummary, style: Look) -> None:
-    axis.errorbar(
-        x.mean,
-        y.mean,
-        xerr=None if math.isnan(x.deviation) else x.deviation,
-        yerr=None if math.isnan(y.deviation) else y.deviation,
-        color=style.colour,
-        marker=style.marker,
-        markersize=8 if style.marker == "*" else 6,
-        markeredgecolor=INK,
-        markeredgewidth=0.5,
-        elinewidth=1,
-        linestyle="none",
-        label=style.title,
-        zorder=3,
-    )
-
-
-def _with_deviation(summary: SeedSummary, decimals: int) -> str:
-    if not summary.n:
-        return "not measured"
-    spread = f" ± {summary.deviation:.{decimals}f}" if summary.n > 1 else ""
-    return f"{summary.mean:.{decimals}f}{spread}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from benchmark.report.comparison import MainComparison, main_comparison
+from benchmark.experiments import experiments
+from benchmark.report.comparison import main_comparison
 from benchmark.report.figures import FIGURES, score_densities, singular_values
+from benchmark.report.material import ExperimentRuns, Material, VariantRuns
 from benchmark.report.methods import LOOKS, in_order, look
 from benchmark.report.rows import stored_runs
 from benchmark.report.style import save, style
@@ -22,25 +25,40 @@ from benchmark.store import Store
 METHODS = ("popularity", "sasrec-ce", "btsr-ce")
 
 
-def fill(store: Store, maker: Any, methods: tuple[str, ...] = METHODS) -> MainComparison:
-    """Two seeds of each method; HR in bucket b is b / 10 plus a hundredth per seed."""
+def fill(store: Store, maker: Any, methods: tuple[str, ...] = METHODS) -> Material:
+    """Two seeds of each method; HR in bucket b is b / 10 plus a hundredth per seed. No experiments."""
     for method in methods:
         for seed in range(2):
             test = {"ndcg@10": 0.05 + 0.01 * seed, "cov@10": 0.3 + 0.1 * seed, "overlap": 0.25, "effective_rank": 40.0}
             test |= {f"hr@{k}/bucket{b}": b / 10 + seed / 100 for k in (1, 10) for b in (1, 2, 3)}
+            test |= {"popularity_kl@10": 0.8 + 0.1 * seed, "ece": 0.02}
             arrays = maker.arrays()
             if method == "popularity":
                 arrays = {name: array for name, array in arrays.items() if not name.startswith("singular")}
             epochs = [] if method == "popularity" else maker.epochs((0.02, 0.06 + 0.01 * seed, 0.04))
-            store.save(maker.record(method, seed, test=test, epochs=epochs), arrays)
+            record = maker.record(method, seed, test=test, epochs=epochs)
+            record.metrics["ties-1"] = {"ndcg@10": 0.04}
+            store.save(record, arrays)
     (runs,) = stored_runs(store.records(maker.dataset), store.data(maker.dataset), lambda _: None)
-    return main_comparison(runs, store.arrays)
+    return Material(runs, main_comparison(runs, store.arrays), {}, store.arrays)
 
 
-def draw(name: str, comparison: MainComparison, store: Store) -> Figure:
+def with_experiments(material: Material, maker: Any) -> Material:
+    """The same with one seed of every variant of the experiments."""
+    test = {"ndcg@10": 0.05, "hr@10": 0.1, "hr@1/bucket1": 0.1, "hr@10/bucket1": 0.2}
+    found = {}
+    for name, experiment in experiments(maker.dataset).items():
+        variants = [
+            VariantRuns(v.label, v.method, (maker.record(v.method, test=test),), {}) for v in experiment.variants
+        ]
+        found[name] = ExperimentRuns(name, experiment.title, tuple(variants))
+    return replace(material, experiments=found)
+
+
+def draw(name: str, material: Material) -> Figure:
     """A figure that is there."""
     with style():
-        figure = FIGURES[name](comparison, store.arrays)
+        figure = FIGURES[name](material)
     assert figure is not None
     return figure
 
@@ -51,7 +69,7 @@ def texts(figure: Figure) -> list[str]:
 
 
 def test_bars_are_the_means_over_seeds(store: Store, handmade: Callable[..., Any]) -> None:
-    figure = draw("figure1-buckets", fill(store, handmade()), store)
+    figure = draw("figure1-buckets", fill(store, handmade()))
     left, right = figure.axes
     assert (left.get_title(), right.get_title()) == ("HR@1", "HR@10")
     bars = {container.get_label(): container for container in left.containers if container.get_label()[0] != "_"}
@@ -61,7 +79,7 @@ def test_bars_are_the_means_over_seeds(store: Store, handmade: Callable[..., Any
 
 
 def test_an_overlap_and_its_densities_are_drawn_per_method(store: Store, handmade: Callable[..., Any]) -> None:
-    figure = draw("figure2-scores", fill(store, handmade()), store)
+    figure = draw("figure2-scores", fill(store, handmade()))
     assert [axis.get_title() for axis in figure.axes] == ["SASRec (CE)", "BT-SR (CE)"]
     assert "Overlap\n0.250 ± 0.000" in texts(figure)
     targets = figure.axes[0].lines[1]
@@ -69,30 +87,30 @@ def test_an_overlap_and_its_densities_are_drawn_per_method(store: Store, handmad
 
 
 def test_a_spectrum_is_shown_with_its_effective_rank(store: Store, handmade: Callable[..., Any]) -> None:
-    figure = draw("figure2-spectrum", fill(store, handmade()), store)
+    figure = draw("figure2-spectrum", fill(store, handmade()))
     (axis,) = figure.axes
     assert [line.get_label() for line in axis.lines] == ["SASRec (CE): 40.0 ± 0.0", "BT-SR (CE): 40.0 ± 0.0"]
     assert np.sum(axis.lines[0].get_ydata()) == pytest.approx(1)
 
 
 def test_learning_curves_follow_the_epochs(store: Store, handmade: Callable[..., Any]) -> None:
-    figure = draw("learning-curves", fill(store, handmade()), store)
+    figure = draw("learning-curves", fill(store, handmade()))
     drawn = [list(line.get_ydata()) for line in figure.axes[0].lines]
     for curve in ((0.02, 0.06, 0.04), (0.02, 0.07, 0.04), (0.02, 0.065, 0.04)):
         assert [pytest.approx(value) for value in curve] in drawn
 
 
 def test_accuracy_and_coverage_has_every_method(store: Store, handmade: Callable[..., Any]) -> None:
-    figure = draw("accuracy-coverage", fill(store, handmade()), store)
+    figure = draw("accuracy-coverage", fill(store, handmade()))
     shown = {container.get_label(): container.lines[0].get_xydata()[0] for container in figure.axes[0].containers}
     assert set(shown) == {"Most popular", "SASRec (CE)", "BT-SR (CE)"}
     assert shown["BT-SR (CE)"] == pytest.approx([0.35, 0.055])
 
 
-@pytest.mark.parametrize("name", FIGURES)
-@pytest.mark.parametrize("synthetic", [True, False])
+@pytest.mark.parametrize(("name", "synthetic"), [("figure1-buckets", False), *((name, True) for name in FIGURES)])
 def test_synthetic_data_is_marked(store: Store, handmade: Callable[..., Any], name: str, synthetic: bool) -> None:
-    figure = draw(name, fill(store, handmade("synthetic", "Synthetic", synthetic)), store)
+    maker = handmade("synthetic", "Synthetic", synthetic)
+    figure = draw(name, with_experiments(fill(store, maker), maker))
     assert ("SYNTHETIC" in texts(figure)) == synthetic
     assert ("SYNTHETIC DATA" in figure.get_suptitle()) == synthetic
 
@@ -102,29 +120,32 @@ def test_without_what_it_shows_a_figure_is_none(store: Store, handmade: Callable
     store.save(maker.record("sasrec-ce", epochs=[]), {"ranks": maker.arrays()["ranks"]})
     store.save(maker.record("btsr-ce", status="failed", epochs=[]), {})
     (runs,) = stored_runs(store.records(), None, lambda _: None)
-    comparison = main_comparison(runs, store.arrays)
+    material = Material(runs, main_comparison(runs, store.arrays), {}, store.arrays)
+    nothing = replace(material, comparison=None, runs=replace(runs, records=()))
     with style():
-        assert {name: figure(comparison, store.arrays) for name, figure in FIGURES.items()} == dict.fromkeys(FIGURES)
+        assert {name: figure(material) for name, figure in FIGURES.items()} == dict.fromkeys(FIGURES)
+        assert {name: figure(nothing) for name, figure in FIGURES.items()} == dict.fromkeys(FIGURES)
 
 
 def test_a_run_whose_arrays_are_lost_is_left_out(store: Store, handmade: Callable[..., Any]) -> None:
-    comparison = fill(store, handmade())
-    lost = comparison.runs.done("btsr-ce")[0]
+    material = fill(store, handmade())
+    lost = material.runs.done("btsr-ce")[0]
+    partial = replace(material, load=lambda record: None if record == lost else store.arrays(record))
     with style():
-        figure = singular_values(comparison, lambda record: None if record == lost else store.arrays(record))
+        figure = singular_values(partial)
         assert figure is not None
         assert len(figure.axes[0].lines) == 2
-        assert score_densities(comparison, lambda record: None) is None
+        assert score_densities(replace(material, load=lambda record: None)) is None
 
 
 def test_the_files_are_the_same_every_time(
     store: Store, handmade: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "figure1-buckets"
-    comparison = fill(store, handmade("synthetic", "A $ sign", True))
+    material = fill(store, handmade("synthetic", "A $ sign", True))
     for folder in ("first", "second"):
         with style():
-            figure = FIGURES[name](comparison, store.arrays)
+            figure = FIGURES[name](material)
             assert figure is not None
             paths = save(figure, tmp_path / folder / name)
         monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")

@@ -1,0 +1,34 @@
+"""Every figure has a caption; it says whether the data is real and which figure of the paper it corresponds to."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark.config import Setting
+from benchmark.report.captions import caption, paper_figure
+from benchmark.report.figures import FIGURES
+from benchmark.report.rows import RunSet
+
+
+def runs(dataset: str = "yelp", title: str = "Yelp", synthetic: bool = False) -> RunSet:
+    return RunSet(dataset, title, synthetic, Setting(), ())
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_has_a_caption_that_marks_synthetic_data(name: str) -> None:
+    assert caption(name, runs()).startswith("Yelp. ")
+    assert caption(name, runs("synthetic", "Synthetic", True)).startswith("SYNTHETIC DATA")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "figures"),
+    [("yelp", "Figures 3, 6 and 8"), ("ml-1m", "Figures 4, 6 and 8"), ("gowalla", "Figures 6 and 8")],
+)
+def test_the_sweep_of_alpha_is_another_figure_of_the_paper_on_each_dataset(dataset: str, figures: str) -> None:
+    assert paper_figure("sensitivity-alpha", dataset) == figures
+    assert caption("sensitivity-alpha", runs(dataset, "T")).endswith(f"In the paper: {figures}.")
+
+
+def test_a_figure_of_our_own_claims_no_place_in_the_paper() -> None:
+    assert paper_figure("reliability", "yelp") == ""
+    assert "In the paper" not in caption("reliability", runs())
