@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,10 @@ from benchmark.selection import METRIC
 from datasets.split import Cases
 
 WARM_UP_EPOCHS, PLATEAU = 30, 2.0
-"""No run is ended by its patience before so many epochs, nor before it has been PLATEAU times as good as most-popular
-on validation (half way from there to perfection, where that is less). On ML-1M, BCE stays at the level of most-popular
-for some 20 epochs of 20 steps, with Barlow Twins for more than 40; to stop it there would be to compare with a model
-that was never trained."""
+"""No run is ended by its patience before so many epochs, nor while it was, on average over the last `patience` epochs,
+less than PLATEAU times as good as most-popular on validation (half way from there to perfection, where that is less).
+On ML-1M, BCE stays at the level of most-popular for some 20 epochs of 20 steps, with Barlow Twins for more than 40; to
+stop it there would be to compare with a model that was never trained."""
 
 EpochRow = dict[str, Any]
 
@@ -117,14 +118,19 @@ class _InFlight:
         self.pretraining = method.pretraining_epochs(settings.epochs)
         self.optimizer = self._adam()
         popularity = _validate(Popularity(Popularity.Settings()).fit(data), validation, data)
-        self.best = Best(self.pretraining, min(PLATEAU * popularity[METRIC], (popularity[METRIC] + 1) / 2))
+        self.plateau = min(PLATEAU * popularity[METRIC], (popularity[METRIC] + 1) / 2)
+        self.best = Best(self.pretraining)
         self.epochs: list[EpochRow] = []
         self.started, self.seconds_before, self.continued = time.perf_counter(), 0.0, 0
 
     def is_over(self) -> bool:
         """Whether the budget is spent or patience is at its end."""
-        done = len(self.epochs)
-        return done >= self.settings.epochs or self.best.is_old(done, self.settings.patience)
+        done, patience = len(self.epochs), self.settings.patience
+        if done >= self.settings.epochs:
+            return True
+        if done < self.pretraining + WARM_UP_EPOCHS or done - self.best.epoch < patience:
+            return False
+        return fmean(row["validation"][METRIC] for row in self.epochs[-patience:]) > self.plateau
 
     def epoch(self) -> str:
         """Train for one epoch and validate; returns why the run has diverged, nothing if it has not."""
@@ -202,17 +208,12 @@ class _InFlight:
 
 
 class Best:
-    """The best epoch after `pretraining` and a copy of its weights; up to the value `floor` nothing has been learnt."""
+    """The best epoch after `pretraining` and a copy of its weights."""
 
-    def __init__(self, pretraining: int, floor: float) -> None:
-        self.pretraining, self.floor = pretraining, floor
+    def __init__(self, pretraining: int) -> None:
+        self.pretraining = pretraining
         self.value, self.epoch = -math.inf, 0
         self.state: dict[str, Tensor] = {}
-
-    def is_old(self, epoch: int, patience: int) -> bool:
-        """Whether training is over: nothing better for `patience` epochs, once the warm-up is."""
-        warm = epoch >= self.pretraining + WARM_UP_EPOCHS and self.value > self.floor
-        return warm and epoch - self.epoch >= patience
 
     def offer(self, value: float, epoch: int, encoder: Encoder) -> None:
         """Keep this epoch if it is strictly better."""

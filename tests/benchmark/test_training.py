@@ -160,3 +160,12 @@ def test_patience_does_not_count_on_the_plateau_of_most_popular(monkeypatch: pyt
     monkeypatch.setattr("benchmark.training.PLATEAU", 0.0)
     stopped = train(SASRec(SASRec.Settings()), data, validation, SMALL, frozen, seed=1)
     assert len(stopped.epochs) == stopped.selected_epoch + 2 < 12
+
+
+def test_a_lucky_epoch_does_not_end_a_run_on_the_plateau(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.training.WARM_UP_EPOCHS", 0)
+    values = iter([0.1, 0.05, 0.3, *[0.1] * 7, 0.4, 0.35, 0.35, 0.35, 0.9])  # first of all that of most-popular
+    monkeypatch.setattr("benchmark.training._validate", lambda *_: dict.fromkeys(("ndcg@10", "hr@10"), next(values)))
+    data, validation = cyclic_data()
+    trained = train(SASRec(SASRec.Settings()), data, validation, SMALL, settings(epochs=60, patience=3), seed=1)
+    assert (trained.selected_epoch, len(trained.epochs)) == (10, 13)
