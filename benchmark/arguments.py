@@ -51,8 +51,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     what.add_argument("--methods", metavar="NAME[,NAME]", help="methods or families such as btsr (default: all)")
     what.add_argument("--seeds", help="such as 0,1 or 0-4 (default: 0-4, for sweeps 0,1)")
     what.add_argument(
+        "--claim",
+        metavar="ID",
+        help="run just what one claim of the paper needs, and give its verdict (tables/claims.md)",
+    )
+    what.add_argument(
         "--experiments",
-        default=",".join(name for name in experiments.NAMES if name not in experiments.ON_REQUEST),
         help=f"of {', '.join(experiments.NAMES)} (default: all but {', '.join(experiments.ON_REQUEST)})",
     )
     what.add_argument(
@@ -99,6 +103,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     flow.add_argument("--status", action="store_true", help="show what the store holds for this plan")
     flow.add_argument("--export", type=Path, metavar="FILE", help="write this plan's finished runs to an archive")
     flow.add_argument("--import", type=Path, metavar="FILE", dest="import_file", help="take over runs from an archive")
+    flow.add_argument(
+        "--compare",
+        nargs=2,
+        type=Path,
+        metavar=("STORE_A", "STORE_B"),
+        help="show two stores' runs side by side (of --dataset, if named); the exit code is 1 if they differ",
+    )
     options = parser.parse_args(arguments)
     _split_lists(options)
     return options
@@ -122,8 +133,28 @@ def _split_lists(options: argparse.Namespace) -> None:
     if options.stages is None:
         options.stages = _usual_stages(options)
     options.stages = _known("--stages", options.stages, STAGES)
+    _take_claim(options)
+    if options.experiments is None:
+        options.experiments = ",".join(name for name in experiments.NAMES if name not in experiments.ON_REQUEST)
     options.experiments = _known("--experiments", options.experiments, experiments.NAMES)
     options.seeds = None if options.seeds is None else _seeds(options.seeds)
+
+
+def _take_claim(options: argparse.Namespace) -> None:
+    """The claim that is asked for, in the place of its name, and the experiments and methods that it needs."""
+    if options.claim is None:
+        return
+    from benchmark.paper.claims import find_claim  # not at the top: training machines need no table packages
+
+    if options.methods is not None or options.experiments is not None:
+        raise ConfigError("--claim: says itself which methods and experiments; leave out --methods and --experiments")
+    options.claim = find_claim(options.claim)
+    for name in options.named_datasets:
+        if name not in options.claim.datasets and not DATASETS[name].is_synthetic:
+            about = ", ".join(options.claim.datasets)
+            raise ConfigError(f"--claim {options.claim.id}: does not speak of {name}, only of {about}")
+    options.methods = list(options.claim.methods)
+    options.experiments = ",".join(options.claim.experiments)
 
 
 def _usual_stages(options: argparse.Namespace) -> str:

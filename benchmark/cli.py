@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from benchmark.arguments import ROOT, parse
+from benchmark.compare import compare_stores
 from benchmark.config import ConfigError, Configuration, Setting
 from benchmark.engines import Engine
 from benchmark.engines.inline import InlineEngine
@@ -39,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 all that was asked for is there, 1 it is not, 2 wrong usage."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = Session(parse(arguments)).run()
+        options = parse(arguments)
+        code = _compare(options) if options.compare else Session(options).run()
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
@@ -54,6 +56,13 @@ def main(arguments: list[str] | None = None) -> int:
         return FAILURE
     except OSError as error:
         return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", FAILURE)
+
+
+def _compare(options: Namespace) -> int:
+    first, second = options.compare
+    text, same = compare_stores(first, second, options.named_datasets, _note)
+    print(text, end="")
+    return 0 if same else FAILURE
 
 
 def _interrupt(*_: object) -> None:
@@ -122,7 +131,8 @@ class Session:
         options = self.options
         names = dict.fromkeys(options.named_datasets, (None, True))
         if options.all_datasets:
-            names |= {name: (None, name in names) for name in DATASETS if name != "synthetic"}
+            every = options.claim.datasets if options.claim else [name for name in DATASETS if name != "synthetic"]
+            names |= {name: (None, name in names) for name in every}
         if options.interactions:
             names[_name_of(options.interactions)] = (options.interactions, True)
         return [self._target(name, path, named) for name, (path, named) in names.items()]
@@ -217,11 +227,16 @@ class Session:
 
     def _report(self, plans: dict[str, list[PlannedRun]]) -> None:
         try:
-            from benchmark.report import report  # not at the top: training machines need no plotting packages
+            # not at the top: training machines need no plotting packages
+            from benchmark.report import claim_findings, report
         except ImportError as error:
             raise ConfigError(
                 f"the report needs {error.name}; install requirements.lock, or use --stages prepare,train"
             ) from None
+        if self.options.claim:
+            for finding in claim_findings(self.store, list(plans), plans, self.options.claim, _note):
+                print(finding.as_text())
+            return
         rendered = report(self.store, self.options.out_dir, list(plans), plans, _note)
         for text in rendered.plain:
             print(text)
@@ -230,6 +245,7 @@ class Session:
         for path in rendered.figures:
             if path.suffix == ".png":
                 print(f"figure  {path}")
+        print(f"page    {rendered.page}")
 
     def _import(self) -> None:
         summary = self.store.import_archive(self.options.import_file)

@@ -89,6 +89,7 @@ def _row_of(table: pd.DataFrame, title: str, columns: dict[str, str]) -> dict[st
     return None if found.empty else {name: float(found.iloc[0][column]) for name, column in columns.items()}
 
 
+@cache
 def table2_row(title: str, metric: str) -> Printed | None:
     """Table 2's row for a dataset, by its printed title such as `ML-1M`, and a metric; None if there is none."""
     table = table2()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,24 +12,36 @@ import pandas as pd
 
 from benchmark.arrays import Arrays
 from benchmark.atomic import StoreError, write_file
+from benchmark.config import Setting
+from benchmark.paper.claims import Claim
 from benchmark.record import RunRecord
+from benchmark.report.audit import audit, write_audit
+from benchmark.report.buckets import bucket_tables
+from benchmark.report.claims import Finding, claims, claims_tables
 from benchmark.report.comparison import LoadArrays, MainComparison, main_comparison
 from benchmark.report.cost import cost_tables
+from benchmark.report.data_statistics import data_tables
 from benchmark.report.figures import FIGURES
 from benchmark.report.latex import to_latex
 from benchmark.report.layout import Table
 from benchmark.report.markdown import to_markdown
 from benchmark.report.material import Material, experiment_runs
+from benchmark.report.objectives import table1, table1_of
+from benchmark.report.page import Shown, write_page
 from benchmark.report.plain import to_plain
-from benchmark.report.rows import RunSet, Setting, planned_runs, stored_runs
+from benchmark.report.regimes import table3
+from benchmark.report.rows import RunSet, planned_runs, stored_runs
+from benchmark.report.side_by_side import side_by_side_tables
 from benchmark.report.style import save, style
+from benchmark.report.sweeps import SWEEPS, sweep_tables
 from benchmark.report.tables import table2, table2_frame
+from benchmark.report.tie_orders import tie_tables
 
 if TYPE_CHECKING:
     from benchmark.plan import PlannedRun
     from benchmark.store import Store
 
-__all__ = ["Rendered", "Setting", "report"]
+__all__ = ["Rendered", "Setting", "claim_findings", "report"]
 
 Notify = Callable[[str], None]
 
@@ -41,7 +54,25 @@ def _table2(material: Material) -> tuple[Sequence[Table], pd.DataFrame] | None:
     return ([table2(comparison, [comparison])], table2_frame([comparison])) if comparison else None
 
 
-TABLES: dict[str, Tabulate] = {"table2": _table2, "cost": cost_tables}
+_checks = cache(audit)
+
+TABLES: dict[str, Tabulate] = {
+    "table1": table1_of,
+    "table2": _table2,
+    "table3": table3,
+    "data": data_tables,
+    "side-by-side": side_by_side_tables,
+    "buckets": bucket_tables,
+    **{name: partial(sweep_tables, name) for name in SWEEPS},
+    "ties": tie_tables,
+    "cost": cost_tables,
+}
+
+
+TOGETHER: dict[str, Callable[[Sequence[Finding]], tuple[Sequence[Table], Sequence[Table], pd.DataFrame]]] = {
+    "claims": claims_tables
+}
+"""What is about all datasets of a setting: tables, further ones with too much text for LaTeX, the same for machines."""
 
 
 @dataclass
@@ -55,6 +86,7 @@ class Rendered:
     tables: list[Path] = field(default_factory=list)
     figures: list[Path] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
+    page: Path | None = None
 
 
 def report(
@@ -72,20 +104,43 @@ def report(
     """
     rendered = Rendered()
     by_setting: dict[Setting, list[MainComparison]] = {}
+    of_setting: dict[Setting, list[Material]] = {}
+    shown: list[Shown] = []
+    findings: list[Finding] = []
     for dataset in datasets:
         materials = _materials(store, dataset, planned, notify)
         if not any(material.comparison for material in materials):
             _note(rendered, f"{dataset}: nothing of Table 2 has been run", notify)
         for material in materials:
-            _render(material, store, out_dir, rendered, notify)
+            shown.append(_render(material, store, out_dir, rendered, notify))
+            of_setting.setdefault(material.runs.setting, []).append(material)
             if material.comparison:
                 by_setting.setdefault(material.runs.setting, []).append(material.comparison)
-    for setting, comparisons in by_setting.items():
+    for comparisons in by_setting.values():
         if len(comparisons) > 1:
-            folder = out_dir / "tables" if setting == Setting() else out_dir / "tables" / setting.name
+            folder = _shared_folder(out_dir / "tables", [comparison.runs for comparison in comparisons])
             tables = [table2(comparison, comparisons) for comparison in comparisons]
             _write_tables("table2", tables, table2_frame(comparisons), folder, rendered)
+    for together in of_setting.values():
+        folder = _shared_folder(out_dir / "tables", [material.runs for material in together])
+        if len(together) > 1 and (printed := table1(together)):
+            _write_tables("table1", *printed, folder, rendered)
+        found = claims(together)
+        for name, tabulate in TOGETHER.items():
+            overview, details, frame = tabulate(found)
+            _write_tables(name, overview, frame, folder, rendered, details)
+        findings += found
+    rendered.tables += write_audit(_checks(), out_dir / "tables")
+    rendered.page = write_page(store.root, shown, findings, _checks())
     return rendered
+
+
+def claim_findings(
+    store: Store, datasets: Sequence[str], planned: Mapping[str, Sequence[PlannedRun]], claim: Claim, notify: Notify
+) -> list[Finding]:
+    """What the planned runs of these datasets say on one claim; nothing is written."""
+    materials = [material for dataset in datasets for material in _materials(store, dataset, planned, notify)]
+    return [finding for finding in claims(materials, [claim]) if finding.reported]
 
 
 def _materials(
@@ -103,9 +158,10 @@ def _materials(
     return [Material(runs, comparison, experiment_runs(dataset, mine, records), load)]
 
 
-def _render(material: Material, store: Store, out_dir: Path, rendered: Rendered, notify: Notify) -> None:
+def _render(material: Material, store: Store, out_dir: Path, rendered: Rendered, notify: Notify) -> Shown:
     runs, comparison = material.runs, material.comparison
     tables, figures = _folder(out_dir / "tables", runs), _folder(out_dir / "figures", runs)
+    gaps, printed, drawn = len(rendered.not_run), dict[str, Sequence[Table]](), dict[str, Path]()
     if comparison:
         _store_choice(store, comparison, notify)
         rendered.plain.append(to_plain(table2(comparison, [comparison])))
@@ -114,24 +170,43 @@ def _render(material: Material, store: Store, out_dir: Path, rendered: Rendered,
         if made is None:
             _note(rendered, f"{runs.dataset}: {name}: no run has what it shows", notify)
         else:
+            printed[name] = made[0]
             _write_tables(name, *made, tables, rendered)
     for name, draw in FIGURES.items():
         with style():
-            figure = draw(comparison, material.load) if comparison else None
+            figure = draw(material)
             if figure is None:
                 _note(rendered, f"{runs.dataset}: {name}: no run has what it shows", notify)
             else:
                 rendered.figures += save(figure, figures / name)
+                drawn[name] = figures / f"{name}.png"
+    return Shown(material, printed, drawn, tables, rendered.not_run[gaps:])
 
 
 def _folder(base: Path, runs: RunSet) -> Path:
     return base / runs.dataset if runs.setting == Setting() else base / runs.dataset / runs.setting.name
 
 
-def _write_tables(name: str, tables: Sequence[Table], frame: pd.DataFrame, folder: Path, rendered: Rendered) -> None:
+def _shared_folder(base: Path, together: Sequence[RunSet]) -> Path:
+    """Where stands what is about all these datasets of one setting; what is about one alone stands with it."""
+    if len(together) == 1:
+        return _folder(base, together[0])
+    setting = together[0].setting
+    return base if setting == Setting() else base / setting.name
+
+
+def _write_tables(
+    name: str,
+    tables: Sequence[Table],
+    frame: pd.DataFrame,
+    folder: Path,
+    rendered: Rendered,
+    wordy: Sequence[Table] = (),
+) -> None:
+    """`wordy` tables go to Markdown alone."""
     for suffix, text in {
         "tex": to_latex(tables),
-        "md": to_markdown(tables),
+        "md": to_markdown([*tables, *wordy]),
         "csv": frame.to_csv(index=False, lineterminator="\n", float_format="%.6f"),
     }.items():
         path = folder / f"{name}.{suffix}"

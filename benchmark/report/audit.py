@@ -68,9 +68,8 @@ def audit_markdown(checks: Sequence[Check] | None = None) -> str:
     return "\n".join([*lines, ""])
 
 
-def write_audit(folder: Path) -> list[Path]:
+def write_audit(checks: Sequence[Check], folder: Path) -> list[Path]:
     """Write audit.md and audit.csv below `folder`; what was written. Raises StoreError if it cannot be."""
-    checks = audit()
     csv = audit_frame(checks).to_csv(index=False, lineterminator="\n")
     paths = {folder / "audit.md": audit_markdown(checks), folder / "audit.csv": csv}
     for path, text in paths.items():

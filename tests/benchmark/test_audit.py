@@ -457,7 +457,7 @@ def test_a_long_check_leaves_to_the_csv_file_what_agrees() -> None:
 
 
 def test_both_files_are_written(tmp_path: Path, checks: list[Check]) -> None:
-    written = write_audit(tmp_path / "tables")
+    written = write_audit(audit(), tmp_path / "tables")
     assert [path.name for path in written] == ["audit.md", "audit.csv"]
     assert written[0].read_text(encoding="utf-8") == audit_markdown(checks)
     assert len(pd.read_csv(written[1])) == len(audit_frame(checks))
