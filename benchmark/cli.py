@@ -20,9 +20,10 @@ from benchmark.config import ConfigError, Configuration, Setting
 from benchmark.engines import Engine
 from benchmark.engines.inline import InlineEngine
 from benchmark.engines.local import LocalEngine
-from benchmark.execution import Durations, Execution, is_left
+from benchmark.execution import Execution
 from benchmark.export_split import check_place, export_split
 from benchmark.external import score, summary_line
+from benchmark.overview import overview
 from benchmark.plan import Known, PlannedRun, choose_methods, plan
 from benchmark.preparation import Prepared, interactions_of, prepare
 from benchmark.record import RunRecord
@@ -283,33 +284,15 @@ class Session:
         plans = self._plans(self._prepare(unknown))
         if not plans:
             raise DataError(NOTHING_TO_DO)
-        total_left = sum(self._show_plan(name, runs) for name, runs in plans.items())
-        return FAILURE if self.options.status and total_left else 0
-
-    def _show_plan(self, name: str, runs: list[PlannedRun]) -> int:
-        durations = Durations(self.store.records(name), self.device.type)
-        records = {run.key: self._record(run) for run in runs}
-        left = [run for run in runs if is_left(records[run.key], self.options.overwrite)]
-        print(
-            f"{runs[0].spec.title if runs else name}: {len(runs)} runs, {len(runs) - len(left)} ended, {len(left)} left"
-        )
-        for method in dict.fromkeys(run.spec.method for run in runs):
-            mine = [run for run in runs if run.spec.method == method]
-            states: dict[str, list[str]] = {}
-            for run in mine:
-                record = records[run.key]
-                states.setdefault(record.status if record else "not run", []).append(str(run.spec.seed))
-            print(f"  {method:<14} " + "; ".join(f"{state}: seeds {','.join(s)}" for state, s in states.items()))
-        estimates = [durations.estimate(run.spec) for run in left]
-        if left and None not in estimates:
+        total_left = 0
+        for runs in plans.values():
             workers = self.options.workers or _default_workers(self.device)
-            hours = sum(e for e in estimates if e is not None) / workers / 3600
-            print(f"  about {hours:.1f} h for what is left, with {workers} workers, going by the runs that are there")
-        elif left:
-            print("  no estimate: no run of this dataset has finished yet")
-        if self.options.dry_run and left:
-            print(f"  first: {self._command(left[0])}")
-        return len(left)
+            lines, left = overview(self.store, runs, self.options.overwrite, self.device.type, workers)
+            print("\n".join(lines))
+            if self.options.dry_run and left:
+                print(f"  first: {self._command(left[0])}")
+            total_left += len(left)
+        return FAILURE if self.options.status and total_left else 0
 
     def _conclude(self, plans: dict[str, list[PlannedRun]], out_of_time: bool) -> int:
         """Say what is missing; 0 if nothing that the stages should have given is."""

@@ -161,14 +161,15 @@ def _materials(
 def _render(material: Material, store: Store, out_dir: Path, rendered: Rendered, notify: Notify) -> Shown:
     runs, comparison = material.runs, material.comparison
     tables, figures = _folder(out_dir / "tables", runs), _folder(out_dir / "figures", runs)
-    gaps, printed, drawn = len(rendered.not_run), dict[str, Sequence[Table]](), dict[str, Path]()
+    printed, drawn = dict[str, Sequence[Table]](), dict[str, Path]()
+    missing: list[str] = []
     if comparison:
         _store_choice(store, comparison, notify)
         rendered.plain.append(to_plain(table2(comparison, [comparison])))
     for name, tabulate in TABLES.items():
         made = tabulate(material)
         if made is None:
-            _note(rendered, f"{runs.dataset}: {name}: no run has what it shows", notify)
+            missing.append(name)
         else:
             printed[name] = made[0]
             _write_tables(name, *made, tables, rendered)
@@ -176,11 +177,14 @@ def _render(material: Material, store: Store, out_dir: Path, rendered: Rendered,
         with style():
             figure = draw(material)
             if figure is None:
-                _note(rendered, f"{runs.dataset}: {name}: no run has what it shows", notify)
+                missing.append(name)
             else:
                 rendered.figures += save(figure, figures / name)
                 drawn[name] = figures / f"{name}.png"
-    return Shown(material, printed, drawn, tables, rendered.not_run[gaps:])
+    missing = list(dict.fromkeys(missing))  # some names are those of a table and of a figure
+    if missing:
+        _note(rendered, f"{runs.dataset}: no run has what these show: {', '.join(missing)}", notify)
+    return Shown(material, printed, drawn, tables, missing)
 
 
 def _folder(base: Path, runs: RunSet) -> Path:
