@@ -37,7 +37,7 @@ def stored_changes(store: Store, dataset: str, setting: str, methods: Sequence[s
     if missing:
         raise ConfigError(
             f"--tuned: {dataset} has no complete tuning of {', '.join(missing)} under {setting}; "
-            f"run --experiments tune with --methods {','.join(missing)} first, then its report"
+            f"run --experiments tune with --methods {','.join(missing)} first"
         )
     return {method: tuple(choices[method]["changes"].items()) for method in methods if method in choices}
 
