@@ -164,10 +164,10 @@ def test_a_failing_method_is_recorded_and_the_others_go_on(
     def fail(*arguments: Any) -> Any:
         raise RuntimeError("no such luck\nsecond line")
 
-    monkeypatch.setattr("baselines.popularity.Popularity.fit", fail)
-    runs = planned()
+    monkeypatch.setattr("baselines.markov.Markov.fit", fail)
+    runs = planned(("markov", "sasrec-ce"))
     Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
-    assert statuses(store)["popularity", 0] == "failed"
+    assert statuses(store)["markov", 0] == "failed"
     assert statuses(store)["sasrec-ce", 1] == "done"
     record = next(record for record in store.records() if record.status == "failed")
     assert record.error is not None
