@@ -35,9 +35,6 @@ from datasets.split import PROTOCOL_VERSION, Split
 EXTERNAL_VERSION = 1
 """Raise it when the same file would get other numbers: it is part of the run key."""
 
-DATA = ("source", "sha256", "items", "train_users", "train_interactions", "test_users")
-"""What a record says of its data, of what data.json says."""
-
 MAX_NAME = 60
 SETTING = "external"
 """Footing and profile of such a run: how its recommendations came about is not ours to say."""
@@ -108,7 +105,7 @@ def score(external: External, prepared: Prepared, command: str, known: Sequence[
         key=_key(external, prepared, sha256),
         status="done",
         spec=_spec(external, prepared, sha256),
-        data={"fingerprint": prepared.fingerprint} | {name: prepared.summary[name] for name in DATA},
+        data=prepared.for_record,
         versions={**_versions(), **code_version(), **package_versions()},
         hardware=hardware(torch.device("cpu")),
         command=command,

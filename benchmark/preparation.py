@@ -40,6 +40,12 @@ class Prepared:
     fingerprint: str
     summary: dict[str, Any]
 
+    @property
+    def for_record(self) -> dict[str, Any]:
+        """What a run record says of its data: what it is, where from, how much."""
+        names = ("source", "sha256", "items", "train_users", "train_interactions", "test_users")
+        return {"fingerprint": self.fingerprint} | {name: self.summary[name] for name in names}
+
 
 def prepare(
     name: str,

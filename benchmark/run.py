@@ -109,16 +109,11 @@ def execute(
 
 def to_record(spec: RunSpec, prepared: Prepared, device: torch.device, command: str, outcome: Outcome) -> RunRecord:
     """The record of an outcome."""
-    summary = prepared.summary
     return RunRecord(
         key=run_key(spec, prepared.fingerprint),
         status=outcome.status,
         spec=spec.to_json(),
-        data={"fingerprint": prepared.fingerprint}
-        | {
-            name: summary[name]
-            for name in ("source", "sha256", "items", "train_users", "train_interactions", "test_users")
-        },
+        data=prepared.for_record,
         versions={**versions(spec), **code_version(), **package_versions()},
         hardware=hardware(device),
         command=command,
