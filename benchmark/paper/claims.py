@@ -30,7 +30,7 @@ class Claim:
     """One checkable statement: `quote` from `place`, on `datasets`; `reading` says how we understand it.
 
     `experiments` and `methods` are what has to be run, `rule` with `parameters` is how the runs are read
-    (`benchmark.report.claim_rules`).
+    (`benchmark.report.claims.rules`).
     """
 
     id: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,26 +16,20 @@ from benchmark.config import Setting
 from benchmark.paper.claims import Claim
 from benchmark.record import RunRecord
 from benchmark.report.audit import audit, write_audit
-from benchmark.report.buckets import bucket_tables
 from benchmark.report.claims import Finding, claims, claims_tables
 from benchmark.report.comparison import LoadArrays, MainComparison, main_comparison
-from benchmark.report.cost import cost_tables
-from benchmark.report.data_statistics import data_tables
 from benchmark.report.figures import FIGURES
-from benchmark.report.latex import to_latex
-from benchmark.report.layout import Table
-from benchmark.report.markdown import to_markdown
+from benchmark.report.figures.style import save, style
 from benchmark.report.material import Material, experiment_runs
-from benchmark.report.objectives import table1, table1_of
 from benchmark.report.page import Shown, write_page
-from benchmark.report.plain import to_plain
-from benchmark.report.regimes import table3
 from benchmark.report.rows import RunSet, planned_runs, stored_runs
-from benchmark.report.side_by_side import side_by_side_tables
-from benchmark.report.style import save, style
-from benchmark.report.sweeps import SWEEPS, sweep_tables
-from benchmark.report.tables import table2, table2_frame
-from benchmark.report.tie_orders import tie_tables
+from benchmark.report.tables import TABLES
+from benchmark.report.tables.latex import to_latex
+from benchmark.report.tables.layout import Table
+from benchmark.report.tables.markdown import to_markdown
+from benchmark.report.tables.plain import to_plain
+from benchmark.report.tables.table1 import table1
+from benchmark.report.tables.table2 import table2, table2_frame
 
 if TYPE_CHECKING:
     from benchmark.plan import PlannedRun
@@ -45,29 +39,7 @@ __all__ = ["Rendered", "Setting", "claim_findings", "report"]
 
 Notify = Callable[[str], None]
 
-Tabulate = Callable[[Material], tuple[Sequence[Table], pd.DataFrame] | None]
-"""The printed tables and the same for machines; None where no run has what they show."""
-
-
-def _table2(material: Material) -> tuple[Sequence[Table], pd.DataFrame] | None:
-    comparison = material.comparison
-    return ([table2(comparison, [comparison])], table2_frame([comparison])) if comparison else None
-
-
 _checks = cache(audit)
-
-TABLES: dict[str, Tabulate] = {
-    "table1": table1_of,
-    "table2": _table2,
-    "table3": table3,
-    "data": data_tables,
-    "side-by-side": side_by_side_tables,
-    "buckets": bucket_tables,
-    **{name: partial(sweep_tables, name) for name in SWEEPS},
-    "ties": tie_tables,
-    "cost": cost_tables,
-}
-
 
 TOGETHER: dict[str, Callable[[Sequence[Finding]], tuple[Sequence[Table], Sequence[Table], pd.DataFrame]]] = {
     "claims": claims_tables

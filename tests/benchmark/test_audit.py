@@ -11,10 +11,13 @@ import pytest
 from scipy import stats
 
 from benchmark.paper import BASELINES, TABLE_1_METHODS, TABLE_2_METHODS, audit_data, table1, table2, table3
-from benchmark.report import audit_cells, audit_grain, audit_text, audit_words
 from benchmark.report.audit import COLUMNS, SHOWN_WHOLE, Check, audit, audit_frame, audit_markdown, write_audit
-from benchmark.report.audit_cells import VERDICTS, Finding
-from benchmark.report.audit_grain import Population, fewest_runs, fitting_sizes, is_multiple
+from benchmark.report.audit import cells as audit_cells
+from benchmark.report.audit import grain as audit_grain
+from benchmark.report.audit import text as audit_text
+from benchmark.report.audit import words as audit_words
+from benchmark.report.audit.cells import VERDICTS, Finding
+from benchmark.report.audit.grain import Population, fewest_runs, fitting_sizes, is_multiple
 
 # ------------------------------------------------------------------------------------------------- tables made by hand
 

@@ -11,11 +11,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmark.arrays import Arrays
-from benchmark.report.calibration_figures import popularity_calibration, reliability
 from benchmark.report.comparison import main_comparison
+from benchmark.report.figures.calibration import popularity_calibration, reliability
+from benchmark.report.figures.style import style
 from benchmark.report.material import Material
 from benchmark.report.rows import stored_runs
-from benchmark.report.style import style
 
 
 def material(handmade: Callable[..., Any], arrays: Arrays, methods: tuple[str, ...] = ("sasrec-ce",)) -> Material:

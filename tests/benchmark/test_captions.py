@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmark.config import Setting
-from benchmark.report.captions import caption, paper_figure
 from benchmark.report.figures import FIGURES
+from benchmark.report.figures.captions import caption, paper_figure
 from benchmark.report.rows import RunSet
 
 

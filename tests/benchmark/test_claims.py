@@ -18,15 +18,15 @@ from benchmark.config import ConfigError, Setting
 from benchmark.experiments import experiments
 from benchmark.paper.claims import PAPER_DATASETS, Claim, claims, find_claim, read_claims
 from benchmark.report import report
-from benchmark.report.claim_evidence import Judgement, lead, series
-from benchmark.report.claim_rules import apply, check_rule
 from benchmark.report.claims import claims as findings_on
 from benchmark.report.claims import claims_tables
+from benchmark.report.claims.evidence import Judgement, lead, series
+from benchmark.report.claims.rules import apply, check_rule
 from benchmark.report.comparison import MainComparison
-from benchmark.report.latex import to_latex
-from benchmark.report.markdown import to_markdown
 from benchmark.report.material import ExperimentRuns, Material, VariantRuns
 from benchmark.report.rows import RunSet
+from benchmark.report.tables.latex import to_latex
+from benchmark.report.tables.markdown import to_markdown
 from benchmark.selection import Choice
 from benchmark.store import Store
 

@@ -17,7 +17,7 @@ from benchmark.config import ConfigError
 from benchmark.external import External, measure, parse_externals
 from benchmark.metrics import CUTOFFS
 from benchmark.ranked_lists import read_ranked_lists
-from benchmark.report.figures import accuracy_and_coverage
+from benchmark.report.figures.main import accuracy_and_coverage
 from benchmark.store import Store
 from datasets import synthetic
 from datasets.interactions import DataError

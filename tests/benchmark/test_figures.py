@@ -15,11 +15,12 @@ from matplotlib.figure import Figure
 
 from benchmark.experiments import experiments
 from benchmark.report.comparison import main_comparison
-from benchmark.report.figures import FIGURES, score_densities, singular_values
+from benchmark.report.figures import FIGURES
+from benchmark.report.figures.main import score_densities, singular_values
+from benchmark.report.figures.style import save, style
 from benchmark.report.material import ExperimentRuns, Material, VariantRuns
 from benchmark.report.methods import LOOKS, in_order, look
 from benchmark.report.rows import stored_runs
-from benchmark.report.style import save, style
 from benchmark.store import Store
 
 METHODS = ("popularity", "sasrec-ce", "btsr-ce")

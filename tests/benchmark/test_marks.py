@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from benchmark.report.marks import line, seeds_note, with_deviation
+from benchmark.report.figures.marks import line, seeds_note, with_deviation
 from benchmark.report.material import VariantRuns
 from benchmark.report.methods import look
 from benchmark.significance import summarise_seeds

@@ -19,18 +19,18 @@ import pytest
 from benchmark.paper.claims import Claim
 from benchmark.report import report
 from benchmark.report.audit import Check
-from benchmark.report.audit_cells import Finding as AuditFinding
+from benchmark.report.audit.cells import Finding as AuditFinding
 from benchmark.report.claims import Finding
 from benchmark.report.comparison import main_comparison
-from benchmark.report.figures import accuracy_and_coverage
-from benchmark.report.html import sort_value, to_html
-from benchmark.report.layout import MINUS, Cell, Head, Line, Table
+from benchmark.report.figures.main import accuracy_and_coverage
+from benchmark.report.figures.style import save, style
 from benchmark.report.material import ExperimentRuns, Material, VariantRuns
 from benchmark.report.page import Shown, page, picture, write_page
+from benchmark.report.page.html import sort_value, to_html
+from benchmark.report.page.runs_table import anchor_of, not_run, run_rows
 from benchmark.report.rows import stored_runs
-from benchmark.report.runs_table import anchor_of, not_run, run_rows
-from benchmark.report.style import save, style
-from benchmark.report.tables import table2
+from benchmark.report.tables.layout import MINUS, Cell, Head, Line, Table
+from benchmark.report.tables.table2 import table2
 from benchmark.store import Store
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.report import TABLES, Rendered, report
+from benchmark.report import Rendered, report
 from benchmark.report.figures import FIGURES
+from benchmark.report.tables import TABLES
 from benchmark.store import Store, StoreError
 
 

@@ -12,17 +12,17 @@ import pytest
 
 from benchmark.paper import table1_row, table3_row
 from benchmark.record import RunRecord
-from benchmark.report import TABLES, latex, markdown
-from benchmark.report.buckets import bucket_tables
 from benchmark.report.comparison import main_comparison
-from benchmark.report.data_statistics import data_tables
-from benchmark.report.layout import Table
 from benchmark.report.material import ExperimentRuns, Material, VariantRuns
-from benchmark.report.objectives import effects, table1
-from benchmark.report.regimes import table3
 from benchmark.report.rows import RunSet, Setting
-from benchmark.report.sweeps import SWEEPS, sweep_tables
-from benchmark.report.tie_orders import tie_spreads, tie_tables
+from benchmark.report.tables import TABLES, latex, markdown
+from benchmark.report.tables.buckets import bucket_tables
+from benchmark.report.tables.data import data_tables
+from benchmark.report.tables.layout import Table
+from benchmark.report.tables.sweeps import SWEEPS, sweep_tables
+from benchmark.report.tables.table1 import effects, table1
+from benchmark.report.tables.table3 import table3
+from benchmark.report.tables.ties import tie_spreads, tie_tables
 from tests.benchmark.test_tables import assert_compiles, p_of_three
 
 GOLDEN = Path(__file__).parent / "golden"

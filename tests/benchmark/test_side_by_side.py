@@ -13,8 +13,8 @@ import pytest
 from benchmark.report.comparison import main_comparison
 from benchmark.report.material import Material
 from benchmark.report.rows import RunSet, Setting
-from benchmark.report.side_by_side import Beside, side_by_side, side_by_side_tables
-from benchmark.report.user_sampling import Resolution, resolutions, what_follows
+from benchmark.report.tables.side_by_side import Beside, side_by_side, side_by_side_tables
+from benchmark.report.tables.user_sampling import Resolution, resolutions, what_follows
 from benchmark.significance import summarise_seeds
 
 # NDCG@10: SASRec (CE) .05, 1.2 % above the paper's .0494; BT-SR .062, 16.1 % above its .0534.

@@ -12,12 +12,12 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from benchmark.config import Setting
-from benchmark.report.marks import BUCKETS
+from benchmark.report.figures.marks import BUCKETS
+from benchmark.report.figures.style import style
+from benchmark.report.figures.sweeps import regimes, sensitivity_to_alpha, sensitivity_to_lambda
 from benchmark.report.material import ExperimentRuns, Material, VariantRuns
 from benchmark.report.methods import look
 from benchmark.report.rows import RunSet
-from benchmark.report.style import style
-from benchmark.report.sweep_figures import regimes, sensitivity_to_alpha, sensitivity_to_lambda
 
 SETTINGS = {"alpha": 0.2, "lambd": 0.05}
 

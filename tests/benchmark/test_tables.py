@@ -16,13 +16,13 @@ from baselines.registry import METHODS
 from benchmark.config import Setting
 from benchmark.paper import BASELINES, TABLE_2_METRICS, table1, table2_row, table3
 from benchmark.paper import table2 as printed_table2
-from benchmark.report import latex, markdown
 from benchmark.report.comparison import MainComparison, main_comparison
-from benchmark.report.layout import Cell, Head, Line, Table
 from benchmark.report.methods import look
-from benchmark.report.plain import to_plain
 from benchmark.report.rows import COLUMNS, RunSet, planned_runs, rows, stored_runs
-from benchmark.report.tables import table2, table2_frame
+from benchmark.report.tables import latex, markdown
+from benchmark.report.tables.layout import Cell, Head, Line, Table
+from benchmark.report.tables.plain import to_plain
+from benchmark.report.tables.table2 import table2, table2_frame
 from benchmark.store import Store
 
 GOLDEN = Path(__file__).parent / "golden" / "table2.tex"

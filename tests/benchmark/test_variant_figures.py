@@ -10,10 +10,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmark.config import Setting
+from benchmark.report.figures.style import style
+from benchmark.report.figures.variants import noise, ties, views
 from benchmark.report.material import ExperimentRuns, Material, VariantRuns
 from benchmark.report.rows import RunSet
-from benchmark.report.style import style
-from benchmark.report.variant_figures import noise, ties, views
 
 
 def material(

@@ -1,0 +1,132 @@
+"""Each dataset in numbers: before and after the filter, what is trained on, who is tested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+
+from benchmark.report.material import Material
+from benchmark.report.rows import RunSet
+from benchmark.report.tables.layout import DASH, Cell, Head, Line, Table
+from benchmark.report.tables.parts import caption, corner, identity, table_name
+
+Facts = Mapping[str, Any]
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _one_decimal(value: float) -> str:
+    return f"{value:,.1f}"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f}%"
+
+
+def _density(value: float) -> str:
+    return f"{100 * value:.3f}%"
+
+
+def _moment(value: float) -> str:
+    return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+SECTIONS: tuple[tuple[tuple[str, tuple[str | int, ...], Callable[[float], str]], ...], ...] = (
+    (
+        ("users as published", ("raw", "users"), _whole),
+        ("items as published", ("raw", "items"), _whole),
+        ("interactions as published", ("raw", "interactions"), _whole),
+        ("exact duplicates among them", ("duplicate_rows",), _whole),
+    ),
+    (
+        ("users after the filter", ("filtered", "users"), _whole),
+        ("items after the filter", ("filtered", "items"), _whole),
+        ("interactions after the filter", ("filtered", "interactions"), _whole),
+        ("density", ("density",), _density),
+        ("interactions per user, mean", ("interactions_per_user", "mean"), _one_decimal),
+        ("interactions per user, median", ("interactions_per_user", "median"), _one_decimal),
+    ),
+    (
+        ("T (UTC)", ("threshold",), _moment),
+        ("training users", ("train_users",), _whole),
+        ("training interactions", ("train_interactions",), _whole),
+        ("training items: the catalogue", ("items",), _whole),
+        ("items in bucket 1, most popular", ("bucket_sizes", 0), _whole),
+        ("items in bucket 2", ("bucket_sizes", 1), _whole),
+        ("items in bucket 3", ("bucket_sizes", 2), _whole),
+        ("sequences without a twin", ("twinless_share",), _share),
+    ),
+    (
+        ("active from T on", ("test_users_before_rule",), _whole),
+        ("test users: with enough events", ("test_users",), _whole),
+        ("last two events simultaneous", ("tied_share",), _share),
+        ("target in the history, masked", ("masked_share",), _share),
+    ),
+)
+"""What is shown: a label, where data.json keeps it, and how it is printed."""
+
+
+def data_tables(material: Material) -> tuple[list[Table], pd.DataFrame] | None:
+    """One line per figure; where data.json is lost, what the runs' records tell. None if there are none either."""
+    runs = material.runs
+    facts = runs.data or _of_records(material)
+    values = [[(label, path, form, _at(facts, path)) for label, path, form in section] for section in SECTIONS]
+    if all(value is None for section in values for *_, value in section):
+        return None
+    frame = pd.DataFrame(
+        [
+            identity(runs) | {"statistic": ".".join(map(str, path)), "label": label, "value": value}
+            for section in values
+            for label, path, _, value in section
+        ]
+    )
+    table = Table(
+        name=table_name(runs, "data"),
+        caption=caption(runs, f"{runs.title} before and after filter and split."),
+        bands=(),
+        heads=(corner(runs), Head("")),
+        sections=tuple(
+            tuple((Line(label, (Cell(DASH if v is None else form(v)),)),) for label, _, form, v in section)
+            for section in values
+        ),
+        notes=tuple(_notes(runs, facts)),
+    )
+    return [table], frame
+
+
+def _of_records(material: Material) -> Facts:
+    """The counts that every record repeats."""
+    variants = [variant for experiment in material.experiments.values() for variant in experiment.variants]
+    records = [*material.runs.records, *(record for variant in variants for record in variant.done)]
+    return records[0].data if records else {}
+
+
+def _at(facts: Facts, path: Sequence[str | int]) -> float | None:
+    found: Any = facts
+    for step in path:
+        try:
+            found = found[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return float(found) if isinstance(found, int | float) else None
+
+
+def _notes(runs: RunSet, facts: Facts) -> list[str]:
+    source, rules = facts.get("source"), facts.get("protocol")
+    origin = f"Source: {source}, sha256 {str(facts.get('sha256'))[:12]}. " if source else ""
+    filtered = f" (filter {rules['filter']}, ties {rules['ties']})" if isinstance(rules, Mapping) else ""
+    notes = [f"{origin}Protocol {runs.setting.protocol}{filtered}."]
+    notes.append(
+        "T is the 0.95 quantile of the timestamps; whoever is active from T on is no training user. A sequence "
+        "without a twin shares its last item with no other training sequence, so that Barlow Twins has no second view "
+        "of its own for it. Where the last two events of a test user are simultaneous, the order in which the file "
+        "lists them decides which of them is the target. A masked target counts as a miss."
+    )
+    if not runs.data:
+        notes.append("data.json is lost; these figures are from the records of the runs.")
+    return notes

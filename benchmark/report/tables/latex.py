@@ -1,0 +1,104 @@
+"""Tables as LaTeX that needs the package booktabs and nothing else."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from benchmark.report.tables.layout import DASH, MINUS, Cell, Line, Table
+
+_CHARACTERS = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "`": r"\`{}",
+    "±": r"$\pm$",
+    "†": r"$\dagger$",
+    MINUS: r"$-$",
+    DASH: "--",
+}
+_ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327"
+_TYPE = {"value": "", "below": r"\scriptsize ", "paper": r"\scriptsize\itshape "}
+
+
+def to_latex(tables: Sequence[Table]) -> str:
+    r"""One float per table, for `\input`."""
+    return _ENVIRONMENT.get_template("tables.tex.jinja").render(tables=tables)
+
+
+def escape(text: object) -> str:
+    """Text that LaTeX prints as it is; a character that its standard fonts lack becomes a question mark."""
+    return "".join(_CHARACTERS.get(c, c if _has_glyph(c) else "?") for c in str(text))
+
+
+def _has_glyph(character: str) -> bool:
+    base, *accents = list(unicodedata.normalize("NFD", character))
+    return " " <= base <= "~" and len(accents) <= 1 and all(accent in _ACCENTS for accent in accents)
+
+
+def _row(line: Line) -> Markup:
+    cells = [escape(line.label), *(_cell(cell) for cell in line.cells)]
+    kind = _TYPE[line.kind]
+    return Markup(" & ").join(Markup(f"{{{kind}{cell}}}" if kind and cell else cell) for cell in cells)
+
+
+def _cell(cell: Cell) -> str:
+    text = escape(cell.text)
+    if cell.place:
+        text = f"\\textbf{{{text}}}" if cell.place == "best" else f"\\underline{{{text}}}"
+    return text + (r"\rlap{*}" if cell.star else "")
+
+
+def _heads(table: Table) -> list[Markup]:
+    """The two lines of heads."""
+    firsts = [_marked(head.first, "" if head.second else head.mark) for head in table.heads]
+    seconds = [_marked(head.second, head.mark if head.second else "") for head in table.heads]
+    return [Markup(" & ".join(words)) for words in (firsts, seconds)]
+
+
+def _marked(word: str, mark: str) -> str:
+    return escape(word) + (f"\\rlap{{\\textsuperscript{{{escape(mark)}}}}}" if mark else "")
+
+
+def _bands(table: Table) -> list[Markup]:
+    """The line above the heads and the rules below its titles; nothing if the table has no bands."""
+    titles, rules, first = [], "", 1
+    for title, columns in table.bands:
+        titles.append(f"\\multicolumn{{{columns}}}{{c}}{{{escape(title)}}}")
+        if title:
+            rules += f"\\cmidrule(lr){{{first}-{first + columns - 1}}}"
+        first += columns
+    return [Markup(" & ".join(titles) + r" \\"), Markup(rules)] if titles else []
+
+
+# Whatever a template prints goes through `finalize`, so that no text from data can be left unescaped by oversight.
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    block_start_string=r"\BLOCK{",
+    block_end_string="}",
+    variable_start_string=r"\VAR{",
+    variable_end_string="}",
+    comment_start_string=r"\COMMENT{",
+    comment_end_string="}",
+    finalize=lambda value: value if isinstance(value, Markup) else escape(value),
+)
+_ENVIRONMENT.filters |= {"row": _row, "heads": _heads, "bands": _bands}

@@ -1,0 +1,67 @@
+"""Tables as GitHub's Markdown: one row per group of lines, which stand below each other in its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from benchmark.report.tables.layout import Cell, Group, Head, Line, Table
+
+_SPECIAL = r"\`*_[]|~"
+
+
+def to_markdown(tables: Sequence[Table]) -> str:
+    """The tables one after the other."""
+    return _ENVIRONMENT.get_template("tables.md.jinja").render(tables=tables)
+
+
+def escape(text: object) -> str:
+    """Text that Markdown prints as it is, on one line and without HTML."""
+    text = " ".join(str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
+    return "".join(f"\\{character}" if character in _SPECIAL else character for character in text)
+
+
+def _row(group: Group) -> Markup:
+    labels = [_small(line, escape(line.label)) for line in group if line.label]
+    columns = [
+        [_small(line, _cell(line.cells[column])) for line in group if line.cells[column].text]
+        for column in range(len(group[0].cells))
+    ]
+    return Markup(" | ").join(Markup("<br>".join(lines)) for lines in (labels, *columns))
+
+
+def _cell(cell: Cell) -> str:
+    text = escape(cell.text)
+    if cell.place:
+        text = f"**{text}**" if cell.place == "best" else f"<ins>{text}</ins>"
+    return text + (r"\*" if cell.star else "")
+
+
+def _small(line: Line, text: str) -> str:
+    match line.kind:
+        case "value":
+            return text
+        case "below":
+            return f"<sub>{text}</sub>"
+        case "paper":
+            return f"<sub><em>{text}</em></sub>"
+
+
+def _head(head: Head) -> Markup:
+    words = " ".join(escape(word) for word in (head.first, head.second) if word)
+    return Markup(words + (f"<sup>{escape(head.mark)}</sup>" if head.mark else ""))
+
+
+# Whatever the template prints goes through `finalize`, so that no text from data can be left unescaped by oversight.
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    finalize=lambda value: value if isinstance(value, Markup) else escape(value),
+)
+_ENVIRONMENT.filters |= {"row": _row, "head": _head}
