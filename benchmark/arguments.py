@@ -62,7 +62,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     what.add_argument(
         "--stages",
         help=f"of {', '.join(STAGES)} (default: all; report with --export, --import or --external; "
-        "prepare with --export-split)",
+        "prepare with --export-split or --recompute)",
     )
     others = parser.add_argument_group("recommendations made elsewhere")
     others.add_argument(
@@ -103,6 +103,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     flow.add_argument("--status", action="store_true", help="show what the store holds for this plan")
     flow.add_argument("--export", type=Path, metavar="FILE", help="write this plan's finished runs to an archive")
     flow.add_argument("--import", type=Path, metavar="FILE", dest="import_file", help="take over runs from an archive")
+    flow.add_argument(
+        "--recompute",
+        action="store_true",
+        help="compute the metrics of all finished runs from their arrays again: adds what they lack; the exit code is "
+        "1 if one of them says something else",
+    )
     flow.add_argument(
         "--compare",
         nargs=2,
@@ -161,7 +167,7 @@ def _usual_stages(options: argparse.Namespace) -> str:
     """All, unless runs are moved or others' work is taken in or helped on: those are tasks of their own."""
     if options.export or options.import_file or options.external:
         return "report"
-    return "prepare" if options.export_split else ",".join(STAGES)
+    return "prepare" if options.export_split or options.recompute else ",".join(STAGES)
 
 
 def _words(texts: list[str]) -> list[str]:

@@ -26,6 +26,7 @@ from benchmark.external import score, summary_line
 from benchmark.overview import overview
 from benchmark.plan import Known, PlannedRun, choose_methods, plan
 from benchmark.preparation import Prepared, interactions_of, prepare
+from benchmark.recompute import recompute
 from benchmark.record import RunRecord
 from benchmark.store import Store, StoreError
 from benchmark.tuning import ALIAS, stored_changes, tuned
@@ -108,7 +109,9 @@ class Session:
         if options.dry_run or options.status:
             return self._show_plans()
         needs_data = {"prepare", "train"} & set(options.stages) or options.external or options.export_split
-        prepared = self._prepare(self.targets) if needs_data else {}
+        prepared = self._prepare(self.targets) if needs_data or options.recompute else {}
+        if options.recompute:
+            return self._recompute(prepared)
         plans = self._plans(prepared)
         if not plans:
             raise DataError(NOTHING_TO_DO)
@@ -275,6 +278,17 @@ class Session:
         for record, arrays in runs:
             self.store.save(record, arrays, overwrite=True)
             _note(summary_line(record))
+
+    def _recompute(self, prepared: dict[str, Prepared]) -> int:
+        differing = 0
+        for data in prepared.values():
+            found = recompute(self.store, data, _note)
+            print(
+                f"{data.title}: {found.checked} finished runs checked, {found.completed} got metrics that they lacked, "
+                f"{found.differing} say something else"
+            )
+            differing += found.differing
+        return FAILURE if differing else 0
 
     # --- what is there ------------------------------------------------------------------------------------------
 

@@ -104,6 +104,20 @@ def bucket_coverage(top_items: np.ndarray, target_buckets: np.ndarray, item_buck
     return metrics
 
 
+def shown_shares(top_items: np.ndarray, item_buckets: np.ndarray) -> dict[str, float]:
+    """`shown@K/bucketB`: of all places in the users' top K, the share taken by items of bucket B; `item_buckets` (V,).
+
+    Places that no unmasked item was left for do not count; undefined, NaN, if that is all of them.
+    """
+    by_rank = np.append(item_buckets, BUCKETS)[top_items]  # (N, top), BUCKETS where no item was left
+    metrics: dict[str, float] = {}
+    for k in _cutoffs(top_items, len(item_buckets)):
+        counts = np.bincount(by_rank[:, :k].ravel(), minlength=BUCKETS)[:BUCKETS]
+        shares = counts / counts.sum() if counts.any() else np.full(BUCKETS, np.nan)
+        metrics |= {f"shown@{k}/bucket{bucket + 1}": float(shares[bucket]) for bucket in range(BUCKETS)}
+    return metrics
+
+
 def _cutoffs(top_items: np.ndarray, n_items: int) -> list[int]:
     """Those that the lists kept are long enough for."""
     return [k for k in CUTOFFS if top_items.shape[1] >= min(k, n_items)]
@@ -165,6 +179,7 @@ def summarise(arrays: Mapping[str, np.ndarray], item_buckets: np.ndarray) -> dic
     metrics |= {f"cov@{k}": coverage(top_items, k, n_items) for k in _cutoffs(top_items, n_items)}
     metrics |= bucket_accuracy(ranks, target_buckets)
     metrics |= bucket_coverage(top_items, target_buckets, item_buckets)
+    metrics |= shown_shares(top_items, item_buckets)
     metrics[f"popularity_kl@{POPULARITY_CUTOFF}"] = popularity_divergence(
         arrays["history_buckets"], top_items, item_buckets
     )

@@ -17,12 +17,18 @@ from benchmark.report.figures.style import style
 from benchmark.report.material import Material
 from benchmark.report.rows import stored_runs
 
+SHOWN = {"shown@10/bucket1": 0.2, "shown@10/bucket2": 0.3, "shown@10/bucket3": 0.5}
+
 
 def material(handmade: Callable[..., Any], arrays: Arrays, methods: tuple[str, ...] = ("sasrec-ce",)) -> Material:
     """Two seeds per method with an ECE of .02 and .04 and a divergence of 1 and 2; the same arrays for all."""
     maker = handmade()
     records = [
-        maker.record(method, seed, test={"ndcg@10": 0.05, "ece": 0.02 * (seed + 1), "popularity_kl@10": 1.0 + seed})
+        maker.record(
+            method,
+            seed,
+            test={"ndcg@10": 0.05, "ece": 0.02 * (seed + 1), "popularity_kl@10": 1.0 + seed} | SHOWN,
+        )
         for method in methods
         for seed in range(2)
     ]
@@ -76,12 +82,17 @@ def test_divergence_stands_beside_what_users_choose(handmade: Callable[..., Any]
     left, right = drawn(popularity_calibration, material(handmade, arrays, ("popularity", "sasrec-ce"))).axes
     assert [label.get_text() for label in left.get_yticklabels()] == ["SASRec (CE)", "Most popular"]
     assert [patch.get_width() for patch in left.patches] == pytest.approx([1.5, 1.5])
-    heights = {c.get_label(): [bar.get_height() for bar in c] for c in right.containers}
-    assert heights["histories"] == pytest.approx([0.75, 0, 0.25])
-    assert heights["targets"] == pytest.approx([1 / 3, 0, 2 / 3])
+    widths = {c.get_label(): [bar.get_width() for bar in c] for c in right.containers}
+    assert widths["most popular"] == pytest.approx([0.75, 1 / 3, 0.2, 0.2])  # histories, targets, the two methods
+    assert widths["middle"] == pytest.approx([0, 0, 0.3, 0.3])
+    assert widths["least popular"] == pytest.approx([0.25, 2 / 3, 0.5, 0.5])
+    assert [bar.get_x() for bar in right.containers[2]] == pytest.approx([0.75, 1 / 3, 0.5, 0.5])
 
 
-def test_without_arrays_the_divergence_stands_alone(handmade: Callable[..., Any]) -> None:
+def test_runs_without_shares_leave_the_divergence_alone(
+    handmade: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.benchmark.test_calibration_figures.SHOWN", {})
     shown = material(handmade, {})
     assert len(drawn(popularity_calibration, shown).axes) == 1
     assert reliability(shown) is None

@@ -109,6 +109,23 @@ def test_bucket_coverage_agrees_with_sets(n_items: int) -> None:
     assert metrics.bucket_coverage(top_items, target_buckets, item_buckets) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("n_items", [4, 40])
+def test_shown_shares_agree_with_counting(n_items: int) -> None:
+    item_buckets = np.random.default_rng(n_items).integers(3, size=n_items).astype(np.uint8)
+    top_items = random_lists(30, n_items, min(20, n_items), seed=n_items)
+    expected = {}
+    for k in [k for k in CUTOFFS if k <= 20 or n_items <= 20]:
+        places = [item_buckets[item] for row in top_items.tolist() for item in row[:k] if item < n_items]
+        expected |= {f"shown@{k}/bucket{b + 1}": sum(place == b for place in places) / len(places) for b in range(3)}
+    assert metrics.shown_shares(top_items, item_buckets) == pytest.approx(expected)
+
+
+def test_shown_shares_of_empty_lists_are_undefined() -> None:
+    values = metrics.shown_shares(np.full((2, 1), 3), np.zeros(3, dtype=np.uint8))
+    assert values.keys() == {"shown@1/bucket1", "shown@1/bucket2", "shown@1/bucket3"}
+    assert all(math.isnan(value) for value in values.values())
+
+
 def test_effective_rank_of_plain_spectra() -> None:
     assert metrics.effective_rank(np.ones(7)) == pytest.approx(7)
     assert metrics.effective_rank(np.array([5.0, 5.0, 0.0, 0.0])) == pytest.approx(2)
@@ -194,7 +211,7 @@ def test_summary_has_exactly_the_names_of_the_record(n_items: int) -> None:
     values = metrics.summarise(arrays, (np.arange(n_items) % 3).astype(np.uint8))
     buckets = ("bucket1", "bucket2", "bucket3")
     names = {f"{metric}@{k}" for metric in ("hr", "ndcg", "mrr", "cov") for k in CUTOFFS}
-    names |= {f"{metric}@{k}/{bucket}" for metric in ("hr", "ndcg") for k in CUTOFFS for bucket in buckets}
+    names |= {f"{metric}@{k}/{bucket}" for metric in ("hr", "ndcg", "shown") for k in CUTOFFS for bucket in buckets}
     names |= {f"cov@{k}/{bucket}/{side}" for k in CUTOFFS for bucket in buckets for side in ("users", "items")}
     names |= {"masked_targets", "popularity_kl@10", "effective_rank", "effective_rank_centred", "overlap", "ece"}
     assert values.keys() == names
@@ -235,4 +252,5 @@ def test_summary_leaves_out_what_is_undefined() -> None:
         expected |= {f"{metric}@{k}/bucket{bucket}" for metric in ("hr", "ndcg") for k in CUTOFFS}
         expected |= {f"cov@{k}/bucket{bucket}/users" for k in CUTOFFS}
     expected |= {"cov@50/bucket1/users", *(f"cov@50/bucket{bucket}/items" for bucket in (1, 2, 3))}
+    expected |= {f"shown@50/bucket{bucket}" for bucket in (1, 2, 3)}
     assert missing == expected

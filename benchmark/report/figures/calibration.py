@@ -6,7 +6,7 @@ Each function draws one figure, or returns None where no run has what it takes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from benchmark.arrays import Arrays
 from benchmark.report.comparison import MainComparison
 from benchmark.report.figures.marks import BUCKETS, ERRORS, over_seeds, with_arrays, with_deviation
-from benchmark.report.figures.style import GREY, INK, panels
+from benchmark.report.figures.style import INK, panels
 from benchmark.report.material import Material
 from benchmark.report.methods import Look, look
+from benchmark.report.rows import RunSet
 from benchmark.significance import SeedSummary
 
 KL = "popularity_kl@10"
@@ -57,10 +58,7 @@ def reliability(material: Material) -> Figure | None:
 
 
 def popularity_calibration(material: Material) -> Figure | None:
-    """Divergence between the popularity of what users chose and of what they are shown, and what they chose.
-
-    What is recommended cannot be shown by bucket: the store knows no item's bucket.
-    """
+    """Divergence between the popularity of what users chose and of what they are shown, and what both consist of."""
     comparison = material.comparison
     if comparison is None:
         return None
@@ -68,12 +66,12 @@ def popularity_calibration(material: Material) -> Figure | None:
     shown = [method for method in (*comparison.contestants, *comparison.extras) if over_seeds(runs, method, KL).n]
     if not shown:
         return None
-    taste = _taste(comparison, material)
+    shares = _taste(comparison, material) | _shown(runs, shown)
     title = f"{runs.title}: calibration to the users' taste in popularity"
-    figure, axes = panels(title, 1, 2 if taste else 1, 1.3 + 0.22 * max(6, len(shown)), runs.synthetic)
+    figure, axes = panels(title, 1, 2 if shares else 1, 1.5 + 0.22 * max(6, len(shown) + 2), runs.synthetic)
     _divergences(axes[0, 0], [(runs.look(method), over_seeds(runs, method, KL)) for method in shown])
-    if taste:
-        _shares(axes[0, 1], taste)
+    if shares:
+        _compositions(axes[0, 1], shares)
     return figure
 
 
@@ -131,7 +129,7 @@ def _taste(comparison: MainComparison, material: Material) -> dict[str, np.ndarr
             histories = histories[histories.sum(1) > 0]
             targets = np.bincount(arrays["target_buckets"], minlength=len(BUCKETS))
             if len(histories):
-                return {"histories": histories.mean(0), "targets": targets / targets.sum()}
+                return {"their histories": histories.mean(0), "their targets": targets / targets.sum()}
     return {}
 
 
@@ -157,12 +155,25 @@ def _divergences(axis: Axes, rows: Sequence[tuple[Look, SeedSummary]]) -> None:
     axis.grid(visible=False, axis="y")
 
 
-def _shares(axis: Axes, taste: dict[str, np.ndarray]) -> None:
-    for place, (name, colour, hatch) in enumerate((("histories", GREY, ""), ("targets", "white", "////"))):
-        x = np.arange(len(BUCKETS)) - 0.2 + 0.4 * place
-        axis.bar(x, taste[name], 0.4, label=name, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.4)
-    axis.set_xticks(range(len(BUCKETS)), BUCKETS)
-    highest = max(float(shares.max()) for shares in taste.values())
-    axis.set(title="what the test users choose", ylabel="share of the items", ylim=(0, 1.2 * highest))
-    axis.grid(visible=False, axis="x")
-    axis.legend(loc="upper left", ncols=2)
+def _shown(runs: RunSet, methods: Sequence[str]) -> dict[str, np.ndarray]:
+    """By title, the mean shares of the three buckets among the first ten recommended; methods without them left out."""
+    shares = {}
+    for method in methods:
+        summaries = [over_seeds(runs, method, f"shown@10/bucket{bucket + 1}") for bucket in range(len(BUCKETS))]
+        if all(summary.n for summary in summaries):
+            shares[runs.look(method).title] = np.array([summary.mean for summary in summaries])
+    return shares
+
+
+def _compositions(axis: Axes, shares: Mapping[str, np.ndarray]) -> None:
+    """A bar per name, of as many parts as there are buckets."""
+    names = list(shares)
+    parts = np.stack(list(shares.values()))  # (names, buckets)
+    for bucket, (name, colour) in enumerate(zip(BUCKETS, (INK, "#888888", "#DDDDDD"), strict=True)):
+        before = parts[:, :bucket].sum(1)
+        axis.barh(names, parts[:, bucket], 0.7, left=before, label=name, color=colour, edgecolor=INK, linewidth=0.4)
+    for label in axis.get_yticklabels():
+        label.set_parse_math(False)  # a name from outside may hold a $
+    axis.set(ylim=(len(names) - 0.4, -0.6), xlim=(0, 1), title="what it consists of (@10)")
+    axis.grid(visible=False)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, handlelength=1.2, columnspacing=1)

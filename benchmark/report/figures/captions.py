@@ -50,8 +50,8 @@ _TEXTS = {
     ),
     "popularity-calibration": (
         "Left, Kullback-Leibler divergence between the popularity buckets of a user's history and of the first ten "
-        "recommended (Steck 2018); lower is truer to the user's taste. Right, what the histories and the targets "
-        "consist of."
+        "recommended (Steck 2018); lower is truer to the user's taste. Right, of which buckets the users' histories, "
+        "their targets and the first ten recommended consist."
     ),
 }
 
