@@ -17,8 +17,10 @@ from typing import Any
 import torch
 
 from benchmark.atomic import StoreError, write_file
-from benchmark.bench.cases import CASES, ON_REQUEST, Outcome, Setting
+from benchmark.bench.cases import CASES, ON_REQUEST
+from benchmark.bench.peers.launch import PEERS
 from benchmark.bench.race import Track
+from benchmark.bench.setting import Outcome, Setting
 from benchmark.bench.tables import ratio_lines, to_markdown
 from benchmark.bench.workloads import SIZES
 from benchmark.config import ConfigError, suggestion
@@ -28,9 +30,11 @@ from datasets.interactions import DataError
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 DATASETS = ("ml-1m", "beauty")
 EXAMPLES = """examples:
-  python -m benchmark.bench                                   every case but preparation: some ten minutes
+  python -m benchmark.bench                                   every case but preparation and peers: some ten minutes
   python -m benchmark.bench --cases training --dataset gowalla --device cuda
   python -m benchmark.bench --cases preparation
+  python -m benchmark.bench --against recbole,rectools        training beside theirs; the README says how to install
+  python -m benchmark.bench --against recbole --cases peers-quality --dataset ml-1m
 """
 
 
@@ -71,7 +75,9 @@ def _parse(words: list[str]) -> argparse.Namespace:
     )
     usual = [name for name in CASES if name not in ON_REQUEST]
     parser.add_argument(
-        "--cases", default=",".join(usual), metavar="NAME[,NAME]", help=f"of {', '.join(CASES)} (default: %(default)s)"
+        "--cases",
+        metavar="NAME[,NAME]",
+        help=f"of {', '.join(CASES)} (default: {','.join(usual)}; with --against: peers)",
     )
     parser.add_argument(
         "--dataset",
@@ -83,18 +89,44 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--repeats", default="5", help="laps of each contender (default: 5)")
     parser.add_argument("--threads", default="1", help="threads of each contender (default: 1, as a run's)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: cpu)")
+    parser.add_argument("--against", metavar="NAME[,NAME]", help=f"peers to race, of {', '.join(PEERS)} (default: all)")
+    parser.add_argument(
+        "--peer-python",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="the interpreter of a peer's environment (default: .peers/NAME/bin/python in the clone)",
+    )
+    parser.add_argument(
+        "--quality-seconds", default="600", help="how long each learns in the case peers-quality (default: 600)"
+    )
     parser.add_argument("--data-dir", type=Path, default=ROOT / "data", help="raw data (default: data/ in the clone)")
     parser.add_argument("--out-dir", type=Path, default=ROOT, help="holds results/ and tables/ (default: the clone)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works")
     options = parser.parse_args(words)
-    options.cases = _known("--cases", options.cases, list(CASES))
+    cases = options.cases if options.cases is not None else "peers" if options.against is not None else ",".join(usual)
+    options.cases = _known("--cases", cases, list(CASES))
+    options.against = _known("--against", options.against, list(PEERS)) if options.against is not None else tuple(PEERS)
+    options.peer_python = dict(map(_interpreter, options.peer_python))
+    options.quality_seconds = _numbers("--quality-seconds", options.quality_seconds, 86_400)[0]
     options.dataset = _known("--dataset", options.dataset, list(SIZES))
     options.maxlen = _numbers("--maxlen", options.maxlen, 10_000) if options.maxlen is not None else ()
     options.repeats = _numbers("--repeats", options.repeats, 100)[0]
     options.threads = _numbers("--threads", options.threads, 1024)[0]
     if options.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device cuda: this machine or this torch has no CUDA; use --device cpu")
+    if options.device == "cuda" and any(case.startswith("peers") for case in options.cases):
+        raise ConfigError("--device cuda: the cases peers and peers-quality run on the CPU; use --device cpu")
     return options
+
+
+def _interpreter(text: str) -> tuple[str, Path]:
+    name, _, path = text.partition("=")
+    if name not in PEERS:
+        raise ConfigError(f"--peer-python: unknown '{name}'{suggestion(name, list(PEERS))}")
+    if not os.access(path, os.X_OK) or Path(path).is_dir():
+        raise ConfigError(f"--peer-python {text}: no interpreter at '{path}'; give NAME=PATH to its bin/python")
+    return name, Path(path).absolute()
 
 
 def _known(flag: str, text: str, known: Sequence[str]) -> tuple[str, ...]:
@@ -117,7 +149,7 @@ def _numbers(flag: str, text: str, largest: int) -> tuple[int, ...]:
 
 def _command(words: Sequence[str]) -> str:
     """The command without its directories: records are published, and paths are nobody's business."""
-    kept, hidden = [], ("--data-dir", "--out-dir")
+    kept, hidden = [], ("--data-dir", "--out-dir", "--peer-python")
     skip = False
     for word in words:
         if not skip and not word.startswith(tuple(f"{flag}=" for flag in hidden)) and word not in hidden:
@@ -130,7 +162,17 @@ def _run(options: argparse.Namespace, command: str) -> int:
     device = torch.device(options.device)
     torch.set_num_threads(options.threads)
     track = Track(device, options.threads, options.repeats)
-    setting = Setting(track, options.dataset, options.maxlen, options.data_dir, options.quick, _note)
+    setting = Setting(
+        track,
+        options.dataset,
+        options.maxlen,
+        options.data_dir,
+        options.quick,
+        _note,
+        options.against,
+        options.peer_python,
+        options.quality_seconds,
+    )
     directory: Path = options.out_dir / "results" / "bench"
     code = 0
     for name in options.cases:
@@ -163,6 +205,7 @@ def _document(
         "versions": {**code_version(), **package_versions()},
         "groups": [group.to_json() for group in outcome.groups],
         "fits": [asdict(fit) for fit in outcome.fits],
+        "breakdowns": [asdict(breakdown) for breakdown in outcome.breakdowns],
     }
 
 

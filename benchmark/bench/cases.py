@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from baselines.method import Method, TrainedMethod
 from baselines.registry import METHODS
 from baselines.sasrec import EncoderSettings
 from benchmark.bench import contenders, workloads
-from benchmark.bench.measures import Fit, Group, Ratio, extrapolate, growth
+from benchmark.bench.measures import Group, Ratio, extrapolate, growth
 from benchmark.bench.naive import NaiveTask
-from benchmark.bench.race import SECONDS_EACH, Contender, Track
+from benchmark.bench.peers.cases import peers, peers_quality
+from benchmark.bench.profile import Breakdown, breakdown
+from benchmark.bench.race import SECONDS_EACH, Contender
+from benchmark.bench.setting import Outcome, Setting
 from benchmark.bench.workloads import Data, Recipe, TrainingLoad
 from datasets import synthetic
 
@@ -34,54 +37,34 @@ GOWALLA_FILE = (107_092, 1_280_969, 6_442_892)
 FLOAT = 4  # bytes
 TABLES = 9  # copies of the item table that training holds at once: weights, gradients, Adam's, the best epoch's
 USUAL = "the usual way"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How the command was called; `maxlens` empty: the dataset's own."""
-
-    track: Track
-    datasets: tuple[str, ...]
-    maxlens: tuple[int, ...]
-    data_dir: Path
-    quick: bool
-    notify: Callable[[str], None]
-
-    def data(self, name: str) -> Data:
-        """A dataset or its stand-in."""
-        return workloads.load(name, self.data_dir, self.quick, self.notify)
-
-    def race(self, title: str, runners: Sequence[Contender]) -> Group:
-        """The contenders' results as a group that the caller completes."""
-        self.notify(f"{title}: {', '.join(runner.name for runner in runners)}")
-        return Group(title, "", True, {}, self.track.race(runners, self.notify))
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a case found."""
-
-    groups: list[Group]
-    fits: list[Fit] = field(default_factory=list)
+PROFILED = "sasrec-ce"
+CPU = torch.device("cpu")
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
 
 
 def training(setting: Setting) -> Outcome:
-    """Training targets per second and memory of every method, and of the usual way."""
-    groups = []
+    """Training targets per second and memory of every method, and of the usual way; on a GPU a lap is an epoch."""
+    found = Outcome([])
     for name in setting.datasets:
         data = setting.data(name)
         for maxlen in setting.maxlens or DEFAULT_MAXLENS.get(name, (200, 50)):
-            groups.append(_training_group(setting, data, maxlen))
-    return Outcome(groups)
+            found.groups.append(_training_group(setting, data, maxlen))
+            if setting.track.device.type == "cpu":
+                found.breakdowns.append(_training_breakdown(data, maxlen))
+    return found
 
 
 def _training_group(setting: Setting, data: Data, maxlen: int) -> Group:
     recipes = {method: workloads.recipe(method, data, maxlen) for method in METHODS}
     batch_size = recipes["sasrec-ce"].training.batch_size
-    load = workloads.training_load(data.split.train, data.split.n_items, maxlen, batch_size, STEPS)
+    epoch, load = (
+        workloads.training_load(data.split.train, data.split.n_items, maxlen, batch_size, steps)
+        for steps in (len(data.split.train), STEPS)
+    )
+    if setting.track.device.type == "cuda":
+        load = epoch
     usual = {method: task for method, recipe in recipes.items() if (task := workloads.usual_task(recipe)) is not None}
     group = setting.race(
         f"{data.title}, maxlen {maxlen}",
@@ -92,6 +75,7 @@ def _training_group(setting: Setting, data: Data, maxlen: int) -> Group:
     )
     group.unit, group.synthetic = "targets", data.synthetic
     group.workload = {"batch_size": batch_size, "rows": len(load.rows), "items": load.n_items, "maxlen": maxlen}
+    group.details = {"seconds_per_epoch": _epoch_seconds(group, epoch.targets(epoch.rows), load.targets(load.rows))}
     targets = {} if data.synthetic else {"sasrec-ce": TRAINING_TARGETS.get((data.name, maxlen))}
     for quantity in ("speed", "added memory"):
         for method in usual:
@@ -99,6 +83,29 @@ def _training_group(setting: Setting, data: Data, maxlen: int) -> Group:
             label = f"training {method}, {group.title}: {quantity}"
             group.ratios.append(Ratio(label, method, f"{method}, {USUAL}", quantity, goal))
     return group
+
+
+def _training_breakdown(data: Data, maxlen: int) -> Breakdown:
+    """Of SASRec (CE), ours and the usual way."""
+    recipe = workloads.recipe(PROFILED, data, maxlen)
+    load = workloads.training_load(data.split.train, data.split.n_items, maxlen, recipe.training.batch_size, STEPS)
+    usual = workloads.usual_task(recipe)
+    assert usual is not None
+    return breakdown(
+        f"{data.title}, maxlen {maxlen}",
+        data.synthetic,
+        [
+            (PROFILED, partial(contenders.train_ours, load, recipe.lasting(4), 0, CPU)),
+            (f"{PROFILED}, {USUAL}", partial(contenders.train_naive, load, recipe, usual, CPU)),
+        ],
+    )
+
+
+def _epoch_seconds(group: Group, targets: int, in_a_lap: int) -> dict[str, float]:
+    """Of each contender that trains, from the median of its laps; a method that counts has no epochs."""
+    fitted = {name for name, entry in METHODS.items() if not issubclass(entry.method, TrainedMethod)}
+    laps = {result.contender: result.seconds for result in group.results if result.contender not in fitted}
+    return {name: float(np.median(seconds)) * targets / in_a_lap for name, seconds in laps.items() if seconds}
 
 
 def _ours(setting: Setting, load: TrainingLoad, recipe: Recipe) -> list[Contender]:
@@ -288,6 +295,8 @@ CASES: dict[str, Callable[[Setting], Outcome]] = {
     "scaling": scaling,
     "memory": memory,
     "preparation": preparation,
+    "peers": peers,
+    "peers-quality": peers_quality,
 }
-ON_REQUEST = {"preparation"}
-"""Cases that take minutes, and run only when they are named."""
+ON_REQUEST = {"preparation", "peers", "peers-quality"}
+"""Cases that take minutes or need other libraries, and run only when they are named; `--against` names the peers."""

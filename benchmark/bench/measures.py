@@ -10,12 +10,15 @@ import numpy as np
 
 from benchmark.bench.race import Result
 
-Quantity = Literal["speed", "added memory", "peak memory"]
+Quantity = Literal["speed", "time", "added memory", "peak memory"]
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times `ours` is better than `usual`, both named as contenders; `target`: what is to be reached."""
+    """How many times `ours` is better than `usual`, both named as contenders; `target`: what is to be reached.
+
+    "speed": by units of work per second; "time": by seconds, however much work was done in them.
+    """
 
     label: str
     ours: str
@@ -26,7 +29,10 @@ class Ratio:
 
 @dataclass
 class Group:
-    """Contenders that did the same work, of which a lap holds so much of `unit`; `synthetic`: on generated data."""
+    """Contenders that did the same work, of which a lap holds so much of `unit`; `synthetic`: on generated data.
+
+    `details`: what else the JSON file says.
+    """
 
     title: str
     unit: str
@@ -34,6 +40,7 @@ class Group:
     workload: dict[str, int]
     results: list[Result]
     ratios: list[Ratio] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """With rates and the ratios' values; a ratio whose contenders gave nothing has the value null."""
@@ -48,6 +55,7 @@ class Group:
                 asdict(ratio) | compare(by_name[ratio.ours], by_name[ratio.usual], ratio.quantity)
                 for ratio in self.ratios
             ],
+            **({"details": self.details} if self.details else {}),
         }
 
 
@@ -71,10 +79,15 @@ def compare(ours: Result, usual: Result, quantity: Quantity) -> dict[str, Any]:
         spread = _spread(times) or {}
         value, low, high = (spread.get(key) for key in ("median", "low", "high"))
         return {"value": value, "low": low, "high": high, "extrapolated": extrapolated}
-    attribute = quantity.replace(" ", "_") + "_bytes"
-    mine, others = getattr(ours, attribute), getattr(usual, attribute)
+    mine, others = _amount(ours, quantity), _amount(usual, quantity)
     value = others / mine if mine and others else None
     return {"value": value, "low": None, "high": None, "extrapolated": extrapolated}
+
+
+def _amount(result: Result, quantity: Quantity) -> float | None:
+    if quantity == "time":
+        return float(np.median(result.seconds)) if result.seconds else None
+    return {"added memory": result.added_memory_bytes, "peak memory": result.peak_memory_bytes}[quantity]
 
 
 def extrapolate(measured: Result, times: int, power: int) -> Result:

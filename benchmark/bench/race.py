@@ -11,8 +11,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 
@@ -36,6 +35,54 @@ class Enough(Exception):
     """Ends a contender from within its lap."""
 
 
+class Process(Protocol):
+    """A contender's process."""
+
+    @property
+    def exitcode(self) -> int | None:
+        """None while it runs."""
+
+    def kill(self) -> None:
+        """End it."""
+
+    def join(self) -> None:
+        """Wait until it has ended."""
+
+
+class Line(Protocol):
+    """The line to it: "go" is answered by the seconds of a lap, "stop" by its memory (peak, added), either perhaps by a
+    text that says what went wrong. Raises EOFError or OSError where nobody answers.
+    """
+
+    def send(self, word: str) -> None:
+        """Say a word."""
+
+    def recv(self) -> Any:
+        """The answer."""
+
+    def close(self) -> None:
+        """Hang up."""
+
+
+class Entrant(Protocol):
+    """Who can race: makes laps of `amount` units of work each, and needs so much memory to be started."""
+
+    @property
+    def name(self) -> str:
+        """As its result is called."""
+
+    @property
+    def amount(self) -> float:
+        """Units of work in a lap."""
+
+    @property
+    def needs_bytes(self) -> int:
+        """0 where that is no question."""
+
+    def launch(self, track: Track) -> tuple[Process, Line]:
+        """Start it."""
+
+
 @dataclass(frozen=True)
 class Contender:
     """`run` sets up, then makes laps for ever, each of `amount` units of work; it must survive pickling.
@@ -47,6 +94,17 @@ class Contender:
     run: Callable[[torch.device, Lap], None]
     amount: float
     needs_bytes: int = 0
+
+    def launch(self, track: Track) -> tuple[Process, Line]:
+        """In a fresh process of this interpreter."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        ours, theirs = context.Pipe()
+        arguments = (theirs, self.run, track.device, track.threads)
+        process = context.Process(target=_work, args=arguments, daemon=True)
+        process.start()
+        theirs.close()
+        return process, ours
 
 
 @dataclass
@@ -72,7 +130,7 @@ class Track:
     threads: int
     repeats: int
 
-    def race(self, contenders: Sequence[Contender], notify: Callable[[str], None]) -> list[Result]:
+    def race(self, contenders: Sequence[Entrant], notify: Callable[[str], None]) -> list[Result]:
         """Let them run by turns; a contender that fails or finds no memory says so in its result."""
         runners: list[_Runner] = []
         try:
@@ -95,26 +153,18 @@ class Track:
 class _Runner:
     """One contender's process, seen from outside."""
 
-    def __init__(self, contender: Contender, track: Track) -> None:
+    def __init__(self, contender: Entrant, track: Track) -> None:
         self.contender, self.track = contender, track
         self.result = Result(contender.name, contender.amount)
-        self.process: BaseProcess | None = None
+        self.process: Process | None = None
         self.spent = 0.0
 
     def start(self) -> None:
         """Start the process and let it warm up; a warm-up that takes half of its time is a lap."""
-        needs, free = self.contender.needs_bytes, free_memory(self.track.device)
-        if needs > FREE_SHARE * free:
-            self.result.status = "skipped"
-            self.result.note = f"needs about {needs / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free"
+        if lack := shortage(self.contender, self.track.device):
+            self.result.status, self.result.note = "skipped", lack
             return
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
-        self.pipe, theirs = context.Pipe()
-        arguments = (theirs, self.contender.run, self.track.device, self.track.threads)
-        self.process = context.Process(target=_work, args=arguments, daemon=True)
-        self.process.start()
-        theirs.close()
+        self.process, self.pipe = self.contender.launch(self.track)
         self.lap()
         if self.spent < SECONDS_EACH / 2:
             self.result.seconds.clear()
@@ -184,6 +234,14 @@ def _work(pipe: Connection, run: Callable[[torch.device, Lap], None], device: to
     except Exception as error:
         text = " ".join(str(error).split())
         pipe.send(f"{type(error).__name__}: {text[:200]}")
+
+
+def shortage(entrant: Entrant, device: torch.device) -> str:
+    """That there is not enough memory to start it; nothing if there is."""
+    needs, free = entrant.needs_bytes, free_memory(device)
+    if needs <= FREE_SHARE * free:
+        return ""
+    return f"needs about {needs / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free"
 
 
 def free_memory(device: torch.device) -> float:

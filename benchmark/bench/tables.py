@@ -33,7 +33,7 @@ def _ratios(ratios: Sequence[dict[str, Any]]) -> str:
         else f"| {ratio['label']} | {_times(ratio)} | | |"
         for ratio in sorted(ratios, key=lambda ratio: ratio["target"] is None)
     ]
-    return _table(["against the usual way", "times better", "target", ""], lines)
+    return _table(["ours beside another way", "times better", "target", ""], lines)
 
 
 def _times(ratio: dict[str, Any]) -> str:
@@ -61,7 +61,12 @@ def _case(document: dict[str, Any]) -> str:
     ]
     quick = "\nSizes for tests (`--quick`): these figures say nothing.\n" if document["quick"] else ""
     head = f"\n## {document['case'].capitalize()}\n\n{document['description']}\n{quick}\n{'; '.join(facts)}.\n"
-    return "\n".join([head, *map(_group, document["groups"]), _fits(document["fits"])]).rstrip() + "\n"
+    parts = [
+        *map(_group, document["groups"]),
+        _fits(document["fits"]),
+        *map(_breakdown, document.get("breakdowns", ())),
+    ]
+    return "\n".join([head, *parts]).rstrip() + "\n"
 
 
 def _group(group: dict[str, Any]) -> str:
@@ -100,6 +105,23 @@ def _fits(fits: Sequence[dict[str, Any]]) -> str:
         for fit in fits
     ]
     return _table(["growth with the catalogue", "", "exponent", "items"], lines)
+
+
+def _breakdown(found: dict[str, Any]) -> str:
+    """Kinds of operation down, in the order of the first contender's shares, contenders across."""
+    contenders = list(found["shares"])
+    kinds = dict.fromkeys(kind for shares in found["shares"].values() for kind in shares)
+    lines = [
+        f"| {kind} | {' | '.join(_seconds(found, contender, kind) for contender in contenders)} |" for kind in kinds
+    ]
+    label = " (synthetic data)" if found["synthetic"] else ""
+    title = f"Where the time goes, {found['title']}{label}: seconds of a lap under the profiler, and their share"
+    return f"**{title}**\n\n{_table(['', *contenders], lines)}"
+
+
+def _seconds(found: dict[str, Any], contender: str, kind: str) -> str:
+    share = found["shares"][contender].get(kind, 0.0)
+    return f"{share * found['seconds'][contender]:.3g} ({share:.0%})"
 
 
 def _table(columns: Sequence[str], lines: Sequence[str]) -> str:
