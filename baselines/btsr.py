@@ -75,7 +75,7 @@ class BTSR(TrainedMethod):
             return terms
         z_b = encoder.last(self.view(batch, rng))
         if settings.view == "twin" and settings.no_twin == "skip":
-            paired = ~self.twins.alone(batch.rows)
+            paired = self.twins.with_twin(batch)
             z_a, z_b = z_a[paired], z_b[paired]
         if len(z_a) > 1:  # one pair has no correlation
             terms["barlow-twins"] = settings.alpha * self.regularizer(z_a, z_b)

@@ -80,5 +80,5 @@ def _batches(data: TrainingData, power: int) -> Iterator[tuple[Tensor, Batch]]:
     rows, longest, first = data.trainable[order], lengths.tolist(), 0
     while first < len(rows):
         chunk = rows[first : first + max(1, TOKENS_AT_ONCE // longest[first] ** power)]
-        yield chunk, windows(data.inputs, chunk, data.maxlen, data.pad_id)
+        yield chunk, windows(data.inputs, chunk, data.maxlen, data.pad_id, chunk.cpu().numpy())
         first += len(chunk)

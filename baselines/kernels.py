@@ -24,12 +24,16 @@ SAFE_LOGIT = 60.0  # exp(60) times any catalogue is far from overflow in float32
 
 
 def linear_cross_entropy(states: Tensor, table: Tensor, targets: Tensor) -> Tensor:
-    """Mean of logsumexp_v(x_t . w_v) - x_t . w_target: `states` (T, D), `table` (V, D), `targets` (T,) -> scalar."""
+    """Mean of logsumexp_v(x_t . w_v) - x_t . w_target: `states` (T, D), `table` (V, D), `targets` (T,) -> scalar.
+
+    The three (T, V) products are in the states' type, which may be bfloat16; sums, loss and table stay in the table's.
+    """
     return _LinearCrossEntropy.apply(states, table, targets)
 
 
 def sampled_logits(states: Tensor, table: Tensor, candidates: Tensor) -> Tensor:
     """x_t . w_c for each state's candidates: `states` (T, D), `table` (V, D), `candidates` (T, n) int64 -> (T, n)."""
+    states = states.to(table.dtype)
     if candidates.shape[1] >= len(table):  # the whole product is smaller, and torch's sparse one refuses
         return (states @ table.T).gather(1, candidates)
     if states.is_cuda:
@@ -43,7 +47,7 @@ def bucketed_cross_entropy(states: Tensor, table: Tensor, targets: Tensor, x_ids
     A state's loss in a bucket is the cross-entropy of its own target against the bucket's items (the target counted
     once); of its buckets' losses it takes the largest; returned is the mean over the states in some bucket, a scalar.
     """
-    return _BucketedCrossEntropy.apply(states, table, targets, x_ids, y_ids)
+    return _BucketedCrossEntropy.apply(states.to(table.dtype), table, targets, x_ids, y_ids)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -57,15 +61,19 @@ class _LinearCrossEntropy(torch.autograd.Function):
         block = _per_block(states, len(table)) if states.is_cuda else CPU_BLOCK
         bounded = _bounded(states, table)
         d_states, d_table = torch.empty_like(states), torch.zeros_like(table)
-        lse = states.new_empty(len(states))
+        lse = table.new_empty(len(states))
         buffer = states.new_empty(len(table) * min(block, len(states)))
+        factor = table.to(states.dtype)
         for x, d_x, out in zip(states.split(block), d_states.split(block), lse.split(block), strict=True):
-            e = torch.mm(table, x.T, out=buffer[: len(table) * len(x)].view(len(table), len(x)))
+            e = torch.mm(factor, x.T, out=buffer[: len(table) * len(x)].view(len(table), len(x)))
             s = _exp_sum_(e, 0, bounded, out)[:, None]
-            torch.mm(e.T, table, out=d_x).div_(s)
-            d_table.addmm_(e, x / s)
+            torch.mm(e.T, factor, out=d_x).div_(s)
+            if e.dtype == d_table.dtype:
+                d_table.addmm_(e, x / s)
+            else:
+                d_table += e @ (x / s).to(e.dtype)
         own = F.embedding(targets, table)
-        d_table.index_add_(0, targets, states, alpha=-1)
+        d_table.index_add_(0, targets, states.to(table.dtype), alpha=-1)
         ctx.save_for_backward(d_states.sub_(own), d_table)
         return (lse - (states * own).sum(1)).mean()
 
@@ -175,11 +183,11 @@ def _bucket_gradients(
 def _exp_sum_(logits: Tensor, dim: int, bounded: bool, lse: Tensor) -> Tensor:
     """Turn logits into exp(logits - shift) in place, return the sums over `dim`, write logsumexp over it to `lse`."""
     if bounded:
-        s = logits.exp_().sum(dim)
+        s = logits.exp_().sum(dim, dtype=lse.dtype)
         torch.log(s, out=lse)
         return s
     shift = logits.amax(dim, keepdim=True)
-    s = logits.sub_(shift).exp_().sum(dim)
+    s = logits.sub_(shift).exp_().sum(dim, dtype=lse.dtype)
     torch.add(shift.squeeze(dim), s.log(), out=lse)
     return s
 

@@ -79,12 +79,16 @@ class TrainingData:
         unique = self.n_items + torch.arange(len(final), device=final.device)
         return TwinIndex.build(torch.where(self.sequences.lengths >= 2, final, unique))
 
-    def batch(self, rows: Tensor) -> TrainBatch:
-        """The training batch of the named sequences, (B,) int64."""
-        inputs, targets = shifted_windows(self.sequences, rows, self.maxlen, self.pad_id)
+    def batch(self, rows: Tensor, host_rows: np.ndarray | None = None) -> TrainBatch:
+        """The training batch of the named sequences, (B,) int64; `host_rows` (B,): the same in host memory, so that a
+        GPU need not be asked for anything.
+        """
+        if host_rows is None:
+            host_rows = rows.cpu().numpy()
+        inputs, targets = shifted_windows(self.sequences, rows, self.maxlen, self.pad_id, host_rows)
         if self.noisy is not None:
-            inputs = windows(self.inputs, rows, self.maxlen, self.pad_id)
-        return TrainBatch(self, rows, inputs, targets)
+            inputs = windows(self.inputs, rows, self.maxlen, self.pad_id, host_rows)
+        return TrainBatch(self, rows, host_rows, inputs, targets)
 
     def with_noise(self, share: float, seed: int) -> TrainingData:
         """The same data with this share of all input positions replaced by uniform random items; the final items of the
@@ -107,19 +111,20 @@ class TrainingData:
 
 @dataclass(frozen=True, eq=False)
 class TrainBatch:
-    """B training sequences: `rows` (B,) name them, `inputs` holds all but the last item, `targets` (B, L) the next
-    items.
+    """B training sequences: `rows` (B,) name them, `host_rows` (B,) in host memory too, `inputs` holds all but the last
+    item, `targets` (B, L) the next items.
     """
 
     data: TrainingData
     rows: Tensor
+    host_rows: np.ndarray
     inputs: Batch
     targets: Tensor
 
     @cached_property
     def next_items(self) -> Tensor:
         """(T,) the target of every real position, in the order of the encoder's states."""
-        return self.targets[self.inputs.mask()]
+        return self.targets[self.inputs.positions]
 
 
 class Method(ABC):

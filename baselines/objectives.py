@@ -84,7 +84,7 @@ class ScalableCrossEntropy(Objective):
 
     def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
         """Mean over the states that some bucket selected, each with its largest loss."""
-        x_ids, y_ids = self.select(states.detach(), table.detach(), rng)
+        x_ids, y_ids = self.select(states.detach().to(table.dtype), table.detach(), rng)
         return bucketed_cross_entropy(states, table, batch.next_items, x_ids, y_ids)
 
     def select(self, states: Tensor, table: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -117,17 +117,19 @@ def uniform_negatives(batch: TrainBatch, negatives: int, rng: torch.Generator) -
     outside, the draw is V.
     """
     n_items, owned = batch.data.n_items, batch.data.owned.select(batch.rows)
+    total = int(batch.data.owned.host_lengths[batch.host_rows].sum())
     arange = partial(torch.arange, device=batch.rows.device)
     before = owned.lengths.cumsum(0) - owned.lengths  # (B,) how many items the rows above own
-    rows = arange(len(owned)).repeat_interleave(owned.lengths)
+    rows = arange(len(owned)).repeat_interleave(owned.lengths, output_size=total)
     k = arange(len(rows)) - before[rows]
     thresholds = owned.items[owned.starts[rows] + k] - k + rows * n_items  # s_k - k, ascending over all rows
 
-    rows = arange(len(owned)).repeat_interleave(batch.inputs.lengths)[:, None]  # (T, 1)
+    rows = batch.inputs.positions[0][:, None]  # (T, 1)
     u = torch.rand(len(rows), negatives, generator=rng, device=rows.device, dtype=torch.float64)
     free = (n_items - owned.lengths).clamp_min(1)[rows]
     r = u.mul_(free).long().add_(rows * n_items)
-    if len(owned) * n_items <= 4 * r.numel():  # hardly more possible answers than questions: tabulate them
+    # With hardly more possible answers than questions, tabulate them; but counting makes the host wait for a GPU.
+    if not r.is_cuda and len(owned) * n_items <= 4 * r.numel():
         passed = thresholds.bincount(minlength=len(owned) * n_items).cumsum(0, dtype=torch.int32)[r]
     else:
         passed = torch.searchsorted(thresholds, r, right=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import partial
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +26,9 @@ ENCODER_VERSION = 2
 NORM_EPS = 1e-8
 SHORTEST_GRID = 4  # shorter rows are not worth a grid of their own
 
+Precision = Literal["fp32", "bf16"]
+"""Of the large products in training."""
+
 
 @dataclass(frozen=True)
 class EncoderSettings:
@@ -39,7 +42,7 @@ class EncoderSettings:
 
 
 class Layout:
-    """Where the T real positions of a batch lie, and the padded grids that attention sees them in.
+    """Where the T positions of a batch lie, and the padded grids that attention sees them in.
 
     Rows of like length share a grid (rows, columns). On a CPU the grids are as wide as the longest row, half, a
     quarter, ... of it, so that less than half of a grid is padding; on a GPU, where counting rows would stall the
@@ -47,26 +50,35 @@ class Layout:
     """
 
     def __init__(self, batch: Batch) -> None:
-        lengths, widths = batch.lengths, [batch.items.shape[1]]
-        while not batch.items.is_cuda and widths[0] > SHORTEST_GRID:
-            widths.insert(0, (widths[0] + 1) // 2)
-        arange = partial(torch.arange, device=lengths.device)
-        ends = lengths.cumsum(0)
-        rows = arange(len(lengths)).repeat_interleave(lengths)  # (T,)
-        columns = arange(len(rows)) - (ends - lengths)[rows]  # (T,)
+        rows, columns = batch.positions  # (T,), (T,)
         self.tokens = batch.items[rows, columns]  # (T,)
-        self.distance = lengths[rows] - 1 - columns  # (T,) to the row's last item
-        self.last = ends - 1  # (B,) the token of each row's last item
+        self.distance = (batch.lengths[rows] - 1 - columns).clamp_min_(0)  # (T,) to the row's last item, 0 at padding
+        self.last = batch.starts + batch.lengths - 1  # (B,) the token of each row's last item
+        if batch.items.is_cuda:
+            self._in_one_grid(batch, rows, columns)
+        else:
+            self._by_length(batch, rows, columns)
 
-        ladder = torch.tensor(widths, device=lengths.device)
+    def _in_one_grid(self, batch: Batch, rows: Tensor, columns: Tensor) -> None:
+        count, width = batch.items.shape
+        self.order = torch.arange(count, device=rows.device)  # (B,) the rows as they lie in the grids, laid end to end
+        self.slots = rows * width + columns  # (T,) where the tokens lie in the grids
+        self.grids = [(count, width)]
+        self.lengths = (batch.lengths,)  # of the rows of each grid
+
+    def _by_length(self, batch: Batch, rows: Tensor, columns: Tensor) -> None:
+        lengths, widths = batch.lengths, [batch.items.shape[1]]
+        while widths[0] > SHORTEST_GRID:
+            widths.insert(0, (widths[0] + 1) // 2)
+        ladder = torch.tensor(widths)
         rung = torch.searchsorted(ladder, lengths)  # (B,) the grid of each row
-        self.order = rung.argsort(stable=True)  # (B,) the rows as they lie in the grids, laid end to end
+        self.order = rung.argsort(stable=True)
         width = ladder[rung[self.order]]
         starts = torch.empty_like(width).index_copy_(0, self.order, width.cumsum(0) - width)
-        self.slots = starts[rows] + columns  # (T,) where the tokens lie in the grids
-        counts = [len(lengths)] if len(widths) == 1 else rung.bincount(minlength=len(widths)).tolist()
+        self.slots = starts[rows] + columns
+        counts = rung.bincount(minlength=len(widths)).tolist()
         self.grids = [(count, width) for count, width in zip(counts, widths, strict=True) if count]
-        self.lengths = lengths[self.order].split([count for count, _ in self.grids])  # of the rows of each grid
+        self.lengths = lengths[self.order].split([count for count, _ in self.grids])
 
     def pad(self, tokens: Tensor) -> list[Tensor]:
         """(T, D) -> grids of (rows, columns, D), zero at padding."""
@@ -116,11 +128,12 @@ class CausalAttention(nn.Module):
         # Real positions come first, so causality alone hides the padding from them, and no row is without a key.
         q, k, v = (x.unflatten(2, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))  # (rows, heads, ., D / heads)
         places = torch.arange(k.shape[2], device=k.device)
-        hidden = places > places[:, None] if lengths is None else (places >= lengths[:, None])[:, None, None]
         if q.is_cuda:
+            real = None if lengths is None else (places < lengths[:, None])[:, None, None]
             p = self.dropout.p if self.training else 0.0
-            y = F.scaled_dot_product_attention(q, k, v, ~hidden, p)
+            y = F.scaled_dot_product_attention(q, k, v, real, p, is_causal=real is None)
         else:  # on short sequences the formula itself beats the built-in, above all in the backward pass
+            hidden = places > places[:, None] if lengths is None else (places >= lengths[:, None])[:, None, None]
             mask = q.new_zeros(hidden.shape).masked_fill_(hidden, -torch.inf)
             logits = (q * q.shape[3] ** -0.5) @ k.mT + mask  # (rows, heads, Q, L)
             y = self.dropout(logits.softmax(3)) @ v
@@ -152,11 +165,14 @@ class Encoder(nn.Module):
 
     The table has V + 2 rows: the items, padding and the mask token. Only the first V ever compete as answers.
     Positions are counted from the right: the last item always has position L - 1. No row may be empty.
+
+    `precision`: "bf16" hands the states to the loss in bfloat16 while training, and on a GPU computes the linear maps
+    and the attention in it too; on a CPU these are too small to gain. Weights, z and scores are float32 throughout.
     """
 
-    def __init__(self, n_items: int, settings: EncoderSettings) -> None:
+    def __init__(self, n_items: int, settings: EncoderSettings, precision: Precision = "fp32") -> None:
         super().__init__()
-        self.n_items, self.settings = n_items, settings
+        self.n_items, self.settings, self.precision = n_items, settings, precision
         self.items = nn.Embedding(n_items + 2, settings.width)
         self.positions = nn.Embedding(settings.maxlen, settings.width)
         self.dropout = Dropout(settings.dropout)
@@ -172,18 +188,29 @@ class Encoder(nn.Module):
         return self.items.weight[: self.n_items]
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The states of all T real positions, (T, D), row by row, and of each row's last item, z (B, D)."""
+        """The states of the T real positions, (T, D), row by row, and of each row's last item, z (B, D); of a dense
+        batch, those at padding too.
+        """
         layout = Layout(batch)
-        x = self.embed(layout)
-        for block in self.blocks:
-            x = block(x, layout)
-        states = self.norm(x)
-        return states, states[layout.last]
+        with self._autocast():
+            x = self.embed(layout)
+            for block in self.blocks:
+                x = block(x, layout)
+            states = self.norm(x)
+        return states.bfloat16() if self._is_coarse else states, states[layout.last]
 
     def last(self, batch: Batch) -> Tensor:
         """z (B, D) alone: the same numbers for less, since the last block need not finish the other positions."""
         layout = Layout(batch)
-        return self.last_of(self.embed(layout), layout)
+        with self._autocast():
+            return self.last_of(self.embed(layout), layout)
+
+    @property
+    def _is_coarse(self) -> bool:
+        return self.training and self.precision == "bf16"
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast("cuda", torch.bfloat16, enabled=self._is_coarse and self.items.weight.is_cuda)
 
     def embed(self, layout: Layout) -> Tensor:
         """The blocks' input, (T, D): items and positions."""

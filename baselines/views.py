@@ -7,7 +7,8 @@ row's items is rounded down.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -70,7 +71,7 @@ def remove(batch: Batch, touched: Tensor, pad_id: int) -> Batch:
 
 def mask(batch: Batch, touched: Tensor, mask_id: int) -> Batch:
     """With the touched items hidden behind a token that is neither an item nor padding."""
-    return Batch(batch.items.masked_fill(touched, mask_id), batch.lengths)
+    return replace(batch, items=batch.items.masked_fill(touched, mask_id))
 
 
 def shuffle(batch: Batch, touched: Tensor, rng: torch.Generator) -> Batch:
@@ -78,12 +79,12 @@ def shuffle(batch: Batch, touched: Tensor, rng: torch.Generator) -> Batch:
     keys = _uniform(batch, rng).masked_fill_(~touched, 2.0)
     places = (~touched).sort(dim=1, stable=True).indices  # the touched columns in order, then the others in order
     source = keys.sort(dim=1, stable=True).indices  # the touched columns in random order, then the others in order
-    return Batch(batch.items.scatter(1, places, batch.items.gather(1, source)), batch.lengths)
+    return replace(batch, items=batch.items.scatter(1, places, batch.items.gather(1, source)))
 
 
 def substitute(batch: Batch, touched: Tensor, nearest: Tensor) -> Batch:
     """With the touched items replaced by their `nearest` (V,)."""
-    return Batch(torch.where(touched, nearest[batch.items.where(touched, 0)], batch.items), batch.lengths)
+    return replace(batch, items=torch.where(touched, nearest[batch.items.where(touched, 0)], batch.items))
 
 
 # --- the operators of CL4SRec ---------------------------------------------------------------------------------------
@@ -176,6 +177,16 @@ class TwinPool:
         """(B,) bool, true for sequences without a twin."""
         return self.index.alone(self.own[rows])
 
+    @cached_property
+    def host_sizes(self) -> np.ndarray:
+        """(n,) how many prefixes share each training sequence's final item, itself included, in host memory."""
+        return self.index.group_sizes[self.own].cpu().numpy()
+
+    def with_twin(self, batch: TrainBatch) -> Tensor:
+        """The rows of the batch that have a twin, ascending."""
+        count = int((self.host_sizes[batch.host_rows] > 1).sum())
+        return self.alone(batch.rows).int().argsort(stable=True)[:count]
+
     @property
     def twinless_share(self) -> float:
         """The share of trainable sequences without a twin."""
@@ -189,11 +200,12 @@ def draw_by_overlap(pool: TwinPool, batch: TrainBatch, importance: Tensor, rng: 
     likely; an anchor without a twin is its own.
     """
     index, own, device = pool.index, pool.own[batch.rows], batch.rows.device
-    sizes = index.group_sizes[own]
-    anchors = torch.arange(len(own), device=device).repeat_interleave(sizes)  # (P,) one for each candidate
+    sizes, total = index.group_sizes[own], int(pool.host_sizes[batch.host_rows].sum())
+    # (P,) one for each candidate
+    anchors = torch.arange(len(own), device=device).repeat_interleave(sizes, output_size=total)
     step = torch.arange(len(anchors), device=device) - (sizes.cumsum(0) - sizes)[anchors]
-    candidates = index.order[index.group_starts[own][anchors] + step]  # (P,)
-    overlap = _overlap(batch.inputs, importance, anchors, pool.batch(candidates)).double()
+    candidates = index.order[index.group_starts[own][anchors] + step]  # (P,) ascending for each anchor
+    overlap = _overlap(batch.inputs, importance, anchors, pool.batch(candidates), pool.data.pad_id + 1).double()
 
     is_self = candidates == own[anchors]
     overlap.masked_fill_(is_self, 0.0)
@@ -201,16 +213,19 @@ def draw_by_overlap(pool: TwinPool, batch: TrainBatch, importance: Tensor, rng: 
     chance = torch.where(none, (~is_self | (sizes == 1)[anchors]).double(), overlap)
     u = torch.rand(len(anchors), generator=rng, device=device, dtype=torch.float64)
     race = -torch.log1p(-u) / chance  # the first of independent exponential clocks rings with probability by its rate
+    race.masked_fill_(chance == 0, torch.inf)
     first = torch.full_like(race[: len(own)], torch.inf).scatter_reduce_(0, anchors, race, "amin")
-    won = race == first[anchors]
-    return pool.batch(own.scatter(0, anchors[won], candidates[won]))
+    won = candidates.where(race == first[anchors], -1)
+    return pool.batch(torch.full_like(own, -1).scatter_reduce_(0, anchors, won, "amax"))
 
 
-def _overlap(anchors: Batch, importance: Tensor, pairs: Tensor, others: Batch) -> Tensor:
-    """(P,) for row p of `others`, the summed importance of the items that it shares with anchor pairs[p]."""
-    stride = int(max(anchors.items.max(), others.items.max())) + 1
+def _overlap(anchors: Batch, importance: Tensor, pairs: Tensor, others: Batch, stride: int) -> Tensor:
+    """(P,) for row p of `others`, the summed importance of the items that it shares with anchor pairs[p]; `stride`:
+    more than any item or padding.
+    """
     cells = torch.arange(len(anchors.items), device=pairs.device)[:, None] * stride + anchors.items  # (B, L)
-    known, place = cells.flatten().unique(return_inverse=True)
+    known = cells.flatten().sort().values
+    place = torch.searchsorted(known, cells.flatten())  # the first of equals
     weight = importance.new_zeros(len(known)).index_add_(0, place, importance.flatten())
     wanted = (pairs[:, None] * stride + others.items).sort(1).values  # (P, L)
     found = torch.searchsorted(known, wanted).clamp_max_(len(known) - 1)

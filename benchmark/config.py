@@ -9,21 +9,33 @@ concerns all.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from baselines.objectives import Objective
 from baselines.registry import METHODS
-from baselines.sasrec import EncoderSettings
+from baselines.sasrec import EncoderSettings, Precision
 from datasets.split import Protocol
 
 FOOTINGS = ("equal", "released")
 PROFILES = ("paper", "quick")
 CONFIGS = Path(__file__).parent / "configs"
+
+
+MAX_ASSIGNMENT = 200
+"""Characters of one `--set`, which becomes a part of names."""
+
+LARGEST_WHOLE = 2**53
+"""Up to here every whole number is a float."""
+
+SECTIONS = ("encoder", "training", "settings")
+"""What a change of a run's configuration begins with; `settings` are the method's own."""
 
 
 class ConfigError(Exception):
@@ -33,6 +45,10 @@ class ConfigError(Exception):
 NEUTRAL = "neutral"
 """In a field's metadata: the value at which the setting does nothing. It is left out of the run key then, so that a
 setting can be added without voiding the runs that were made before it."""
+
+
+MAX_SETTING = 120
+"""Characters of a setting's name, which becomes that of a folder."""
 
 
 @dataclass(frozen=True, order=True)
@@ -46,7 +62,11 @@ class Setting:
     @property
     def name(self) -> str:
         """All three as one path component, such as `released-equal-paper`."""
-        return re.sub(r"[^a-z0-9._]+", "-", f"{self.protocol}-{self.footing}-{self.profile}".lower())
+        name = re.sub(r"[^a-z0-9._]+", "-", f"{self.protocol}-{self.footing}-{self.profile}".lower())
+        if len(name) <= MAX_SETTING:
+            return name
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        return f"{name[: MAX_SETTING - len(digest) - 1]}-{digest}"
 
 
 @dataclass(frozen=True)
@@ -61,6 +81,10 @@ class TrainingSettings:
     weight_decay: float = 0.0
     noise: float = field(default=0.0, metadata={NEUTRAL: 0.0})
     """The share of input positions that are replaced by random items; targets stay as they are."""
+    precision: Precision = field(default="fp32", metadata={NEUTRAL: "fp32"})
+    """Of the large products in training, as in `Encoder`; validation and test are computed in float32."""
+    compile: bool = field(default=False, metadata={NEUTRAL: False})
+    """Whether torch.compile translates the encoder's blocks; needs a compiler, and on a CPU it only costs time."""
 
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -215,12 +239,16 @@ class Configuration:
         }
         for where, section, key, value in self._statements(method):
             parts[section] = assign(parts[section], key, value, where)
-        for path, value in (*self.tuned.get(method, ()), *changes):
+        tuned = ((f"--tuned: {path}", path, value) for path, value in self.tuned.get(method, ()))
+        for where, path, value in (*tuned, *((path, path, value) for path, value in changes)):
             section, _, key = path.partition(".")
-            parts[section] = assign(parts[section], key, value, path)
+            parts[section] = assign(parts[section], key, value, where)
         encoder = parts["encoder"]
         if encoder.width % encoder.heads:
-            raise ConfigError(f"encoder.width = {encoder.width} is not a multiple of encoder.heads = {encoder.heads}")
+            raise ConfigError(
+                f"encoder.width = {encoder.width} is not a multiple of encoder.heads = {encoder.heads}; "
+                f"change one of them, with --set or in shared.toml or {self.dataset}.toml"
+            )
         return RunSpec(
             dataset=self.dataset,
             title=title,
@@ -297,19 +325,21 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 def _convert(value: Any, kind: Any, name: str, where: str) -> Any:
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
-            raise ConfigError(f"{where}: '{value}' is not allowed; use one of {', '.join(map(str, get_args(kind)))}")
+            raise ConfigError(
+                f"{where}: {value!r:.60} is not allowed; use one of {', '.join(map(str, get_args(kind)))}"
+            )
         return value
     if get_origin(kind) is tuple:
         first, *rest = get_args(kind)
         any_number = rest == [...]
         if not isinstance(value, list | tuple) or not (any_number or len(value) == len(rest) + 1):
             count = "numbers" if any_number else f"{len(rest) + 1} numbers"
-            raise ConfigError(f"{where}: expected {count} in brackets, got {value!r}")
+            raise ConfigError(f"{where}: expected {count} in brackets, got {value!r:.60}")
         return tuple(_convert(part, first, name, where) for part in value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) <= LARGEST_WHOLE else inf if value > 0 else -inf
     if type(value) is not kind:
-        raise ConfigError(f"{where}: expected {_describe(kind)}, got {value!r}")
+        raise ConfigError(f"{where}: expected {_describe(kind)}, got {value!r:.60}")
     low, high = RANGES.get(name, (float("-inf"), float("inf")))
     if kind in (int, float) and not low <= value <= high:  # also refuses NaN
         raise ConfigError(f"{where}: {value} is out of range; use {low:g} to {high:g}")
@@ -327,7 +357,7 @@ def _describe(kind: Any) -> str:
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:  # ValueError: of TOML, of UTF-8, of a number too long
         raise ConfigError(
             f"{path}: cannot be read as TOML: {error}; correct it or restore the committed file"
         ) from None
@@ -335,11 +365,13 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _parse_assignment(text: str) -> tuple[str, Any]:
     key, separator, value = text.partition("=")
+    if not text.isprintable() or len(text) > MAX_ASSIGNMENT:
+        raise ConfigError(f"--set {text!r:.80}: expected one line of at most {MAX_ASSIGNMENT} printable characters")
     if not separator or "." not in key or not value:
         raise ConfigError(f"--set {text}: expected SECTION.KEY=VALUE, for example --set training.epochs=50")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return key.strip(), value.strip()
 
 

@@ -8,10 +8,13 @@ import sys
 import time
 from typing import Any, TextIO
 
-from tqdm import tqdm
-
 from benchmark.engines import Finished, Job
 from benchmark.selection import METRIC
+
+try:
+    from tqdm import tqdm
+except ImportError:  # a machine that only trains: plain lines will do
+    tqdm = None
 
 LINE_SECONDS = 60.0
 """How often a run in flight is mentioned where there is no terminal."""
@@ -21,17 +24,10 @@ class Progress:
     """Follows the runs of one dataset; use as a context manager around them."""
 
     def __init__(self, title: str, total: int, stream: TextIO | None = None) -> None:
-        self.title, self.stream = title, stream or sys.stderr or io.StringIO()
-        self.on_terminal = self.stream.isatty()
-        self.bar = tqdm(
-            total=total,
-            desc=title,
-            unit="run",
-            file=self.stream,
-            disable=not self.on_terminal,
-            dynamic_ncols=True,
-            leave=False,
-        )
+        self.title, self.total, self.stream = title, total, stream or sys.stderr or io.StringIO()
+        self.bar = None
+        if tqdm is not None and self.stream.isatty():
+            self.bar = tqdm(total=total, desc=title, unit="run", file=self.stream, dynamic_ncols=True, leave=False)
         self.in_flight: dict[str, str] = {}
         self.mentioned: dict[str, float] = {}
         self.ended = 0
@@ -40,14 +36,15 @@ class Progress:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.bar.close()
+        if self.bar is not None:
+            self.bar.close()
 
     def epoch(self, job: Job, row: dict[str, Any]) -> None:
         """One epoch of one run."""
         value = row["validation"].get(METRIC)
         validation = f" {METRIC} {value:.4f}" if value is not None else ""
         self.in_flight[job.key] = f"{_name(job)} epoch {row['epoch']}{validation}"
-        if self.on_terminal:
+        if self.bar is not None:
             self.bar.set_postfix_str(" | ".join(self.in_flight.values()))
             return
         now = time.monotonic()
@@ -59,7 +56,8 @@ class Progress:
         """A run ended."""
         self.in_flight.pop(event.job.key, None)
         self.ended += 1
-        self.bar.update()
+        if self.bar is not None:
+            self.bar.update()
         record = event.record
         value = record.metrics["validation"].get(METRIC)
         facts = [record.status]
@@ -71,13 +69,13 @@ class Progress:
             facts.append(f"{record.timings['fit_seconds']:.0f} s")
         if record.error:
             facts.append(record.error["message"])
-        self.say(f"[{self.ended}/{self.bar.total}] {_name(event.job)}: {', '.join(facts)}")
+        self.say(f"[{self.ended}/{self.total}] {_name(event.job)}: {', '.join(facts)}")
 
     def say(self, line: str) -> None:
         """A line of its own, above the bar where there is one."""
         with contextlib.suppress(OSError):  # nobody reads any more: no reason to stop working
-            if self.on_terminal:
-                tqdm.write(line, file=self.stream)
+            if self.bar is not None:
+                self.bar.write(line, file=self.stream)
             else:
                 print(line, file=self.stream, flush=True)
 

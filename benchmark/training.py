@@ -17,7 +17,7 @@ from baselines.method import Scorer, Terms, TrainedMethod, TrainingData
 from baselines.popularity import Popularity
 from baselines.sasrec import Encoder, EncoderSettings
 from benchmark.checkpoint import Checkpoint, State
-from benchmark.config import TrainingSettings
+from benchmark.config import ConfigError, TrainingSettings
 from benchmark.evaluation import NonFiniteScores, evaluate_ranks
 from benchmark.metrics import hit_rate, ndcg
 from benchmark.selection import METRIC
@@ -81,6 +81,18 @@ def train(
     return Trained(run.encoder.eval(), run.epochs, run.best.epoch, run.seconds_before, run.continued)
 
 
+def check_compiler(device: torch.device) -> None:
+    """Raises ConfigError unless torch.compile works on this device: it calls a C++ compiler, on a GPU Triton."""
+    try:
+        torch.compile(lambda x: x + 1, dynamic=True)(torch.zeros(2, device=device))
+    except Exception as error:  # whatever lies between torch and a compiler
+        needed = "Triton" if device.type == "cuda" else "a C++ compiler"
+        raise ConfigError(
+            f"training.compile: torch.compile does not work here ({type(error).__name__}); "
+            f"install {needed}, or leave the setting out"
+        ) from None
+
+
 def _begin(anew: Callable[[], _InFlight], checkpoint: Checkpoint | None) -> _InFlight:
     """The run as the checkpoint has it; from the start if it has none, or one that does not fit."""
     run = anew()
@@ -112,7 +124,10 @@ class _InFlight:
         torch.manual_seed(init_seed)
         self.order = torch.Generator().manual_seed(order_seed)
         self.rng = torch.Generator(self.device).manual_seed(method_seed)
-        self.encoder = Encoder(data.n_items, encoder_settings).to(self.device)
+        self.encoder = Encoder(data.n_items, encoder_settings, settings.precision).to(self.device)
+        if settings.compile:
+            for block in self.encoder.blocks:
+                block.compile(dynamic=True)
         self.beside = method.build(encoder_settings.width).to(self.device)
         method.prepare(data)
         self.pretraining = method.pretraining_epochs(settings.epochs)
@@ -196,8 +211,8 @@ class _InFlight:
         self.encoder.train()
         totals: Terms = {}
         steps = 0
-        for rows in _batches(self.data.trainable, self.settings.batch_size, self.order):
-            terms = self.method.loss(self.encoder, self.data.batch(rows), self.rng)
+        for rows, host_rows in _batches(self.data.trainable, self.settings.batch_size, self.order):
+            terms = self.method.loss(self.encoder, self.data.batch(rows, host_rows), self.rng)
             self.optimizer.zero_grad()
             torch.stack(list(terms.values())).sum().backward()
             self.optimizer.step()
@@ -222,11 +237,15 @@ class Best:
             self.state = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
 
 
-def _batches(rows: Tensor, batch_size: int, order: torch.Generator) -> Iterator[Tensor]:
-    """The rows in random order, in batches; the last incomplete one is dropped unless it is the only one."""
+def _batches(rows: Tensor, batch_size: int, order: torch.Generator) -> Iterator[tuple[Tensor, np.ndarray]]:
+    """The rows in random order, in batches, each also in host memory, so that a GPU is waited for once an epoch and not
+    at every step; the last incomplete batch is dropped unless it is the only one.
+    """
     shuffled = rows[torch.randperm(len(rows), generator=order).to(rows.device)]
+    on_host = shuffled.cpu()
     complete = max(len(shuffled) // batch_size, 1)
-    yield from shuffled.split(batch_size)[:complete]
+    for batch, same in list(zip(shuffled.split(batch_size), on_host.split(batch_size), strict=True))[:complete]:
+        yield batch, same.numpy()
 
 
 def _validate(score: Scorer, validation: Cases, data: TrainingData) -> dict[str, float]:

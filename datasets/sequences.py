@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -37,6 +38,16 @@ class Sequences:
         start = int(self.starts[i])
         return self.items[start : start + int(self.lengths[i])]
 
+    @cached_property
+    def host_lengths(self) -> np.ndarray:
+        """(n,) `lengths` in host memory, fetched once, so that no later question about them stalls a GPU's queue."""
+        return self.lengths.cpu().numpy()
+
+    @cached_property
+    def longest(self) -> int:
+        """The largest of the lengths."""
+        return int(self.host_lengths.max())
+
     def without_last(self, k: int) -> Sequences:
         """Every sequence short of its last k items (empty where it had fewer); nothing is copied."""
         return replace(self, lengths=(self.lengths - k).clamp_min(0))
@@ -69,15 +80,39 @@ class Sequences:
 class Batch:
     """B sequences side by side: `items` (B, L) int64, each row's items first and padding after; `lengths` (B,) int64.
 
-    Real items come first, so a causal mask alone keeps every real position from seeing the padding.
+    Real items come first, so a causal mask alone keeps every real position from seeing the padding. `total`: the sum of
+    the lengths, None where the host does not know it; on a CPU nobody needs to be told.
     """
 
     items: Tensor
     lengths: Tensor
+    total: int | None = None
 
     def mask(self) -> Tensor:
         """(B, L) bool, true at real positions."""
         return torch.arange(self.items.shape[1], device=self.items.device) < self.lengths[:, None]
+
+    @cached_property
+    def is_dense(self) -> bool:
+        """Whether `positions` are all B * L, padding included: a GPU alone knows how many are real."""
+        return self.items.is_cuda and self.total is None
+
+    @cached_property
+    def starts(self) -> Tensor:
+        """(B,) where each row begins among the `positions`."""
+        if self.is_dense:
+            return torch.arange(len(self.items), device=self.items.device) * self.items.shape[1]
+        return self.lengths.cumsum(0) - self.lengths
+
+    @cached_property
+    def positions(self) -> tuple[Tensor, Tensor]:
+        """Row (T,) and column (T,) of the real positions, row by row."""
+        rows = torch.arange(len(self.items), device=self.items.device)
+        if self.is_dense:
+            rows = rows.repeat_interleave(self.items.shape[1])
+        else:
+            rows = rows.repeat_interleave(self.lengths, output_size=self.total)
+        return rows, torch.arange(len(rows), device=rows.device) - self.starts[rows]
 
     @classmethod
     def concatenate(cls, batches: Iterable[Batch], pad_id: int) -> Batch:
@@ -88,26 +123,46 @@ class Batch:
         return cls(torch.cat(padded), torch.cat([batch.lengths for batch in batches]))
 
 
-def windows(sequences: Sequences, rows: Tensor, maxlen: int, pad_id: int) -> Batch:
-    """The last `maxlen` items of the named sequences, trimmed to the longest of them: B = len(rows), L <= maxlen."""
+def windows(sequences: Sequences, rows: Tensor, maxlen: int, pad_id: int, host_rows: np.ndarray | None = None) -> Batch:
+    """The last `maxlen` items of the named sequences, trimmed to the longest of them: B = len(rows), L <= maxlen.
+
+    `host_rows` (B,): the same rows in host memory. A GPU that drew them itself is not asked how long they are: without
+    `host_rows`, its batch is as wide as the longest of all sequences and its total unknown.
+    """
     lengths = sequences.lengths[rows].clamp_max(maxlen)
     starts = sequences.starts[rows] + sequences.lengths[rows] - lengths
-    return Batch(_gather(sequences.items, starts, lengths, pad_id), lengths)
+    width, total = _extent(sequences, 0, rows, maxlen, host_rows)
+    return Batch(_gather(sequences.items, starts, lengths, width, pad_id), lengths, total)
 
 
-def shifted_windows(sequences: Sequences, rows: Tensor, maxlen: int, pad_id: int) -> tuple[Batch, Tensor]:
+def shifted_windows(
+    sequences: Sequences, rows: Tensor, maxlen: int, pad_id: int, host_rows: np.ndarray | None = None
+) -> tuple[Batch, Tensor]:
     """Training inputs and targets: all but the last item, and the same shifted by one, cut to the last `maxlen`.
 
-    Returns the inputs and the targets (B, L), `pad_id` where the input is padding.
+    Returns the inputs and the targets (B, L), `pad_id` where the input is padding. `host_rows` as in `windows`.
     """
     lengths = (sequences.lengths[rows] - 1).clamp(0, maxlen)
     starts = sequences.starts[rows] + sequences.lengths[rows] - 1 - lengths
-    inputs = Batch(_gather(sequences.items, starts, lengths, pad_id), lengths)
-    return inputs, _gather(sequences.items, starts + 1, lengths, pad_id)
+    width, total = _extent(sequences, 1, rows, maxlen, host_rows)
+    inputs = Batch(_gather(sequences.items, starts, lengths, width, pad_id), lengths, total)
+    return inputs, _gather(sequences.items, starts + 1, lengths, width, pad_id)
 
 
-def _gather(items: Tensor, starts: Tensor, lengths: Tensor, pad_id: int) -> Tensor:
-    columns = torch.arange(max(1, int(lengths.max())), device=items.device)
+def _extent(
+    sequences: Sequences, dropped: int, rows: Tensor, maxlen: int, host_rows: np.ndarray | None
+) -> tuple[int, int | None]:
+    """Width and total of a batch of the rows, each short of its last `dropped` items, from what the host knows."""
+    if not rows.is_cuda:
+        host_rows = rows.numpy()
+    if host_rows is None:
+        return max(1, min(sequences.longest - dropped, maxlen)), None
+    lengths = (sequences.host_lengths[host_rows] - dropped).clip(0, maxlen)
+    return max(1, int(lengths.max())), int(lengths.sum())
+
+
+def _gather(items: Tensor, starts: Tensor, lengths: Tensor, width: int, pad_id: int) -> Tensor:
+    columns = torch.arange(width, device=items.device)
     real = columns < lengths[:, None]  # (B, L)
     index = (starts[:, None] + columns).clamp_max(len(items) - 1)
     return torch.where(real, items[index], pad_id)
