@@ -6,13 +6,15 @@ import gzip
 import io
 import os
 import secrets
+import struct
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, cast
 
 from benchmark.atomic import StoreError, writing
+from datasets.tar_members import Member, tar_members
 
 MAX_MEMBER_BYTES = 512 * 2**20
 MAX_TOTAL_BYTES = 16 * 2**30
@@ -20,6 +22,8 @@ MAX_RATIO = 100
 """Real archives of runs shrink three to ten times; a bomb shrinks a thousand times."""
 RATIO_FROM_BYTES = 64 * 2**20
 """Up to this many unpacked bytes the ratio does not matter."""
+
+_REMEDY = "give an archive made by --export"
 
 
 def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
@@ -52,17 +56,17 @@ def read_archive(path: Path) -> Iterator[tuple[str, bytes]]:
         with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as stream:
             limit = min(MAX_TOTAL_BYTES, max(RATIO_FROM_BYTES, MAX_RATIO * path.stat().st_size))
             limited = _Limited(cast(IO[bytes], stream), limit, path)
-            with tarfile.open(fileobj=cast(IO[bytes], limited), mode="r|") as archive:
-                for member in archive:
-                    content = _content(archive, member, path)
-                    if content is not None:
-                        yield member.name, content
+            for member, content in tar_members(cast(IO[bytes], limited)):
+                _check(member, path)
+                if member.is_file:
+                    yield member.name, content.read()
             while limited.read(2**20):  # to the end, where gzip compares its checksum
                 pass
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
-        raise StoreError(f"{path}: not an intact .tar.gz archive ({error}); export or copy it again") from error
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, struct.error) as error:
+        reason = " ".join(str(error).split())
+        raise StoreError(f"{path}: not an intact .tar.gz archive ({reason:.200}); export or copy it again") from error
     except OSError as error:
-        reason = error.strerror or error
+        reason = error.strerror or str(error)
         raise StoreError(f"{path}: cannot read ({reason}); give an archive made by --export") from error
 
 
@@ -76,19 +80,18 @@ class _Limited:
         content = self._stream.read(min(size, self._left + 1))
         self._left -= len(content)
         if self._left < 0:
-            raise StoreError(f"{self._path}: refused as an archive bomb: it unpacks to far more than its size warrants")
+            raise StoreError(
+                f"{self._path}: refused as an archive bomb: it unpacks to far more than its size warrants; {_REMEDY}"
+            )
         return content
 
 
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bytes | None:
-    name = PurePosixPath(member.name)
-    if name.is_absolute() or ".." in name.parts or "\\" in member.name or "\0" in member.name:
-        raise StoreError(f"{path}: refused: member {member.name!r} points outside the archive")
-    if member.isdir():
-        return None
-    if not member.isreg() or member.issparse():
-        raise StoreError(f"{path}: refused: member {member.name!r} is no plain file")
+def _check(member: Member, path: Path) -> None:
+    if member.leads_outside or "\\" in member.name:
+        raise StoreError(f"{path}: refused: member {member.name!r:.200} points outside the archive; {_REMEDY}")
+    if not (member.is_file or member.is_directory):
+        raise StoreError(f"{path}: refused: member {member.name!r:.200} is no plain file; {_REMEDY}")
     if member.size > MAX_MEMBER_BYTES:
-        raise StoreError(f"{path}: refused: member {member.name!r} is larger than {MAX_MEMBER_BYTES} bytes")
-    stream = archive.extractfile(member)
-    return b"" if stream is None else stream.read()
+        raise StoreError(
+            f"{path}: refused: member {member.name!r:.200} is larger than {MAX_MEMBER_BYTES} bytes; {_REMEDY}"
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ import torch
 
 from benchmark.arrays import Arrays
 from benchmark.config import ConfigError
+from benchmark.documents import printable
 from benchmark.environment import code_version, hardware, package_versions
 from benchmark.evaluation import EVALUATION_VERSION, TOP_ITEMS, cells_of
 from benchmark.metrics import summarise
@@ -51,11 +53,11 @@ class External:
     def parse(cls, text: str) -> External:
         """From `NAME=FILE` or `FILE`, whose stem is the name then; ConfigError for a name that cannot be shown."""
         name, separator, file = text.partition("=")
-        if not separator or "/" in name or Path(text).exists():
+        if not separator or "/" in name or os.path.exists(text):  # which is false, too, for what can be no path
             name, file = re.sub(r"(\.(csv|tsv|txt|gz))+$", "", Path(text).name, flags=re.IGNORECASE), text
         name = name.strip()
         if not file:
-            raise ConfigError(f"--external {text}: no file; give FILE or NAME=FILE")
+            raise ConfigError(f"--external {text!r:.200}: no file; give FILE or NAME=FILE")
         if not name[:1].isalnum() or not name.isprintable() or len(name) > MAX_NAME:
             raise ConfigError(
                 f"--external {text!r:.200}: {name!r:.80} is no usable name; give NAME=FILE, the name beginning with a "
@@ -66,7 +68,7 @@ class External:
     @property
     def file(self) -> str:
         """The file's name alone, for records are published; of a name that is no text what can be read."""
-        return self.path.name.encode(errors="replace").decode()
+        return printable(self.path.name)
 
     @property
     def method(self) -> str:
@@ -100,7 +102,7 @@ def score(external: External, prepared: Prepared, command: str, known: Sequence[
     except ValueError as error:
         raise DataError(f"{external.path}: {error}") from error
     same = [r for r in known if r.method == external.method and r.data["fingerprint"] == prepared.fingerprint]
-    others = {r.spec["method"]["settings"].get("sha256") for r in same} - {sha256}
+    others = {str(r.spec["method"]["settings"].get("sha256")) for r in same} - {sha256}
     record = RunRecord(
         key=_key(external, prepared, sha256),
         status="done",

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.arrays import ArrayError, from_npz
+from benchmark.arrays import from_npz
 from benchmark.atomic import StoreError, write_file
+from benchmark.checks import MAX_TITLE, UNFIT_FIRST
+from benchmark.documents import printable
 from datasets import DATASETS, Dataset, locate, read_interactions, synthetic
 from datasets.interactions import DataError, Interactions
-from datasets.sources import open_source
+from datasets.sources import check_plain, open_source
 from datasets.split import PROTOCOL_VERSION, Protocol, Split, split
 
 if TYPE_CHECKING:
@@ -109,7 +111,8 @@ def _source(name: str, data_dir: Path, interactions_path: Path | None, download:
 
 def _table(path: Path) -> _Source:
     read = partial(read_interactions, path)
-    return _Source(path.name, file_sha256(path), read, "table", title=path.stem, released_filter="none")
+    file, title = printable(path.name), printable(path.stem).lstrip(UNFIT_FIRST)[:MAX_TITLE] or "interactions"
+    return _Source(file, file_sha256(path), read, "table", title, released_filter="none")
 
 
 def _published(dataset: Dataset, data_dir: Path, download: bool) -> _Source:
@@ -125,6 +128,7 @@ def _published(dataset: Dataset, data_dir: Path, download: bool) -> _Source:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 (hex) of a file; of a .csv.gz that of the table inside, which no other packing changes."""
+    check_plain(path)
     digest = hashlib.sha256()
     try:
         with open_source(path) if path.name.endswith(".csv.gz") else path.open("rb") as stream:
@@ -150,8 +154,9 @@ def _split_or_cached(source: _Source, protocol: Protocol, cache_dir: Path, notif
     if path.exists():
         try:
             return _load(path)
-        except (ArrayError, KeyError, ValueError) as error:
-            notify(f"{path}: unusable cache ({error}); it is built again")
+        except Exception as error:  # whatever an array of another type, shape or name leads to
+            reason = printable(f"{type(error).__name__}: {error}".replace("\n", " "))
+            notify(f"{path}: unusable cache ({reason:.200}); it is built again")
     interactions = source.read()
     try:
         result = split(interactions, protocol)

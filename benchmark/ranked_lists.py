@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from datasets.columns import visible
 from datasets.interactions import DataError
 from datasets.sequences import Sequences
 from datasets.sources import open_source
-from datasets.table import NAMES, role_of
+from datasets.table import NAMES, header_fields, role_of
 
 COLUMNS: Mapping[str, Sequence[str]] = {"user": NAMES["user"], "item": NAMES["item"], "rank": ("rank",)}
 """Accepted column names, compared as those of a table of interactions; other columns are passed over."""
@@ -47,7 +48,7 @@ def read_ranked_lists(path: Path, users: np.ndarray, items: np.ndarray) -> Seque
         row, n = order[wrong[0]], lengths[user[order[wrong[0]]]]
         raise DataError(
             f"{path}: line {line[row]}: rank {rank[row]} of user {str(users[user[row]])!r:.60} stands where rank "
-            f"{wrong[0] - offsets[user[row]] + 1} should: number the user's {n} items from 1 to {n}, each rank once"
+            f"{wrong[0] - offsets[user[row]] + 1} should; number the user's {n} items from 1 to {n}, each rank once"
         )
     return Sequences.from_arrays(item[order], offsets)
 
@@ -92,7 +93,9 @@ def _rows(path: Path, users: Index, items: Index) -> array[int]:
                     cells.extend((*_parsed(fields, layout, users, items), line))
                 line = rows.line_num + 2
         except csv.Error as error:
-            raise DataError(f"{path}: line {line}: {error}; check its quotes and that it is plain text") from error
+            raise DataError(
+                f"{path}: line {line}: {visible(error)}; check its quotes and that it is plain text"
+            ) from error
         except ValueError as error:
             raise DataError(f"{path}: line {line}: {error}") from error
     return cells
@@ -104,7 +107,7 @@ def _layout(path: Path, header: str) -> _Layout:
     if _is_undecoded(header):
         raise DataError(f"{path}: line 1: is not UTF-8 text; convert the file to UTF-8")
     for delimiter in DELIMITERS:
-        roles = [role_of(name, COLUMNS) for name in next(csv.reader([header], delimiter=delimiter))]
+        roles = [role_of(name, COLUMNS) for name in header_fields(path, header, delimiter)]
         if set(COLUMNS) <= set(roles):
             for role in COLUMNS:
                 if roles.count(role) > 1:

@@ -13,18 +13,27 @@ import numpy as np
 
 from benchmark.checks import (
     FieldError,
-    anything,
+    anything_in,
     count,
     flag,
+    line,
     list_of,
     mapping_of,
     matches,
+    moderate,
     moment,
     number,
     object_with,
+    object_with_any,
     optional,
+    positive,
+    seconds,
     text,
+    title,
 )
+from benchmark.documents import parse_json, printable
+from benchmark.metrics import BUCKETS
+from datasets.interactions import LATEST_TIMESTAMP
 
 SCHEMA = 1
 """Raise it when a field changes its meaning; a record of another schema is reported and not used."""
@@ -40,6 +49,17 @@ EXTERNAL = "external-"
 
 PER_USER = {"ranks": 1, "validation_ranks": 1, "top_items": 2, "target_buckets": 1, "history_buckets": 2}
 """Arrays with one row per test user, in split order, and their dimensions; every other array is a vector."""
+
+
+INDICES = {"ranks": None, "validation_ranks": None, "top_items": None, "target_buckets": BUCKETS - 1}
+"""Arrays of whole numbers from 0, and up to what; None: up to the number of items."""
+
+ALIGNED = (
+    ("score_grid", "target_density", "negative_density"),
+    ("calibration_count", "calibration_confidence", "calibration_accuracy"),
+    ("singular_values", "singular_values_centred"),
+)
+"""Vectors of the same length."""
 
 
 class RecordError(Exception):
@@ -127,8 +147,8 @@ class RunRecord:
     def from_json(cls, document: str | bytes, source: str) -> RunRecord:
         """Read and check; `source` names the file in errors. Raises RecordError."""
         try:
-            content = json.loads(document, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
+            content = parse_json(document)
+        except ValueError as error:
             raise RecordError(f"{source}: not a JSON document ({error})") from error
         _check(content, source)
         return cls(**content)
@@ -136,35 +156,36 @@ class RunRecord:
 
 _name = matches(f"a name like {NAME.pattern}", lambda v: isinstance(v, str) and NAME.fullmatch(v) is not None)
 _status = matches(f"one of {', '.join(STATUSES)}", lambda value: value in STATUSES)
-_schema = matches(f"{SCHEMA}, which this version reads", lambda value: value == SCHEMA)
+_schema = matches(f"{SCHEMA}, which this version reads", lambda value: type(value) is int and value == SCHEMA)
 
+_PROTOCOL = object_with(preset=line, filter=line, history=line, ties=line, quantile=number, min_events=count)
 _SPEC = object_with(
     dataset=_name,
-    title=text,
+    title=title,
     synthetic=flag,
-    protocol=object_with(preset=text, filter=text, history=text, ties=text, quantile=number, min_events=count),
+    protocol=_PROTOCOL,
     footing=_name,
     profile=_name,
-    encoder=mapping_of(anything),
-    training=mapping_of(anything),
-    method=object_with(name=_name, settings=mapping_of(anything)),
+    encoder=anything_in,
+    training=anything_in,
+    method=object_with(name=_name, settings=object_with_any(title=title)),
     seed=count,
 )
 _DATA = object_with(
-    source=text,
-    sha256=text,
-    fingerprint=text,
-    items=count,
+    source=line,
+    sha256=line,
+    fingerprint=line,
+    items=positive,
     train_users=count,
     train_interactions=count,
-    test_users=count,
+    test_users=positive,
 )
 _EPOCH = object_with(
     epoch=count,
     seconds=number,
     loss=optional(number),
     terms=mapping_of(optional(number)),
-    validation=mapping_of(optional(number)),
+    validation=mapping_of(optional(moderate)),
 )
 _RECORD = object_with(
     schema=_schema,
@@ -172,19 +193,32 @@ _RECORD = object_with(
     status=_status,
     spec=_SPEC,
     data=_DATA,
-    versions=mapping_of(anything),
-    hardware=mapping_of(anything),
-    command=text,
+    versions=anything_in,
+    hardware=anything_in,
+    command=line,
     started=moment,
     finished=moment,
     epochs=list_of(_EPOCH),
     selected_epoch=optional(count),
-    timings=mapping_of(optional(number)),
+    timings=mapping_of(optional(seconds)),
     peak_memory_bytes=optional(count),
-    counts=mapping_of(anything),
-    metrics=object_with(test=mapping_of(number), validation=mapping_of(number)),
+    counts=anything_in,
+    metrics=object_with(mapping_of(moderate), test=mapping_of(moderate), validation=mapping_of(moderate)),
     error=optional(mapping_of(text)),
 )
+
+_SUMMARY = object_with_any(
+    fingerprint=line,
+    source=line,
+    sha256=line,
+    protocol=_PROTOCOL,
+    threshold=matches("a moment in Unix seconds", lambda v: type(v) is int and 0 <= v < LATEST_TIMESTAMP),
+)
+DATA_FILE = object_with(dataset=_name, title=title, synthetic=flag, protocols=mapping_of(_SUMMARY, key=title))
+"""data.json: what is known of a dataset, under each protocol by its label."""
+
+SELECTION_FILE = object_with(dataset=_name, settings=mapping_of(mapping_of(anything_in)))
+"""selection.json: under each setting, choices by alias."""
 
 
 def _check(content: Any, source: str) -> None:
@@ -200,7 +234,7 @@ def _check(content: Any, source: str) -> None:
 
 
 def check_arrays(record: RunRecord, arrays: Mapping[str, np.ndarray], source: str) -> None:
-    """Raise RecordError unless all arrays hold numbers in the shapes that the record implies.
+    """Raise RecordError unless all arrays hold numbers in the shapes and within the bounds that the record implies.
 
     Those of PER_USER have one row per test user; `ranks` must be there if the run is done. `source` names the
     file.
@@ -213,23 +247,35 @@ def check_arrays(record: RunRecord, arrays: Mapping[str, np.ndarray], source: st
             raise RecordError(f"{source}: array {name}: shape {array.shape} does not fit {users} test users")
     if record.done and "ranks" not in arrays:
         raise RecordError(f"{source}: array ranks: missing although the run is done")
+    for group in ALIGNED:
+        if len(lengths := {arrays[name].shape for name in group if name in arrays}) > 1 or lengths == {(0,)}:
+            raise RecordError(f"{source}: arrays {', '.join(group)}: expected equal lengths from 1")
+    for name in arrays.keys() & INDICES.keys():
+        _check_indices(name, arrays[name], INDICES[name] or record.data["items"], source)
+
+
+def _check_indices(name: str, array: np.ndarray, highest: int, source: str) -> None:
+    if array.dtype.kind == "f":
+        raise RecordError(f"{source}: array {name}: expected whole numbers, found {array.dtype}")
+    if array.size and not (array.min() >= 0 and array.max() <= highest):
+        raise RecordError(f"{source}: array {name}: expected numbers from 0 to {highest}")
 
 
 def plain(value: Any) -> Any:
-    """The same value in the types that JSON has; a number that is not finite becomes None."""
+    """The same value in the types that JSON has; a number that is not finite becomes None, what is no printable
+    character, newline or tab its escape.
+    """
     if isinstance(value, Mapping):
-        return {str(key): plain(entry) for key, entry in value.items()}
+        return {printable(str(key)): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(entry) for entry in value]
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, str):
+        return printable(value, kept="\n\t")
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def to_json(value: Any) -> str:
     """How every JSON file of the store is written: the same value gives the same text."""
     return json.dumps(plain(value), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _refuse_constant(constant: str) -> None:
-    raise ValueError(f"{constant} is not a JSON number")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmark.config import ConfigError
+from benchmark.config import MAX_ASSIGNMENT, SECTIONS, ConfigError
 from benchmark.experiments import Changes, trials
 from benchmark.plan import PlannedRun
 from benchmark.record import RunRecord
@@ -39,7 +39,20 @@ def stored_changes(store: Store, dataset: str, setting: str, methods: Sequence[s
             f"--tuned: {dataset} has no complete tuning of {', '.join(missing)} under {setting}; "
             f"run --experiments tune with --methods {','.join(missing)} first"
         )
-    return {method: tuple(choices[method]["changes"].items()) for method in methods if method in choices}
+    chosen = [method for method in methods if method in choices]
+    return {method: _changes(choices[method], f"--tuned: {dataset}: {method}") for method in chosen}
+
+
+def _changes(choice: Any, where: str) -> Changes:
+    """The changes of a stored choice, if they are such as trials make."""
+    changes = choice.get("changes") if isinstance(choice, dict) else None
+    if not isinstance(changes, dict) or not all(map(_is_key, changes)):
+        raise ConfigError(f"{where}: selection.json does not say what was chosen; run --experiments tune again")
+    return tuple(changes.items())
+
+
+def _is_key(text: str) -> bool:
+    return text.partition(".")[0] in SECTIONS and len(text) <= MAX_ASSIGNMENT
 
 
 def _value(record: RunRecord) -> float | None:

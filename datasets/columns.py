@@ -14,6 +14,10 @@ import pandas as pd
 from datasets.interactions import LATEST_TIMESTAMP, DataError, Interactions
 
 MAX_ID_BYTES = 127
+MAX_TIME_BYTES = 32
+
+BOM = b"\xef\xbb\xbf"
+"""The byte-order mark of UTF-8, with which some programs begin a file."""
 
 Clock = Callable[[np.ndarray], np.ndarray]
 """Texts (n,) of dtype "S" -> Unix seconds (n,) int64; ValueError with the reason if one is no moment."""
@@ -25,6 +29,11 @@ class Chunk(NamedTuple):
     users: np.ndarray
     items: np.ndarray
     seconds: np.ndarray
+
+
+def visible(text: object) -> str:
+    """The text on one line, with escapes for what cannot be shown; of a long one the beginning."""
+    return repr(str(text))[1:-1][:200]
 
 
 def assemble(chunks: Iterable[Chunk], source: str) -> Interactions:
@@ -47,11 +56,26 @@ def ids(texts: np.ndarray) -> np.ndarray:
         raise ValueError("is empty; every interaction needs one")
     if lengths.max() > MAX_ID_BYTES:
         raise ValueError(f"is longer than {MAX_ID_BYTES} bytes; shorten it")
-    return texts.astype(f"S{lengths.max()}")
+    shortened = texts.astype(f"S{lengths.max()}")
+    _refuse_invisible(shortened, lengths)
+    return shortened
+
+
+def _refuse_invisible(texts: np.ndarray, lengths: np.ndarray) -> None:
+    """ValueError at a control character, as a quote that is never closed swallows them, or at a byte-order mark."""
+    letters = texts.view(np.uint8)
+    if np.count_nonzero(letters < ord(" ")) > letters.size - lengths.sum() or (letters == 0x7F).any():
+        raise ValueError("holds a control character; check the line's quotes and its delimiter")
+    if (letters == 0xEF).any() and (np.strings.find(texts, BOM) >= 0).any():
+        raise ValueError("holds a byte-order mark; remove it, and check that the file is not several in one")
 
 
 def unix_seconds(texts: np.ndarray) -> np.ndarray:
     """Numbers such as b"978300760" or b"978300760.0"; fractions of a second are cut off. See Clock."""
+    if np.strings.str_len(texts).max() > MAX_TIME_BYTES:
+        raise ValueError(f"is longer than {MAX_TIME_BYTES} bytes; give Unix seconds")
+    if (np.strings.find(texts, b"_") >= 0).any():  # which Python takes for a part of a number
+        raise ValueError("is not a number; give Unix seconds")
     try:
         seconds = texts.astype(np.int64)
     except (ValueError, OverflowError):
@@ -84,13 +108,13 @@ def utc_seconds(pattern: str) -> Clock:
         digits = (letters >= ord("0")) & (letters <= ord("9"))
         shapes = np.where(digits, ord("0"), letters)
         if (shapes[:, : len(wanted)] != wanted).any() or shapes[:, len(wanted) :].any():
-            raise ValueError(f"is not a moment written as {pattern}")
+            raise ValueError(f"is not a moment; write it as {pattern}")
         try:
             seconds = padded.astype(f"S{n_letters}").astype("datetime64[s]").astype(np.int64)
         except ValueError:
-            raise ValueError("is not a moment of the calendar") from None
+            raise ValueError("is not a moment of the calendar; correct it") from None
         if seconds.min() < 0 or seconds.max() >= LATEST_TIMESTAMP:
-            raise ValueError("is not a moment between 1970 and 2286")
+            raise ValueError("is not a moment between 1970 and 2286; correct it")
         return seconds
 
     return clock

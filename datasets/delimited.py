@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, cast
 
 import numpy as np
 import pandas as pd
 
-from datasets.columns import MAX_ID_BYTES, Chunk, Clock, assemble, ids, unix_seconds
+from datasets.columns import MAX_ID_BYTES, MAX_TIME_BYTES, Chunk, Clock, assemble, ids, unix_seconds, visible
 from datasets.interactions import DataError, Interactions
-from datasets.sources import open_source
+from datasets.sources import BUFFER_BYTES, open_source
 
 CHUNK_ROWS = 250_000
 MAX_LINE = 1 << 20
 
-_ID_DTYPE, _TIME_DTYPE, _UNREAD_DTYPE = f"S{MAX_ID_BYTES + 1}", "S32", "S1"
+_ID_DTYPE, _TIME_DTYPE, _UNREAD_DTYPE = f"S{MAX_ID_BYTES + 1}", f"S{MAX_TIME_BYTES + 1}", "S1"
+_UNDECODED = re.compile("[\udc80-\udcff]")
 
 
 @dataclass(frozen=True)
@@ -64,28 +67,64 @@ def read_delimited(path: Path, layout: Layout, member: str | None = None) -> Int
 
 
 def _chunks(path: Path, layout: Layout, member: str | None) -> Iterator[Chunk]:
+    parsed = rows = 0
     try:
         with open_source(path, member) as stream:
-            for frame in _frames(stream, layout):
-                if len(frame):
-                    yield _parse(frame, layout)
+            watched = _Watched(stream, layout.delimiter[0].encode())
+            for frame in _frames(watched, layout):
+                chunk = _parse(frame, layout, watched)
+                parsed += len(frame)
+                rows += len(chunk.seconds) if chunk else 0
+                if chunk:
+                    yield chunk
     except ValueError as error:  # includes the parser's and the decoder's errors
-        raise _blame(path, layout, member, str(error)) from error
+        raise _first_bad_line(path, layout, member) or _unexplained(path, str(error)) from error
+    expected = (rows + layout.header) * (layout.fields - 1) * layout.stride
+    may_lack_fields = rows < parsed or max(layout.user, layout.item, layout.time) < layout.fields - 1
+    if watched.delimiters != expected or watched.has_white_lines or (watched.has_quotes and may_lack_fields):
+        problem = _first_bad_line(path, layout, member)  # too few fields, or none: delimiters in quotes are no fault
+        if problem:
+            raise problem
 
 
-def _frames(stream: IO[bytes], layout: Layout) -> Iterator[pd.DataFrame]:
+class _Watched(io.RawIOBase):
+    """Passes reads on and looks for what the parser is silent about: NUL bytes, and lines with too few fields."""
+
+    def __init__(self, stream: IO[bytes], delimiter: bytes) -> None:
+        self._stream, self._delimiter = cast("io.BufferedReader", stream), delimiter
+        self.delimiters = 0
+        self.has_quotes = self.has_white_lines = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._stream.read(len(buffer))
+        if b"\0" in content:
+            raise ValueError("a NUL byte, where the parser would end the field")
+        self.delimiters += content.count(self._delimiter)
+        self.has_quotes = self.has_quotes or b'"' in content
+        buffer[: len(content)] = content
+        return len(content)
+
+
+def _frames(stream: io.RawIOBase, layout: Layout) -> Iterator[pd.DataFrame]:
     width = (layout.fields - 1) * layout.stride + 1
     types: dict[int, Any] = dict.fromkeys(range(width), _UNREAD_DTYPE)
     types[layout.user * layout.stride] = types[layout.item * layout.stride] = _ID_DTYPE
     types[layout.time * layout.stride] = _TIME_DTYPE
+    buffered = io.BufferedReader(stream, BUFFER_BYTES)
+    if _begins_wider(buffered.peek(), layout, width):
+        raise ValueError("too many fields")
     yield from pd.read_csv(
-        stream,
+        buffered,
         engine="c",
         sep=layout.delimiter[0],
         quoting=layout.quoting,
         encoding="utf-8-sig",
         header=None,
         skiprows=int(layout.header),
+        skip_blank_lines=False,  # the parser would also take the blanks off the beginning of a line
         names=list(range(width)),
         dtype=types,
         na_filter=False,
@@ -93,21 +132,42 @@ def _frames(stream: IO[bytes], layout: Layout) -> Iterator[pd.DataFrame]:
     )
 
 
-def _parse(frame: pd.DataFrame, layout: Layout) -> Chunk:
+def _begins_wider(beginning: bytes, layout: Layout, width: int) -> bool:
+    """Whether the first line of data has more than `width` columns: pandas would make an index of those too many, and
+    of a hundred thousand take hours.
+    """
+    text = io.StringIO(beginning.decode(errors="replace"), newline="")
+    try:
+        rows = csv.reader(text, delimiter=layout.delimiter[0], quoting=layout.quoting)
+        first = next(islice(filter(None, rows), int(layout.header), None), [])
+    except csv.Error:  # a field that is too long
+        return False
+    return len(first) > width
+
+
+def _parse(frame: pd.DataFrame, layout: Layout, watched: _Watched) -> Chunk | None:
+    """The frame's interactions, None if it has only blank lines."""
     if not isinstance(frame.index, pd.RangeIndex):  # pandas made an index of the fields that are too many
         raise ValueError("too many fields")
     gaps = [column for column in range(frame.shape[1]) if column % layout.stride]
     if any((frame[gap] != b"").any() for gap in gaps):
         raise ValueError("something between the characters of a delimiter")
-    users, items, times = (frame[place * layout.stride].to_numpy() for place in (layout.user, layout.item, layout.time))
-    return Chunk(ids(users), ids(items), layout.clock(times))
+    columns = {place: frame[place * layout.stride].to_numpy() for place in (layout.user, layout.item, layout.time)}
+    blank = np.logical_and.reduce([texts == b"" for place, texts in columns.items() if place])
+    if blank.any():
+        first = frame[0].to_numpy()[blank]  # where all is that a blank line has, or the beginning of it
+        watched.has_white_lines = watched.has_white_lines or bool((first != b"").any())
+        blank[blank] = np.strings.strip(first) == b""
+        columns = {place: texts[~blank] for place, texts in columns.items()}
+    users, items, times = (columns[place] for place in (layout.user, layout.item, layout.time))
+    return Chunk(ids(users), ids(items), layout.clock(times)) if len(users) else None
 
 
 # --- blame: a slow second reading, line by line ----------------------------------------------------------------------
 
 
-def _blame(path: Path, layout: Layout, member: str | None, reason: str) -> DataError:
-    """The error that points at the first line not laid out as it should be, or else gives the parser's reason."""
+def _first_bad_line(path: Path, layout: Layout, member: str | None) -> DataError | None:
+    """The error that points at the first line not laid out as it should be; None if the csv module finds none."""
     with open_source(path, member) as stream:
         text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
         lines = iter(lambda: text.readline(MAX_LINE), "")
@@ -115,20 +175,28 @@ def _blame(path: Path, layout: Layout, member: str | None, reason: str) -> DataE
         line = 1
         try:
             for fields in rows:
-                problem = _problem(fields, layout) if fields and not (layout.header and line == 1) else None
+                blank = not fields or (len(fields) == 1 and not fields[0].strip())
+                problem = None if blank or (layout.header and line == 1) else _problem(fields, layout)
                 if problem:
                     return DataError(f"{path}: line {line}: {problem}")
                 line = rows.line_num + 1
         except csv.Error as error:
-            return DataError(f"{path}: line {line}: {error}; check its quotes and that it is plain text")
-    return DataError(f"{path}: cannot be parsed ({' '.join(reason.split())}); check its format")
+            return DataError(f"{path}: line {line}: {visible(error)}; check its quotes and that it is plain text")
+    return None
+
+
+def _unexplained(path: Path, reason: str) -> DataError:
+    return DataError(f"{path}: cannot be parsed ({visible(reason)}); check its format")
 
 
 def _problem(fields: list[str], layout: Layout) -> str | None:
-    if any("\udc80" <= letter <= "\udcff" for field in fields for letter in field):
+    whole = layout.delimiter[0].join(fields)
+    if _UNDECODED.search(whole):
         return "is not UTF-8 text; convert the file to UTF-8"
+    if "\0" in whole:
+        return "holds a NUL byte; check that the file is plain text, and fetch or export it again"
     if layout.stride > 1:
-        fields = layout.delimiter[0].join(fields).split(layout.delimiter)
+        fields = whole.split(layout.delimiter)
         if any(layout.delimiter[0] in field for field in fields):
             return f"has a stray {layout.delimiter[0]!r} among its {layout.describe()}; check the line"
     if len(fields) != layout.fields:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -12,16 +13,16 @@ from typing import IO, Any
 
 import numpy as np
 
-from datasets.columns import MAX_ID_BYTES, Chunk, Clock, assemble, ids, unix_seconds
+from datasets.columns import BOM, MAX_ID_BYTES, Chunk, Clock, assemble, ids, unix_seconds
 from datasets.interactions import DataError, Interactions
 from datasets.sources import open_source
 
 CHUNK_BYTES = 16 << 20
 MAX_LINE = 64 << 20
 
-_BOM = b"\xef\xbb\xbf"
-_TEXT = rb'"([^"\\\n]{1,%d})"' % MAX_ID_BYTES
+_TEXT = rb'"([^"\\\x00-\x1f]{1,%d})"' % MAX_ID_BYTES
 _NUMBER = rb"(-?\d{1,20}(?:\.\d{1,10})?)(?=[ \t,}])"
+_OBJECT = re.compile(rb'\{[ \t]*"')
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def _chunks(path: Path, fields: Fields, member: str | None) -> Iterator[Chunk]:
 
 def _blocks(stream: IO[bytes], path: Path) -> Iterator[bytes]:
     """Stretches of whole lines, each ending in a newline."""
-    rest = stream.read(len(_BOM)).removeprefix(_BOM)
+    rest = stream.read(len(BOM)).removeprefix(BOM)
     while data := stream.read(CHUNK_BYTES):
         whole, newline, tail = data.rpartition(b"\n")
         if newline:
@@ -73,14 +74,14 @@ def _blocks(stream: IO[bytes], path: Path) -> Iterator[bytes]:
 
 
 def _regular_chunk(block: bytes, fields: Fields) -> Chunk | None:
-    """The block's interactions if each line is an object with each field once, in the usual order, else None.
+    """The block's interactions if each line is one flat object with each field once, in the usual order, else None.
 
-    No key is found inside a string: the quotes of what looks like one are escaped there. What else is on a line is
-    not looked at.
+    No key and no nested object is found inside a string: the quotes of what looks like one are escaped there. What else
+    is on a line is not looked at.
     """
     rows = _line_pattern(fields).findall(block)
     keys = [b"\n", *(b'"%s"' % key.encode() for key in (fields.user, fields.item, fields.time))]
-    if any(block.count(key) != len(rows) for key in keys):
+    if any(block.count(key) != len(rows) for key in keys) or len(_OBJECT.findall(block)) != len(rows):
         return None
     try:
         block.decode()
@@ -91,12 +92,14 @@ def _regular_chunk(block: bytes, fields: Fields) -> Chunk | None:
 
 @cache
 def _line_pattern(fields: Fields) -> re.Pattern[bytes]:
+    """Of a whole line. Its groups are atomic, so that no line, however made, takes more than linear time."""
     time = _TEXT if fields.time_is_text else _NUMBER
     user, item, moment = (
-        rb'"%s"[ \t]*:[ \t]*%s' % (key.encode(), value)
+        rb'"(?<!\\")%s"[ \t]*:[ \t]*%s' % (key.encode(), value)  # a quote that is escaped opens no key
         for key, value in ((fields.user, _TEXT), (fields.item, _TEXT), (fields.time, time))
     )
-    return re.compile(rb"^\{[^\n]*?%s[^\n]*?%s[^\n]*%s[^\n]*\}$" % (user, item, moment), re.MULTILINE)
+    line = rb"^\{(?>[^\n]*?%s)(?>[^\n]*?%s)(?>[^\n]*%s)[^\n]*\}$" % (user, item, moment)
+    return re.compile(line, re.MULTILINE)
 
 
 # --- the exact way: line by line -------------------------------------------------------------------------------------
@@ -120,9 +123,11 @@ def _parsed_chunk(block: bytes, first_line: int, path: Path, fields: Fields) -> 
 
 def _parsed(line: bytes, fields: Fields) -> tuple[bytes, bytes, bytes]:
     try:
-        record = json.loads(line)
+        record = json.loads(line.decode(), object_pairs_hook=_without_repeats)
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8 text; convert the file to UTF-8") from None
+    except _RepeatedKey as error:
+        raise ValueError(f"has the key {error.args[0]!r:.60} twice; keep the right one") from None
     except (ValueError, RecursionError):
         raise ValueError("is not a JSON object; the file must hold one object per line, whole") from None
     if not isinstance(record, dict):
@@ -134,13 +139,31 @@ def _parsed(line: bytes, fields: Fields) -> tuple[bytes, bytes, bytes]:
     )
 
 
+class _RepeatedKey(ValueError):
+    """An object that has a key twice, so that nobody can say which value is meant."""
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        [(key, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise _RepeatedKey(key)
+    return record
+
+
 def _value(record: dict[str, Any], key: str, is_text: bool) -> bytes:
     if key not in record:
         raise ValueError(f"has no field {key!r}; check that it is the publisher's file of reviews")
     value = record[key]
     if isinstance(value, bool) or not isinstance(value, str if is_text else (int, float)):
-        raise ValueError(f"{key} {value!r:.60} is not a {'string' if is_text else 'number'}")
-    text = str(value).encode(errors="backslashreplace")
+        kind = "string" if is_text else "number"
+        raise ValueError(f"{key} {value!r:.60} is not a {kind}; check that it is the publisher's file of reviews")
+    try:
+        text = str(value).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{key} {value!r:.60} is not Unicode text; correct its escapes") from None
+    if b"\0" in text:
+        raise ValueError(f"{key} {value!r:.60} holds a NUL character; correct its escapes")
     if len(text) > MAX_ID_BYTES:
         raise ValueError(f"{key} is longer than {MAX_ID_BYTES} bytes; shorten it")
     return text

@@ -60,7 +60,7 @@ class Protocol:
         _require(self.preset in PRESETS, "preset", self.preset, " or ".join(PRESETS))
         _require(self.filter in FILTERS, "filter", self.filter, " or ".join(FILTERS))
         _require(self.history in HISTORIES, "history", self.history, " or ".join(HISTORIES))
-        is_tie_rule = re.fullmatch(r"file|shuffle:[0-9]+", self.ties) is not None
+        is_tie_rule = re.fullmatch(r"file|shuffle:[0-9]{1,18}", self.ties) is not None
         _require(is_tie_rule, "ties", self.ties, "file or shuffle:<seed>")
         _require(0 < self.quantile < 1, "quantile", self.quantile, "a number between 0 and 1")
         _require(self.min_events >= 3, "min_events", self.min_events, "3 or more: history and two targets")

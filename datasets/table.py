@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from datasets.columns import BOM, visible
 from datasets.delimited import Layout, read_delimited
 from datasets.interactions import DataError, Interactions
 from datasets.sources import open_source
@@ -32,7 +34,7 @@ def read(path: Path) -> Interactions:
 def _layout_of(path: Path) -> Layout:
     header = _header(path)
     for delimiter in (",", "\t"):
-        roles = [role_of(name) for name in next(csv.reader([header], delimiter=delimiter))]
+        roles = [role_of(name) for name in header_fields(path, header, delimiter)]
         for role in NAMES:
             if roles.count(role) > 1:
                 raise DataError(
@@ -46,6 +48,14 @@ def _layout_of(path: Path) -> Layout:
     raise DataError(f"{path}: line 1: {EXPECTED}; it reads {header!r:.100}")
 
 
+def header_fields(path: Path, header: str, delimiter: str) -> list[str]:
+    """The names in the first line of the file at `path`; DataError if they cannot be told apart."""
+    try:
+        return next(csv.reader([header], delimiter=delimiter))
+    except csv.Error as error:
+        raise DataError(f"{path}: line 1: {visible(error)}; check its quotes and that it is plain text") from error
+
+
 def role_of(name: str, names: Mapping[str, Sequence[str]] = NAMES) -> str | None:
     """What the column called `name` holds, of the roles in `names`; None for a column that is not needed."""
     plain = name.partition(":")[0].strip().lower().translate(str.maketrans("", "", "_- "))
@@ -55,10 +65,12 @@ def role_of(name: str, names: Mapping[str, Sequence[str]] = NAMES) -> str | None
 def _header(path: Path) -> str:
     with open_source(path) as stream:
         line = stream.readline(MAX_HEADER_BYTES)
+    header, *rest = re.split(b"[\r\n]", line.removeprefix(BOM), maxsplit=1)
+    if not header.strip():
+        raise DataError(f"{path}: is empty or begins with an empty line; {EXPECTED}")
+    if len(line) == MAX_HEADER_BYTES and not rest:
+        raise DataError(f"{path}: line 1: is longer than {MAX_HEADER_BYTES} bytes; {EXPECTED}")
     try:
-        lines = line.decode("utf-8-sig").splitlines()
+        return header.decode()
     except UnicodeDecodeError:
         raise DataError(f"{path}: line 1: is not UTF-8 text; {EXPECTED}") from None
-    if not lines or not lines[0].strip():
-        raise DataError(f"{path}: is empty or begins with an empty line; {EXPECTED}")
-    return lines[0]

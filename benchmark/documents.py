@@ -1,0 +1,69 @@
+"""JSON as it is read here: every text has one meaning, and no value is too deep or too large for those who use it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+MAX_BYTES = 64 * 2**20
+MAX_DEPTH = 16
+LARGEST = 2**63
+
+
+def parse_json(document: str | bytes) -> Any:
+    """The value of a JSON document in UTF-8; ValueError, in one line, says why it is none or not usable.
+
+    Besides what is no JSON, that is a key given twice, a number that no float or 64-bit integer holds, nesting beyond
+    MAX_DEPTH, an escape that is no character, and a control character other than newline and tab.
+    """
+    if len(document) > MAX_BYTES:
+        raise ValueError(f"{len(document)} bytes, {MAX_BYTES} are allowed")
+    if isinstance(document, bytes):
+        document = document.decode()
+    try:
+        value = json.loads(document, parse_constant=_refuse_constant, object_pairs_hook=_without_repeats)
+    except RecursionError:
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from None
+    _check(value, MAX_DEPTH)
+    return value
+
+
+def printable(text: str, kept: str = "") -> str:
+    """The text with an escape, such as \\x1b, for every character that cannot be shown, but for those in `kept`."""
+    if text.isprintable():
+        return text
+    with suppress(UnicodeError):  # a name in UTF-8 of which a plain locale has made something else
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8")
+    return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)
+
+
+def _check(value: Any, depth: int) -> None:
+    if isinstance(value, str):
+        if not value.isprintable() and printable(value, kept="\n\t") != value:
+            raise ValueError(f"{value!r:.60} holds what is no printable character")
+    elif isinstance(value, dict | list):
+        if not depth:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+        if isinstance(value, dict) and (key := next((key for key in value if not key.isprintable()), "")):
+            raise ValueError(f"the key {key!r:.60} holds what is no printable character")
+        for entry in value.values() if isinstance(value, dict) else value:
+            _check(entry, depth - 1)
+    elif isinstance(value, int) and not -LARGEST <= value < LARGEST:
+        raise ValueError("a whole number beyond 64 bits")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number beyond the range of floats")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        [(key, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {key!r:.60} is given twice")
+    return found
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not a JSON number")
