@@ -8,13 +8,15 @@ from pathlib import Path
 
 from benchmark import experiments
 from benchmark.config import FOOTINGS, PROFILES, ConfigError, suggestion
+from benchmark.documents import printable
 from benchmark.external import parse_externals
 from datasets import DATASETS
 from datasets.split import PRESETS
 
 STAGES = ("prepare", "train", "report")
-ENGINES = ("inline", "local")
+ENGINES = ("inline", "local", "ray")
 OVERWRITE = ("never", "failed", "all")
+MAX_MESSAGE = 500
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = """examples:
   python run_all.py --dataset gowalla                       everything the paper says of Gowalla
@@ -93,8 +95,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--out-dir", type=Path, default=ROOT, help="holds results/ tables/ figures/ (default: the clone)"
     )
     where.add_argument("--no-download", action="store_true", help="never fetch missing data")
-    where.add_argument("--engine", choices=ENGINES, help="inline: this process; local: worker processes")
-    where.add_argument("--workers", type=_positive, help="worker processes of the local engine (default: one per core)")
+    where.add_argument(
+        "--engine", choices=ENGINES, help="inline: this process; local: worker processes; ray: a Ray cluster"
+    )
+    where.add_argument(
+        "--workers", type=_positive, help="runs at a time (default: one per core, or per GPU; with ray, of the cluster)"
+    )
+    where.add_argument("--ray-address", metavar="A", help="of the cluster, such as auto or 10.0.0.1:6379")
     where.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: auto)")
     flow = parser.add_argument_group("flow")
     flow.add_argument("--overwrite", choices=OVERWRITE, default="never", help="which ended runs to do again")
@@ -116,9 +123,25 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar=("STORE_A", "STORE_B"),
         help="show two stores' runs side by side (of --dataset, if named); the exit code is 1 if they differ",
     )
-    options = parser.parse_args(arguments)
-    _split_lists(options)
+    try:
+        options = parser.parse_args(arguments)
+        _settle(options)
+    except ConfigError as error:
+        message = printable(str(error))  # what was typed may be anything
+        raise ConfigError(_shortened(message)) from None
     return options
+
+
+def _shortened(message: str) -> str:
+    """Without its middle, where it is long: the beginning says what is wrong, the end what to do."""
+    half = MAX_MESSAGE // 2
+    return message if len(message) <= MAX_MESSAGE else f"{message[:half]} ... {message[-half:]}"
+
+
+def _settle(options: argparse.Namespace) -> None:
+    if options.ray_address is not None and options.engine != "ray":
+        raise ConfigError("--ray-address: says where --engine ray runs; add that, or leave both out")
+    _split_lists(options)
 
 
 def _split_lists(options: argparse.Namespace) -> None:
@@ -128,7 +151,7 @@ def _split_lists(options: argparse.Namespace) -> None:
         raise ConfigError("--dataset: nothing named; leave it out for the paper's five")
     for name in options.named_datasets:
         if name not in DATASETS:
-            raise ConfigError(f"--dataset: unknown dataset '{name}'{suggestion(name, [*DATASETS, 'all'])}")
+            raise ConfigError(f"--dataset: unknown dataset '{name:.60}'{suggestion(name, [*DATASETS, 'all'])}")
     if options.methods is not None:
         options.methods = _words([options.methods])
         if not options.methods:
@@ -178,7 +201,7 @@ def _known(flag: str, text: str, known: object) -> list[str]:
     words, allowed = _words([text]), list(known)  # type: ignore[call-overload]
     for word in words:
         if word not in allowed:
-            raise ConfigError(f"{flag}: unknown '{word}'{suggestion(word, allowed)}")
+            raise ConfigError(f"{flag}: unknown '{word:.60}'{suggestion(word, allowed)}")
     if not words:
         raise ConfigError(f"{flag}: nothing named; use {', '.join(allowed)}")
     return words
@@ -189,10 +212,10 @@ def _seeds(text: str) -> list[int]:
     for word in _words([text]):
         match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", word)
         if not match:
-            raise ConfigError(f"--seeds: '{word}' is neither a number nor a range; use for example 0,1 or 0-4")
+            raise ConfigError(f"--seeds: '{word:.60}' is neither a number nor a range; use for example 0,1 or 0-4")
         first, last = int(match[1]), int(match[2] or match[1])
         if last < first or last - first > 1000:
-            raise ConfigError(f"--seeds: '{word}' is no usable range; use for example 0-4")
+            raise ConfigError(f"--seeds: '{word:.60}' is no usable range; use for example 0-4")
         seeds.extend(range(first, last + 1))
     if not seeds:
         raise ConfigError("--seeds: none given; use for example 0,1 or 0-4")
@@ -201,12 +224,12 @@ def _seeds(text: str) -> list[int]:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1")
+        raise argparse.ArgumentTypeError(f"'{text:.60}' is not a whole number from 1")
     return int(text)
 
 
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
     if not match:
-        raise argparse.ArgumentTypeError(f"'{text}' is no duration; use for example 90s, 150m or 6h")
+        raise argparse.ArgumentTypeError(f"'{text:.60}' is no duration; use for example 90s, 150m or 6h")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "": 60}[match[2]]

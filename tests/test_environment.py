@@ -1,0 +1,167 @@
+"""The one command in surroundings that are not ours: other directories, odd paths, no home, plain ASCII, no network."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CODE = ("baselines", "benchmark", "datasets", "run_all.py")
+ODD = "Größe & Maß (клон)"
+SHORT = ["--dataset", "synthetic", "--methods", "popularity", "--seeds", "0", "--experiments", "main"]
+
+ASCII = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+TIMEOUT = 600
+
+Launch = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    """A directory whose name has spaces, letters beyond ASCII and what a shell would take for its own."""
+    path = tmp_path / ODD
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def launch(odd: Path) -> Launch:
+    """Run run_all.py with an output directory of its own; keywords change the environment, None removes a variable."""
+
+    def run(
+        *words: str, script: Path = ROOT / "run_all.py", python: tuple[str, ...] = (), **changes: str | None
+    ) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **changes}
+        return subprocess.run(
+            [sys.executable, *python, str(script), *SHORT, "--out-dir", str(odd / "out"), *words],
+            cwd=odd,
+            env={name: value for name, value in environment.items() if value is not None},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=TIMEOUT,
+        )
+
+    return run
+
+
+def assert_reported(done: subprocess.CompletedProcess[str], odd: Path) -> None:
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Warning" not in done.stderr
+    assert list((odd / "out" / "results").rglob("record.json"))
+    assert list((odd / "out" / "tables").rglob("table2.md"))
+    assert (odd / "out" / "results" / "synthetic" / "index.html").is_file()
+
+
+def test_a_clone_anywhere_called_from_anywhere(odd: Path, launch: Launch) -> None:
+    clone = odd / "the clone"
+    clone.mkdir()
+    for name in CODE:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, clone)
+    done = launch("--engine", "local", "--workers", "1", script=clone / "run_all.py")
+    assert_reported(done, odd)
+    assert str(odd / "out") in done.stdout
+
+
+def test_an_interactions_file_with_an_odd_name(odd: Path, launch: Launch) -> None:
+    path = odd / "мой магазин.csv"
+    rows = (f"ü{user},i{(user * 7 + step) % 40},{user * 50 + step}" for user in range(80) for step in range(9))
+    path.write_text("userid,itemid,timestamp\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    words = ["--interactions", path.name, "--methods", "popularity", "--seeds", "0", "--experiments", "main"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "run_all.py"), *words, "--out-dir", "out", "--engine", "inline"],
+        cwd=odd,
+        env={**os.environ, **ASCII},
+        capture_output=True,
+        timeout=TIMEOUT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    [data] = (odd / "out" / "results").glob("*/data.json")
+    assert json.loads(data.read_bytes())["title"] == "мой магазин"
+
+
+def test_a_user_without_a_home(odd: Path, launch: Launch) -> None:
+    nowhere = odd / "file"
+    nowhere.write_text("", encoding="ascii")
+    bare = dict.fromkeys(os.environ)
+    keep = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(nowhere / "home")}
+    assert_reported(launch("--engine", "inline", **{**bare, **keep}), odd)
+
+
+def test_a_plain_ascii_locale(odd: Path, launch: Launch) -> None:
+    done = launch("--engine", "inline", **ASCII, PYTHONIOENCODING=None)
+    assert_reported(done, odd)
+    assert "?" in done.stdout
+
+
+def test_every_file_is_opened_with_its_encoding_said(odd: Path, launch: Launch) -> None:
+    done = launch("--engine", "inline", python=("-X", "warn_default_encoding"))
+    assert done.returncode == 0, done.stderr
+    ours = [line for line in done.stderr.splitlines() if "EncodingWarning" in line and line.startswith(str(ROOT))]
+    assert not ours, "\n".join(ours)
+
+
+NO_NETWORK = """
+import socket, sys, runpy
+
+def refuse(*arguments, **options):
+    raise OSError("a test forbids the network")
+
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+sys.argv = sys.argv[1:]
+sys.path[0] = sys.argv[0].rpartition("/")[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_no_network_is_needed_for_data_that_is_there(odd: Path, launch: Launch) -> None:
+    blocked = odd / "blocked.py"
+    blocked.write_text(NO_NETWORK, encoding="utf-8")
+    assert_reported(launch("--engine", "inline", python=(str(blocked),)), odd)
+
+
+def test_no_network_where_it_is_needed_is_one_line(odd: Path, launch: Launch) -> None:
+    blocked = odd / "blocked.py"
+    blocked.write_text(NO_NETWORK, encoding="utf-8")
+    words = ["--dataset", "ml-1m", "--data-dir", str(odd / "data")]
+    done = launch(*words, python=(str(blocked),))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "ml-1m" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("engine", ["inline", "local"])
+def test_a_closed_standard_output(odd: Path, engine: str) -> None:
+    """`>&-`: no output at all; what is opened next gets its number."""
+    command = [sys.executable, str(ROOT / "run_all.py"), *SHORT, "--out-dir", str(odd / "out")]
+    command += ["--engine", engine, "--workers", "1"]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *command], cwd=odd, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert list((odd / "out" / "tables").rglob("table2.md"))
+
+
+def test_a_reader_that_leaves_after_one_line(odd: Path) -> None:
+    """`| head -1`: what is stored and rendered before the output is refused stays whole, and nothing is shouted."""
+    command = [sys.executable, str(ROOT / "run_all.py"), *SHORT, "--out-dir", str(odd / "out"), "--engine", "inline"]
+    done = subprocess.run(
+        ["sh", "-c", '"$@" | head -n 1', "sh", *command], cwd=odd, capture_output=True, text=True, timeout=TIMEOUT
+    )
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert list((odd / "out" / "results").rglob("record.json"))
