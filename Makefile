@@ -16,12 +16,13 @@ stop = { echo "$(1)" >&2; exit 1; }
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check clean stale
+.PHONY: help demo test check drill clean stale
 
 help:
 	@echo "make demo    the whole job on synthetic data: prepare, train, evaluate, test, report"
 	@echo "make test    the tests, without the slow ones"
 	@echo "make check   static checks: ruff, its formatter, mypy"
+	@echo "make drill   faults on purpose: kill -9, signals, full disks, garbage; half an hour, results/drill.json"
 	@echo "make clean   remove .venv, caches and what the demo made; data and real results stay"
 	@echo
 	@echo "PYTHON=python3.12    the interpreter to use, 3.11 or newer"
@@ -38,6 +39,9 @@ check: $(INSTALLED)
 	@$(IN_VENV) -m ruff check .
 	@$(IN_VENV) -m ruff format --check .
 	@$(IN_VENV) -m mypy
+
+drill: $(INSTALLED)
+	@$(IN_VENV) -m tests.drill
 
 # The stamp goes first and comes back last, so that a build cut short never counts as one.
 $(INSTALLED): requirements.lock requirements-dev.lock $(if $(strip $(STALE)),stale)

@@ -2,7 +2,10 @@
 
 import sys
 
-from benchmark.cli import main
+from benchmark.stopping import leave, listen
 
 if __name__ == "__main__":
+    listen(leave)
+    from benchmark.cli import main  # here, for it takes seconds, and workers import this file as well
+
     sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -10,6 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 _FRESH, _REPLACED = ".tmp-", ".old-"
 
@@ -42,17 +44,18 @@ def write_file(path: Path, content: bytes) -> None:
     """Write or replace one file; a reader or a crash sees the old content or the new, nothing else."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = _fresh(path)
+        fresh, stream = _held_file(path)
         try:
-            _write_through(fresh, content)
-            os.replace(fresh, path)
+            with stream:
+                _write_through(stream, content)
+                os.replace(fresh, path)
         finally:
             fresh.unlink(missing_ok=True)
         _sync_directory(path.parent)
 
 
 def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
-    """Write or replace one directory of files.
+    """Write or replace one directory of files; nobody else may write or `sweep` the directory around it meanwhile.
 
     A directory that is in the way is moved aside first, for no system renames onto a full one; if the process
     dies between the two renames, `sweep` puts it back.
@@ -64,7 +67,8 @@ def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
         try:
             fresh.mkdir()
             for name, content in files.items():
-                _write_through(fresh / name, content)
+                with (fresh / name).open("xb") as stream:
+                    _write_through(stream, content)
             _sync_directory(fresh)
             if path.exists():
                 os.rename(path, replaced)
@@ -81,21 +85,29 @@ def leftovers(directory: Path) -> list[Path]:
 
 
 def sweep(directory: Path) -> None:
-    """Remove the leftovers in `directory`, or put them back in place; nobody may write there meanwhile."""
+    """Remove the leftovers in `directory`, or put them back in place; a file that a living process writes stays."""
     for left in leftovers(directory):
         if left.name.startswith(_REPLACED):
             _settle(left)
         elif left.is_dir() and not left.is_symlink():
             shutil.rmtree(left)
         else:
-            left.unlink()
+            _remove_unless_held(left)
+
+
+def sweep_files(root: Path) -> None:
+    """Remove the files that killed writers left anywhere below `root`; one that a living process writes stays."""
+    with writing(root):
+        for left in sorted(root.rglob(f"{_FRESH}*")):
+            if left.is_file():
+                _remove_unless_held(left)
 
 
 @contextmanager
 def lock(path: Path, wait: bool) -> Iterator[bool]:
     """Hold `path` as a lock, removed on leaving; yields whether it was had (always, with `wait`).
 
-    The kernel drops the lock when the process dies, however it dies.
+    The kernel drops the lock when the process dies, however it dies; the file that is left then holds nobody up.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +119,8 @@ def lock(path: Path, wait: bool) -> Iterator[bool]:
         yield True
     finally:
         # Removed while still held: whoever waits for this file finds that it is gone, and makes a new one.
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()
         os.close(handle)
 
 
@@ -149,11 +162,40 @@ def _fresh(path: Path) -> Path:
     return path.with_name(f"{_FRESH}{secrets.token_hex(4)}-{path.name}")
 
 
-def _write_through(path: Path, content: bytes) -> None:
-    with path.open("xb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
+def _held_file(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside `path`, locked until it is closed: so others can tell it from what a dead process left."""
+    while True:
+        fresh = _fresh(path)
+        stream = fresh.open("xb")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            if _is_open_file(stream.fileno(), fresh):
+                return fresh, stream
+        except BaseException:
+            stream.close()
+            fresh.unlink(missing_ok=True)
+            raise
+        stream.close()  # it was swept before it was locked
+
+
+def _remove_unless_held(path: Path) -> None:
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except FileNotFoundError:  # its writer has just moved it into place
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(handle)
+
+
+def _write_through(stream: BinaryIO, content: bytes) -> None:
+    stream.write(content)
+    stream.flush()
+    os.fsync(stream.fileno())
 
 
 def _sync_directory(path: Path) -> None:

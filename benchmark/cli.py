@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shlex
-import signal
 import sys
 import time
 from argparse import Namespace
@@ -15,8 +15,10 @@ from pathlib import Path
 import torch
 
 from benchmark.arguments import ROOT, parse
+from benchmark.atomic import sweep_files
 from benchmark.compare import compare_stores
 from benchmark.config import ConfigError, Configuration, Setting
+from benchmark.documents import printable
 from benchmark.engines import Engine
 from benchmark.engines.inline import InlineEngine
 from benchmark.engines.local import LocalEngine
@@ -28,31 +30,36 @@ from benchmark.plan import Known, PlannedRun, choose_methods, plan
 from benchmark.preparation import Prepared, interactions_of, prepare
 from benchmark.recompute import recompute
 from benchmark.record import RunRecord
-from benchmark.store import Store, StoreError
+from benchmark.stopping import INTERRUPTED, SAFE, unwinding
+from benchmark.store import Store, StoreError, to_stderr
+from benchmark.training import check_compiler
 from benchmark.tuning import ALIAS, stored_changes, tuned
 from datasets import DATASETS, MissingData
 from datasets.interactions import DataError
 from datasets.split import Protocol
 
-FAILURE, USAGE, INTERRUPTED = 1, 2, 130
+FAILURE, USAGE = 1, 2
+CACHE = ".cache"
 NOTHING_TO_DO = "no dataset is there to work on; see the lines above, or try --dataset synthetic"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 all that was asked for is there, 1 it is not, 2 wrong usage."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark for it
     try:
-        options = parse(arguments)
-        code = _compare(options) if options.compare else Session(options).run()
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return code
+        with unwinding():
+            options = parse(arguments)
+            code = _compare(options) if options.compare else Session(options).run()
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return code
     except ConfigError as error:
         return _fail(str(error), USAGE)
     except (DataError, StoreError) as error:
         return _fail(str(error), FAILURE)
     except KeyboardInterrupt:
-        return _fail("interrupted; finished runs are stored, the same command goes on from there", INTERRUPTED)
+        return _fail(f"interrupted; {SAFE}", INTERRUPTED)
     except BrokenPipeError:  # the reader of our output left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
@@ -67,12 +74,8 @@ def _compare(options: Namespace) -> int:
     return 0 if same else FAILURE
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def _fail(line: str, code: int) -> int:
-    print(f"run_all.py: {line}", file=sys.stderr)
+    _note(f"run_all.py: {line}")
     return code
 
 
@@ -94,9 +97,10 @@ class Session:
     def __init__(self, options: Namespace) -> None:
         self.options = options
         self.methods = choose_methods(options.methods)
-        self.device = _device(options.device)
+        self.device = _device(options.device, options.engine)
         self.deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
         self.store = Store(options.out_dir / "results")
+        self._sweep()
         self.targets = self._targets()
         if options.export_split:
             check_place(options.export_split, (options.out_dir, ROOT))
@@ -128,6 +132,14 @@ class Session:
             count = self.store.export_archive(options.export, keys)
             print(f"exported {count} finished runs to {options.export}")
         return self._conclude(plans, out_of_time)
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left outside of the store."""
+        for name in ("tables", "figures", CACHE):
+            try:
+                sweep_files(self.options.out_dir / name)
+            except StoreError as error:
+                _note(f"{error}; what a killed process left there stays")
 
     # --- what to work on --------------------------------------------------------------------------------------
 
@@ -173,7 +185,7 @@ class Session:
             options.data_dir,
             target.interactions,
             target.protocol,
-            options.out_dir / ".cache",
+            options.out_dir / CACHE,
             self.store,
             _note,
             download=not (options.no_download or options.dry_run or options.status),
@@ -211,6 +223,8 @@ class Session:
 
     def _train(self, plans: dict[str, list[PlannedRun]], prepared: dict[str, Prepared]) -> bool:
         """Execute all plans; returns whether the time budget kept runs from starting."""
+        if any(run.spec.training.compile for runs in plans.values() for run in runs):
+            check_compiler(self.device)
         execution = Execution(self.store, self._engine(), self.options.overwrite, self.deadline)
         for name, runs in plans.items():
             commands = {run.key: self._command(run) for run in runs}
@@ -225,9 +239,20 @@ class Session:
                 self.store.write_selection(target.name, target.setting.name, ALIAS, choices)
 
     def _engine(self) -> Engine:
+        if self.options.engine == "ray":
+            return self._ray_engine()
         workers = self.options.workers or _default_workers(self.device)
         kind = self.options.engine or ("local" if workers > 1 else "inline")
         return InlineEngine(self.device) if kind == "inline" else LocalEngine(self.device, workers)
+
+    def _ray_engine(self) -> Engine:
+        try:
+            from benchmark.engines.ray import RayEngine  # not at the top: Ray is optional
+        except ImportError as error:
+            raise ConfigError(
+                f'--engine ray: {error.name} is not installed; use pip install -e ".[ray]", or --engine local'
+            ) from None
+        return RayEngine(self.options.ray_address, self.options.device, self.options.workers)
 
     def _report(self, plans: dict[str, list[PlannedRun]]) -> None:
         try:
@@ -316,7 +341,10 @@ class Session:
         if not missing:
             return 0
         reason = "the time budget ended; the same command goes on" if out_of_time else "see --status"
-        if any(self._record(run) is not None for run in missing):
+        statuses = {record.status for run in missing if (record := self._record(run)) is not None}
+        if "interrupted" in statuses:
+            reason += "; interrupted runs are continued by the same command"
+        if statuses & {"diverged", "failed"}:
             reason += "; diverged or failed runs are done again with --overwrite failed"
         return _fail(f"{len(missing)} of {sum(map(len, plans.values()))} planned runs are not done: {reason}", FAILURE)
 
@@ -331,7 +359,8 @@ class Session:
         """A command about one dataset under the rules of this one."""
         options, words = self.options, ["python", "run_all.py"]
         target = next(t for t in self.targets if t.name == dataset)
-        words += ["--interactions", target.interactions.name] if target.interactions else ["--dataset", dataset]
+        own = target.interactions
+        words += ["--interactions", printable(own.name)] if own else ["--dataset", dataset]
         words += what
         for flag, default in (("protocol", "released"), ("footing", "equal"), ("profile", "paper")):
             if getattr(options, flag) != default:
@@ -346,8 +375,7 @@ def _done(record: RunRecord | None) -> bool:
     return record is not None and record.done
 
 
-def _note(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+_note = to_stderr
 
 
 def _name_of(path: Path) -> str:
@@ -357,8 +385,9 @@ def _name_of(path: Path) -> str:
     return f"own-{slug}" if slug in DATASETS else slug
 
 
-def _device(choice: str) -> torch.device:
-    available = torch.cuda.is_available()
+def _device(choice: str, engine: str | None) -> torch.device:
+    """Where runs execute; on a cluster that is a guess, for estimates, until the engine has asked the cluster."""
+    available = torch.cuda.is_available() or (engine == "ray" and choice == "cuda")
     if choice == "cuda" and not available:
         raise ConfigError(
             "--device cuda: this machine or this torch has no CUDA; use --device cpu or install a CUDA build"

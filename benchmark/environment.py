@@ -29,7 +29,7 @@ def code_version() -> dict[str, Any]:
 
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(ROOT), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=20).stdout
 
 
 @functools.cache
@@ -41,14 +41,20 @@ def package_versions() -> dict[str, str]:
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
-    """The device that ran, the processor's or GPU's name, threads and platform."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    """The device that ran, the processor's or GPU's name ("unknown" if only other machines have one), threads and
+    platform.
+    """
+    name = _gpu(device) if device.type == "cuda" else _processor()
     return {
         "device": device.type,
         "name": name,
         "threads": torch.get_num_threads(),
         "platform": f"{platform.system()} {platform.machine()}",
     }
+
+
+def _gpu(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if torch.cuda.is_available() else "unknown"
 
 
 @functools.cache

@@ -5,27 +5,31 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from benchmark.config import RunSpec
+from benchmark.config import RunSpec, TrainingSettings, settings_to_json
 from benchmark.engines import Engine, Finished, Job
 from benchmark.plan import PlannedRun
 from benchmark.preparation import Prepared
 from benchmark.progress import Progress
 from benchmark.record import RunRecord
 from benchmark.run import Outcome, to_record
-from benchmark.store import Store, StoreError
+from benchmark.store import AlreadyDone, Store, StoreError
+
+T = TypeVar("T")
 
 KEPT_UNLESS_ASKED = ("done", "diverged", "failed")
 """An interrupted run is always done again; a diverged or failed one only with --overwrite failed."""
 
 OTHERS_POLL_SECONDS = 2.0
 
-SAVE_ATTEMPTS, SAVE_RETRY_SECONDS = 20, 30.0
+RETRY_SECONDS, PATIENCE_SECONDS = 30.0, 600.0
+"""How often to try again while the store cannot be written, and for how long at least."""
 
 
 def is_left(record: RunRecord | None, overwrite: str) -> bool:
@@ -86,8 +90,8 @@ class Durations:
     def add(self, record: RunRecord) -> None:
         """Learn from one run."""
         if record.done and record.hardware.get("device") == self.device:
-            seconds = record.timings.get("fit_seconds", 0.0) + record.timings.get("evaluate_seconds", 0.0)
-            self.seconds.setdefault(_workload(record.spec), {}).setdefault(record.method, []).append(seconds)
+            methods = self.seconds.setdefault(_workload(record.spec), {})
+            methods.setdefault(record.method, []).append(seconds_of(record))
 
     def estimate(self, spec: RunSpec) -> float | None:
         """Seconds that a run takes: the median of its method's, else of all methods' medians, None without any.
@@ -101,8 +105,14 @@ class Durations:
         return statistics.median(medians.values()) if medians else None
 
 
+def seconds_of(record: RunRecord) -> float:
+    """How long a run took, as far as it came."""
+    return sum(record.timings.get(part) or 0.0 for part in ("fit_seconds", "evaluate_seconds"))
+
+
 def _workload(spec: dict[str, Any]) -> str:
-    return json.dumps([spec["encoder"], spec["training"]], sort_keys=True)
+    training = settings_to_json(TrainingSettings()) | spec["training"]  # a setting that a record lacks was neutral
+    return json.dumps([spec["encoder"], training], sort_keys=True)
 
 
 class _Flight:
@@ -125,7 +135,7 @@ class _Flight:
             self.epochs[job.key][row["epoch"]] = row
             progress.epoch(job, row)
 
-        events = self.execution.engine.run(self._jobs(left), self.prepared, on_epoch)
+        events = self.execution.engine.run(self._jobs(left, progress), self.prepared, on_epoch)
         try:
             for event in events:
                 self._store(event, progress)
@@ -138,13 +148,13 @@ class _Flight:
             for claim in self.claims.values():
                 claim.close()
 
-    def _jobs(self, left: list[PlannedRun]) -> Iterator[Job]:
+    def _jobs(self, left: list[PlannedRun], progress: Progress) -> Iterator[Job]:
         for run in left:
             if self._too_late(run):
                 self.execution.out_of_time = True
                 return
             claim = ExitStack()
-            if not claim.enter_context(self.execution.store.claim(run.key)):
+            if not _insist(partial(self._claim, claim, run.key), PATIENCE_SECONDS, progress):
                 continue  # another process is at it; looked at again when the others are through
             if not self.execution._is_left(run):
                 claim.close()  # another process has just finished it
@@ -153,8 +163,8 @@ class _Flight:
             if self.execution.overwrite == "all":
                 checkpoint.unlink(missing_ok=True)
             job = Job(run.key, run.spec, self.commands[run.key], checkpoint)
-            self.claims[run.key], self.epochs[run.key], self.jobs[run.key] = claim, {}, job
-            self.started_at[run.key] = datetime.now(UTC)
+            self.claims[run.key], self.epochs[run.key], self.started_at[run.key] = claim, {}, datetime.now(UTC)
+            self.jobs[run.key] = job
             self.execution.attempted.add(run.key)
             self.started += 1
             yield job
@@ -165,20 +175,20 @@ class _Flight:
         expected = self.durations.estimate(run.spec) or 0.0
         return time.monotonic() + expected > self.execution.deadline
 
+    def _claim(self, claim: ExitStack, key: str) -> bool:
+        return claim.enter_context(self.execution.store.claim(key))
+
     def _store(self, event: Finished, progress: Progress) -> None:
-        """Save a finished run; a disk that is full for a while does not cost it."""
-        for attempt in range(1, SAVE_ATTEMPTS + 1):
-            try:
-                self.execution.store.save(event.record, event.arrays, overwrite=self.execution.overwrite == "all")
-                break
-            except StoreError as error:
-                if attempt == SAVE_ATTEMPTS:
-                    raise
-                progress.say(f"{error}; the run is kept in memory and stored as soon as that is possible")
-                time.sleep(SAVE_RETRY_SECONDS)
+        """Save a finished run. While that is impossible it is kept in memory, for as long as it took at least."""
+        is_over = event.record.status != "interrupted"
+        overwrite = is_over and self.execution.overwrite == "all"
+        save = partial(self.execution.store.save, event.record, event.arrays, overwrite=overwrite)
+        with suppress(AlreadyDone):  # imported meanwhile, or stored before an error at the very end
+            _insist(save, max(PATIENCE_SECONDS, seconds_of(event.record)), progress)
         self.durations.add(event.record)
-        if event.job.checkpoint:
-            event.job.checkpoint.unlink(missing_ok=True)
+        if event.job.checkpoint and is_over:
+            with suppress(OSError):  # the next start removes it
+                event.job.checkpoint.unlink()
         del self.jobs[event.job.key], self.epochs[event.job.key]
         self.claims.pop(event.job.key).close()
 
@@ -187,4 +197,27 @@ class _Flight:
             outcome = Outcome("interrupted", started=self.started_at[key], epochs=list(self.epochs[key].values()))
             record = to_record(job.spec, self.prepared, self.execution.engine.device, job.command, outcome)
             if self.execution.overwrite != "all":
-                self.execution.store.save(record, {})
+                with suppress(StoreError):  # it is done already, or the disk is full; no reason not to end
+                    self.execution.store.save(record, {})
+
+
+def _insist(action: Callable[[], T], patience: float, progress: Progress) -> T:
+    """Do something to the store, while it cannot be written again and again for `patience` seconds."""
+    waited, said = 0.0, ""
+    while True:
+        try:
+            return action()
+        except AlreadyDone:
+            raise
+        except StoreError as error:
+            if waited >= patience:
+                raise
+            if str(error) != said:
+                said = str(error)
+                progress.say(f"{said}; tried again every {RETRY_SECONDS:g} s, what is finished is kept in memory")
+        try:
+            time.sleep(RETRY_SECONDS)
+        except KeyboardInterrupt:
+            progress.say("what could not be stored is lost; the same command does it again from its last checkpoint")
+            raise
+        waited += RETRY_SECONDS

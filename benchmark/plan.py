@@ -60,7 +60,7 @@ def choose_methods(words: Iterable[str] | None) -> tuple[str, ...]:
     for word in words:
         named = [word] if word in METHODS else [method for method in usual if names_method(word, method)]
         if not named:
-            raise ConfigError(f"--methods: unknown method '{word}'{suggestion(word, METHODS)}")
+            raise ConfigError(f"--methods: unknown method '{word:.60}'{suggestion(word, METHODS)}")
         chosen.update(named)
     return tuple(method for method in METHODS if method in chosen)
 

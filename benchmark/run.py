@@ -77,10 +77,11 @@ def execute(
     device: torch.device,
     command: str,
     on_epoch: Callable[[EpochRow], None] = lambda row: None,
-    checkpoint: Path | None = None,
+    checkpoint: Path | Checkpoint | None = None,
 ) -> tuple[RunRecord, Arrays]:
-    """Do the run, or go on with it if the file `checkpoint` has its state. A loss or score that is not finite gives a
-    record `diverged`, any other exception one `failed`.
+    """Do the run, or go on with it if `checkpoint`, or the file at that path, has its state. A loss or score that is
+    not finite gives a record `diverged`, an error of the operating system, such as a full disk, one `interrupted`, for
+    that is no fault of the run, any other exception one `failed`.
     """
     outcome = Outcome()
     code_version()  # remembered from now on: what is edited while this runs did not make the record
@@ -91,11 +92,13 @@ def execute(
         on_epoch(row)
 
     try:
-        _fit_and_evaluate(spec, prepared, device, outcome, follow, Checkpoint(checkpoint) if checkpoint else None)
+        if isinstance(checkpoint, Path):
+            checkpoint = Checkpoint(checkpoint)
+        _fit_and_evaluate(spec, prepared, device, outcome, follow, checkpoint)
     except (Diverged, NonFiniteScores) as reason:
         outcome.status, outcome.error = "diverged", {"type": type(reason).__name__, "message": str(reason)}
     except Exception as error:
-        outcome.status = "failed"
+        outcome.status = "interrupted" if isinstance(error, OSError) else "failed"
         outcome.error = {
             "type": type(error).__name__,
             "message": str(error).partition("\n")[0],

@@ -8,9 +8,9 @@ results/<dataset>/runs/<method>/<key>-s<seed>/      one run: record.json and arr
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
-import json
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -23,7 +23,9 @@ import numpy as np
 from benchmark.archive import read_archive, write_archive
 from benchmark.arrays import ArrayError, Arrays, from_npz, to_npz
 from benchmark.atomic import StoreError, leftovers, lock, sweep, write_directory, write_file, writing
-from benchmark.record import NAME, RecordError, RunRecord, check_arrays, to_json
+from benchmark.checks import Check
+from benchmark.documents import parse_json, printable
+from benchmark.record import DATA_FILE, NAME, SELECTION_FILE, RecordError, RunRecord, check_arrays, to_json
 
 __all__ = ["ImportSummary", "Notify", "Store", "StoreError"]
 
@@ -33,8 +35,13 @@ _RECORD, _ARRAYS, _DATA, _SELECTION = "record.json", "arrays.npz", "data.json", 
 
 
 def to_stderr(line: str) -> None:
-    """Where a warning goes unless the caller has a better place."""
-    print(line, file=sys.stderr)
+    """Where a warning goes unless the caller has a better place; a terminal or log that is gone stops nothing."""
+    with contextlib.suppress(OSError):
+        print(printable(line), file=sys.stderr, flush=True)
+
+
+class AlreadyDone(StoreError):
+    """A run was to be saved that is done already."""
 
 
 @dataclass
@@ -85,7 +92,8 @@ class Store:
     def save(self, record: RunRecord, arrays: Mapping[str, np.ndarray], overwrite: bool = False) -> Path:
         """Write one run and return its directory; a run that is done already is replaced only with `overwrite`.
 
-        Raises StoreError if it cannot be written or must not be replaced, RecordError if it breaks the schema.
+        Raises AlreadyDone if it must not be replaced, StoreError if it cannot be written, RecordError if it breaks the
+        schema.
         """
         path = self._path_of(record)
         check_arrays(record, arrays, f"record {record.key}")
@@ -95,7 +103,7 @@ class Store:
         with self._writer():
             present = self.find(record.dataset, record.method, record.key, record.seed)
             if present is not None and present.done and not overwrite:
-                raise StoreError(f"{path}: this run is done already; use --overwrite all to replace it")
+                raise AlreadyDone(f"{path}: this run is done already; use --overwrite all to replace it")
             write_directory(path, files)
         return path
 
@@ -111,7 +119,7 @@ class Store:
 
     def data(self, dataset: str) -> dict[str, Any] | None:
         """data.json: dataset, title, synthetic, protocols {label: summary}; None if absent or unreadable."""
-        return self._read_json(self.root / _component(dataset) / _DATA, "protocols")
+        return self._read_json(self.root / _component(dataset) / _DATA, DATA_FILE)
 
     def write_data(self, dataset: str, label: str, payload: Mapping[str, Any], *, title: str, synthetic: bool) -> None:
         """Set protocols[label] of data.json; the other labels stay as they are."""
@@ -123,7 +131,7 @@ class Store:
 
     def selection(self, dataset: str, setting: str) -> dict[str, Any]:
         """The choices stored for a setting, {alias: choice}; {} if there are none."""
-        content = self._read_json(self.root / _component(dataset) / _SELECTION, "settings") or {}
+        content = self._read_json(self.root / _component(dataset) / _SELECTION, SELECTION_FILE) or {}
         return dict(content.get("settings", {}).get(setting, {}))
 
     def write_selection(self, dataset: str, setting: str, alias: str, choice: Mapping[str, Any]) -> None:
@@ -132,7 +140,7 @@ class Store:
             return
         with self._writer():
             path = self.root / _component(dataset) / _SELECTION
-            content = self._read_json(path, "settings") or {"dataset": dataset, "settings": {}}
+            content = self._read_json(path, SELECTION_FILE) or {"dataset": dataset, "settings": {}}
             content["settings"].setdefault(setting, {})[alias] = dict(choice)
             self._write_json(dataset, _SELECTION, content)
 
@@ -171,8 +179,11 @@ class Store:
                 yield (path / file).relative_to(self.root).as_posix(), (path / file).read_bytes()
 
     def _import_data(self, dataset: str, content: bytes, path: Path) -> None:
-        received = self._parse_json(content, f"{path}: {dataset}/{_DATA}", "protocols")
+        received = self._parse_json(content, f"{path}: {dataset}/{_DATA}", DATA_FILE)
         if received is None:
+            return
+        if received["dataset"] != dataset:
+            self._note(f"{path}: {dataset}/{_DATA}: is about {received['dataset']}; not imported")
             return
         with self._writer():
             present = self.data(dataset) or {"protocols": {}}
@@ -204,7 +215,7 @@ class Store:
     def _checked(self, document: bytes, path: Path, source: str) -> RunRecord:
         record = RunRecord.from_json(document, source)
         if self._path_of(record) != path:
-            raise RecordError(f"{source}: the record belongs into {self._path_of(record)}")
+            raise RecordError(f"{source}: the record belongs into {str(self._path_of(record))!r:.300}")
         return record
 
     def _read_run(self, path: Path) -> RunRecord | None:
@@ -230,25 +241,23 @@ class Store:
             return None
         return arrays
 
-    def _read_json(self, path: Path, section: str) -> dict[str, Any] | None:
+    def _read_json(self, path: Path, check: Check) -> dict[str, Any] | None:
         try:
-            return self._parse_json(path.read_bytes(), str(path), section)
+            return self._parse_json(path.read_bytes(), str(path), check)
         except FileNotFoundError:
             return None
         except OSError as error:
             self._note(f"{path}: cannot read ({error.strerror}); treated as absent")
             return None
 
-    def _parse_json(self, document: bytes, source: str, section: str) -> dict[str, Any] | None:
+    def _parse_json(self, document: bytes, source: str, check: Check) -> dict[str, Any] | None:
         try:
-            content = json.loads(document)
-            if all(isinstance(entry, dict) for entry in content[section].values()):
-                return dict(content)
-            reason = f"an entry of {section} is not an object"
-        except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-            reason = str(error)
-        self._note(f"{source}: not what this program writes ({reason}); treated as absent")
-        return None
+            content = parse_json(document)
+            check(content, "")
+            return dict(content)
+        except ValueError as error:
+            self._note(f"{source}: not what this program writes ({error}); treated as absent")
+            return None
 
     def _write_json(self, dataset: str, file: str, content: Mapping[str, Any]) -> None:
         write_file(self.root / _component(dataset) / file, to_json(content).encode())
@@ -264,14 +273,30 @@ class Store:
 
     def _sweep(self) -> None:
         places = [self.root, *self.root.glob("*"), *self.root.glob("*/runs/*")]
-        if not any(leftovers(place) for place in places):
-            return
         try:
-            with self._writer(), writing(self.root):
-                for place in places:
-                    sweep(place)
+            if any(leftovers(place) for place in places):
+                with self._writer(), writing(self.root):
+                    for place in places:
+                        sweep(place)
+            self._sweep_claims()
         except StoreError as error:
             self._note(f"{error}; what a killed process left there stays")
+
+    def _sweep_claims(self) -> None:
+        """Remove the claims of dead processes and the checkpoints of runs that are done."""
+        claims = {path.name.removeprefix("run-") for path in self.root.glob(".locks/run-*")}
+        checkpoints = {path.stem for path in self.root.glob(".checkpoints/*.pt")}
+        for key in sorted(claims | checkpoints):
+            if not NAME.fullmatch(key):
+                continue
+            with self.claim(key) as mine:
+                if mine and any(record.done for record in self._records_of(key)):
+                    with writing(self.root):
+                        self.checkpoint_path(key).unlink(missing_ok=True)
+
+    def _records_of(self, key: str) -> Iterator[RunRecord]:
+        paths = self.root.glob(f"*/runs/*/{key}-s*")
+        return (record for record in map(self._read_run, paths) if record is not None)
 
     def _note(self, line: str) -> None:
         if line not in self._noted:
@@ -293,5 +318,8 @@ def _check_member(name: str, path: Path) -> None:
     parts = name.split("/")
     is_data = len(parts) == 2 and parts[1] == _DATA
     is_run = len(parts) == 5 and parts[1] == "runs" and parts[4] in (_RECORD, _ARRAYS)
-    if not (is_data or is_run) or not all(NAME.fullmatch(part) for part in parts):
-        raise StoreError(f"{path}: refused: member {name!r} is no part of a store")
+    is_file = parts[0].endswith((".html", ".json"))  # what else stands in results/ is the page and such
+    if not (is_data or is_run) or is_file or not all(NAME.fullmatch(part) for part in parts):
+        raise StoreError(
+            f"{path}: refused: member {name!r:.200} is no part of a store; give an archive made by --export"
+        )

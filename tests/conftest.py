@@ -1,8 +1,11 @@
-"""What every test shares: one thread, so that numbers do not depend on the cores, and where real data is."""
+"""What every test shares: one thread, so that numbers do not depend on the cores, signals that are heard, and where
+real data is.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,10 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+
+# Started in the background of a script or by nohup, we would ignore these, and so would the processes that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

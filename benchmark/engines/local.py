@@ -8,10 +8,12 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -23,7 +25,7 @@ from benchmark.preparation import Prepared
 from benchmark.run import Outcome, execute, to_record
 
 ATTEMPTS = 2
-"""How often a job is given to a worker before its deaths are recorded as a failure."""
+"""How often a job is given to a worker before its deaths are recorded; the next start tries again."""
 
 
 @dataclass
@@ -61,12 +63,14 @@ class LocalEngine:
                         finished = self._bury(worker, prepared, retries, deaths)
                     else:
                         finished = self._handle(worker, message, on_epoch)
+                        if finished is not None and finished.record.status not in ("done", "diverged"):
+                            pool.remove(worker)  # what went wrong may have left it unfit for another run
+                            _end(worker)
                     if finished is not None:
                         yield finished
         finally:
             for worker in pool:
-                worker.process.kill()
-                worker.process.join()
+                _end(worker)
 
     def _fill(self, pool: list[Worker], waiting: Iterator[Job], retries: list[Job], prepared: Prepared) -> None:
         """Give every idle worker a job, start workers while there is room, and dismiss whom there is nothing for."""
@@ -95,7 +99,7 @@ class LocalEngine:
         if device.type == "cuda":
             device = torch.device("cuda", number % torch.cuda.device_count())
         process = context.Process(target=_work, args=(theirs, device, self.threads), daemon=True)
-        with _ignoring_ctrl_c():
+        with _ctrl_c_waiting():
             process.start()
         theirs.close()
         # The data goes through the pipe, not as an argument: so a worker that dies while it starts cannot block us.
@@ -123,9 +127,15 @@ class LocalEngine:
             retries.append(job)
             return None
         error = {"type": "WorkerDied", "message": _cause_of_death(worker.process.exitcode)}
-        outcome = Outcome("failed", started=worker.started, error=error)
+        outcome = Outcome("interrupted", started=worker.started, error=error)
         record = to_record(job.spec, prepared, self.device, job.command, outcome)
         return Finished(job, record, {})
+
+
+def _end(worker: Worker) -> None:
+    worker.process.kill()
+    worker.process.join()
+    worker.pipe.close()
 
 
 def _ready(pool: list[Worker]) -> list[Worker]:
@@ -150,25 +160,33 @@ def _cause_of_death(exit_code: int | None) -> str:
 
 
 @contextlib.contextmanager
-def _ignoring_ctrl_c() -> Iterator[None]:
-    """Ctrl-C reaches the whole process group; a child started in here leaves it to the parent from the first."""
-    try:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except ValueError:  # not the main thread, which alone may set handlers
-        yield
-        return
+def _ctrl_c_waiting() -> Iterator[None]:
+    """Ctrl-C reaches the whole process group. A child started in here never hears it; we do, at the end of the block
+    at the latest.
+    """
+    resource_tracker.ensure_running()  # starting a process would start it, and that unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _tell(pipe: Connection, row: dict[str, Any]) -> None:
     pipe.send(("epoch", row))
 
 
+def _die_with_parent() -> None:
+    """Nobody waits for this run any more, and whoever does it again needs the memory."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)
+
+
 def _work(pipe: Connection, device: torch.device, threads: int) -> None:
     """A worker's life: the data, then jobs in, epochs and records out, until the other end of the pipe is gone."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     try:
         prepared = pipe.recv()

@@ -64,7 +64,7 @@ def find_claim(name: str) -> Claim:
     """The claim of that id; ConfigError with a suggestion if there is none."""
     known = {claim.id: claim for claim in claims()}
     if name not in known:
-        raise ConfigError(f"--claim: unknown claim '{name}'{suggestion(name, known)}")
+        raise ConfigError(f"--claim: unknown claim '{name:.60}'{suggestion(name, known)}")
     return known[name]
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -129,3 +131,24 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_run(
 
     monkeypatch.setattr(checkpoint_module, "write_file", refuse)
     assert_same(run("sasrec-sce", data, validation, None), run("sasrec-sce", data, validation, tmp_path / "run.pt"))
+
+
+def test_where_nothing_can_be_written_the_state_before_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Checkpoint(tmp_path / "run.pt", seconds=0.0)
+    kept.offer(lambda: {"epoch": 1})
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "fsync", full)
+        kept.offer(lambda: {"epoch": 2})
+    assert kept.load() == {"epoch": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["run.pt"]
+
+
+def test_a_clock_that_went_back_does_not_put_it_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Checkpoint(tmp_path / "run.pt", seconds=60.0)
+    monkeypatch.setattr("time.monotonic", lambda: kept.written - 3600.0)
+    kept.offer(lambda: {"epoch": 1})
+    assert kept.load() == {"epoch": 1}

@@ -6,6 +6,8 @@ import io
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
@@ -19,13 +21,13 @@ import torch
 
 from baselines.registry import METHODS
 from benchmark.config import Configuration
-from benchmark.engines import Finished, Job, OnEpoch
+from benchmark.engines import Finished, Job, OnEpoch, local
 from benchmark.engines.inline import InlineEngine
 from benchmark.engines.local import LocalEngine
 from benchmark.execution import Durations, Execution, is_left
 from benchmark.plan import Known, PlannedRun, choose_methods, plan
 from benchmark.preparation import Prepared, prepare
-from benchmark.run import execute
+from benchmark.run import Outcome, execute, to_record
 from benchmark.store import Store, StoreError
 from datasets import synthetic
 from datasets.split import Protocol
@@ -231,20 +233,71 @@ def test_a_killed_worker_costs_nothing(
     assert statuses(store) == {("sasrec-ce", 0): "done", ("sasrec-ce", 1): "done"}
 
 
-def test_a_worker_that_always_dies_is_a_failed_run(
+def test_a_worker_that_always_dies_is_recorded_and_tried_again_by_the_next_start(
     store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchmark.engines.local._work", _die)
     runs = planned(["popularity"], [0])
+    checkpoint = store.checkpoint_path(runs[0].key)
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"state")
     Execution(store, LocalEngine(CPU, workers=1)).run(runs, prepared, commands(runs))
     (record,) = store.records()
-    assert record.status == "failed"
+    assert record.status == "interrupted"
     assert record.error is not None
     assert "exit code 7" in record.error["message"]
+    assert checkpoint.exists(), "it goes on from there"
+    monkeypatch.undo()
+    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    assert statuses(store) == {("popularity", 0): "done"}
+    assert not checkpoint.exists()
+
+
+def test_a_worker_that_dies_does_not_cost_a_done_run(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = planned(["popularity"], [0])
+    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    monkeypatch.setattr("benchmark.engines.local._work", _die)
+    Execution(store, LocalEngine(CPU, workers=1), overwrite="all").run(runs, prepared, commands(runs))
+    assert statuses(store) == {("popularity", 0): "done"}
 
 
 def _die(*arguments: Any) -> None:
     os._exit(7)
+
+
+def test_a_worker_in_which_a_run_failed_gets_no_other(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What failed may have left it unfit: half an import, a GPU without memory."""
+    monkeypatch.setattr("benchmark.engines.local._work", _unfit_after_one)
+    runs = planned(["popularity"], [0, 1])
+    Execution(store, LocalEngine(CPU, workers=1)).run(runs, prepared, commands(runs))
+    assert statuses(store) == {("popularity", 0): "failed", ("popularity", 1): "failed"}
+
+
+def _unfit_after_one(pipe: Any, device: torch.device, threads: int) -> None:
+    prepared, job = pipe.recv(), pipe.recv()
+    outcome = Outcome("failed", error={"type": "RuntimeError", "message": "no such luck", "traceback": ""})
+    pipe.send(("finished", (to_record(job.spec, prepared, device, job.command, outcome), {})))
+    pipe.recv()
+    os._exit(7)
+
+
+def test_an_error_of_the_machine_is_no_failure_of_the_run(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> Any:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    runs = planned(["markov"], [0])
+    with monkeypatch.context() as failing:
+        failing.setattr("baselines.markov.Markov.fit", full)
+        Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    assert statuses(store) == {("markov", 0): "interrupted"}
+    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    assert statuses(store) == {("markov", 0): "done"}
 
 
 def test_a_run_that_another_process_holds_is_waited_for(
@@ -356,4 +409,111 @@ def test_a_worker_that_dies_while_it_starts_does_not_hang(
     runs = planned(["popularity"], [0])
     Execution(store, LocalEngine(CPU, workers=1)).run(runs, prepared, commands(runs))
     (record,) = store.records()
-    assert record.status == "failed"
+    assert record.status == "interrupted"
+
+
+def test_a_full_disk_when_a_run_is_claimed_is_waited_for(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, attempts = Store.claim, []
+
+    def fail_once(self: Store, key: str) -> Any:
+        attempts.append(key)
+        if len(attempts) == 1:
+            raise StoreError("results: no space left on device; free some")
+        return claim(self, key)
+
+    monkeypatch.setattr(Store, "claim", fail_once)
+    monkeypatch.setattr("benchmark.execution.time.sleep", lambda seconds: None)
+    runs = planned(["popularity"], [0])
+    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    assert statuses(store) == {("popularity", 0): "done"}
+    assert len(attempts) == 2
+
+
+def test_a_run_is_held_in_memory_for_as_long_as_it_took(
+    store: Store,
+    prepared: Prepared,
+    planned: Callable[..., list[PlannedRun]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*arguments: Any, **options: Any) -> Path:
+        raise StoreError("results: no space left on device; free some")
+
+    slept: list[float] = []
+    monkeypatch.setattr(Store, "save", full)
+    monkeypatch.setattr("benchmark.execution.time.sleep", slept.append)
+    monkeypatch.setattr("benchmark.execution.PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr("benchmark.execution.seconds_of", lambda record: 1000.0)
+    runs = planned(["popularity"], [0])
+    with pytest.raises(StoreError, match="no space left"):
+        Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    assert 1000.0 <= sum(slept) < 1000.0 + slept[0]
+    assert capsys.readouterr().err.count("no space left") == 1, "it is said once, not every time"
+
+
+def test_a_run_imported_meanwhile_is_no_error(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = planned(["popularity"], [0, 1])
+    others = execute(runs[0].spec, prepared, CPU, "theirs")
+    save = Store.save
+
+    def import_first(self: Store, record: Any, arrays: Any, overwrite: bool = False) -> Path:
+        if record.seed == 0 and record.command != "theirs":
+            save(self, *others)
+        return save(self, record, arrays, overwrite)
+
+    monkeypatch.setattr(Store, "save", import_first)
+    monkeypatch.setattr("benchmark.execution.time.sleep", _never)
+    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    assert statuses(store) == {("popularity", 0): "done", ("popularity", 1): "done"}
+    assert [record.command for record in store.records()] == ["theirs", "python run_all.py --seeds 1"]
+
+
+def _never(seconds: float) -> None:
+    raise AssertionError("nobody should wait")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_interrupt_while_a_run_is_stored_stays_an_interrupt(
+    when: str,
+    store: Store,
+    prepared: Prepared,
+    planned: Callable[..., list[PlannedRun]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before the run was written nothing can be written any more; after it, it is done and stays so."""
+    save = Store.save
+
+    def interrupted(self: Store, record: Any, arrays: Any, overwrite: bool = False) -> Path:
+        if record.status == "done":
+            if when == "after":
+                save(self, record, arrays, overwrite)
+            raise KeyboardInterrupt
+        if when == "before":
+            raise StoreError("results: no space left on device; free some")
+        return save(self, record, arrays, overwrite)
+
+    monkeypatch.setattr(Store, "save", interrupted)
+    runs = planned(["popularity"], [0])
+    with pytest.raises(KeyboardInterrupt):
+        Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    assert statuses(store) == ({} if when == "before" else {("popularity", 0): "done"})
+
+
+def test_ctrl_c_while_a_worker_is_started_is_heard_by_us_alone() -> None:
+    """As long as the signal is held back it waits, and who is started then never hears it."""
+    program = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    answers = []
+
+    def start_and_press() -> None:
+        with local._ctrl_c_waiting():
+            answers.append(subprocess.check_output([sys.executable, "-c", program], text=True))
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        start_and_press()
+    assert answers == ["True\n"]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import gzip
 import io
 import multiprocessing
@@ -253,6 +254,64 @@ def test_a_writer_killed_between_the_two_renames_loses_nothing(
     assert files(store.root) == before
 
 
+def test_what_a_living_process_writes_is_not_swept(store: Store, handmade: Callable[..., Any]) -> None:
+    path = store.checkpoint_path("0123456789abcdef")
+    path.parent.mkdir(parents=True)
+    fresh, stream = atomic._held_file(path)
+    dead = path.with_name(".tmp-0-dead.pt")
+    dead.write_bytes(b"half")
+    Store(store.root)
+    assert fresh.exists()
+    assert not dead.exists()
+    stream.close()
+    Store(store.root)
+    assert not fresh.exists()
+
+
+def test_a_file_swept_before_its_lock_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flock, swept = fcntl.flock, []
+
+    def sweep_first(handle: Any, how: int) -> None:
+        if not swept:
+            swept.extend(tmp_path.glob(".tmp-*"))
+            swept[0].unlink()
+        flock(handle, how)
+
+    monkeypatch.setattr("fcntl.flock", sweep_first)
+    atomic.write_file(tmp_path / "file", b"content")
+    assert files(tmp_path) == {"file": b"content"}
+    assert swept
+
+
+def test_what_killed_processes_left_goes_at_the_next_start(store: Store, handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    done, interrupted = maker.record(seed=0), maker.record(seed=1, status="interrupted")
+    store.save(done, maker.arrays())
+    store.save(interrupted, {})
+    before = files(store.root)
+    for record in (done, interrupted):
+        checkpoint = store.checkpoint_path(record.key)
+        checkpoint.parent.mkdir(exist_ok=True)
+        checkpoint.write_bytes(b"state")
+    (store.root / ".locks" / f"run-{done.key}").touch()
+    (store.root / ".locks" / "run-0123456789abcdef").touch()
+    Store(store.root)
+    kept = str(store.checkpoint_path(interrupted.key).relative_to(store.root))
+    assert files(store.root) == before | {kept: b"state"}
+
+
+def test_what_was_left_outside_of_the_store_goes_too(tmp_path: Path) -> None:
+    deep = tmp_path / "tables" / "ml-1m"
+    deep.mkdir(parents=True)
+    (deep / ".tmp-0-table2.md").write_text("half")
+    (deep / "table2.md").write_text("whole")
+    held, stream = atomic._held_file(deep / "table3.md")
+    atomic.sweep_files(tmp_path / "tables")
+    atomic.sweep_files(tmp_path / "absent")
+    assert set(files(tmp_path)) == {"tables/ml-1m/table2.md", f"tables/ml-1m/{held.name}"}
+    stream.close()
+
+
 # Two at once
 
 
@@ -427,6 +486,7 @@ RUN = "ml-1m/runs/sasrec-ce/0123456789abcdef-s0"
         tarfile.TarInfo("ml-1m/other.json"),
         tarfile.TarInfo("ML 1M/data.json"),
         tarfile.TarInfo(".locks/data.json"),
+        tarfile.TarInfo("index.html/data.json"),
         tarfile.TarInfo(f"{RUN}/deeper/record.json"),
         link(f"{RUN}/record.json", "/etc/passwd", tarfile.SYMTYPE),
         link(f"{RUN}/record.json", "ml-1m/data.json", tarfile.LNKTYPE),

@@ -193,7 +193,7 @@ def test_synthetic_data_is_labelled_and_never_beside_printed_figures(
 
 
 def test_text_from_data_is_escaped(store: Store, handmade: Callable[..., Any], tmp_path: Path) -> None:
-    title = "<script>alert(1)</script> 50%_&#{x}$y^2~\\input{z}|`*[a](b) é 漢\nline"
+    title = "<script>alert(1)</script> 50%_&#{x}$y^2~\\input{z}|`*[a](b) é 漢 line"
     maker = handmade("custom", title)
     store.save(maker.record("btsr-ce"), maker.arrays())
     comparison = compared(store, maker)
@@ -202,7 +202,7 @@ def test_text_from_data_is_escaped(store: Store, handmade: Callable[..., Any], t
     assert "<script>" not in tex + text
     assert r"\input{z}" not in tex
     assert "\\_\\&\\#\\{x\\}\\$y\\textasciicircum{}2" in tex
-    assert "é ??line" in tex
+    assert "é ? line" in tex
     assert "&lt;script&gt;" in text
     assert r"\|\`\*\[a\](b)" in text
     assert_compiles(tex, tmp_path)

@@ -38,7 +38,7 @@ def reliability(material: Material) -> Figure | None:
     names = ("calibration_count", "calibration_confidence", "calibration_accuracy")
     runs = comparison.runs
     loaded = with_arrays(runs, comparison.contestants, material.load, names)
-    binned = {method: _binned(arrays) for method, arrays in loaded.items()}
+    binned = {method: bins for method, arrays in loaded.items() if len((bins := _binned(arrays))[0][0])}
     if not binned:
         return None
     rows = math.ceil(len(binned) / 4)

@@ -171,9 +171,11 @@ def _densities(axis: Axes, grid: np.ndarray, targets: np.ndarray, negatives: np.
     axis.plot(grid, negatives, color=INK, linewidth=0.7, linestyle="--")
     axis.fill_between(grid, targets, color=style.colour, alpha=0.4, linewidth=0)
     axis.plot(grid, targets, color=style.colour)
-    peak = max(targets.max(), negatives.max())
-    visible = grid[np.maximum(targets, negatives) > 0.002 * peak]
-    axis.set(title=style.title, yticks=[], xlim=(visible[0], visible[-1]), ylim=(0, 1.65 * peak))
+    highest = np.fmax(targets, negatives)  # NaN where a run has no score of the kind
+    visible = grid[highest > 0.002 * np.fmax.reduce(highest)]
+    axis.set(title=style.title, yticks=[])
+    if len(visible):
+        axis.set(xlim=(visible[0], visible[-1]), ylim=(0, 1.65 * np.fmax.reduce(highest)))
 
 
 def _spectrum(axis: Axes, spectra: np.ndarray, style: Look, label: str) -> None:

@@ -106,7 +106,7 @@ def _line(runs: RunSet, cost: Cost, reference: Cost | None) -> Line:
 
 def _factors(cost: Cost, reference: Cost | None) -> Mapping[str, float]:
     names = ("epoch_seconds", "training_seconds", "memory_bytes") if reference else ()
-    factors = {name: getattr(cost, name) / getattr(reference, name) for name in names}
+    factors = {name: getattr(cost, name) / (getattr(reference, name) or math.nan) for name in names}
     return {name: factor for name, factor in factors.items() if not math.isnan(factor)}
 
 

@@ -1,0 +1,52 @@
+"""Signals to stop: the first one unwinds, the second one ends the process at once, and none gives a traceback.
+
+Only the standard library is needed here, so that this holds before anything else is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+INTERRUPTED = 130
+SAFE = "finished runs are stored, the same command goes on from there"
+
+Handler = Callable[..., Any] | int
+
+
+def listen(handler: Handler) -> dict[signal.Signals, Handler]:
+    """Let `handler` take the signals; returns who took them before. What is ignored stays so, as nohup wants it."""
+    before: dict[signal.Signals, Handler] = {}
+    for number in SIGNALS:
+        present = signal.getsignal(number)
+        if present is not None and present is not signal.SIG_IGN:
+            before[number] = present
+            signal.signal(number, handler)
+    return before
+
+
+def leave(*_: object) -> None:
+    """End without unwinding: safe at any moment, as after kill -9; worker processes notice and end as well."""
+    with suppress(OSError):
+        os.write(2, f"run_all.py: stopped at once; {SAFE}\n".encode())
+    os._exit(INTERRUPTED)
+
+
+@contextmanager
+def unwinding() -> Iterator[None]:
+    """Within the block the first signal raises KeyboardInterrupt and the next one leaves."""
+    before = listen(_unwind)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _unwind(*_: object) -> None:
+    listen(leave)
+    raise KeyboardInterrupt

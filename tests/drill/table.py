@@ -1,0 +1,76 @@
+"""The drill's table in Markdown, from its JSON file alone, and what of its figures must be 0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+MUST_BE_ZERO = (
+    "differences",
+    "lost",
+    "doubled",
+    "half_written",
+    "left_over",
+    "left_over_processes",
+    "tracebacks",
+    "hangs",
+    "wrong_results",
+    "unclear",
+    "unnoticed",
+    "wrong_results",
+    "unclear",
+    "without_a_word_on_what_is_safe",
+    "with_another_exit_code_than_130",
+)
+
+HEAD = """<!-- Written by python -m tests.drill from results/drill.json. -->
+
+# Fault drill
+
+Tiny runs on synthetic data, disturbed and compared with undisturbed ones: arrays and tables byte for byte, records but
+for what the clock says. No number here is a result on any dataset.
+"""
+
+
+def wrong(figures: Mapping[str, Any]) -> list[str]:
+    """What is not 0 and must be, by the names that lead there."""
+    return [f"{name} {value}" for name, value in _leaves(figures) if name.split(": ")[-1] in MUST_BE_ZERO and value]
+
+
+def to_markdown(document: Mapping[str, Mapping[str, Any]]) -> str:
+    """`document`: the content of the JSON file, a section for each drill."""
+    parts = [HEAD, "| drill | figures | must be 0 |\n|:--|:--|:--|"]
+    facts = []
+    for name, section in document.items():
+        counted, zero = list[str](), list[str]()
+        for path, value in _leaves(section["figures"]):
+            (zero if path.split(": ")[-1] in MUST_BE_ZERO else counted).append(f"{_words(path)} {_value(value)}")
+        parts.append(f"| {name}: {section['what']} | {', '.join(counted)} | {', '.join(zero)} |")
+        versions, hardware = section["versions"], section["hardware"]
+        dirty = ", changed since" if versions["code_dirty"] else ""
+        facts.append(
+            f"- {name}: `{section['command']}`; {section['seconds']:.0f} s from {section['started']}; "
+            f"{hardware['name']}, {hardware['platform']}; torch {versions['torch']}, Python {versions['python']}; "
+            f"commit {versions['code'][:12]}{dirty}"
+        )
+    return "\n".join([*parts, "", *facts, ""])
+
+
+def _leaves(figures: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{before}{name}: ")
+        else:
+            yield f"{before}{name}", value
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return " + ".join(map(_value, value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "/")
