@@ -17,8 +17,6 @@ MUST_BE_ZERO = (
     "wrong_results",
     "unclear",
     "unnoticed",
-    "wrong_results",
-    "unclear",
     "without_a_word_on_what_is_safe",
     "with_another_exit_code_than_130",
 )
