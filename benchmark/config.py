@@ -342,7 +342,7 @@ def _convert(value: Any, kind: Any, name: str, where: str) -> Any:
         raise ConfigError(f"{where}: expected {_describe(kind)}, got {value!r:.60}")
     low, high = RANGES.get(name, (float("-inf"), float("inf")))
     if kind in (int, float) and not low <= value <= high:  # also refuses NaN
-        raise ConfigError(f"{where}: {value} is out of range; use {low:g} to {high:g}")
+        raise ConfigError(f"{where}: {value!r:.60} is out of range; use {low:g} to {high:g}")
     return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -51,8 +52,20 @@ PER_USER = {"ranks": 1, "validation_ranks": 1, "top_items": 2, "target_buckets":
 """Arrays with one row per test user, in split order, and their dimensions; every other array is a vector."""
 
 
-INDICES = {"ranks": None, "validation_ranks": None, "top_items": None, "target_buckets": BUCKETS - 1}
-"""Arrays of whole numbers from 0, and up to what; None: up to the number of items."""
+WHOLE = ("ranks", "validation_ranks", "top_items", "target_buckets")
+"""Arrays of whole numbers: ranks and items up to the number of items, buckets."""
+
+SHARE = 1.001  # with room for rounding
+LIMITS = {
+    "target_buckets": BUCKETS - 1,
+    "history_buckets": SHARE,
+    "calibration_confidence": SHARE,
+    "calibration_accuracy": SHARE,
+    "calibration_count": sys.float_info.max,
+    "singular_values": sys.float_info.max,
+    "singular_values_centred": sys.float_info.max,
+}
+"""Up to what arrays go that begin at 0; there are no others but densities and their grid."""
 
 ALIGNED = (
     ("score_grid", "target_density", "negative_density"),
@@ -250,15 +263,15 @@ def check_arrays(record: RunRecord, arrays: Mapping[str, np.ndarray], source: st
     for group in ALIGNED:
         if len(lengths := {arrays[name].shape for name in group if name in arrays}) > 1 or lengths == {(0,)}:
             raise RecordError(f"{source}: arrays {', '.join(group)}: expected equal lengths from 1")
-    for name in arrays.keys() & INDICES.keys():
-        _check_indices(name, arrays[name], INDICES[name] or record.data["items"], source)
+    for name in arrays.keys() & {*WHOLE, *LIMITS}:
+        _check_bounds(name, arrays[name], LIMITS.get(name, record.data["items"]), source)
 
 
-def _check_indices(name: str, array: np.ndarray, highest: int, source: str) -> None:
-    if array.dtype.kind == "f":
+def _check_bounds(name: str, array: np.ndarray, highest: float, source: str) -> None:
+    if name in WHOLE and array.dtype.kind == "f":
         raise RecordError(f"{source}: array {name}: expected whole numbers, found {array.dtype}")
-    if array.size and not (array.min() >= 0 and array.max() <= highest):
-        raise RecordError(f"{source}: array {name}: expected numbers from 0 to {highest}")
+    if not ((array >= 0) & (array <= highest)).all():
+        raise RecordError(f"{source}: array {name}: expected numbers from 0 to {highest:g}")
 
 
 def plain(value: Any) -> Any:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130
+AGAIN_SECONDS = 0.05
 SAFE = "finished runs are stored, the same command goes on from there"
 
 Handler = Callable[..., Any] | int
@@ -39,14 +43,26 @@ def leave(*_: object) -> None:
 @contextmanager
 def unwinding() -> Iterator[None]:
     """Within the block the first signal raises KeyboardInterrupt and the next one leaves."""
-    before = listen(_unwind)
+    hook, before = sys.unraisablehook, listen(_unwind)
+    sys.unraisablehook = partial(_repeat_if_swallowed, hook)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _unwind(*_: object) -> None:
+def _unwind(number: int, _: object) -> None:
     listen(leave)
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(number)
+
+
+def _repeat_if_swallowed(otherwise: Callable[[Any], object], unraisable: Any) -> None:
+    """What is raised while an object is being finalised goes nowhere; the signal that struck there comes once more."""
+    error = unraisable.exc_value
+    if isinstance(error, KeyboardInterrupt) and error.args:
+        listen(_unwind)
+        threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), error.args[0])).start()
+    else:
+        otherwise(unraisable)

@@ -185,6 +185,10 @@ def test_a_record_of_nothing(handmade: Callable[..., Any], field: str) -> None:
         ("score_grid", np.zeros(5)),
         ("calibration_count", np.zeros(5)),
         ("singular_values", np.zeros(5)),
+        ("singular_values", np.full(64, np.nan)),
+        ("calibration_accuracy", np.full(15, -1.0)),
+        ("calibration_confidence", np.full(15, 1e300)),
+        ("history_buckets", np.full((4, 3), np.inf)),
         ("ranks", np.array([b"a"] * 4)),
     ],
 )

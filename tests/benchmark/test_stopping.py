@@ -70,6 +70,36 @@ def test_the_first_signal_unwinds(start: Start, number: signal.Signals) -> None:
     assert process.returncode == 7
 
 
+SWALLOWED = """
+import os
+
+class Finalised:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+
+print("ready", flush=True)
+try:
+    with unwinding():
+        Finalised()
+        time.sleep(60)
+except KeyboardInterrupt:
+    print("unwound", flush=True)
+    raise SystemExit(7)
+"""
+
+
+def test_a_signal_that_strikes_a_finaliser_is_not_lost(start: Start) -> None:
+    process = start(SWALLOWED)
+    assert process.communicate(timeout=60) == ("unwound\n", "")
+    assert process.returncode == 7
+
+
+def test_what_else_cannot_be_raised_is_told_as_ever(start: Start) -> None:
+    program = "\nclass Broken:\n    def __del__(self): 1 / 0\nprint('ready', flush=True)\nwith unwinding(): Broken()"
+    assert "ZeroDivisionError" in start(program).communicate(timeout=60)[1]
+
+
 def test_the_second_one_leaves(start: Start) -> None:
     program = """
 try:
@@ -102,7 +132,7 @@ def test_what_nohup_ignores_stays_ignored(start: Start) -> None:
 
 
 def test_whoever_took_the_signals_before_takes_them_again() -> None:
-    before = [signal.getsignal(number) for number in SIGNALS]
+    before = [sys.unraisablehook, *(signal.getsignal(number) for number in SIGNALS)]
     with unwinding():
-        assert [signal.getsignal(number) for number in SIGNALS] != before
-    assert [signal.getsignal(number) for number in SIGNALS] == before
+        assert [sys.unraisablehook, *(signal.getsignal(number) for number in SIGNALS)] != before
+    assert [sys.unraisablehook, *(signal.getsignal(number) for number in SIGNALS)] == before

@@ -33,7 +33,7 @@ TUNED = "sasrec-ce"
 
 @dataclass
 class Stored:
-    """A file in a store: `write` puts the content there, `load` has the store read it, `judge` the result."""
+    """A file in a store: `load` puts the content there and has the store read it, `judge` looks at the result."""
 
     name: str
     place: str
