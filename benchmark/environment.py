@@ -7,6 +7,7 @@ import platform
 import resource
 import subprocess
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,11 @@ def _processor() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or "unknown"
+
+
+def seconds_since(started: float) -> float:
+    """Seconds since `time.perf_counter()` said `started`; not negative even where that clock has jumped."""
+    return max(0.0, time.perf_counter() - started)
 
 
 def reset_peak_memory(device: torch.device) -> None:

@@ -23,7 +23,7 @@ import torch
 from benchmark.arrays import Arrays
 from benchmark.config import ConfigError
 from benchmark.documents import printable
-from benchmark.environment import code_version, hardware, package_versions
+from benchmark.environment import code_version, hardware, package_versions, seconds_since
 from benchmark.evaluation import EVALUATION_VERSION, TOP_ITEMS, cells_of
 from benchmark.metrics import summarise
 from benchmark.preparation import Prepared, file_sha256
@@ -115,7 +115,7 @@ def score(external: External, prepared: Prepared, command: str, known: Sequence[
         finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
         epochs=[],
         selected_epoch=None,
-        timings={"evaluate_seconds": time.perf_counter() - clock},
+        timings={"evaluate_seconds": seconds_since(clock)},
         peak_memory_bytes=None,
         counts=counts | {"other_files_before": len(others)},
         metrics={"test": metrics, "validation": {}},

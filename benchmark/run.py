@@ -21,7 +21,14 @@ from baselines.sasrec import ENCODER_VERSION, Encoder
 from benchmark.arrays import Arrays
 from benchmark.checkpoint import Checkpoint
 from benchmark.config import RunSpec
-from benchmark.environment import code_version, hardware, package_versions, peak_memory, reset_peak_memory
+from benchmark.environment import (
+    code_version,
+    hardware,
+    package_versions,
+    peak_memory,
+    reset_peak_memory,
+    seconds_since,
+)
 from benchmark.evaluation import EVALUATION_VERSION, NonFiniteScores, Ranking, evaluate, evaluate_ranks
 from benchmark.metrics import accuracy, summarise
 from benchmark.preparation import Prepared
@@ -160,7 +167,7 @@ def _fit_and_evaluate(
     else:
         assert isinstance(method, FittedMethod)
         scorer = method.fit(data)
-    outcome.timings["fit_seconds"] = seconds_before + time.perf_counter() - clock
+    outcome.timings["fit_seconds"] = seconds_before + seconds_since(clock)
     outcome.counts |= method.report()
 
     clock = time.perf_counter()
@@ -172,7 +179,7 @@ def _fit_and_evaluate(
     for draw in range(1, TIE_DRAWS + 1):
         cases = _on_device(split.cases_redrawn("test", draw), device)
         outcome.metrics[f"ties-{draw}"] = accuracy(evaluate_ranks(scorer, cases, data.n_items, data.maxlen))
-    outcome.timings["evaluate_seconds"] = time.perf_counter() - clock
+    outcome.timings["evaluate_seconds"] = seconds_since(clock)
 
 
 def _measure(

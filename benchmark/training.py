@@ -18,6 +18,7 @@ from baselines.popularity import Popularity
 from baselines.sasrec import Encoder, EncoderSettings
 from benchmark.checkpoint import Checkpoint, State
 from benchmark.config import ConfigError, TrainingSettings
+from benchmark.environment import seconds_since
 from benchmark.evaluation import NonFiniteScores, evaluate_ranks
 from benchmark.metrics import hit_rate, ndcg
 from benchmark.selection import METRIC
@@ -163,7 +164,7 @@ class _InFlight:
                 reason = str(error)
         else:
             reason = f"the loss is {loss}"
-        seconds = round(time.perf_counter() - started, 4)
+        seconds = round(seconds_since(started), 4)
         self.epochs.append({"epoch": number, "seconds": seconds, "loss": loss, "terms": terms, "validation": metrics})
         return reason
 
@@ -180,7 +181,7 @@ class _InFlight:
             "rng": self.rng.get_state(),
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
-            "seconds": self.seconds_before + time.perf_counter() - self.started,
+            "seconds": self.seconds_before + seconds_since(self.started),
             "continued": self.continued,
         }
 

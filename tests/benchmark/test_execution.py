@@ -300,6 +300,18 @@ def test_an_error_of_the_machine_is_no_failure_of_the_run(
     assert statuses(store) == {("markov", 0): "done"}
 
 
+def test_a_clock_that_jumps_back_costs_no_run(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(10**6, 0, -1))
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(clock)))
+    runs = planned(["sasrec-ce"], [0])
+    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    (record,) = store.records()
+    assert record.done
+    assert record.timings == {"fit_seconds": 0.0, "evaluate_seconds": 0.0, "seconds_per_epoch": 0.0}
+
+
 def test_a_run_that_another_process_holds_is_waited_for(
     store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

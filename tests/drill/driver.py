@@ -7,6 +7,7 @@ have the same faults.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 
 from benchmark.stopping import leave, listen
@@ -21,4 +22,6 @@ if __name__ in ("__main__", "__mp_main__"):
     inject(json.loads(sys.argv[1]))
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[2:]))
+    code = main(sys.argv[2:])
+    listen(signal.SIG_IGN)
+    sys.exit(code)
