@@ -135,6 +135,7 @@ def _plan() -> tuple[Prepared, list[PlannedRun]]:
     protocol = Protocol.of_preset("released", "none")
     known = Known("ML-1M", False, protocol, "simulated")
     configuration = Configuration(DATASET, "equal", "paper", [])
-    summary = {"source": "none", "sha256": "", "items": 0, "train_users": 0, "train_interactions": 0, "test_users": 1}
+    sizes = dict.fromkeys(("items", "train_users", "train_interactions", "test_users"), 1)
+    summary = {"source": "none", "sha256": "", **sizes}
     prepared = Prepared(DATASET, known.title, known.synthetic, "released", None, known.fingerprint, summary)  # type: ignore[arg-type]
     return prepared, plan(configuration, known, EXPERIMENTS, METHODS, SEEDS)[:RUNS]

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from benchmark.engines import Job
+from benchmark.execution import Execution
+from benchmark.store import Store
 from tests.drill import makespan
 
 
@@ -46,6 +48,16 @@ def test_the_simulated_workers_take_jobs_in_order_and_only_when_free(monkeypatch
     assert drawn == ["a", "b"]
     assert list(ended) == [("c", 3.0), ("a", 5.0), ("d", 9.0)]
     assert engine.clock == 9.0
+
+
+def test_a_simulated_run_is_one_that_the_store_takes(tmp_path: Path) -> None:
+    prepared, [run, *_] = makespan._plan()
+    store = Store(tmp_path, lambda line: None)
+    engine = makespan.SimulatedEngine(1, {run.key: 2.0})
+    Execution(store, engine).run([run], prepared, {run.key: ""})
+    [record] = store.records()
+    assert record.done
+    assert record.timings["fit_seconds"] == 2.0
 
 
 @pytest.mark.slow
