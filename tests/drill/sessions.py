@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmark.stopping import SIGNALS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 HANG_SECONDS = 900.0
@@ -74,6 +76,7 @@ class Session:
                 stdout=subprocess.DEVNULL,
                 stderr=stream,
                 start_new_session=True,
+                preexec_fn=_hear_signals,
             )
 
     def ends_within(self, seconds: float) -> bool:
@@ -152,6 +155,12 @@ def ended(logs: Sequence[Path], status: str = "done") -> list[str]:
 def tracebacks(logs: Sequence[Path]) -> int:
     """How many of the logs show one."""
     return sum(b"Traceback" in log.read_bytes() or b"Exception ignored" in log.read_bytes() for log in logs)
+
+
+def _hear_signals() -> None:
+    """In the child: what the drill itself was told to ignore, by nohup or by a shell's `&`, is not ignored there."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _stat(pid: int) -> tuple[str, int, str] | None:

@@ -36,13 +36,16 @@ def wrong(figures: Mapping[str, Any]) -> list[str]:
 
 
 def to_markdown(document: Mapping[str, Mapping[str, Any]]) -> str:
-    """`document`: the content of the JSON file, a section for each drill."""
+    """`document`: the content of the JSON file, a row for each drill. What has parts gets a table of its own below."""
     parts = [HEAD, "| drill | figures | must be 0 |\n|:--|:--|:--|"]
-    facts = []
+    tables, facts = list[str](), list[str]()
     for name, section in document.items():
         counted, zero = list[str](), list[str]()
-        for path, value in _leaves(section["figures"]):
-            (zero if path.split(": ")[-1] in MUST_BE_ZERO else counted).append(f"{_words(path)} {_value(value)}")
+        for figure, value in section["figures"].items():
+            if isinstance(value, Mapping):
+                tables.append(_table(f"{name}: {_words(figure)}", value))
+            else:
+                (zero if figure in MUST_BE_ZERO else counted).append(f"{_words(figure)} {_value(value)}")
         parts.append(f"| {name}: {section['what']} | {', '.join(counted)} | {', '.join(zero)} |")
         versions, hardware = section["versions"], section["hardware"]
         dirty = ", changed since" if versions["code_dirty"] else ""
@@ -51,7 +54,17 @@ def to_markdown(document: Mapping[str, Mapping[str, Any]]) -> str:
             f"{hardware['name']}, {hardware['platform']}; torch {versions['torch']}, Python {versions['python']}; "
             f"commit {versions['code'][:12]}{dirty}"
         )
-    return "\n".join([*parts, "", *facts, ""])
+    return "\n".join([*parts, "", *tables, *facts, ""])
+
+
+def _table(title: str, figures: Mapping[str, Any]) -> str:
+    """A row for each part; parts of parts are columns."""
+    columns = {column: None for value in figures.values() if isinstance(value, Mapping) for column in value}
+    lines = [f"| {' | '.join([title, *map(_words, columns or [''])])} |", f"|:--|{'--:|' * max(len(columns), 1)}"]
+    for name, value in figures.items():
+        cells = [value.get(column, "") for column in columns] if isinstance(value, Mapping) else [value]
+        lines.append(f"| {' | '.join([_words(name), *map(_value, cells)])} |")
+    return "\n".join([*lines, ""])
 
 
 def _leaves(figures: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from tests.drill import __main__ as frame
 from tests.drill import clock, disk, kills, signals, two
 from tests.drill.plans import Plan
-from tests.drill.sessions import ROOT, end_all
+from tests.drill.sessions import ROOT, Session, end_all
 from tests.drill.table import to_markdown, wrong
 
 FIGURES = {"kills": 50, "parts": {"first": {"lost": 0, "runs": 36}}, "shares": [3, 4], "lost": 0}
@@ -89,8 +91,21 @@ def test_every_number_of_the_file_is_in_the_table() -> None:
         "versions": {"code": "0" * 40, "code_dirty": True, "torch": "2.13.0", "python": "3.11.7"},
     }
     text = to_markdown({"kills": section})
-    assert "kills 50, parts: first: runs 36, shares 3 + 4 | parts: first: lost 0, lost 0 |" in text
+    assert "| kills: this | that | kills 50, shares 3 + 4 | lost 0 |" in text
+    assert "| kills: parts | lost | runs |\n|:--|--:|--:|\n| first | 0 | 36 |\n" in text
     assert "changed since" in text
+
+
+def test_a_session_hears_what_the_drill_was_told_to_ignore(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        session = Session(["--help"], tmp_path / "log")
+        status = Path(f"/proc/{session.process.pid}/status").read_text()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert session.ends_within(60)
+    ignored = int(re.search(r"^SigIgn:\s*(\w+)", status, re.MULTILINE)[1], 16)  # type: ignore[index]
+    assert not ignored & 1 << (signal.SIGINT - 1)
 
 
 WRITES = """
