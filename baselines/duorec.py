@@ -22,14 +22,17 @@ class DuoRec(TrainedMethod):
 
     @dataclass(frozen=True)
     class Settings:
-        """`mode`: `us_x` contrasts the dropout view with the twin, `us` the sequence with its dropout view, `su` the
-        sequence with its twin. `twin_pool`: as in `TwinPool.build`.
+        """`mode`, named as in the published code: `us_x` contrasts the dropout view with the twin, `un` the sequence
+        with its dropout view, `su` the sequence with its twin, `us` both of these, the weight counting for each.
+
+        `twin_pool`: as in `TwinPool.build`. The published code trains on one row per prefix and so draws its twins from
+        all of them, which is `prefix`; here a sequence is one row, and `final` draws from the whole sequences.
         """
 
         objective: Objective = field(default_factory=CrossEntropy)
         weight: float = 0.1
         temperature: float = 1.0
-        mode: Literal["us_x", "us", "su"] = "us_x"
+        mode: Literal["us_x", "un", "su", "us"] = "us_x"
         twin_pool: Literal["final", "prefix"] = "final"
 
     def __init__(self, settings: Settings) -> None:
@@ -44,12 +47,12 @@ class DuoRec(TrainedMethod):
         settings = self.settings
         states, z = encoder(batch.inputs)
         next_item = settings.objective(states, batch, encoder.item_table, rng)
-        if settings.mode == "us_x":
-            both = Batch.concatenate([batch.inputs, self.twins.draw(batch.rows, rng)], batch.data.pad_id)
-            z_a, z_b = encoder.last(both).chunk(2)
-        else:
-            z_a, z_b = z, encoder.last(batch.inputs if settings.mode == "us" else self.twins.draw(batch.rows, rng))
-        return {"next-item": next_item, "info-nce": settings.weight * info_nce(z_a, z_b, settings.temperature)}
+        views = [] if settings.mode == "su" else [batch.inputs]
+        views += [] if settings.mode == "un" else [self.twins.draw(batch.rows, rng)]
+        encoded = encoder.last(Batch.concatenate(views, batch.data.pad_id)).chunk(len(views))
+        pairs = [encoded] if settings.mode == "us_x" else [(z, view) for view in encoded]
+        contrast = torch.stack([info_nce(z_a, z_b, settings.temperature) for z_a, z_b in pairs]).sum()
+        return {"next-item": next_item, "info-nce": settings.weight * contrast}
 
     def report(self) -> dict[str, float]:
         """The share of anchors without a twin."""

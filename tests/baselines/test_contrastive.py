@@ -114,18 +114,19 @@ def test_the_defaults_are_the_published_ones() -> None:
 
 
 @pytest.mark.parametrize("pool", ["final", "prefix"])
-@pytest.mark.parametrize("mode", ["us_x", "us", "su"])
-def test_duorec_contrasts_the_sequence_with_itself_or_its_twin(mode: Any, pool: Any, data: TrainingData) -> None:
+@pytest.mark.parametrize("mode", ["us_x", "un", "su", "us"])
+def test_duorec_contrasts_the_sequence_with_itself_and_its_twin(mode: Any, pool: Any, data: TrainingData) -> None:
     method = DuoRec(DuoRec.Settings(weight=0.3, temperature=0.7, mode=mode, twin_pool=pool))
     method.prepare(data)
     encoder, rows = encoder_with(), data.trainable
     itself = one_by_one(encoder, data.batch(rows).inputs)
     twin = one_by_one(encoder, TwinPool.build(data, pool).draw(rows, generator()))
-    expected = 0.3 * info_nce(itself, itself if mode == "us" else twin, 0.7)
-    assert_terms(loss_of(method, encoder, data), encoder, data, info_nce=expected)
+    unsupervised, supervised = info_nce(itself, itself, 0.7), info_nce(itself, twin, 0.7)  # there is no dropout here
+    expected = {"us_x": supervised, "un": unsupervised, "su": supervised, "us": unsupervised + supervised}[mode]
+    assert_terms(loss_of(method, encoder, data), encoder, data, info_nce=0.3 * expected)
 
 
-@pytest.mark.parametrize("mode", ["us_x", "us", "su"])
+@pytest.mark.parametrize("mode", ["us_x", "un", "su", "us"])
 def test_duorecs_passes_see_different_dropout_masks(
     mode: Any, data: TrainingData, contrasted: list[tuple[Tensor, Tensor]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,11 +144,16 @@ def test_duorecs_passes_see_different_dropout_masks(
     monkeypatch.setattr(Encoder, "forward", spy)
     for dropout in (0.5, 0.0):
         method.loss(encoder_with(dropout), data.batch(alone), generator())
-    (z_a, z_b), (same, again) = contrasted
-    assert (~torch.isclose(z_a, z_b)).any(1).all(), "an anchor that is its own twin is not its own copy"
-    assert torch.allclose(same, again, atol=1e-6)
-    assert torch.equal(z_a, predicting[0]) == (mode != "us_x"), "us_x contrasts two passes, neither the prediction's"
-    assert not torch.equal(z_b, predicting[0])
+    with_dropout, without = contrasted[: len(contrasted) // 2], contrasted[len(contrasted) // 2 :]
+    assert len(with_dropout) == (2 if mode == "us" else 1)
+    for z_a, z_b in with_dropout:
+        assert (~torch.isclose(z_a, z_b)).any(1).all(), "an anchor that is its own twin is not its own copy"
+        assert torch.equal(z_a, predicting[0]) == (mode != "us_x"), "us_x contrasts two passes, not the prediction's"
+        assert not torch.equal(z_b, predicting[0])
+    for same, again in without:
+        assert torch.allclose(same, again, atol=1e-6)
+    if mode == "us":
+        assert (~torch.isclose(with_dropout[0][1], with_dropout[1][1])).any(1).all(), "the two views are two passes"
 
 
 def test_duorec_reports_the_twinless_share(data: TrainingData) -> None:

@@ -40,6 +40,7 @@ CASES |= {
     "btsr skip": (BTSR, BTSR.Settings(no_twin="skip")),
     "btsr prefix": (BTSR, BTSR.Settings(twin_pool="prefix")),
     "btsr projector": (BTSR, BTSR.Settings(projector_layers=2, projector_width=8)),
+    "duorec un": (DuoRec, DuoRec.Settings(mode="un")),
     "duorec us": (DuoRec, DuoRec.Settings(mode="us")),
     "duorec su": (DuoRec, DuoRec.Settings(mode="su")),
 }
