@@ -13,6 +13,7 @@ import pytest
 
 from baselines.registry import METHODS
 from benchmark.arguments import parse
+from benchmark.paper import BASELINES
 from benchmark.plan import choose_methods
 from datasets import DATASETS
 
@@ -31,9 +32,12 @@ def test_every_command_is_one_that_the_program_takes(command: str) -> None:
     assert choose_methods(options.methods)
 
 
-def test_every_dataset_and_method_is_listed() -> None:
-    for name in [*DATASETS, *METHODS]:
-        assert f"`{name}`" in README or name == "synthetic", name
+def test_the_datasets_and_the_papers_methods_are_listed_and_no_others() -> None:
+    for name in {*DATASETS, *BASELINES, "btsr-bce", "btsr-ce", "btsr-sce"} - {"synthetic"}:
+        assert f"`{name}`" in README, name
+    table = README.partition("| method | `--methods` |")[2].partition("\n\n")[0]
+    listed = re.findall(r"`([a-z0-9-]+)`", " ".join(row.split("|")[2] for row in table.splitlines()[2:]))
+    assert set(BASELINES) < set(listed) <= set(METHODS)
 
 
 def test_the_results_shown_are_the_committed_table() -> None:
@@ -49,27 +53,43 @@ def test_links_lead_somewhere(path: str) -> None:
     assert (ROOT / path).exists()
 
 
-def test_the_worked_example_trains_and_is_reported(tmp_path: Path) -> None:
+@pytest.fixture
+def worked_example(tmp_path: Path) -> Path:
+    """A clone in which the README's method has been added by the README's words."""
     code, line = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     clone, name = tmp_path / "clone", re.match(r"# (baselines/\w+\.py)", code)
     imported = re.search(r"beside its import `(.+?)`", README)
     assert name
     assert imported
-    for folder in ("baselines", "benchmark", "datasets"):
+    for folder in ("baselines", "benchmark", "datasets", "tests"):
         shutil.copytree(ROOT / folder, clone / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "run_all.py", clone)
+    for file in ("run_all.py", "pyproject.toml"):
+        shutil.copy(ROOT / file, clone)
     (clone / name[1]).write_text(code, encoding="utf-8")
     registry = clone / "baselines" / "registry.py"
     text = registry.read_text(encoding="utf-8")
     assert text.endswith("}\n")
     text = text.replace("\nMETHODS", f"\n{imported[1]}\n\nMETHODS", 1)[: -len("}\n")] + f"{line}}}\n"
     registry.write_text(text, encoding="utf-8")
+    return clone
 
+
+def test_the_worked_example_trains_and_is_reported(worked_example: Path) -> None:
     words = ["--dataset", "synthetic", "--methods", "steady,popularity", "--seeds", "0", "--set", "training.epochs=1"]
     done = subprocess.run(
-        [sys.executable, "run_all.py", *words, "--engine", "inline"], cwd=clone, capture_output=True, text=True
+        [sys.executable, "run_all.py", *words, "--engine", "inline"],
+        cwd=worked_example,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert "Steady" in done.stdout
-    [table] = (clone / "tables").rglob("table2.csv")
+    [table] = (worked_example / "tables").rglob("table2.csv")
     assert "Steady SASRec" in table.read_text(encoding="utf-8")
+
+
+def test_the_tests_of_methods_are_those_of_the_worked_example_too(worked_example: Path) -> None:
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/baselines/test_methods.py", "-k", "steady"]
+    done = subprocess.run([sys.executable, *words], cwd=worked_example, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout, done.stdout
