@@ -28,6 +28,19 @@ REGIMES = (0.1, 0.4)
 NOISES = (0.0, 0.1, 0.2, 0.4)
 """Shares of the training inputs that are replaced by random items."""
 
+WEIGHTED: dict[str, tuple[str, ...]] = {
+    "cl4srec": ("weight",),
+    "duorec": ("weight",),
+    "ec4srec": ("positive", "negative", "retrieval"),
+    "btsr-bce": ("alpha",),
+}
+"""The weights of what a method adds to the next-item loss, of the methods that these weights might cost the most."""
+
+WEIGHT_SHARE = 0.02
+"""Of these weights. What is added acts on the last position alone, while the next-item loss is a mean over all of them:
+there, in a sequence that fills a window of 50, the two are to each other as the weight says only at a fiftieth of it.
+"""
+
 PROJECTOR_LAYERS = 2
 
 SCALABLE = ("gowalla", "kindle-store")
@@ -52,7 +65,7 @@ class Experiment:
     variants: tuple[Variant, ...]
 
 
-NAMES = ("main", "objectives", "regimes", "alpha", "views", "noise", "lambda", "ties", "tune")
+NAMES = ("main", "objectives", "regimes", "alpha", "views", "noise", "lambda", "ties", "weights", "tune")
 """All experiments, the most important first."""
 
 ON_REQUEST = ("tune",)
@@ -90,6 +103,9 @@ def experiments(dataset: str) -> dict[str, Experiment]:
         ),
         "lambda": Experiment("Figures 7 and 9: lambda", SWEEP_SEEDS, _sweep(swept, "settings.lambd", (0.0, *GRID))),
         "ties": Experiment("Tied test events in five random orders", SWEEP_SEEDS, _as_they_are((plain, swept))),
+        "weights": Experiment(
+            "Weights of the added losses: as published, and a fiftieth of it", SWEEP_SEEDS, tuple(_weights())
+        ),
         "tune": Experiment(
             f"Grid search on validation, {TRIALS} trials for every method",
             (0,),
@@ -110,7 +126,11 @@ SEARCHED: dict[str, dict[str, tuple[float, ...]]] = {
     "sasrec": {"encoder.dropout": (0.1, 0.3, 0.5, 0.7), "training.learning_rate": (0.0005, 0.001)},
     "cl4srec": _CONTRAST,
     "duorec": _CONTRAST,
-    "ec4srec": {"settings.positive": (0.001, 0.01, 0.05, 0.1), "settings.retrieval": (0.01, 0.1)},
+    "ec4srec": {
+        "settings.positive": (0.002, 0.1),
+        "settings.negative": (0.001, 0.05),
+        "settings.retrieval": (0.002, 0.1),
+    },
     "btsr": _ALPHA_LAMBDA,
     "two-stage": {"settings.pretraining": (0.05, 0.1, 0.2, 0.4), "settings.lambd": (0.05, 0.2)},
 }
@@ -144,3 +164,11 @@ def _views(method: str) -> tuple[Variant, ...]:
     others = ("twin", "mask", "crop", "reorder", "substitute", "dropout")
     views = tuple(Variant(view, method, (("settings.view", view),)) for view in others)
     return (*views, Variant("projector", method, (("settings.projector_layers", PROJECTOR_LAYERS),)))
+
+
+def _weights() -> Iterator[Variant]:
+    for method, names in WEIGHTED.items():
+        yield Variant(f"{method} 1", method)
+        usual, share = METHODS[method].settings, WEIGHT_SHARE
+        changes = tuple((f"settings.{name}", round(share * getattr(usual, name), 6)) for name in names)
+        yield Variant(f"{method} {share:g}", method, changes)

@@ -82,6 +82,15 @@ def test_a_setting_that_does_nothing_is_not_part_of_the_key() -> None:
     assert run_key(noisy, "f") != run_key(spec, "f")
 
 
+def test_weights_are_compared_with_a_fiftieth_of_them_and_nothing_else_changes() -> None:
+    runs = planned(["main", "weights"])
+    usual, small = (run_of(runs, "weights", f"ec4srec {share}").spec for share in ("1", "0.02"))
+    assert run_of(runs, "main", "ec4srec").spec == usual
+    settings = {"positive": 0.002, "negative": 0.001, "retrieval": 0.002}
+    assert small == replace(usual, settings=replace(usual.settings, **settings))
+    assert run_of(runs, "weights", "btsr-bce 0.02").spec.settings.alpha == 0.004
+
+
 def test_every_trained_method_gets_the_same_number_of_trials() -> None:
     for name, entry in METHODS.items():
         expected = TRIALS if issubclass(entry.method, TrainedMethod) else 0

@@ -1,4 +1,4 @@
-"""What a sweep shows: alpha, lambda, views and noise, one line per variant."""
+"""What a sweep shows: alpha, lambda, views, noise and weights, one line per variant."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ SWEEPS = {
     "lambda": "lambda, the weight of the off-diagonal terms",
     "views": "the second view, and a projector instead of L2 normalisation",
     "noise": "random items in place of a share of the training inputs",
+    "weights": "weights of what is added to the next-item loss, as shares of the usual ones",
 }
 """The experiments shown this way, and what varies in them."""
 
@@ -65,8 +66,9 @@ def variant_title(experiment: str, variant: VariantRuns) -> str:
     match experiment:
         case "alpha" | "lambda":
             return f"{experiment} {variant.label}"
-        case "noise":
-            return f"{look(variant.method).title}, noise {variant.label.rpartition(' ')[2]}"
+        case "noise" | "weights":
+            what = "noise" if experiment == "noise" else "weights times"
+            return f"{look(variant.method).title}, {what} {variant.label.rpartition(' ')[2]}"
         case _:
             return variant.label
 
