@@ -17,6 +17,7 @@ STAGES = ("prepare", "train", "report")
 ENGINES = ("inline", "local", "ray")
 OVERWRITE = ("never", "failed", "all")
 MAX_MESSAGE = 500
+MAX_WORKERS = 1024
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = """examples:
   python run_all.py --dataset gowalla                       everything the paper says of Gowalla
@@ -99,7 +100,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--engine", choices=ENGINES, help="inline: this process; local: worker processes; ray: a Ray cluster"
     )
     where.add_argument(
-        "--workers", type=_positive, help="runs at a time (default: one per core, or per GPU; with ray, of the cluster)"
+        "--workers", type=_workers, help="runs at a time (default: one per core, or per GPU; with ray, of the cluster)"
     )
     where.add_argument("--ray-address", metavar="A", help="of the cluster, such as auto or 10.0.0.1:6379")
     where.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: auto)")
@@ -222,9 +223,9 @@ def _seeds(text: str) -> list[int]:
     return list(dict.fromkeys(seeds))
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text:.60}' is not a whole number from 1")
+def _workers(text: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", text) or not 1 <= int(text) <= MAX_WORKERS:
+        raise argparse.ArgumentTypeError(f"'{text:.60}' is not a whole number from 1 to {MAX_WORKERS:,}")
     return int(text)
 
 

@@ -74,23 +74,22 @@ class LocalEngine:
 
     def _fill(self, pool: list[Worker], waiting: Iterator[Job], retries: list[Job], prepared: Prepared) -> None:
         """Give every idle worker a job, start workers while there is room, and dismiss whom there is nothing for."""
-        numbers = set(range(self.workers)) - {worker.number for worker in pool}
-        idle: list[Worker | None] = [worker for worker in pool if worker.job is None]
-        idle += [None] * len(numbers)
-        for worker in idle:
-            job = retries.pop(0) if retries else next(waiting, None)
+        taken = {worker.number for worker in pool}
+        free = (number for number in range(self.workers) if number not in taken)
+        for worker in [worker for worker in pool if worker.job is None]:
+            job = _next(retries, waiting)
             if job is None:
-                if worker is not None:
-                    pool.remove(worker)
-                    worker.pipe.close()
-                    worker.process.join()
-                continue
-            if worker is None:
-                worker = self._hire(numbers.pop(), prepared)
-                pool.append(worker)
-            worker.job, worker.started = job, datetime.now(UTC)
-            with contextlib.suppress(OSError):  # it died while idle; its end of the pipe says so next
-                worker.pipe.send(job)
+                pool.remove(worker)
+                worker.pipe.close()
+                worker.process.join()
+            else:
+                _give(worker, job)
+        for number in free:
+            job = _next(retries, waiting)
+            if job is None:
+                return
+            pool.append(self._hire(number, prepared))
+            _give(pool[-1], job)
 
     def _hire(self, number: int, prepared: Prepared) -> Worker:
         context = multiprocessing.get_context("spawn")
@@ -130,6 +129,16 @@ class LocalEngine:
         outcome = Outcome("interrupted", started=worker.started, error=error)
         record = to_record(job.spec, prepared, self.device, job.command, outcome)
         return Finished(job, record, {})
+
+
+def _next(retries: list[Job], waiting: Iterator[Job]) -> Job | None:
+    return retries.pop(0) if retries else next(waiting, None)
+
+
+def _give(worker: Worker, job: Job) -> None:
+    worker.job, worker.started = job, datetime.now(UTC)
+    with contextlib.suppress(OSError):  # it died while idle; its end of the pipe says so next
+        worker.pipe.send(job)
 
 
 def _end(worker: Worker) -> None:

@@ -185,6 +185,8 @@ WRONG = [
     (["--stages", "trian"], 2, ["trian", "'train'"]),
     (["--experiments", "mian"], 2, ["mian", "'main'"]),
     (["--workers", "0"], 2, ["--workers", "0"]),
+    (["--workers", "1000000000"], 2, ["--workers", "1000000000", "1,024"]),
+    (["--workers", "9" * 5000], 2, ["--workers", "1,024"]),
     (["--time-budget", "soon"], 2, ["--time-budget", "soon"]),
     (["--protocol", "mine"], 2, ["--protocol", "mine"]),
     (["--set", "training.epochs=-1"], 2, ["training.epochs", "-1"]),

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from types import SimpleNamespace
@@ -218,6 +219,15 @@ def _kill_one_child(killed: list[int]) -> None:
             killed.append(children[0].pid)
             return
         time.sleep(0.02)
+
+
+def test_workers_that_have_nothing_to_do_cost_nothing(prepared: Prepared) -> None:
+    tracemalloc.start()
+    try:
+        assert list(LocalEngine(CPU, workers=10**6).run([], prepared, lambda job, row: None)) == []
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_killed_worker_costs_nothing(
