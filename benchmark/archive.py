@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from benchmark.atomic import StoreError, writing
+from datasets.interactions import DataError
+from datasets.sources import check_plain
 from datasets.tar_members import Member, tar_members
 
 MAX_MEMBER_BYTES = 512 * 2**20
@@ -49,10 +51,11 @@ def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
 def read_archive(path: Path) -> Iterator[tuple[str, bytes]]:
     """Name and content of the plain files of a .tar.gz, one after the other; directories are passed over.
 
-    Nothing is unpacked to disk. Raises StoreError at a name that is absolute or leads upwards, at a link or
-    device, at damage, and at more data than MAX_MEMBER_BYTES, MAX_TOTAL_BYTES and MAX_RATIO allow.
+    Nothing is unpacked to disk. Raises StoreError if `path` is no plain file, at a name that is absolute or leads
+    upwards, at a link or device, at damage, and at more data than MAX_MEMBER_BYTES, MAX_TOTAL_BYTES and MAX_RATIO allow.
     """
     try:
+        check_plain(path)
         with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as stream:
             limit = min(MAX_TOTAL_BYTES, max(RATIO_FROM_BYTES, MAX_RATIO * path.stat().st_size))
             limited = _Limited(cast(IO[bytes], stream), limit, path)
@@ -67,7 +70,9 @@ def read_archive(path: Path) -> Iterator[tuple[str, bytes]]:
         raise StoreError(f"{path}: not an intact .tar.gz archive ({reason:.200}); export or copy it again") from error
     except OSError as error:
         reason = error.strerror or str(error)
-        raise StoreError(f"{path}: cannot read ({reason}); give an archive made by --export") from error
+        raise StoreError(f"{path}: cannot read ({reason}); {_REMEDY}") from error
+    except DataError as error:
+        raise StoreError(str(error)) from error
 
 
 class _Limited:

@@ -224,10 +224,11 @@ def test_a_member_of_a_damaged_tar_is_refused_whole(tmp_path: Path) -> None:
         stream.read()
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flag", ["--interactions", "--import"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo(tmp_path / "mine.csv")
     found: list[int] = []
-    words = ["--interactions", str(tmp_path / "mine.csv"), "--out-dir", str(tmp_path), "--stages", "prepare"]
+    words = [flag, str(tmp_path / "mine.csv"), "--out-dir", str(tmp_path), "--stages", "prepare"]
 
     def run() -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -238,6 +239,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     thread.start()
     thread.join(timeout=60)
     assert found == [1]
+    assert "is no plain file" in capsys.readouterr().err
 
 
 # --- pickles ----------------------------------------------------------------------------------------------------------
