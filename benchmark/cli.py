@@ -17,7 +17,7 @@ import torch
 from benchmark.arguments import ROOT, parse
 from benchmark.atomic import sweep_files
 from benchmark.compare import compare_stores
-from benchmark.config import ConfigError, Configuration, Setting
+from benchmark.config import FOOTINGS, PROFILES, ConfigError, Configuration, Setting
 from benchmark.documents import printable
 from benchmark.engines import Engine
 from benchmark.engines.inline import InlineEngine
@@ -40,6 +40,10 @@ from datasets.split import Protocol
 
 FAILURE, USAGE = 1, 2
 CACHE = ".cache"
+BENCH, FILES = "bench", ("html", "json", "md", "csv", "tex")
+"""What stands beside the folders of datasets in results/ and tables/: a folder, and files that end so."""
+SETTINGS = rf"-({'|'.join(FOOTINGS)})-({'|'.join(PROFILES)})"
+"""In the name of each folder in tables/ that is about several datasets."""
 NOTHING_TO_DO = "no dataset is there to work on; see the lines above, or try --dataset synthetic"
 
 
@@ -379,10 +383,11 @@ _note = to_stderr
 
 
 def _name_of(path: Path) -> str:
-    """A dataset name for somebody's own file; never that of one of ours."""
+    """A dataset name for somebody's own file; never that of one of ours, or of what else stands beside datasets."""
     stem = re.sub(r"(\.(csv|tsv|inter|txt|data|gz))+$", "", path.name.lower())
     slug = re.sub(r"[^a-z0-9._-]+", "-", stem).strip("-._") or "interactions"
-    return f"own-{slug}" if slug in DATASETS else slug
+    slug = re.sub(rf"\.({'|'.join(FILES)})$", r"-\1", slug)
+    return f"own-{slug}" if slug in {*DATASETS, BENCH} or re.search(SETTINGS, slug) else slug
 
 
 def _device(choice: str, engine: str | None) -> torch.device:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.cli import main
+from benchmark.cli import _name_of, main
 from benchmark.store import Store
 from datasets import synthetic
 
@@ -292,6 +292,33 @@ def test_our_names_are_never_taken_by_somebodys_file(
     path = table.rename(tmp_path / "gowalla.csv")
     assert main(["--interactions", str(path), "--stages", "prepare", "--out-dir", str(tmp_path / "out")]) == 0
     assert Store(tmp_path / "out" / "results").datasets() == ["own-gowalla"]
+
+
+NAMES = {
+    "My Shop.csv": "my-shop",
+    "v1.2.csv.gz": "v1.2",
+    "ml-1m.csv": "own-ml-1m",
+    "bench.csv": "own-bench",
+    "Index.HTML.csv": "index-html",
+    "audit.md.csv": "audit-md",
+    "drill.json.tsv.gz": "drill-json",
+    "table2.tex.csv": "table2-tex",
+    "released-equal-quick.csv": "own-released-equal-quick",
+}
+
+
+@pytest.mark.parametrize("file", NAMES)
+def test_no_file_takes_the_place_of_what_else_is_written(file: str) -> None:
+    assert _name_of(Path(file)) == NAMES[file]
+
+
+def test_a_file_called_like_the_page_does_not_keep_it_from_being_written(
+    tmp_path: Path, table: Path, command: Callable[..., list[str]]
+) -> None:
+    path = table.rename(tmp_path / "index.html.csv")
+    words = [str(path) if word == str(table) else word for word in command("--engine", "inline")]
+    assert main([word.replace("sasrec-ce,btsr-ce", "markov") for word in words]) == 0
+    assert (tmp_path / "out" / "results" / "index.html").is_file()
 
 
 @pytest.mark.parametrize("flag", ["--methods", "--dataset"])
