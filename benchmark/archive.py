@@ -52,10 +52,12 @@ def read_archive(path: Path) -> Iterator[tuple[str, bytes]]:
     """Name and content of the plain files of a .tar.gz, one after the other; directories are passed over.
 
     Nothing is unpacked to disk. Raises StoreError if `path` is no plain file, at a name that is absolute or leads
-    upwards, at a link or device, at damage, and at more data than MAX_MEMBER_BYTES, MAX_TOTAL_BYTES and MAX_RATIO allow.
+    upwards, at a link or device, at damage, and at more data than MAX_MEMBER_BYTES, MAX_TOTAL_BYTES and MAX_RATIO
+    allow.
     """
     try:
-        check_plain(path)
+        if path.exists():
+            check_plain(path)
         with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as stream:
             limit = min(MAX_TOTAL_BYTES, max(RATIO_FROM_BYTES, MAX_RATIO * path.stat().st_size))
             limited = _Limited(cast(IO[bytes], stream), limit, path)
