@@ -122,10 +122,13 @@ class Store:
         return self._read_json(self.root / _component(dataset) / _DATA, DATA_FILE)
 
     def write_data(self, dataset: str, label: str, payload: Mapping[str, Any], *, title: str, synthetic: bool) -> None:
-        """Set protocols[label] of data.json; the other labels stay as they are."""
+        """Set protocols[label] of data.json; the other labels stay, and a file that says so already is not touched."""
+        about = {"dataset": dataset, "title": title, "synthetic": synthetic}
+        present = self.data(dataset) or {"protocols": {}}
+        if to_json(present | about | {"protocols": present["protocols"] | {label: dict(payload)}}) == to_json(present):
+            return
         with self._writer():
-            content = self.data(dataset) or {"protocols": {}}
-            content |= {"dataset": dataset, "title": title, "synthetic": synthetic}
+            content = (self.data(dataset) or {"protocols": {}}) | about
             content["protocols"][label] = dict(payload)
             self._write_json(dataset, _DATA, content)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,3 +87,20 @@ def test_the_command_says_what_it_found(
     broken = replace(record, metrics=record.metrics | {"test": record.metrics["test"] | {"hr@1": 0.9}})
     store.save(broken, arrays, overwrite=True)
     assert main(command) == 1
+
+
+def test_a_store_that_lacks_nothing_is_only_read(
+    tmp_path: Path, store: Store, ran: tuple[RunRecord, Arrays], capsys: pytest.CaptureFixture[str]
+) -> None:
+    record, arrays = ran
+    store.save(record, arrays)
+    shutil.rmtree(store.root / ".locks", ignore_errors=True)
+    (store.root / ".locks").write_text("no lock can be had here, as in a read-only store")
+    command = ["--dataset", "synthetic", "--recompute", "--out-dir", str(tmp_path), "--data-dir", str(tmp_path)]
+    assert main(command) == 0
+    assert "1 finished runs checked, 0 got metrics" in capsys.readouterr().out
+    (store.root / ".locks").unlink()
+    store.save(without(record, "hr@1"), arrays, overwrite=True)
+    shutil.rmtree(store.root / ".locks")
+    (store.root / ".locks").write_text("")
+    assert main(command) == 1, "what it has to write needs the lock"
