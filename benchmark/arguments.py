@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 from benchmark import experiments
 from benchmark.config import FOOTINGS, PROFILES, ConfigError, suggestion
@@ -19,6 +21,21 @@ OVERWRITE = ("never", "failed", "all")
 MAX_MESSAGE = 500
 MAX_WORKERS = 1024
 ROOT = Path(__file__).resolve().parent.parent
+ONCE = {
+    "--interactions": "one file is worked on at a time",
+    **dict.fromkeys(("--methods", "--seeds", "--experiments", "--stages"), "give one list, with commas"),
+}
+_TAKEN_OUT = ("--export", "--export-split", "--external")
+ALONE = {
+    "--dry-run": ("writes nothing", (*_TAKEN_OUT, "--import", "--recompute")),
+    "--status": ("only shows what is there", (*_TAKEN_OUT, "--recompute")),
+    "--recompute": ("does nothing else", _TAKEN_OUT),
+    "--compare": (
+        "looks at two stores, whole or of --dataset",
+        (*_TAKEN_OUT, "--import", "--recompute", "--dry-run", "--status", "--claim", *ONCE),
+    ),
+}
+"""What would not be looked at beside these: each with the reason."""
 EXAMPLES = """examples:
   python run_all.py --dataset gowalla                       everything the paper says of Gowalla
   python run_all.py --dataset ml-1m,beauty --seeds 0-4 --engine local --workers 2
@@ -50,9 +67,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME[,NAME]",
         help=f"{', '.join(DATASETS)}, or all: the paper's five (default: all)",
     )
-    what.add_argument("--interactions", type=Path, metavar="FILE", help="your own userid,itemid,timestamp file")
-    what.add_argument("--methods", metavar="NAME[,NAME]", help="methods or families such as btsr (default: all)")
-    what.add_argument("--seeds", help="such as 0,1 or 0-4 (default: 0-4, for sweeps 0,1)")
+    what.add_argument(
+        "--interactions", action="append", type=Path, metavar="FILE", help="your own userid,itemid,timestamp file"
+    )
+    what.add_argument(
+        "--methods", action="append", metavar="NAME[,NAME]", help="methods or families such as btsr (default: all)"
+    )
+    what.add_argument("--seeds", action="append", help="such as 0,1 or 0-4 (default: 0-4, for sweeps 0,1)")
     what.add_argument(
         "--claim",
         metavar="ID",
@@ -60,10 +81,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     what.add_argument(
         "--experiments",
+        action="append",
         help=f"of {', '.join(experiments.NAMES)} (default: all but {', '.join(experiments.ON_REQUEST)})",
     )
     what.add_argument(
         "--stages",
+        action="append",
         help=f"of {', '.join(STAGES)} (default: all; report with --export, --import or --external; "
         "prepare with --export-split or --recompute)",
     )
@@ -142,7 +165,35 @@ def _shortened(message: str) -> str:
 def _settle(options: argparse.Namespace) -> None:
     if options.ray_address is not None and options.engine != "ray":
         raise ConfigError("--ray-address: says where --engine ray runs; add that, or leave both out")
+    _check_once(options)
+    _check_alone(options)
+    if options.export is not None and not _may_be_file(options.export):
+        raise ConfigError(f"--export {options.export}: is no file that could be written; name one such as runs.tar.gz")
     _split_lists(options)
+
+
+def _check_once(options: argparse.Namespace) -> None:
+    """Each of ONCE as its one value, None without any; of several all but the last would not be looked at."""
+    for flag, remedy in ONCE.items():
+        values = _value(options, flag) or [None]
+        if len(values) > 1:
+            raise ConfigError(f"{flag}: given {len(values)} times; {remedy}")
+        setattr(options, flag.strip("-"), values[0])
+
+
+def _check_alone(options: argparse.Namespace) -> None:
+    for flag, (reason, others) in ALONE.items():
+        for other in others if _value(options, flag) else ():
+            if _value(options, other) not in (None, False, []):
+                raise ConfigError(f"{flag}: {reason}; leave out {other}, or {flag}")
+
+
+def _value(options: argparse.Namespace, flag: str) -> Any:
+    return options.import_file if flag == "--import" else getattr(options, flag.strip("-").replace("-", "_"))
+
+
+def _may_be_file(path: Path) -> bool:
+    return path.name not in ("", "..") and (os.path.isfile(path) or not os.path.lexists(path))
 
 
 def _split_lists(options: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ from benchmark.documents import printable
 from benchmark.engines import Engine
 from benchmark.engines.inline import InlineEngine
 from benchmark.engines.local import LocalEngine
-from benchmark.execution import Execution
+from benchmark.execution import Execution, is_left
 from benchmark.export_split import check_place, export_split
 from benchmark.external import score, summary_line
 from benchmark.overview import overview
@@ -127,7 +127,7 @@ class Session:
             self._export_split(prepared)
         if options.external:
             self._score_external(prepared)
-        out_of_time = "train" in options.stages and self._train(plans, prepared)
+        late = self._train(plans, prepared) if "train" in options.stages else set()
         if "report" in options.stages:
             self._report(plans)
         if options.export:
@@ -135,7 +135,7 @@ class Session:
             keys += [record.key for name in plans for record in self.store.records(name) if record.external]
             count = self.store.export_archive(options.export, keys)
             print(f"exported {count} finished runs to {options.export}")
-        return self._conclude(plans, out_of_time)
+        return self._conclude(plans, late)
 
     def _sweep(self) -> None:
         """Remove what killed processes left outside of the store."""
@@ -225,8 +225,8 @@ class Session:
 
     # --- stages -------------------------------------------------------------------------------------------------
 
-    def _train(self, plans: dict[str, list[PlannedRun]], prepared: dict[str, Prepared]) -> bool:
-        """Execute all plans; returns whether the time budget kept runs from starting."""
+    def _train(self, plans: dict[str, list[PlannedRun]], prepared: dict[str, Prepared]) -> set[str]:
+        """Execute all plans; returns the keys of the runs that the time budget kept from starting."""
         if any(run.spec.training.compile for runs in plans.values() for run in runs):
             check_compiler(self.device)
         execution = Execution(self.store, self._engine(), self.options.overwrite, self.deadline)
@@ -234,7 +234,11 @@ class Session:
             commands = {run.key: self._command(run) for run in runs}
             execution.run(runs, prepared[name], commands)
         self._keep_tuned(plans)
-        return execution.out_of_time
+        every = [run for runs in plans.values() for run in runs] if execution.out_of_time else []
+        return {run.key for run in every if run.key not in execution.attempted and self._is_left(run)}
+
+    def _is_left(self, run: PlannedRun) -> bool:
+        return is_left(self._record(run), self.options.overwrite)
 
     def _keep_tuned(self, plans: dict[str, list[PlannedRun]]) -> None:
         """Write what tuning chose, for --tuned to read."""
@@ -247,6 +251,8 @@ class Session:
             return self._ray_engine()
         workers = self.options.workers or _default_workers(self.device)
         kind = self.options.engine or ("local" if workers > 1 else "inline")
+        if kind == "inline" and workers > 1 and self.options.workers:
+            _note(f"--workers {workers}: not used, --engine inline does one run at a time; use --engine local")
         return InlineEngine(self.device) if kind == "inline" else LocalEngine(self.device, workers)
 
     def _ray_engine(self) -> Engine:
@@ -337,14 +343,19 @@ class Session:
             total_left += len(left)
         return FAILURE if self.options.status and total_left else 0
 
-    def _conclude(self, plans: dict[str, list[PlannedRun]], out_of_time: bool) -> int:
+    def _conclude(self, plans: dict[str, list[PlannedRun]], late: set[str]) -> int:
         """Say what is missing; 0 if nothing that the stages should have given is."""
         if "train" not in self.options.stages and (self.options.external or "report" not in self.options.stages):
             return 0
-        missing = [run for runs in plans.values() for run in runs if not _done(self._record(run))]
+        missing = [run for runs in plans.values() for run in runs if run.key in late or not _done(self._record(run))]
         if not missing:
             return 0
-        reason = "the time budget ended; the same command goes on" if out_of_time else "see --status"
+        reason = "see --status"
+        if late:
+            again = (
+                "begins with the first again, what is stored stays" if self.options.overwrite == "all" else "goes on"
+            )
+            reason = f"the time budget ended; the same command {again}"
         statuses = {record.status for run in missing if (record := self._record(run)) is not None}
         if "interrupted" in statuses:
             reason += "; interrupted runs are continued by the same command"

@@ -40,7 +40,8 @@ def table(tmp_path: Path) -> Path:
 @pytest.fixture
 def command(tmp_path: Path, table: Path) -> Callable[..., list[str]]:
     def build(*extra: str, out: str = "out") -> list[str]:
-        fixed = ["--interactions", str(table), "--methods", "popularity,sasrec-ce,btsr-ce", "--seeds", "0,1", *TINY]
+        fixed = ["--interactions", str(table), "--seeds", "0,1", *TINY]
+        fixed += [] if "--methods" in extra else ["--methods", "popularity,sasrec-ce,btsr-ce"]
         fixed += ["--experiments", "main"]
         return [*fixed, "--out-dir", str(tmp_path / out), *extra]
 
@@ -122,6 +123,28 @@ def test_an_exhausted_time_budget_is_not_success(
     assert "time budget" in capsys.readouterr().err
 
 
+def test_what_no_time_was_left_to_do_again_is_told(
+    command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = command("--engine", "inline", "--methods", "popularity,markov", "--stages", "prepare,train")
+    assert main(words) == 0
+    assert main([*words, "--time-budget", "0s"]) == 0, "nothing is left"
+    capsys.readouterr()
+    assert main([*words, "--time-budget", "0s", "--overwrite", "all"]) == 1
+    assert "4 of 4 planned runs are not done" in capsys.readouterr().err
+    assert main([*words, "--overwrite", "all", "--time-budget", "1h"]) == 0
+
+
+def test_workers_that_are_not_used_are_told(
+    command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = command("--engine", "inline", "--methods", "popularity", "--stages", "prepare,train")
+    assert main([*words, "--workers", "7"]) == 0
+    assert "--workers 7: not used" in capsys.readouterr().err
+    assert main([*words, "--workers", "1"]) == 0
+    assert "--workers" not in capsys.readouterr().err
+
+
 def test_text_preset_does_not_overwrite_the_other(tmp_path: Path, command: Callable[..., list[str]]) -> None:
     main(command("--stages", "prepare"))
     main(command("--stages", "prepare", "--protocol", "text"))
@@ -193,6 +216,20 @@ WRONG = [
     (["--set", "protocol.ties=random"], 2, ["ties", "random"]),
     (["--nonsense"], 2, ["--nonsense"]),
     (["--dataset", "ml-1m", "--stages", "report"], 1, ["ml-1m", "prepare"]),
+    (["--export", "."], 2, ["--export .", "name one such as"]),
+    (["--export", ""], 2, ["--export", "name one such as"]),
+    (["--export", "/"], 2, ["--export /", "name one such as"]),
+    (["--export", "nowhere/.."], 2, ["--export nowhere/..", "name one such as"]),
+    (["--export", "/dev/null"], 2, ["--export /dev/null", "name one such as"]),
+    (["--interactions", "a.csv", "--interactions", "b.csv"], 2, ["--interactions", "2 times"]),
+    (["--methods", "popularity", "--methods", "markov"], 2, ["--methods", "2 times", "commas"]),
+    (["--seeds", "0", "--seeds", "1"], 2, ["--seeds", "2 times", "commas"]),
+    (["--status", "--external", "nothere.csv"], 2, ["--status", "leave out --external"]),
+    (["--dry-run", "--export", "runs.tar.gz"], 2, ["--dry-run", "leave out --export"]),
+    (["--dry-run", "--import", "runs.tar.gz"], 2, ["--dry-run", "writes nothing", "leave out --import"]),
+    (["--recompute", "--export-split", "split"], 2, ["--recompute", "leave out --export-split"]),
+    (["--compare", "a", "b", "--export", "runs.tar.gz"], 2, ["--compare", "leave out --export"]),
+    (["--compare", "a", "b", "--methods", "markov"], 2, ["--compare", "leave out --methods"]),
     (["--import", "absent.tar.gz"], 1, ["absent.tar.gz"]),
 ]
 
