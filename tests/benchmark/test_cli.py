@@ -377,3 +377,12 @@ def test_output_that_nobody_reads_is_no_traceback(tmp_path: Path, command: Calla
     _, errors = process.communicate(timeout=120)
     assert "Traceback" not in errors
     assert "Exception ignored" not in errors
+
+
+def test_a_directory_that_has_been_removed_is_one_line(tmp_path: Path) -> None:
+    words = f"cd {tmp_path}/gone && rmdir ../gone && exec '{sys.executable}' '{ROOT}/run_all.py' --dry-run"
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(["sh", "-c", words], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "the directory that you are in" in done.stderr
