@@ -30,7 +30,7 @@ _REMEDY = "give an archive made by --export"
 
 def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
     """Write (name, content) pairs as .tar.gz, whole or not at all; the same members give the same bytes."""
-    with writing(path):
+    with writing(path, "--export"):
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_name(f".tmp-{secrets.token_hex(4)}-{path.name}")
         try:

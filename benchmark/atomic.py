@@ -15,13 +15,18 @@ from typing import BinaryIO
 
 _FRESH, _REPLACED = ".tmp-", ".old-"
 
+_SPACE = "free some space and start again, finished runs are kept"
+_FILE_IN_THE_WAY = "a file stands where a directory is needed, move it or choose another {option}"
+_NO_LOCKS = "its file system cannot lock files, choose an {option} on another"
 _REMEDIES = {
-    errno.ENOSPC: "free some space and start again, finished runs are kept",
-    errno.EDQUOT: "free some space and start again, finished runs are kept",
-    errno.ENOTDIR: "a file stands where a directory is needed, move it or choose another --out-dir",
-    errno.EISDIR: "a directory stands where a file is needed, move it or choose another --out-dir",
-    errno.ENOLCK: "its file system cannot lock files, choose an --out-dir on another",
-    errno.ENOTSUP: "its file system cannot lock files, choose an --out-dir on another",
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.ENOTDIR: _FILE_IN_THE_WAY,
+    errno.EEXIST: _FILE_IN_THE_WAY,
+    errno.EISDIR: "a directory stands where a file is needed, move it or choose another {option}",
+    errno.ENAMETOOLONG: "choose a shorter {option}",
+    errno.ENOLCK: _NO_LOCKS,
+    errno.ENOTSUP: _NO_LOCKS,
 }
 
 
@@ -30,14 +35,36 @@ class StoreError(Exception):
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the operating system refuses inside the block into a StoreError about `path`."""
+def writing(path: Path, option: str = "--out-dir") -> Iterator[None]:
+    """Turn what the operating system refuses inside the block into a StoreError about `path`, named by `option`."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        remedy = _REMEDIES.get(error.errno or 0, "make it writable or choose another --out-dir")
-        raise StoreError(f"{path}: cannot write ({reason}); {remedy}") from error
+        remedy = _REMEDIES.get(error.errno or 0, "make it writable or choose another {option}")
+        raise StoreError(f"{path}: cannot write ({reason}); {remedy.format(option=option)}") from error
+
+
+def check_directory(path: Path, option: str = "--out-dir", written: bool = True) -> None:
+    """Raise StoreError unless the directory `path` is there or can be made and, if it is `written`, be written to."""
+    place = next(place for place in (path.absolute(), *path.absolute().parents) if _is_there(place, path, option))
+    with writing(place, option):
+        if not place.is_dir():
+            raise _refusal(errno.ENOTDIR)
+        if written and not os.access(place, os.W_OK | os.X_OK):
+            raise _refusal(errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES)
+
+
+def _is_there(place: Path, path: Path, option: str) -> bool:
+    with writing(path, option):
+        try:
+            return bool(place.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+
+def _refusal(code: int) -> OSError:
+    return OSError(code, os.strerror(code))
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from benchmark.arguments import ROOT, parse
-from benchmark.atomic import sweep_files
+from benchmark.atomic import check_directory, sweep_files, writing
 from benchmark.compare import compare_stores
 from benchmark.config import FOOTINGS, PROFILES, ConfigError, Configuration, Setting
 from benchmark.documents import printable
@@ -103,11 +103,11 @@ class Session:
         self.methods = choose_methods(options.methods)
         self.device = _device(options.device, options.engine)
         self.deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
+        self._check_places(".locks")
         self.store = Store(options.out_dir / "results")
         self._sweep()
         self.targets = self._targets()
-        if options.export_split:
-            check_place(options.export_split, (options.out_dir, ROOT))
+        self._check_places(*(target.name for target in self.targets))
 
     def run(self) -> int:
         """All stages."""
@@ -136,6 +136,26 @@ class Session:
             count = self.store.export_archive(options.export, keys)
             print(f"exported {count} finished runs to {options.export}")
         return self._conclude(plans, late)
+
+    def _check_places(self, *folders: str) -> None:
+        """Whether what is to be written can be, as far as that shows before hours of work."""
+        options = self.options
+        check_directory(options.out_dir, written=False)
+        if options.export_split:
+            with writing(options.export_split, "--export-split"):
+                check_place(options.export_split, (options.out_dir, ROOT))
+            check_directory(options.export_split, "--export-split")
+        if options.export:
+            check_directory(options.export.parent, "--export")
+        if options.dry_run or options.status or options.recompute:
+            return
+        reports = "report" in options.stages and not options.claim
+        if reports or "train" in options.stages or options.external or options.import_file:
+            for place in ("", *folders):
+                check_directory(options.out_dir / "results" / place)
+        for name in ("tables", "figures") if reports else ():
+            for place in ("", *folders):
+                check_directory(options.out_dir / name / place)
 
     def _sweep(self) -> None:
         """Remove what killed processes left outside of the store."""

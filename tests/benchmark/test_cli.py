@@ -296,10 +296,49 @@ def test_an_output_directory_that_cannot_be_written(
     tmp_path: Path, command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "out").write_text("a file where a directory should be")
-    assert main(command()) == 1
-    errors = capsys.readouterr().err.strip()
-    assert "out" in errors.splitlines()[-1]
-    assert "Traceback" not in errors
+    for words in (command(), command("--status"), command("--recompute"), command("--stages", "report")):
+        assert main(words) == 1
+        assert capsys.readouterr().err == (
+            f"run_all.py: {tmp_path / 'out'}: cannot write (Not a directory); "
+            "a file stands where a directory is needed, move it or choose another --out-dir\n"
+        )
+
+
+@pytest.mark.parametrize("name", ["tables", "figures/my-shop", "results", "results/my-shop", "results/.locks"])
+def test_a_file_in_the_way_is_told_before_anything_is_done(
+    tmp_path: Path, command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "out" / name).parent.mkdir(parents=True)
+    (tmp_path / "out" / name).write_text("")
+    assert main(command("--methods", "popularity")) == 1
+    assert capsys.readouterr().err.startswith(f"run_all.py: {tmp_path / 'out' / name}: cannot write (Not a directory)")
+    assert len(files(tmp_path / "out")) == 1
+
+
+@pytest.mark.parametrize("flag", ["--out-dir", "--export", "--export-split"])
+def test_a_place_that_cannot_be_is_told_with_its_option(
+    tmp_path: Path, command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    for place, remedy in ((tmp_path / ("x" * 300) / "y", "a shorter"), (tmp_path / "file" / "y", "another")):
+        assert main(command("--methods", "popularity", flag, str(place))) == 1
+        errors = capsys.readouterr().err
+        assert len(errors.splitlines()) == 1, errors
+        assert errors.endswith(f"choose {remedy} {flag}\n")
+
+
+def test_a_place_that_may_not_be_written_is_told_at_once(
+    tmp_path: Path,
+    command: Callable[..., list[str]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "out" / "tables").mkdir(parents=True)
+    monkeypatch.setattr("os.access", lambda place, _: place.name != "tables")  # root may write anywhere
+    assert main(command("--methods", "popularity")) == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"run_all.py: {tmp_path / 'out' / 'tables'}: cannot write (Permission denied); make it")
+    assert main(command("--methods", "popularity", "--stages", "prepare,train")) == 0
 
 
 def test_a_damaged_record_is_run_again(

@@ -190,6 +190,11 @@ def test_a_place_that_cannot_be_written_is_one_line(
     with pytest.raises(StoreError, match=r"results.*choose another --out-dir"):
         Store(tmp_path / "results").save(handmade().record(), handmade().arrays())
 
+    (tmp_path / "blocked").mkdir()
+    (tmp_path / "blocked" / ".locks").write_text("a file")
+    with pytest.raises(StoreError, match=r"File exists.*a file stands where a directory is needed.*another --out-dir"):
+        Store(tmp_path / "blocked").save(handmade().record(), handmade().arrays())
+
     def read_only(path: Any, *_: Any) -> int:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
