@@ -372,10 +372,8 @@ class Session:
             return 0
         reason = "see --status"
         if late:
-            again = (
-                "begins with the first again, what is stored stays" if self.options.overwrite == "all" else "goes on"
-            )
-            reason = f"the time budget ended; the same command {again}"
+            goes = "begins with the first again" if self.options.overwrite == "all" else "goes on"
+            reason = f"the time budget ended; the same command {goes}"
         statuses = {record.status for run in missing if (record := self._record(run)) is not None}
         if "interrupted" in statuses:
             reason += "; interrupted runs are continued by the same command"
