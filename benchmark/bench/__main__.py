@@ -30,9 +30,11 @@ from datasets.interactions import DataError
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 DATASETS = ("ml-1m", "beauty")
 EXAMPLES = """examples:
-  python -m benchmark.bench                                   every case but preparation and peers: some ten minutes
+  python -m benchmark.bench                                   every case not on request: some ten minutes
   python -m benchmark.bench --cases training --dataset gowalla --device cuda
   python -m benchmark.bench --cases preparation
+  python -m benchmark.bench --cases choices                   what was chosen by measurement beside what was not
+  python -m benchmark.bench --cases precision --dataset ml-1m --epochs 20
   python -m benchmark.bench --against recbole,rectools        training beside theirs; the README says how to install
   python -m benchmark.bench --against recbole --cases peers-quality --dataset ml-1m
 """
@@ -100,6 +102,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--quality-seconds", default="600", help="how long each learns in the case peers-quality (default: 600)"
     )
+    parser.add_argument("--epochs", default="20", help="how many to train for in the case precision (default: 20)")
     parser.add_argument("--data-dir", type=Path, default=ROOT / "data", help="raw data (default: data/ in the clone)")
     parser.add_argument("--out-dir", type=Path, default=ROOT, help="holds results/ and tables/ (default: the clone)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works")
@@ -109,14 +112,15 @@ def _parse(words: list[str]) -> argparse.Namespace:
     options.against = _known("--against", options.against, list(PEERS)) if options.against is not None else tuple(PEERS)
     options.peer_python = dict(map(_interpreter, options.peer_python))
     options.quality_seconds = _numbers("--quality-seconds", options.quality_seconds, 86_400)[0]
+    options.epochs = _numbers("--epochs", options.epochs, 100_000)[0]
     options.dataset = _known("--dataset", options.dataset, list(SIZES))
     options.maxlen = _numbers("--maxlen", options.maxlen, 10_000) if options.maxlen is not None else ()
     options.repeats = _numbers("--repeats", options.repeats, 100)[0]
     options.threads = _numbers("--threads", options.threads, 1024)[0]
     if options.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device cuda: this machine or this torch has no CUDA; use --device cpu")
-    if options.device == "cuda" and any(case.startswith("peers") for case in options.cases):
-        raise ConfigError("--device cuda: the cases peers and peers-quality run on the CPU; use --device cpu")
+    if options.device == "cuda" and set(options.cases) & {"choices", "peers", "peers-quality"}:
+        raise ConfigError("--device cuda: choices, peers and peers-quality run on the CPU; use --device cpu")
     return options
 
 
@@ -172,6 +176,7 @@ def _run(options: argparse.Namespace, command: str) -> int:
         options.against,
         options.peer_python,
         options.quality_seconds,
+        options.epochs,
     )
     directory: Path = options.out_dir / "results" / "bench"
     code = 0
@@ -195,7 +200,7 @@ def _document(
 ) -> dict[str, Any]:
     return {
         "case": name,
-        "description": (CASES[name].__doc__ or "").strip(),
+        "description": " ".join((CASES[name].__doc__ or "").split()),
         "quick": options.quick,
         "repeats": options.repeats,
         "command": command,

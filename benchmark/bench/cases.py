@@ -14,17 +14,17 @@ from baselines.method import Method, TrainedMethod
 from baselines.registry import METHODS
 from baselines.sasrec import EncoderSettings
 from benchmark.bench import contenders, workloads
+from benchmark.bench.choices import choices, precision, variant_ratios, variants
 from benchmark.bench.measures import Group, Ratio, extrapolate, growth
 from benchmark.bench.naive import NaiveTask
 from benchmark.bench.peers.cases import peers, peers_quality
 from benchmark.bench.profile import Breakdown, breakdown
-from benchmark.bench.race import SECONDS_EACH, Contender
+from benchmark.bench.race import SECONDS_EACH, Contender, Result
 from benchmark.bench.setting import Outcome, Setting
 from benchmark.bench.workloads import Data, Recipe, TrainingLoad
 from datasets import synthetic
 
 STEPS = 2  # batches in a lap
-DEFAULT_MAXLENS = {"ml-1m": (200, 50), "beauty": (50,)}
 TRAINING_TARGETS = {("ml-1m", 200): 4.0, ("beauty", 50): 12.0}
 LARGE_CATALOGUE, LARGE_TARGET = 60_000, 3.0
 EVALUATION_TARGETS = {"ml-1m": 2.0}
@@ -38,6 +38,7 @@ FLOAT = 4  # bytes
 TABLES = 9  # copies of the item table that training holds at once: weights, gradients, Adam's, the best epoch's
 USUAL = "the usual way"
 PROFILED = "sasrec-ce"
+VARIED = ("sasrec-ce", "btsr-ce")
 CPU = torch.device("cpu")
 
 
@@ -45,11 +46,13 @@ CPU = torch.device("cpu")
 
 
 def training(setting: Setting) -> Outcome:
-    """Training targets per second and memory of every method, and of the usual way; on a GPU a lap is an epoch."""
+    """Training targets per second and memory of every method, and of the usual way; on a GPU a lap is an epoch, and
+    precision and compiler are compared too (on a CPU the case choices does that).
+    """
     found = Outcome([])
     for name in setting.datasets:
         data = setting.data(name)
-        for maxlen in setting.maxlens or DEFAULT_MAXLENS.get(name, (200, 50)):
+        for maxlen in setting.lengths(name):
             found.groups.append(_training_group(setting, data, maxlen))
             if setting.track.device.type == "cpu":
                 found.breakdowns.append(_training_breakdown(data, maxlen))
@@ -63,16 +66,20 @@ def _training_group(setting: Setting, data: Data, maxlen: int) -> Group:
         workloads.training_load(data.split.train, data.split.n_items, maxlen, batch_size, steps)
         for steps in (len(data.split.train), STEPS)
     )
+    varied: list[tuple[list[Contender], list[Result]]] = []
     if setting.track.device.type == "cuda":
         load = epoch
+        varied = [variants(setting, load, recipes[method]) for method in VARIED]
     usual = {method: task for method, recipe in recipes.items() if (task := workloads.usual_task(recipe)) is not None}
     group = setting.race(
         f"{data.title}, maxlen {maxlen}",
         [
             *(runner for recipe in recipes.values() for runner in _ours(setting, load, recipe)),
+            *(runner for runners, _ in varied for runner in runners),
             *(_usual(load, recipes[method], task) for method, task in usual.items()),
         ],
     )
+    group.results += [result for _, absent in varied for result in absent]
     group.unit, group.synthetic = "targets", data.synthetic
     group.workload = {"batch_size": batch_size, "rows": len(load.rows), "items": load.n_items, "maxlen": maxlen}
     group.details = {"seconds_per_epoch": _epoch_seconds(group, epoch.targets(epoch.rows), load.targets(load.rows))}
@@ -82,6 +89,8 @@ def _training_group(setting: Setting, data: Data, maxlen: int) -> Group:
             goal = targets.get(method) if quantity == "speed" else None
             label = f"training {method}, {group.title}: {quantity}"
             group.ratios.append(Ratio(label, method, f"{method}, {USUAL}", quantity, goal))
+    for method in VARIED[: len(varied)]:
+        group.ratios += variant_ratios(group.title, method)
     return group
 
 
@@ -295,8 +304,10 @@ CASES: dict[str, Callable[[Setting], Outcome]] = {
     "scaling": scaling,
     "memory": memory,
     "preparation": preparation,
+    "choices": choices,
+    "precision": precision,
     "peers": peers,
     "peers-quality": peers_quality,
 }
-ON_REQUEST = {"preparation", "peers", "peers-quality"}
+ON_REQUEST = {"preparation", "choices", "precision", "peers", "peers-quality"}
 """Cases that take minutes or need other libraries, and run only when they are named; `--against` names the peers."""

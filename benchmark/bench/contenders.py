@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from baselines.method import FittedMethod, Method
+from baselines.method import FittedMethod, Method, TrainedMethod
 from baselines.registry import METHODS
 from baselines.sasrec import Encoder
 from benchmark.bench import naive
@@ -24,6 +24,13 @@ DRAWN_AT_ONCE = 256
 
 
 def train_ours(load: TrainingLoad, recipe: Recipe, skipped: int, device: torch.device, lap: Lap) -> None:
+    """The laps of `train_method` with the method of the recipe."""
+    train_method(METHODS[recipe.method].method(recipe.settings), load, recipe, skipped, device, lap)
+
+
+def train_method(
+    method: TrainedMethod, load: TrainingLoad, recipe: Recipe, skipped: int, device: torch.device, lap: Lap
+) -> None:
     """`benchmark.training.train` itself; a lap is an epoch over the load's rows, with one user to validate on. The
     first `skipped` epochs are no laps.
     """
@@ -32,7 +39,6 @@ def train_ours(load: TrainingLoad, recipe: Recipe, skipped: int, device: torch.d
         if row["epoch"] > skipped:
             lap(row["seconds"])
 
-    method = METHODS[recipe.method].method(recipe.settings)
     one = random_cases(1, 1, load.n_items)
     validation = Cases(one.histories.to(device), one.targets.to(device))
     train(method, load.data(device), validation, recipe.encoder, recipe.training, seed=0, on_epoch=on_epoch)

@@ -12,11 +12,13 @@ from benchmark.bench.profile import Breakdown
 from benchmark.bench.race import Entrant, Track
 from benchmark.bench.workloads import Data
 
+DEFAULT_MAXLENS = {"ml-1m": (200, 50), "beauty": (50,)}
+
 
 @dataclass(frozen=True)
 class Setting:
     """How the command was called; `maxlens` empty: the dataset's own. `against`: which peers; `peer_pythons`: the
-    interpreters of some; `quality_seconds`: for how long each learns.
+    interpreters of some; `quality_seconds`: for how long each learns; `epochs`: for how many in the case precision.
     """
 
     track: Track
@@ -28,6 +30,11 @@ class Setting:
     against: tuple[str, ...] = ()
     peer_pythons: Mapping[str, Path] = field(default_factory=dict)
     quality_seconds: int = 600
+    epochs: int = 20
+
+    def lengths(self, name: str) -> tuple[int, ...]:
+        """Those to train a dataset at."""
+        return self.maxlens or DEFAULT_MAXLENS.get(name, (200, 50))
 
     def data(self, name: str) -> Data:
         """A dataset or its stand-in."""
