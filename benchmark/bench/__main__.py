@@ -24,6 +24,7 @@ from benchmark.bench.setting import Outcome, Setting
 from benchmark.bench.tables import ratio_lines, to_markdown
 from benchmark.bench.workloads import SIZES
 from benchmark.config import ConfigError, suggestion
+from benchmark.documents import parse_json
 from benchmark.environment import ROOT, code_version, hardware, package_versions
 from datasets.interactions import DataError
 
@@ -179,6 +180,7 @@ def _run(options: argparse.Namespace, command: str) -> int:
         options.epochs,
     )
     directory: Path = options.out_dir / "results" / "bench"
+    _documents(directory, [name for name in CASES if name not in options.cases])  # may the table be written in the end?
     code = 0
     for name in options.cases:
         started = datetime.now(UTC)
@@ -190,7 +192,7 @@ def _run(options: argparse.Namespace, command: str) -> int:
         if any(result.status == "failed" for group in outcome.groups for result in group.results):
             code = FAILURE
     table = options.out_dir / "tables" / "bench.md"
-    write_file(table, to_markdown(_documents(directory)).encode())
+    write_file(table, to_markdown(_documents(directory, list(CASES))).encode())
     print(f"figures {directory}\ntable   {table}")
     return code
 
@@ -211,16 +213,24 @@ def _document(
         "groups": [group.to_json() for group in outcome.groups],
         "fits": [asdict(fit) for fit in outcome.fits],
         "breakdowns": [asdict(breakdown) for breakdown in outcome.breakdowns],
+        "notes": outcome.notes,
     }
 
 
-def _documents(directory: Path) -> list[dict[str, Any]]:
-    """What was measured now and earlier, in the order of the cases."""
-    paths = [directory / f"{name}.json" for name in CASES]
-    try:
-        return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{directory}: a file there cannot be read ({error}); remove it and measure again") from None
+def _documents(directory: Path, cases: Sequence[str]) -> list[dict[str, Any]]:
+    """What was measured of these cases, now or earlier; StoreError where the table cannot be made of it."""
+    found = []
+    for path in (directory / f"{name}.json" for name in cases):
+        try:
+            if path.exists():
+                found.append(parse_json(path.read_bytes()))
+                to_markdown(found[-1:])
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be read ({error.strerror}); remove it and measure again") from None
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+            why = f"{type(error).__name__}: {error}"
+            raise StoreError(f"{path}: not as this bench writes it ({why}); remove it and measure again") from None
+    return found
 
 
 def _note(line: str) -> None:

@@ -241,7 +241,8 @@ def shortage(entrant: Entrant, device: torch.device) -> str:
     needs, free = entrant.needs_bytes, free_memory(device)
     if needs <= FREE_SHARE * free:
         return ""
-    return f"needs about {needs / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free"
+    share = f"of the {free / 2**30:.1f} GiB that are free a contender may take {FREE_SHARE:.0%}"
+    return f"needs about {needs / 2**30:.1f} GiB of memory; {share}"
 
 
 def free_memory(device: torch.device) -> float:

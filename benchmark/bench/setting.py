@@ -48,8 +48,9 @@ class Setting:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a case found: who is how fast, how cost grows, where the time goes."""
+    """What a case found: who is how fast, how cost grows, where the time goes, and what there is to say of it."""
 
     groups: list[Group]
     fits: list[Fit] = field(default_factory=list)
     breakdowns: list[Breakdown] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)

@@ -65,6 +65,7 @@ def _case(document: dict[str, Any]) -> str:
         *map(_group, document["groups"]),
         _fits(document["fits"]),
         *map(_breakdown, document.get("breakdowns", ())),
+        *(f"{note}\n" for note in document.get("notes", ())),
     ]
     return "\n".join([head, *parts]).rstrip() + "\n"
 

@@ -19,11 +19,14 @@ from baselines.method import TrainBatch, TrainingData
 from baselines.objectives import BinaryCrossEntropy, CrossEntropy, uniform_negatives
 from baselines.regularizers import barlow_twins
 from baselines.sasrec import Encoder, EncoderSettings
-from benchmark.bench import contenders, naive
+from benchmark.bench import cases as bench_cases
+from benchmark.bench import contenders, naive, race
 from benchmark.bench.__main__ import main
+from benchmark.bench.cases import CASES
 from benchmark.bench.measures import Group, Ratio, compare, extrapolate, growth
 from benchmark.bench.naive import NaiveEncoder, NaiveTask, PaddedBatch, PaddedUsers
 from benchmark.bench.race import Contender, Result, Track
+from benchmark.bench.setting import Outcome, Setting
 from benchmark.bench.tables import to_markdown
 from benchmark.bench.workloads import random_cases, training_load
 from benchmark.evaluation import evaluate_ranks
@@ -208,6 +211,54 @@ def test_who_fails_or_lacks_memory_says_so_and_stops_nobody() -> None:
     assert [note.split(":")[0] for note in notes] == ["broken", "huge"]
 
 
+def test_a_lack_of_memory_says_what_share_of_the_free_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(race, "free_memory", lambda device: 10 * 2.0**30)
+    asks = partial(Contender, "it", partial(contenders.index_ours, np.arange(5)), 5)
+    assert race.shortage(asks(needs_bytes=8 * 2**30), CPU) == ""
+    expected = "needs about 9.0 GiB of memory; of the 10.0 GiB that are free a contender may take 80%"
+    assert race.shortage(asks(needs_bytes=9 * 2**30), CPU) == expected
+
+
+def raced(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], added: int) -> list[dict[str, Any]]:
+    """What each contender would have needed in each race of the setting, had there been one."""
+    found: list[dict[str, Any]] = []
+
+    def fake(self: Setting, title: str, runners: list[Contender]) -> Group:
+        found.append({runner.name: runner.needs_bytes for runner in runners})
+        results = [
+            Result(runner.name, 1, seconds=[seconds.get(runner.name, 1.0)], added_memory_bytes=added)
+            for runner in runners
+        ]
+        return Group(title, "", True, {}, results)
+
+    monkeypatch.setattr(Setting, "race", fake)
+    return found
+
+
+def a_setting(**changes: Any) -> Setting:
+    return Setting(Track(CPU, 1, 1), ("ml-1m",), (), Path("nowhere"), True, lambda line: None, **changes)
+
+
+def test_a_larger_catalogue_needs_what_the_one_before_took_and_the_slow_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    needs = raced(monkeypatch, {"sasrec-ce": 40.0}, added=1000)
+    smaller, larger = bench_cases.scaling(a_setting()).groups
+    assert needs[1] == {name: 2000 for name in needs[0] if name != "sasrec-ce"}
+    assert "sasrec-ce" in needs[0]
+    [left_out] = [result for result in larger.results if result.contender == "sasrec-ce"]
+    assert (left_out.status, left_out.note) == ("skipped", "left out: a step would take about 80 s, 60 s are allowed")
+    assert [result.status for result in smaller.results] == ["measured"] * 4
+
+
+def test_twins_are_drawn_at_every_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    raced(monkeypatch, {}, added=1)
+    groups = bench_cases.twins(a_setting()).groups
+    indexed = [group.workload["sequences"] for group in groups if group.unit == "sequences"]
+    drawn = [group.workload["sequences"] for group in groups if group.unit == "draws"]
+    assert drawn == indexed == [200, 1_000, 2_000]
+
+
 def test_compare_pairs_neighbouring_laps() -> None:
     ours, usual = Result("a", 10, seconds=[1.0, 2.0, 1.0]), Result("b", 10, seconds=[4.0, 8.0, 40.0])
     assert compare(ours, usual, "speed")["value"] == 4.0
@@ -247,8 +298,10 @@ def test_table_says_what_is_missed_skipped_and_extrapolated() -> None:
         "versions": {"torch": "2", "numpy": "2", "python": "3", "code": "unknown", "code_dirty": True},
         "groups": [group.to_json()],
         "fits": [],
+        "notes": ["Why it is so."],
     }
     text = to_markdown([document])
+    assert text.endswith("\n\nWhy it is so.\n")
     assert "| speed | not measured | 2 | open |" in text
     assert "| usual | skipped | | | | | | no memory |" in text
     assert "synthetic data" in text
@@ -279,11 +332,41 @@ def test_bad_input_is_one_line_and_code_2(words: list[str], capsys: pytest.Captu
     assert printed.err.startswith("benchmark.bench: ")
 
 
+FOREIGN = [
+    "{}",
+    "[]",
+    "{",
+    "\xff",
+    '{"case": "memory", "groups": [{"ratios": [{}]}]}',
+    '{"case": "memory", "groups": {}, "groups": []}',
+]
+
+
+@pytest.mark.parametrize("content", FOREIGN)
+def test_foreign_json_is_one_line_before_anything_is_measured(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+    outcome = Outcome([Group("a group", "users", True, {}, [Result("ours", 10, seconds=[1.0])])])
+    monkeypatch.setitem(CASES, "twins", lambda setting: measured.append("twins") or outcome)
+    path = tmp_path / "results" / "bench" / "memory.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content.encode("latin-1"))
+    assert main(["--quick", "--cases", "twins", "--out-dir", str(tmp_path)]) == 1
+    printed = capsys.readouterr()
+    assert not measured
+    assert printed.err.count("\n") == 1
+    assert "memory.json" in printed.err
+    path.rename(path.with_name("twins.json"))  # which is about to be written anew
+    assert main(["--quick", "--cases", "twins", "--out-dir", str(tmp_path)]) == 0
+    assert measured == ["twins"]
+
+
 @pytest.mark.parametrize(
     "cases",
     [
         "memory,twins",
-        pytest.param("training,evaluation,scaling,preparation", marks=pytest.mark.slow),
+        pytest.param("training,evaluation,scaling,preparation,choices,precision", marks=pytest.mark.slow),
     ],
 )
 def test_the_command_writes_json_and_a_table(cases: str, tmp_path: Path) -> None:
@@ -307,3 +390,4 @@ def test_the_command_writes_json_and_a_table(cases: str, tmp_path: Path) -> None
                 assert ratio["value"] is not None
                 assert ratio["label"] in table
     assert str(tmp_path) not in table
+    assert "USDT" not in done.stderr
