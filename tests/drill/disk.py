@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ def _read_only(plan: Plan, whole: Reference, place: Path) -> list[dict[str, int]
     with _forbidding(place, out) as forbid:
         if forbid is None:
             return []
-        _session(plan.arguments(out, "--methods", plan.methods[0]), place / "begun.log", None, logs)
+        _session(replace(plan, methods=plan.methods[:1]).arguments(out), place / "begun.log", None, logs)
         before = _bytes(out)
         with forbid():
             code, hung = _session(plan.arguments(out), place / "refused.log", None, logs)
