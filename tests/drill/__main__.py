@@ -9,12 +9,13 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -38,7 +39,11 @@ DRILLS = {
 }
 """In each module of that name: drill(scratch: Path, seed: int, notify: Callable[[str], None]) -> dict[str, Any]."""
 
+OPTIONAL = ("ray",)
+"""Packages without which a drill is skipped; any other that is missing is a failure."""
+
 FAILURE, USAGE = 1, 2
+MAX_REASON = 300
 OUT = ROOT / "results" / "drill.json"
 
 
@@ -46,7 +51,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Do the drills; the exit code is 0, 1 if something is not as it must be, 2 for wrong usage."""
     words = sys.argv[1:] if arguments is None else arguments
     options = _parse(words)
-    scratch = Path(tempfile.mkdtemp(prefix="drill-", dir=options.scratch))
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix="drill-", dir=options.scratch)).resolve()
+    except OSError as error:
+        where = f"--scratch {options.scratch}" if options.scratch else "the temporary directory"
+        _say(f"{where}: cannot work there ({error.strerror or error}); use --scratch DIR with one that can be written")
+        return USAGE
     try:
         with unwinding():
             failed = _run(options, scratch, shlex.join(["python", "-m", "tests.drill", *_published(words)]))
@@ -65,8 +75,14 @@ def main(arguments: list[str] | None = None) -> int:
     return failed
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        _say(f"{message}; see {self.prog} --help")
+        sys.exit(USAGE)
+
+
 def _parse(words: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m tests.drill",
         description="Kills, fills, jumps and feeds garbage, and compares what comes out with an undisturbed run.",
         epilog="drills:\n" + "\n".join(f"  {name:<10}{what}" for name, what in DRILLS.items()),
@@ -79,9 +95,13 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=OUT, metavar="FILE", help="(default: results/drill.json)")
     parser.add_argument("--scratch", type=Path, metavar="DIR", help="where to work (default: the temporary directory)")
     options = parser.parse_args(words)
-    options.only = [word.strip() for word in options.only.split(",") if word.strip()]
+    options.only = list(dict.fromkeys(word.strip() for word in options.only.split(",") if word.strip()))
+    if not options.only:
+        parser.error(f"--only: nothing named; known: {', '.join(DRILLS)}")
     if unknown := [word for word in options.only if word not in DRILLS]:
         parser.error(f"--only: unknown '{unknown[0]}'; known: {', '.join(DRILLS)}")
+    if options.kills < 1:
+        parser.error(f"--kills: {options.kills} is not a number from 1")
     return options
 
 
@@ -98,23 +118,15 @@ def _published(words: list[str]) -> list[str]:
 
 def _run(options: argparse.Namespace, scratch: Path, command: str) -> int:
     """Each drill is written as soon as it is through; other sections of the file stay as they are."""
+    _present(options.out)  # one that cannot be added to is told before hours of work
     code = 0
     for name in options.only:
         notify = partial(_note, name)
-        try:
-            drill: Drill = import_module(f"tests.drill.{name}").drill
-        except ModuleNotFoundError as error:
-            notify(f"skipped: {error.name} is not installed")
-            continue
-        if name == "kills":
-            drill = partial(drill, kills=options.kills)
         started, clock = datetime.now(UTC), time.monotonic()
-        place = scratch / name
-        place.mkdir()
-        figures = drill(place, options.seed, notify)
+        outcome = _outcome(name, options, scratch / name, notify)
         section = {
             "what": DRILLS[name],
-            "figures": figures,
+            **outcome,
             "seed": options.seed,
             "command": command,
             "started": started.isoformat(timespec="seconds"),
@@ -123,20 +135,55 @@ def _run(options: argparse.Namespace, scratch: Path, command: str) -> int:
             "hardware": hardware(torch.device("cpu")),
         }
         _write(options.out, name, section)
+        if "skipped" in outcome:
+            continue
+        figures = outcome["figures"]
         found = wrong(figures)
-        notify(f"{json.dumps(figures)}; {'all as it must be' if not found else 'WRONG: ' + ', '.join(found)}")
-        code = FAILURE if found else code
+        if "failed" not in outcome:
+            notify(f"{json.dumps(figures)}; {'all as it must be' if not found else 'WRONG: ' + ', '.join(found)}")
+        code = FAILURE if found or "failed" in outcome else code
     return code
 
 
-def _write(path: Path, name: str, section: Mapping[str, Any]) -> None:
+def _outcome(name: str, options: argparse.Namespace, place: Path, notify: Callable[[str], None]) -> dict[str, Any]:
+    """The drill's `figures`; none, and why, where it was `skipped` or has `failed`, which ends no other drill."""
+    try:
+        place.mkdir()
+        drill: Drill = import_module(f"tests.drill.{name}").drill
+        if name == "kills":
+            drill = partial(drill, kills=options.kills)
+        figures = drill(place, options.seed, notify)
+        json.dumps(figures, allow_nan=False)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if isinstance(error, ModuleNotFoundError) and error.name in OPTIONAL:
+            reason = f"{error.name} is not installed"
+            notify(f"skipped: {reason}")
+            return {"figures": {}, "skipped": reason}
+        kind, log = type(error).__name__, place.with_name(f"{name}.traceback")
+        log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
+        notify(f"FAILED: {' '.join(f'{kind}: {error}'.split())[:MAX_REASON]} (traceback in {log})")
+        end_all()
+        return {"figures": {}, "failed": kind}  # what it says may name directories, which are nobody's business
+    return {"figures": figures}
+
+
+def _present(path: Path) -> dict[str, Any]:
+    """The sections that are there; StoreError if that cannot be told."""
     try:
         present = json.loads(path.read_bytes())
     except FileNotFoundError:
-        present = {}
+        return {}
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read ({error}); remove it and drill again") from None
-    present[name] = section
+    if not isinstance(present, dict):
+        raise StoreError(f"{path}: is no JSON object; remove it and drill again")
+    return present
+
+
+def _write(path: Path, name: str, section: Mapping[str, Any]) -> None:
+    present = _present(path) | {name: section}
     ordered = {drill: present[drill] for drill in DRILLS if drill in present}
     write_file(path, (json.dumps(ordered, indent=1, allow_nan=False) + "\n").encode())
     table = ROOT / "tables" / "drill.md" if path == OUT else path.with_suffix(".md")

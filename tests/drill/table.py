@@ -21,6 +21,9 @@ MUST_BE_ZERO = (
     "with_another_exit_code_than_130",
 )
 
+NO_FIGURES = ("skipped", "failed")
+"""What a section says that has none, with the reason."""
+
 HEAD = """<!-- Written by python -m tests.drill from results/drill.json. -->
 
 # Fault drill
@@ -46,6 +49,7 @@ def to_markdown(document: Mapping[str, Mapping[str, Any]]) -> str:
                 tables.append(_table(f"{name}: {_words(figure)}", value))
             else:
                 (zero if figure in MUST_BE_ZERO else counted).append(f"{_words(figure)} {_value(value)}")
+        counted += [f"{outcome}: {_value(section[outcome])}" for outcome in NO_FIGURES if outcome in section]
         parts.append(f"| {name}: {section['what']} | {', '.join(counted)} | {', '.join(zero)} |")
         versions, hardware = section["versions"], section["hardware"]
         dirty = ", changed since" if versions["code_dirty"] else ""

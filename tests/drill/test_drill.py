@@ -32,14 +32,22 @@ def test_what_must_be_0_and_is_not_is_named_wherever_it_stands() -> None:
 
 @pytest.fixture
 def drills(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
-    """Figures that the drills `two` and `clock` come to at once; every other one is not installed."""
-    figures: dict[str, dict[str, Any]] = {"two": {"lost": 0}, "clock": {"lost": 0}}
+    """Figures that the drills `two` and `clock` come to at once; every other one is not installed, and those that are
+    None break.
+    """
+    figures: dict[str, Any] = {"two": {"lost": 0}, "clock": {"lost": 0}}
 
     def found(module: str) -> Any:
         name = module.rpartition(".")[2]
         if name not in figures:
             raise ModuleNotFoundError(name=name)
-        return SimpleNamespace(drill=lambda scratch, seed, notify: figures[name] | {"seed": seed})
+
+        def drill(scratch: Path, seed: int, notify: Any) -> dict[str, Any]:
+            if figures[name] is None:
+                raise RuntimeError(f"broken\nin {scratch}")
+            return figures[name] | {"seed": seed}
+
+        return SimpleNamespace(drill=drill)
 
     monkeypatch.setattr(frame, "import_module", found)
     return figures
@@ -62,12 +70,64 @@ def test_a_section_replaces_itself_alone(tmp_path: Path, drills: dict[str, dict[
     assert "lost 1" in table
 
 
-def test_what_is_not_installed_is_skipped(
-    tmp_path: Path, drills: dict[str, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+def test_what_is_not_installed_is_skipped_and_no_old_figures_stay(
+    tmp_path: Path, drills: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert frame.main(["--only", "ray,two", "--out", str(tmp_path / "drill.json"), "--scratch", str(tmp_path)]) == 0
+    out = tmp_path / "drill.json"
+    words = ["--only", "ray,two", "--out", str(out), "--scratch", str(tmp_path)]
+    drills["ray"] = {"lost": 0, "kills": 6}
+    assert frame.main(words) == 0
+    del drills["ray"]
+    assert frame.main(words) == 0
     assert "ray: skipped: ray is not installed" in capsys.readouterr().err
-    assert list(json.loads((tmp_path / "drill.json").read_text())) == ["two"]
+    document = json.loads(out.read_text())
+    assert list(document) == ["two", "ray"]
+    assert document["ray"]["skipped"] == "ray is not installed"
+    assert document["ray"]["figures"] == {}
+    assert "| skipped: ray is not installed |  |" in (tmp_path / "drill.md").read_text()
+
+
+def test_what_breaks_ends_no_other_drill_and_leaves_no_old_figures(
+    tmp_path: Path, drills: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "drill.json"
+    words = ["--only", "clock,two,fuzz", "--out", str(out), "--scratch", str(tmp_path)]
+    assert frame.main(["--only", "clock", *words[2:]]) == 0
+    drills["clock"] = None
+    assert frame.main(words) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert any(re.fullmatch(r"clock: FAILED: RuntimeError: broken in .*traceback in .*", line) for line in said)
+    assert not any(line.startswith("Traceback") for line in said)
+    document = json.loads(out.read_text())
+    assert [document[name].get("failed") for name in ("clock", "two", "fuzz")] == [
+        "RuntimeError",
+        None,
+        "ModuleNotFoundError",
+    ], "only Ray is optional"
+    assert document["clock"]["figures"] == {}
+    assert document["two"]["figures"] == {"lost": 0, "seed": 0}
+    assert str(tmp_path) not in out.read_text()
+    assert "| failed: RuntimeError |  |" in (tmp_path / "drill.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--scratch", "/nonexistent", "--only", "makespan"], "--scratch /nonexistent: cannot work there"),
+        (["--only", ""], "--only: nothing named"),
+        (["--only", "x"], "--only: unknown 'x'"),
+        (["--kills", "-1"], "--kills: -1 is not a number from 1"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_one_line(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code: Any = frame.main(words)
+    except SystemExit as end:
+        code = end.code
+    assert code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(says)
 
 
 def test_a_damaged_file_of_figures_is_not_replaced(
