@@ -16,6 +16,7 @@ CLOCKED = ("started", "finished", "timings", "peak_memory_bytes", "hardware", "v
 """Fields of a record that tell of the clock and the machine; `versions`, for the tree may change meanwhile."""
 
 TIMED_TABLES = ("cost.tex", "cost.md", "cost.csv")
+"""They state durations, and are not compared."""
 
 
 def compare(reference: Path, out: Path, logs: Sequence[Path]) -> dict[str, int]:

@@ -29,7 +29,8 @@ HEAD = """<!-- Written by python -m tests.drill from results/drill.json. -->
 # Fault drill
 
 Tiny runs on synthetic data, disturbed and compared with undisturbed ones: arrays and tables byte for byte, records but
-for what the clock says. No number here is a result on any dataset.
+for what the clock says. The tables of the cost are left out, for they state durations. No number here is a result on
+any dataset.
 """
 
 
