@@ -95,6 +95,14 @@ class Session:
                 return text in self.text()
         return True
 
+    def listens(self, seconds: float) -> bool:
+        """Wait until it takes signals, no longer than that; False as well if it ends, or is past taking any."""
+        deadline = time.monotonic() + seconds
+        while not _catches(self.process.pid, signal.SIGTERM):
+            if self.ends_within(0.02) or time.monotonic() > deadline:
+                return False
+        return True
+
     def text(self) -> str:
         """What it has written on stderr up to now."""
         return self.log.read_text(encoding="utf-8", errors="replace")
@@ -161,6 +169,16 @@ def _hear_signals() -> None:
     """In the child: what the drill itself was told to ignore, by nohup or by a shell's `&`, is not ignored there."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    """Whether it has a handler of its own for the signal. Python itself sets none for SIGTERM."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    caught = re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) & 1 << (number - 1))
 
 
 def _stat(pid: int) -> tuple[str, int, str] | None:

@@ -8,53 +8,94 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.stopping import INTERRUPTED, SAFE
-from tests.drill.evidence import compare, continued
-from tests.drill.plans import LONG, Notify, Plan, comes_to, reference
+from tests.drill.evidence import compare, continued, total
+from tests.drill.plans import LONG, Notify, Plan, Reference, comes_to, reference
 from tests.drill.sessions import HANG_SECONDS, Session
 
-EARLIEST = 0.5
-"""Seconds from which on a signal is expected to be heard; before that Python itself is being started."""
+FAULTS = {"checkpoint_seconds": 0.0}
+"""Every epoch leaves a checkpoint, so that what is interrupted goes on inside a run."""
 
 ENDS_WITHIN = 60.0
+ROUNDS = 2
+"""At most so many rounds for each signal; what could not be delivered in them is counted."""
 
 
 def drill(scratch: Path, seed: int, notify: Notify, signals: int = 15, plan: Plan = LONG) -> dict[str, Any]:
-    """`signals` sessions that are asked to stop while they start or work, and one that may end."""
+    """Rounds of the plan, each from nothing to its end, until `signals` sessions were asked to stop while they started
+    or worked; each round is compared.
+    """
     whole = reference(plan, scratch.parent, notify)
-    rng, out = random.Random(seed), scratch / "out"
-    sent = dict.fromkeys(WAYS, 0)
-    logs: list[Path] = []
-    silent = wrong_code = hangs = ended_before = left = 0
-    for number in range(signals):
-        way = list(WAYS)[number % len(WAYS)]
-        logs.append(scratch / f"session-{number}.log")
-        session = Session(plan.arguments(out), logs[-1], {"checkpoint_seconds": 0.0})
-        if not comes_to(session, whole, rng, EARLIEST):
-            ended_before += 1
-            continue
-        WAYS[way](session, rng)
-        sent[way] += 1
-        ended = session.ends_within(ENDS_WITHIN)
-        hangs += not ended
-        silent += ended and SAFE not in session.text()
-        wrong_code += ended and session.process.returncode != INTERRUPTED
-        left += session.end()
-        notify(f"{number + 1} of {signals} signals")
-    logs.append(scratch / "last.log")
-    last = Session(plan.arguments(out), logs[-1])
-    hangs += not last.ends_within(HANG_SECONDS)
-    left += last.end()
+    caller = _Caller(random.Random(seed), whole, signals, notify)
+    counts, again = list[dict[str, int]](), 0
+    while not counts or (caller.left and len(counts) < ROUNDS * signals):
+        place = scratch / f"round-{len(counts)}"
+        logs = _round(plan, place, caller)
+        counts.append(compare(whole.out, place / "out", logs))
+        again += continued(place / "out")
     return {
-        "signals": sum(sent.values()),
-        "sent": sent,
-        "ended_before_the_signal": ended_before,
-        "without_a_word_on_what_is_safe": silent,
-        "with_another_exit_code_than_130": wrong_code,
-        "continued_inside_a_run": continued(out),
-        "hangs": hangs,
-        **compare(whole.out, out, logs),
-        "left_over_processes": left,
+        "rounds": len(counts),
+        "signals": sum(caller.sent.values()),
+        "sent": caller.sent,
+        "ended_before_the_signal": caller.ended_before,
+        "continued_inside_a_run": again,
+        "not_delivered": caller.left,
+        "without_a_word_on_what_is_safe": caller.silent,
+        "with_another_exit_code_than_130": caller.wrong_code,
+        "failed_by_itself": caller.failed,
+        "hangs": caller.hangs,
+        **total(counts),
+        "left_over_processes": caller.left_processes,
     }
+
+
+class _Caller:
+    """Draws the moments and asks sessions to stop, each way in turn, and counts."""
+
+    def __init__(self, rng: random.Random, whole: Reference, signals: int, notify: Notify) -> None:
+        self.rng, self.whole, self.left, self.notify = rng, whole, signals, notify
+        self.sent = dict.fromkeys(WAYS, 0)
+        self.silent = self.wrong_code = self.failed = self.hangs = self.ended_before = self.left_processes = 0
+
+    def interrupt(self, session: Session) -> bool:
+        """At a random moment; False if the session came to its own end before that."""
+        if not session.listens(HANG_SECONDS) or not comes_to(session, self.whole, self.rng, 0.0):
+            return self._ended_before(session)
+        if not session.listens(0.0):  # it is about to leave, and takes no more signals
+            return self._ended_before(session)
+        way = list(WAYS)[sum(self.sent.values()) % len(WAYS)]
+        WAYS[way](session, self.rng)
+        self.sent[way] += 1
+        self.left -= 1
+        ended = session.ends_within(ENDS_WITHIN)
+        self.hangs += not ended
+        self.silent += ended and SAFE not in session.text()
+        self.wrong_code += ended and session.process.returncode != INTERRUPTED
+        self.left_processes += session.end()
+        self.notify(f"{self.left} signals left")
+        return True
+
+    def conclude(self, session: Session) -> None:
+        """Let it come to its end in peace."""
+        self.hangs += not session.ends_within(HANG_SECONDS)
+        self.left_processes += session.end()
+        self.failed += session.process.returncode != 0
+
+    def _ended_before(self, session: Session) -> bool:
+        self.ended_before += 1
+        self.conclude(session)
+        return False
+
+
+def _round(plan: Plan, place: Path, caller: _Caller) -> list[Path]:
+    """Start the same command again and again, until one comes to its end; returns the logs."""
+    logs: list[Path] = []
+    while True:
+        logs.append(place / f"session-{len(logs)}.log")
+        if not caller.left:
+            caller.conclude(Session(plan.arguments(place / "out"), logs[-1]))
+            return logs
+        if not caller.interrupt(Session(plan.arguments(place / "out"), logs[-1], FAULTS)):
+            return logs
 
 
 def _ctrl_c(session: Session, rng: random.Random) -> None:

@@ -19,6 +19,8 @@ MUST_BE_ZERO = (
     "unnoticed",
     "without_a_word_on_what_is_safe",
     "with_another_exit_code_than_130",
+    "not_delivered",
+    "failed_by_itself",
 )
 
 NO_FIGURES = ("skipped", "failed")

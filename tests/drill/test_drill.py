@@ -18,7 +18,7 @@ import pytest
 from tests.drill import __main__ as frame
 from tests.drill import clock, disk, kills, signals, two
 from tests.drill.plans import Plan
-from tests.drill.sessions import ROOT, Session, end_all
+from tests.drill.sessions import HANG_SECONDS, ROOT, Session, end_all
 from tests.drill.table import to_markdown, wrong
 
 FIGURES = {"kills": 50, "parts": {"first": {"lost": 0, "runs": 36}}, "shares": [3, 4], "lost": 0}
@@ -225,8 +225,24 @@ def test_kill_9(place: Path) -> None:
 @pytest.mark.slow
 def test_signals(place: Path) -> None:
     figures = signals.drill(place, 0, silent, signals=5, plan=FEW)
-    assert figures["signals"] + figures["ended_before_the_signal"] == 5
+    assert figures["signals"] == sum(figures["sent"].values()) == 5
     assert wrong(figures) == []
+
+
+class Deaf(Session):
+    """One that works through the plan at once, whatever happens."""
+
+    def listens(self, seconds: float) -> bool:
+        assert self.ends_within(HANG_SECONDS)
+        return False
+
+
+@pytest.mark.slow
+def test_signals_that_nothing_is_there_to_hear_are_counted(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "Session", Deaf)
+    figures = signals.drill(place, 0, silent, signals=1, plan=FEW)
+    assert (figures["rounds"], figures["signals"], figures["ended_before_the_signal"]) == (2, 0, 2)
+    assert wrong(figures) == ["not_delivered 1"]
 
 
 @pytest.mark.slow
