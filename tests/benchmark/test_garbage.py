@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -29,6 +32,7 @@ from benchmark.tuning import stored_changes
 from datasets.interactions import DataError
 from datasets.split import Protocol
 from tests.drill import fuzz
+from tests.drill.fuzz_archives import NAMES
 
 PROPERTY = settings(
     derandomize=True, deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -78,6 +82,150 @@ def test_the_drill_sees_what_it_is_for(tmp_path: Path) -> None:
     assert (tally.tracebacks, tally.refused, tally.unclear, tally.accepted, tally.wrong_results) == (1, 1, 1, 2, 1)
     assert len(told) == len(list(tmp_path.iterdir())) == 3
     assert any("KeyError" in line for line in told)
+
+
+# --- files of the other readers, by the drill's own second readings ---------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the drill feeds, by its name."""
+    return {target.name: target for target in fuzz.all_targets(tmp_path_factory.mktemp("targets"))}
+
+
+def holds(target: Any, content: bytes) -> None:
+    """Assert that the content is refused in a clear line, or read as what it says."""
+    try:
+        result = target.read(content)
+    except fuzz.CLEAR as error:
+        problem = fuzz.unclear(str(error), target.place)
+    else:
+        problem = target.check(content, result)
+    assert problem == ""
+
+
+@st.composite
+def damages(draw: st.DrawFn) -> Callable[[bytes], bytes]:
+    """Some bytes changed, taken out or put in, at places that are shares of the whole."""
+    share = st.floats(0, 1)
+    edits = draw(st.lists(st.tuples(share, share, st.sampled_from("^-+<"), st.binary(max_size=4)), max_size=3))
+
+    def damage(content: bytes) -> bytes:
+        for first, last, kind, extra in edits:
+            start, end = sorted((round(first * len(content)), round(last * len(content))))
+            content = {
+                "^": content[:start] + extra + content[start + len(extra) :],
+                "-": content[:start] + content[end:],
+                "+": content[:start] + extra + content[start:],
+                "<": content[:end],
+            }[kind]
+        return content
+
+    return damage
+
+
+ranks = st.integers(1, 4).map(str)
+odd = st.sampled_from(
+    ["", " 7", "0", "-1", "1.0", "1e3", "nan", "9" * 30, '"3"', '"7', "a,b", "7\x00", "é", "<b>", "u 1"]
+)
+list_rows = st.tuples(st.sampled_from(["7", "é", "007"]), st.sampled_from(["3", "5", "70"]), ranks).map(list)
+
+
+@PROPERTY
+@given(
+    rows=st.lists(st.one_of(list_rows, list_rows, list_rows, st.lists(odd, max_size=4)), max_size=5),
+    header=st.sampled_from([("user_id", "item_id", "rank"), ("rank", "item", "user"), ("user", "user", "rank"), ()]),
+    delimiter=st.sampled_from([",", ";", "\t", "|"]),
+    encoding=st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "utf-16"]),
+    ends=st.sampled_from(["\n", "\r\n", "\r", "\n\n"]),
+)
+def test_any_recommendations(
+    targets: dict[str, Any], rows: list[list[str]], header: tuple[str, ...], delimiter: str, encoding: str, ends: str
+) -> None:
+    text = "".join(delimiter.join(row) + ends for row in (header, *rows))
+    holds(targets["recommendations"], text.encode(encoding))
+
+
+member_names = st.one_of(
+    st.sampled_from([*NAMES, "ml-1m/data.json", "ml-1m/runs/sasrec-ce/x-s0/record.json"]), st.text(max_size=12)
+)
+kinds = st.sampled_from([tarfile.REGTYPE] * 5 + [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE])
+
+
+@settings(PROPERTY, max_examples=100)
+@given(
+    extra=st.lists(st.tuples(member_names, kinds, st.binary(max_size=20)), max_size=2),
+    kept=st.sets(st.integers(0, 3)),
+    damage=damages(),
+    damaged=st.sampled_from(["member", "tar", "gzip", "none"]),
+)
+def test_any_archive_of_runs(
+    targets: dict[str, Any],
+    extra: list[tuple[str, bytes, bytes]],
+    kept: set[int],
+    damage: Callable[[bytes], bytes],
+    damaged: str,
+) -> None:
+    target, buffer = targets["archives of runs"], io.BytesIO()
+    whole = [
+        (name, tarfile.REGTYPE, content)
+        for number, (name, content) in enumerate(target.files.items())
+        if number not in kept
+    ]
+    with tarfile.open(fileobj=buffer, mode="w", errors="surrogateescape") as archive:
+        for number, (name, kind, content) in enumerate([*whole, *extra]):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "../../x"
+            content = damage(content) if damaged == "member" and number == 0 else content
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    tar = damage(buffer.getvalue()) if damaged == "tar" else buffer.getvalue()
+    packed = gzip.compress(tar, 1, mtime=0)
+    holds(target, damage(packed) if damaged == "gzip" else packed)
+
+
+toml_values = st.one_of(
+    st.sampled_from(
+        ["0", "-1", "1e400", "nan", "inf", "true", "'x'", "[]", "{}", "[0.9, 0.99]", "2026-01-01", "", "1 2"]
+    ),
+    st.integers().map(str),
+    st.floats().map(repr),
+    st.text(max_size=5),
+)
+
+
+@settings(PROPERTY, max_examples=100)
+@given(
+    changes=st.dictionaries(st.floats(0, 1), toml_values, max_size=2),
+    damage=damages(),
+    whole=st.booleans(),
+    encoding=st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_any_configuration_file(
+    targets: dict[str, Any], changes: dict[float, str], damage: Callable[[bytes], bytes], whole: bool, encoding: str
+) -> None:
+    target = targets["configuration files"]
+    lines = target.content.decode().split("\n")
+    settable = [number for number, line in enumerate(lines) if "=" in line]
+    for share, value in changes.items():
+        number = settable[round(share * (len(settable) - 1))]
+        lines[number] = f"{lines[number].partition('=')[0]}= {value}"
+    content = "\n".join(lines).encode(encoding, "surrogatepass")
+    holds(target, content if whole else damage(content))
+
+
+@settings(PROPERTY, max_examples=60)
+@given(damage=damages())
+def test_any_cache_and_any_checkpoint(targets: dict[str, Any], damage: Callable[[bytes], bytes]) -> None:
+    for name in ("caches", "checkpoints"):
+        holds(targets[name], damage(targets[name].content))
+
+
+@settings(PROPERTY, max_examples=50)
+@given(content=st.one_of(st.binary(max_size=99), st.binary(max_size=99).map(lambda tail: b"PK\x03\x04" + tail)))
+def test_any_bytes_are_no_cache_and_no_checkpoint(targets: dict[str, Any], content: bytes) -> None:
+    for name in ("caches", "checkpoints", "archives of runs", "configuration files"):
+        holds(targets[name], content)
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,59 @@ def test_any_reviews(tmp_path: Path, lines: list[Any], dense: bool) -> None:
     content = "".join(json.dumps(line, separators=separators) + "\n" for line in lines).encode()
     oracle = partial(oracles.json_lines, keys=("reviewerID", "asin", "unixReviewTime"), second=None)
     agree(tmp_path / "reviews_X_5.json", content, amazon.read, oracle)
+
+
+def moments(pattern: str) -> st.SearchStrategy[str]:
+    """Mostly of the calendar, and written as `pattern` says."""
+    good = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1)).map(lambda moment: moment.strftime(pattern))
+    return st.one_of(good, good, good, st.sampled_from(MOMENTS), fields)
+
+
+MOMENTS = ["2010-02-30T23:55:27Z", "2010-10-19 23:55:27", "1969-12-31T23:59:59Z", "2010-10-19T24:00:00Z", "9999999999"]
+
+
+@st.composite
+def check_ins(draw: st.DrawFn) -> bytes:
+    """Gowalla's lines, some of them cut, longer or with odd fields."""
+    good = st.integers(0, 99).map(str)
+    place = st.one_of(good, good, good, fields)
+    row = st.tuples(place, moments("%Y-%m-%dT%H:%M:%SZ"), st.just("30.2"), st.just("-97.7"), place).map(list)
+    lines = draw(st.lists(st.one_of(row, row, row, st.lists(fields, max_size=6)), max_size=5))
+    newline, encoding = draw(newlines), draw(st.sampled_from(["utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16"]))
+    text = newline.join("\t".join(line) for line in lines) + draw(st.sampled_from(["", newline]))
+    return text.encode(encoding, "surrogatepass")
+
+
+@PROPERTY
+@given(content=check_ins())
+def test_any_check_ins(tmp_path: Path, content: bytes) -> None:
+    second = oracles.calendar_second("%Y-%m-%dT%H:%M:%SZ")
+    oracle = partial(oracles.delimited, delimiter="\t", places=(0, 4, 1), fields=5, second=second)
+    agree(tmp_path / "loc-gowalla_totalCheckins.txt", content, gowalla.read, oracle)
+
+
+yelp_reviews = st.fixed_dictionaries(
+    {
+        "user_id": st.one_of(st.just("A"), st.just("A"), values),
+        "business_id": st.one_of(st.just("B"), st.just("B"), values),
+        "date": st.one_of(moments("%Y-%m-%d %H:%M:%S"), values),
+    },
+    optional={"text": st.text(max_size=9), "x": values},
+)
+
+
+@PROPERTY
+@given(
+    lines=st.lists(st.one_of(yelp_reviews, yelp_reviews, yelp_reviews, values), max_size=4),
+    dense=st.booleans(),
+    ends=st.sampled_from(["\n", "\r\n", "\n\n"]),
+)
+def test_any_reviews_of_yelp(tmp_path: Path, lines: list[Any], dense: bool, ends: str) -> None:
+    separators = (",", ":") if dense else (", ", ": ")
+    content = "".join(json.dumps(line, separators=separators) + ends for line in lines).encode()
+    second = oracles.calendar_second("%Y-%m-%d %H:%M:%S")
+    oracle = partial(oracles.json_lines, keys=("user_id", "business_id", "date"), second=second)
+    agree(tmp_path / "yelp_academic_dataset_review.json", content, yelp.read, oracle)
 
 
 @PROPERTY
