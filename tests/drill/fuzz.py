@@ -25,6 +25,7 @@ from benchmark.atomic import StoreError
 from benchmark.config import ConfigError
 from datasets.interactions import DataError
 from tests.drill.fuzz_archives import archive_targets
+from tests.drill.fuzz_commands import Commands
 from tests.drill.fuzz_data import data_targets
 from tests.drill.fuzz_store import Shelf, store_targets
 from tests.drill.fuzz_words import words_targets
@@ -34,7 +35,7 @@ PATIENCE = 20.0
 """Seconds until an input counts as one that hangs; the machine may be slow and busy."""
 
 MAX_MESSAGE = 700
-REMEDIES = ("; ", "expected ", "use ", "give ", "set ", "did you mean")
+REMEDIES = ("; ", "expected ", "use ", "give ", "set ", "did you mean", "only of ")
 SHOWN = 3
 """Failures of a kind that are told in full for each target; the others are counted."""
 
@@ -109,6 +110,7 @@ def all_targets(folder: Path) -> list[Target]:
         *store_targets(shelf),
         *archive_targets(folder, files),
         *words_targets(folder),
+        Commands(folder / "commands", (folder / "whole.tar.gz").read_bytes(), shelf.root),
     ]
 
 

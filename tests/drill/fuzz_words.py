@@ -80,7 +80,7 @@ class Assignments:
             key, value = rng.choice(list(FITTING.items()))
         text = f"{key}={value}"
         for _ in range(rng.randrange(3)):
-            text = _edited(rng, text)
+            text = edited(rng, text)
         return text.encode("utf-8", "surrogatepass")
 
     def read(self, content: bytes) -> tuple[str, list[RunSpec]]:
@@ -146,7 +146,7 @@ class CommandLines:
             words.append(rng.choice(FLAGS))
             if rng.random() < 0.85:
                 word = rng.choice(WORDS)
-                words.append(_edited(rng, word) if rng.random() < 0.3 else word)
+                words.append(edited(rng, word) if rng.random() < 0.3 else word)
         return "\x1f".join(words).encode("utf-8", "surrogatepass")
 
     def read(self, content: bytes) -> Any:
@@ -187,7 +187,8 @@ def words_targets(folder: Path) -> Iterator[Any]:
     yield from (Assignments(), Toml(folder / "configs"), CommandLines(), Names())
 
 
-def _edited(rng: Random, text: str) -> str:
+def edited(rng: Random, text: str) -> str:
+    """The text with something put in, left out or doubled."""
     place = rng.randrange(len(text) + 1)
     edits: tuple[Callable[[], str], ...] = (
         lambda: text[:place] + rng.choice(LETTERS) + text[place:],
