@@ -12,7 +12,6 @@ import os
 import queue
 import signal
 import socket
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -70,6 +69,7 @@ class RayEngine:
         threads: int = 1,
     ) -> None:
         self.workers, self.threads = workers, threads
+        checkpoint.sweep_temporary()  # what killed workers left on this machine; on others each worker does so
         code_version()  # remembered before the code is sent
         _connect(address)
         self.device = _device(device)
@@ -277,8 +277,7 @@ def _work(
     def do() -> Any:
         torch.set_num_threads(threads)
         try:
-            with tempfile.TemporaryDirectory(prefix="btsr-") as directory:
-                path = Path(directory) / "checkpoint.pt"
+            with checkpoint.temporary() as path:
                 kept = _Sent(path, content, seconds, lambda state: messages.put(("checkpoint", state)))
                 return execute(job.spec, prepared, device, job.command, lambda row: messages.put(("epoch", row)), kept)
         finally:

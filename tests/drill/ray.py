@@ -4,7 +4,9 @@ machine, but use of it nothing that nodes elsewhere would lack.
 
 from __future__ import annotations
 
+import os
 import random
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +17,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from tests.drill.evidence import compare, continued
-from tests.drill.plans import Notify, Plan, look, reference
+from tests.drill.plans import Notify, Plan, reference
 from tests.drill.sessions import HANG_SECONDS, Session
 
 PLAN = Plan("ray", ("sasrec-ce", "ec4srec", "two-stage", "btsr-sce"), 6)
@@ -23,6 +25,9 @@ PLAN = Plan("ray", ("sasrec-ce", "ec4srec", "two-stage", "btsr-sce"), 6)
 
 FAULTS = {"checkpoint_seconds": 0.0}
 """Every epoch sends a checkpoint, so that what is killed goes on inside a run."""
+
+TORCH_CACHE = "torchinductor_"
+"""What torch keeps in the temporary directory for its next start."""
 
 NODE = {"num_cpus": 1, "include_dashboard": False}
 
@@ -34,7 +39,7 @@ def drill(scratch: Path, seed: int, notify: Notify, kills: int = 6, plan: Plan =
     whole = reference(plan, scratch.parent, notify)
     out, rng, logs = scratch / "out", random.Random(seed), list[Path]()
     figures = {"kills_of_a_node": 0, "kills_of_the_driver": 0, "hangs": 0}
-    with two_nodes() as cluster:
+    with _temporary_files_in(scratch / "temporary") as temporary, two_nodes() as cluster:
         while True:
             logs.append(scratch / f"session-{len(logs)}.log")
             arguments = plan.arguments(out, "--engine", "ray", "--ray-address", cluster.address)
@@ -57,9 +62,34 @@ def drill(scratch: Path, seed: int, notify: Notify, kills: int = 6, plan: Plan =
                 break
             if len(logs) > 20 and killed >= kills:
                 raise RuntimeError(f"the plan does not come to its end: {session.text()[-500:]}")
-    look(plan, out, scratch / "look.log")
-    again = {"restarts": len(logs) - 1, "continued_inside_a_run": continued(out)}
-    return {**figures, **again, **compare(whole.out, out, logs)}
+        # One more start, with nothing left to do: what killed workers left has to be gone afterwards.
+        again = {"restarts": len(logs) - 1, "continued_inside_a_run": continued(out)}
+        logs.append(scratch / "look.log")
+        last = Session(arguments, logs[-1])
+        figures["hangs"] += not last.ends_within(HANG_SECONDS)
+        last.end()
+        left = [path for path in temporary.iterdir() if not path.name.startswith(TORCH_CACHE)]
+    found = compare(whole.out, out, logs)
+    found["lost"] += last.process.returncode != 0
+    found["left_over"] += len(left)
+    return {**figures, **again, **found}
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[Path]:
+    """For the processes that are started within. Ray's own stay where they were: a socket's path has to be short."""
+    folder.mkdir(parents=True)
+    before = {name: os.environ.get(name) for name in ("TMPDIR", "RAY_TMPDIR")}
+    os.environ["RAY_TMPDIR"] = before["RAY_TMPDIR"] or tempfile.gettempdir()
+    os.environ["TMPDIR"] = str(folder)
+    try:
+        yield folder
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager
