@@ -16,8 +16,8 @@ from typing import Any
 import ray
 from ray.cluster_utils import Cluster
 
-from tests.drill.evidence import compare, continued
-from tests.drill.plans import Notify, Plan, reference
+from tests.drill.evidence import compare, continued, total
+from tests.drill.plans import Notify, Plan, Reference, reference
 from tests.drill.sessions import HANG_SECONDS, Session
 
 PLAN = Plan("ray", ("sasrec-ce", "ec4srec", "two-stage", "btsr-sce"), 6)
@@ -26,6 +26,9 @@ PLAN = Plan("ray", ("sasrec-ce", "ec4srec", "two-stage", "btsr-sce"), 6)
 FAULTS = {"checkpoint_seconds": 0.0}
 """Every epoch sends a checkpoint, so that what is killed goes on inside a run."""
 
+ROUNDS = 2
+"""At most so many rounds for each kill; what could not be delivered in them is counted."""
+
 TORCH_CACHE = "torchinductor_"
 """What torch keeps in the temporary directory for its next start."""
 
@@ -33,46 +36,81 @@ NODE = {"num_cpus": 1, "include_dashboard": False}
 
 
 def drill(scratch: Path, seed: int, notify: Notify, kills: int = 6, plan: Plan = PLAN) -> dict[str, Any]:
-    """The plan on a cluster of two nodes, one of which is killed and replaced, or the driver killed and started again,
-    `kills` times by turns; compared with the same plan on this machine without Ray.
+    """Rounds of the plan on a cluster of two nodes, one of which is killed and replaced, or the driver killed and
+    started again, `kills` times by turns; each compared with the same plan on this machine without Ray.
     """
     whole = reference(plan, scratch.parent, notify)
-    out, rng, logs = scratch / "out", random.Random(seed), list[Path]()
-    figures = {"kills_of_a_node": 0, "kills_of_the_driver": 0, "hangs": 0}
+    killer = _Killer(random.Random(seed), whole, kills, notify)
+    counts, again, restarts = list[dict[str, int]](), 0, 0
     with _temporary_files_in(scratch / "temporary") as temporary, two_nodes() as cluster:
-        while True:
-            logs.append(scratch / f"session-{len(logs)}.log")
-            arguments = plan.arguments(out, "--engine", "ray", "--ray-address", cluster.address)
-            session = Session(arguments, logs[-1], FAULTS)
-            while (killed := sum(figures.values())) < kills and _is_at_work(session, out):
-                if session.ends_within(rng.uniform(0.0, whole.seconds / kills)):
-                    break
-                if killed % 2:
-                    session.kill()
-                    figures["kills_of_the_driver"] += 1
-                else:
-                    replace_node(cluster)
-                    figures["kills_of_a_node"] += 1
-                notify(f"{kills - killed - 1} kills left")
-            if not session.ends_within(HANG_SECONDS):
-                session.kill()
-                figures["hangs"] += 1
-                break
-            if session.process.returncode == 0:
-                break
-            if len(logs) > 20 and killed >= kills:
-                raise RuntimeError(f"the plan does not come to its end: {session.text()[-500:]}")
-        # One more start, with nothing left to do: what killed workers left has to be gone afterwards.
-        again = {"restarts": len(logs) - 1, "continued_inside_a_run": continued(out)}
-        logs.append(scratch / "look.log")
-        last = Session(arguments, logs[-1])
-        figures["hangs"] += not last.ends_within(HANG_SECONDS)
-        last.end()
+        while not counts or (killer.left and len(counts) < ROUNDS * kills):
+            place = scratch / f"round-{len(counts)}"
+            logs = _round(plan, place, cluster, killer)
+            counts.append(compare(whole.out, place / "out", logs))
+            again += continued(place / "out")
+            restarts += len(logs) - 2
         left = [path for path in temporary.iterdir() if not path.name.startswith(TORCH_CACHE)]
-    found = compare(whole.out, out, logs)
-    found["lost"] += last.process.returncode != 0
+    found = total(counts)
     found["left_over"] += len(left)
-    return {**figures, **again, **found}
+    return {
+        "rounds": len(counts),
+        "kills_of_a_node": killer.nodes,
+        "kills_of_the_driver": killer.drivers,
+        "restarts": restarts,
+        "continued_inside_a_run": again,
+        "not_delivered": killer.left,
+        "failed_by_itself": killer.failed,
+        "hangs": killer.hangs,
+        **found,
+    }
+
+
+class _Killer:
+    """Draws the moments, kills by turns, and counts."""
+
+    def __init__(self, rng: random.Random, whole: Reference, kills: int, notify: Notify) -> None:
+        self.rng, self.left, self.notify = rng, kills, notify
+        self.latest = whole.seconds / kills
+        self.nodes = self.drivers = self.failed = self.hangs = 0
+
+    def disturb(self, session: Session, out: Path, cluster: Cluster) -> bool:
+        """Kill until the session has ended; whether the plan is through, for a run that lost its workers too often is
+        left to the next start.
+        """
+        while self.left and _is_at_work(session, out) and not session.ends_within(self.rng.uniform(0.0, self.latest)):
+            self.left -= 1
+            self.notify(f"{self.left} kills left")
+            if self.nodes > self.drivers:
+                session.kill()
+                self.drivers += 1
+                return False
+            replace_node(cluster)
+            self.nodes += 1
+        return self.concludes(session)
+
+    def concludes(self, session: Session) -> bool:
+        """Let it come to its end in peace; whether the plan is through."""
+        self.hangs += not session.ends_within(HANG_SECONDS)
+        session.end()
+        return session.process.returncode == 0
+
+
+def _round(plan: Plan, place: Path, cluster: Cluster, killer: _Killer) -> list[Path]:
+    """Start the same command again and again, until one comes to its end, and once more with nothing left to do, for
+    what killed workers left has to be gone after the next start; returns the logs.
+    """
+    out, logs = place / "out", list[Path]()
+    arguments = plan.arguments(out, "--engine", "ray", "--ray-address", cluster.address)
+    through = False
+    while not through:
+        logs.append(place / f"session-{len(logs)}.log")
+        session = Session(arguments, logs[-1], FAULTS)
+        through = killer.disturb(session, out, cluster)
+        if len(logs) > 20 and not through:
+            raise RuntimeError(f"the plan does not come to its end: {session.text()[-500:]}")
+    logs.append(place / "look.log")
+    killer.failed += not killer.concludes(Session(arguments, logs[-1]))
+    return logs
 
 
 @contextmanager
