@@ -8,8 +8,13 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 from datasets.interactions import DataError
+
+if TYPE_CHECKING:
+    from requests import Response
 
 RETRIES = 3
 TIMEOUT_SECONDS = 30
@@ -65,6 +70,7 @@ def fetch(remote: Remote, folder: Path) -> Path:
         chunk_size=CHUNK_BYTES,
         timeout=TIMEOUT_SECONDS,
         headers={"Accept-Encoding": "identity"},  # the bytes as published, not as a server might wrap them
+        hooks={"response": _stay_encrypted},
     )
     try:
         carrier.fetch(remote.file_name, downloader=downloader)
@@ -122,9 +128,20 @@ def _warn_if_different(path: Path, remote: Remote) -> None:
         logger.warning("%s: its %s differs from the one that others report (%s)", path, algorithm, expected)
 
 
+def _stay_encrypted(response: Response, **_: object) -> None:
+    """Follow no redirection from https to where anybody between could change the file."""
+    import requests
+
+    target = urljoin(response.url, response.headers.get("location", ""))
+    if response.is_redirect and response.url.startswith("https:") and not target.startswith("https:"):
+        raise requests.exceptions.InvalidSchema(target)
+
+
 def _cause(error: Exception) -> str:
     import requests
 
+    if isinstance(error, requests.exceptions.InvalidSchema):
+        return f"the server leads on to {error}, without https"
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"the server answered {error.response.status_code}"
     if isinstance(error, requests.Timeout):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from datasets import download
 from datasets.download import MissingData, Remote, check_recorded, fetch
@@ -112,6 +115,26 @@ def test_failures_say_what_to_do_and_leave_nothing(server: str, tmp_path: Path, 
     assert f"download {url} by hand and put it into {tmp_path}" in str(error.value)
     assert "\n" not in str(error.value)
     assert names_in(tmp_path) == []
+
+
+def test_a_redirection_away_from_https_is_not_followed(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = requests.adapters.HTTPAdapter.send
+
+    def redirect_if_encrypted(adapter: Any, request: Any, **options: Any) -> requests.Response:
+        if not request.url.startswith("https:"):
+            return send(adapter, request, **options)
+        response = requests.Response()
+        response.status_code, response.url, response.request, response.raw = 302, request.url, request, io.BytesIO()
+        response.headers["location"] = f"{server}/good-file.csv"
+        return response
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", redirect_if_encrypted)
+    with pytest.raises(MissingData, match=r"the server leads on to http://.*, without https"):
+        fetch(Remote("https://publisher.invalid/good-file.csv"), tmp_path)
+    assert names_in(tmp_path) == []
+    assert fetch(Remote(f"{server}/good-file.csv"), tmp_path).read_bytes() == CONTENT
 
 
 def test_no_network(tmp_path: Path) -> None:

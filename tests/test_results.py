@@ -1,0 +1,44 @@
+"""What is committed in results/ and what is shown of it belong together."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmark.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_committed_tables_follow_from_the_committed_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [command] = re.findall(r"^python run_all\.py (--dataset ml-1m --seeds .*)$", README, re.MULTILINE)[:1]
+    for name in ("ml-1m", "bench"):
+        shutil.copytree(ROOT / "results" / name, tmp_path / "results" / name)
+    monkeypatch.setattr("benchmark.report.FIGURES", {})
+    main([*shlex.split(command), "--stages", "report", "--no-download", "--out-dir", str(tmp_path)])
+    committed = sorted(
+        path.relative_to(ROOT) for path in (ROOT / "tables").rglob("*") if path.suffix in (".md", ".csv", ".tex")
+    )
+    made = [path for path in committed if path.name not in ("bench.md", "drill.md")]
+    assert len(made) > 20
+    for path in made:
+        assert (tmp_path / path).read_bytes() == (ROOT / path).read_bytes(), path
+
+
+def test_the_figures_of_the_drill_are_those_of_its_file() -> None:
+    drill = {
+        name: section["figures"] for name, section in json.loads((ROOT / "results/drill.json").read_bytes()).items()
+    }
+    assert f"{drill['kills']['kills']} kills" in README
+    assert f"{drill['kills']['restarts']} restarts" in README
+    assert f"{drill['kills']['runs']} runs" in README
+    assert f"{drill['fuzz']['inputs']:,} inputs" in README
+    assert drill["kills"]["differences"] == drill["fuzz"]["tracebacks"] == 0
