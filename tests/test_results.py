@@ -33,6 +33,16 @@ def test_the_committed_tables_follow_from_the_committed_records(
         assert (tmp_path / path).read_bytes() == (ROOT / path).read_bytes(), path
 
 
+def test_every_measured_number_of_the_reproduction_stands_in_a_table() -> None:
+    text = (ROOT / "REPRODUCTION.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\((tables/\S+?\.md)\)", text))
+    shown = " ".join((ROOT / path).read_text(encoding="utf-8") for path in linked)
+    numbers = re.findall(r"(?<![\d.])\d?\.\d{3,}", re.sub(r"\b\d+\.\d+\.\d+\b|arXiv \S+|arxiv\S+", "", text))
+    assert len(numbers) > 20
+    for number in numbers:
+        assert number in shown, f"{number} is in no table that REPRODUCTION.md links to"
+
+
 def test_the_figures_of_the_drill_are_those_of_its_file() -> None:
     drill = {
         name: section["figures"] for name, section in json.loads((ROOT / "results/drill.json").read_bytes()).items()
