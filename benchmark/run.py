@@ -150,7 +150,7 @@ def _fit_and_evaluate(
     split = prepared.split
     data = TrainingData(split.train, split.n_items, spec.encoder.maxlen)
     data = data.with_noise(spec.training.noise, spec.seed).to(device)
-    validation, test = (_on_device(split.cases(stage), device) for stage in ("validation", "test"))
+    validation, test = (split.cases(stage).to(device) for stage in ("validation", "test"))
     method: Method = METHODS[spec.method].method(spec.settings)
 
     clock, seconds_before = time.perf_counter(), 0.0
@@ -177,7 +177,7 @@ def _fit_and_evaluate(
     outcome.metrics["validation"] = accuracy(validation_ranks)
     outcome.metrics["test"] = summarise(outcome.arrays, split.item_buckets)
     for draw in range(1, TIE_DRAWS + 1):
-        cases = _on_device(split.cases_redrawn("test", draw), device)
+        cases = split.cases_redrawn("test", draw).to(device)
         outcome.metrics[f"ties-{draw}"] = accuracy(evaluate_ranks(scorer, cases, data.n_items, data.maxlen))
     outcome.timings["evaluate_seconds"] = seconds_since(clock)
 
@@ -222,7 +222,3 @@ def _embeddings(encoder: Encoder, cases: Cases, data: TrainingData) -> torch.Ten
         encoder(windows(cases.histories, chunk, data.maxlen, data.pad_id))[1] for chunk in rows.split(EMBEDDING_ROWS)
     ]
     return torch.cat(parts)
-
-
-def _on_device(cases: Cases, device: torch.device) -> Cases:
-    return Cases(cases.histories.to(device), cases.targets.to(device))

@@ -95,6 +95,10 @@ class Cases:
     histories: Sequences
     targets: Tensor
 
+    def to(self, device: torch.device) -> Cases:
+        """The same on another device."""
+        return Cases(self.histories.to(device), self.targets.to(device))
+
 
 @dataclass(frozen=True, eq=False)
 class Split:

@@ -23,11 +23,10 @@ from benchmark.bench.peers.cases import peers, peers_quality
 from benchmark.bench.profile import Breakdown, breakdown
 from benchmark.bench.race import SECONDS_EACH, Contender, Result
 from benchmark.bench.setting import Outcome, Setting
-from benchmark.bench.workloads import Data, Recipe, TrainingLoad
+from benchmark.bench.workloads import STEPS, Data, Recipe, TrainingLoad
 from benchmark.evaluation import CELLS_AT_ONCE, USERS_AT_ONCE
 from datasets import synthetic
 
-STEPS = 2  # batches in a lap
 TRAINING_TARGETS = {("ml-1m", 200): 4.0, ("beauty", 50): 12.0}
 LARGE_CATALOGUE, LARGE_TARGET = 60_000, 3.0
 EVALUATION_TARGETS = {"ml-1m": 2.0}

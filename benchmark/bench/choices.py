@@ -16,14 +16,12 @@ from benchmark.bench.alternatives import Team
 from benchmark.bench.measures import Group, Ratio
 from benchmark.bench.race import Contender, Entrant, Result
 from benchmark.bench.setting import Outcome, Setting
-from benchmark.bench.workloads import Data, Recipe, TrainingLoad
+from benchmark.bench.workloads import STEPS, Data, Recipe, TrainingLoad
 from benchmark.config import ConfigError
 from benchmark.selection import METRIC
 from benchmark.training import Diverged, EpochRow, check_compiler, train
-from datasets.split import Cases
 
 METHOD, TWINNED = "sasrec-ce", "btsr-ce"
-STEPS = 2  # batches in a lap
 VARIANTS: dict[str, dict[str, Any]] = {
     "bf16": {"precision": "bf16"},
     "compiled": {"compile": True},
@@ -193,8 +191,7 @@ def _learned(setting: Setting, data: Data, recipe: Recipe, name: str) -> tuple[R
     """A lap is an epoch."""
     device, batch_size = setting.track.device, recipe.training.batch_size
     learned = TrainingData(data.split.train, data.split.n_items, recipe.encoder.maxlen).to(device)
-    cases = data.split.cases("validation")
-    cases = Cases(cases.histories.to(device), cases.targets.to(device))
+    cases = data.split.cases("validation").to(device)
     counts = (learned.sequences.lengths[learned.trainable] - 1).clamp_max(learned.maxlen)
     rows = max(len(counts) // batch_size * batch_size, min(batch_size, len(counts)))  # the loop drops the rest
     result, epochs = Result(name, float(counts.double().mean()) * rows), list[EpochRow]()

@@ -18,7 +18,7 @@ from benchmark.evaluation import evaluate, evaluate_ranks
 from benchmark.training import EpochRow, train
 from datasets import DATASETS, read_interactions
 from datasets.sequences import TwinIndex
-from datasets.split import Cases, Protocol, split
+from datasets.split import Protocol, split
 
 DRAWN_AT_ONCE = 256
 
@@ -39,8 +39,7 @@ def train_method(
         if row["epoch"] > skipped:
             lap(row["seconds"])
 
-    one = random_cases(1, 1, load.n_items)
-    validation = Cases(one.histories.to(device), one.targets.to(device))
+    validation = random_cases(1, 1, load.n_items).to(device)
     train(method, load.data(device), validation, recipe.encoder, recipe.training, seed=0, on_epoch=on_epoch)
 
 

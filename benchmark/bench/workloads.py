@@ -32,6 +32,7 @@ SIZES: dict[str, tuple[int, int, int]] = {
 """Users, items and interactions of a stand-in; those of the last three are published after filtering."""
 
 QUICK_SIZE = (300, 200, 6_000)
+STEPS = 2  # batches in a lap
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,10 +58,11 @@ class _Caller:
 
     def interrupt(self, session: Session) -> bool:
         """At a random moment; False if the session came to its own end before that."""
-        if not session.listens(HANG_SECONDS) or not comes_to(session, self.whole, self.rng, 0.0):
-            return self._ended_before(session)
-        if not session.listens(0.0):  # it is about to leave, and takes no more signals
-            return self._ended_before(session)
+        works = session.listens(HANG_SECONDS) and comes_to(session, self.whole, self.rng, 0.0)
+        if not works or not session.listens(0.0):  # the latter if it is about to leave, and takes no more signals
+            self.ended_before += 1
+            self.conclude(session)
+            return False
         way = list(WAYS)[sum(self.sent.values()) % len(WAYS)]
         WAYS[way](session, self.rng)
         self.sent[way] += 1
@@ -79,11 +80,6 @@ class _Caller:
         self.hangs += not session.ends_within(HANG_SECONDS)
         self.left_processes += session.end()
         self.failed += session.process.returncode != 0
-
-    def _ended_before(self, session: Session) -> bool:
-        self.ended_before += 1
-        self.conclude(session)
-        return False
 
 
 def _round(plan: Plan, place: Path, caller: _Caller) -> list[Path]:
