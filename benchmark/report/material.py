@@ -20,14 +20,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VariantRuns:
-    """The runs of one variant of an experiment, such as alpha = 0.1: `done` ones by seed, and what became of the
-    others, status by seed; `missing` where there is no record.
+    """The runs of one variant of an experiment, such as alpha = 0.1: `done` ones by seed, and the seeds of the others
+    by status; `missing` for those without a record.
     """
 
     label: str
     method: str
     done: tuple[RunRecord, ...]
-    not_done: Mapping[int, str]
+    not_done: Mapping[str, Sequence[int]]
+
+    @property
+    def asked(self) -> int:
+        """How many runs there are or should be."""
+        return len(self.done) + sum(map(len, self.not_done.values()))
 
     def values(self, metric: str, stage: str = "test") -> dict[int, float]:
         """The metric by seed, of the runs that have it."""
@@ -97,5 +102,8 @@ def _variant(
 ) -> VariantRuns:
     seeds = {run.spec.seed: by_run.get((run.key, run.spec.seed)) for run in planned}
     done = tuple(record for _, record in sorted(seeds.items()) if record is not None and record.done)
-    others = {seed: record.status if record else "missing" for seed, record in sorted(seeds.items())}
-    return VariantRuns(label, method, done, {seed: status for seed, status in others.items() if status != "done"})
+    not_done: dict[str, list[int]] = {}
+    for seed, record in sorted(seeds.items()):
+        if record is None or not record.done:
+            not_done.setdefault(record.status if record else "missing", []).append(seed)
+    return VariantRuns(label, method, done, dict(sorted(not_done.items())))

@@ -69,7 +69,7 @@ def shown(store: Store, maker: Any, figures: Path | None = None, sweep: bool = F
         done = tuple(record for record in records if record.method == "btsr-ce")
         variants = (
             VariantRuns("0.1", "btsr-ce", done, {}),
-            VariantRuns("0.2", "btsr-ce", (), {0: "missing", 1: "failed"}),
+            VariantRuns("0.2", "btsr-ce", (), {"failed": [1], "missing": [0]}),
         )
         experiments = {"alpha": ExperimentRuns("alpha", "alpha", variants)}
     material = Material(runs, comparison, experiments, store.arrays)

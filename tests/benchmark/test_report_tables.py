@@ -50,7 +50,8 @@ def variant(
         for seed, value in enumerate(values)
         if value is not None
     ]
-    return VariantRuns(label, method, tuple(done), {s: "failed" for s, value in enumerate(values) if value is None})
+    failed = [seed for seed, value in enumerate(values) if value is None]
+    return VariantRuns(label, method, tuple(done), {"failed": failed} if failed else {})
 
 
 def material(

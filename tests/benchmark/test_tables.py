@@ -240,7 +240,9 @@ def test_planned_runs_without_a_record_are_shown_as_missing(store: Store, handma
     runs = planned_runs(planned, store.records("ml-1m"), store.data("ml-1m"))
     assert runs.methods() == ["sasrec-ce", "btsr-ce"]
     assert runs.not_done("btsr-ce") == {"missing": [3, 4]}
-    assert "missing 2/5" in rendered(main_comparison(runs, store.arrays))
+    table = rendered(main_comparison(runs, store.arrays))
+    assert "missing 2/5" in table
+    assert "SASRec (CE), BT-SR (CE): missing (seeds 3, 4); no part of their means." in table
     assert not planned_runs(planned, [], None).records
 
 

@@ -152,7 +152,7 @@ def steadier(material: Material, steady: str, other: str, metric: str) -> Judgem
 
 def _diverged(material: Material, side: str) -> str:
     variant = side_variant(material, side)
-    number_of = sum(status == "diverged" for status in variant.not_done.values()) if variant else 0
+    number_of = len(variant.not_done.get("diverged", ())) if variant else 0
     return f", {number_of} diverged" if number_of else ""
 
 

@@ -127,9 +127,7 @@ def not_run(material: Material) -> list[str]:
         lines += [_line("Table 2", runs.look(method).title, *item) for item in runs.not_done(method).items()]
     for name, experiment in material.experiments.items():
         for variant in experiment.variants if name != "main" else ():
-            for status in sorted(set(variant.not_done.values())):
-                seeds = [seed for seed, of_run in variant.not_done.items() if of_run == status]
-                lines.append(_line(name, _title(name, variant), status, seeds))
+            lines += [_line(name, _title(name, variant), *item) for item in variant.not_done.items()]
     return lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from benchmark.metrics import CUTOFFS
@@ -27,9 +27,7 @@ def table2_notes(comparison: MainComparison, family: Sequence[MainComparison]) -
     yield _setting_note(comparison)
     if comparison.users and comparison.users.lead:
         yield _users_note(comparison)
-    for method in runs.methods():
-        if runs.not_done(method):
-            yield _status_note(runs, method)
+    yield from left_out_notes({look(method).title: runs.not_done(method) for method in runs.methods()})
     if runs.of("ec4srec"):
         yield "EC4SRec: no complete public implementation exists; this one follows the paper."
     for record in runs.external():
@@ -105,11 +103,6 @@ def _users_note(comparison: MainComparison) -> str:
     ).replace("-0.", f"{MINUS}0.")
 
 
-def _status_note(runs: RunSet, method: str) -> str:
-    states = [f"{status} (seed {_list(seeds)})" for status, seeds in runs.not_done(method).items()]
-    return f"{look(method).title}: {'; '.join(states)}; no part of its mean."
-
-
 def _external_note(record: RunRecord, runs: RunSet) -> str:
     settings, counts = record.spec["method"]["settings"], record.counts
     text = (
@@ -125,6 +118,19 @@ def _external_note(record: RunRecord, runs: RunSet) -> str:
     if isinstance(others, int) and others:
         text += f" Before this file, {_many(others, 'other file')} of that name had been scored on the test targets."
     return text
+
+
+def left_out_notes(not_done: Mapping[str, Mapping[str, Sequence[int]]]) -> list[str]:
+    """Which runs are no part of a mean, and why: one note for all names with the same seeds by status."""
+    names: dict[str, list[str]] = {}
+    for name, states in not_done.items():
+        said = [f"{status} (seed{'s' * (len(seeds) > 1)} {_list(seeds)})" for status, seeds in states.items()]
+        if said:
+            names.setdefault("; ".join(said), []).append(name)
+    return [
+        f"{', '.join(group)}: {said}; no part of {'its mean' if len(group) == 1 else 'their means'}."
+        for said, group in names.items()
+    ]
 
 
 def machines_note(runs: RunSet) -> str:

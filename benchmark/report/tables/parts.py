@@ -14,7 +14,7 @@ from benchmark.report.comparison import DECIMALS
 from benchmark.report.material import VariantRuns
 from benchmark.report.rows import RunSet
 from benchmark.report.tables.layout import DASH, MINUS, Cell, Group, Head, Line
-from benchmark.report.tables.notes import machines_note, p_value
+from benchmark.report.tables.notes import left_out_notes, machines_note, p_value
 from benchmark.significance import PairedTest, SeedSummary, paired_t_test, star
 
 
@@ -123,24 +123,15 @@ def difference(candidate: VariantRuns, baseline: VariantRuns, metric: str) -> Di
 
 def count_cell(variant: VariantRuns) -> Cell:
     """How many runs are done of how many asked for."""
-    asked = len(variant.done) + len(variant.not_done)
-    return Cell(f"{len(variant.done)}/{asked}" if asked else DASH)
+    return Cell(f"{len(variant.done)}/{variant.asked}" if variant.asked else DASH)
 
 
 def status_notes(variants: Mapping[str, VariantRuns]) -> list[str]:
-    """What became of runs that are not done, one note per variant by the name it is shown under, and one that names
-    those without any run.
+    """What became of runs that are not done, by the names that the variants are shown under, and which of these have no
+    run at all.
     """
-    notes, absent = [], []
-    for name, variant in variants.items():
-        states = [
-            f"{status} (seed {', '.join(str(s) for s, of_run in variant.not_done.items() if of_run == status)})"
-            for status in dict.fromkeys(variant.not_done.values())
-        ]
-        if not variant.done and set(variant.not_done.values()) <= {"missing"}:
-            absent.append(name)
-        elif states:
-            notes.append(f"{name}: {'; '.join(states)}; no part of its mean.")
+    absent = [name for name, variant in variants.items() if not variant.done and set(variant.not_done) <= {"missing"}]
+    notes = left_out_notes({name: variant.not_done for name, variant in variants.items() if name not in absent})
     return [*notes, f"Not run: {'; '.join(absent)}."] if absent else notes
 
 

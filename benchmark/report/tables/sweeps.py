@@ -130,5 +130,5 @@ def _record(runs: RunSet, experiment: ExperimentRuns, variant: VariantRuns, metr
         "mean": summary.mean,
         "deviation": summary.deviation,
         "runs": summary.n,
-        "runs_asked": len(variant.done) + len(variant.not_done),
+        "runs_asked": variant.asked,
     }

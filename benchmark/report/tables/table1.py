@@ -88,8 +88,7 @@ def _runs_of(material: Material, method: str) -> VariantRuns:
     experiment = material.experiments.get("objectives")
     if experiment and (variant := experiment.variant(method)):
         return variant
-    others = {seed: status for status, seeds in material.runs.not_done(method).items() for seed in seeds}
-    return VariantRuns(method, method, tuple(material.runs.done(method)), others)
+    return VariantRuns(method, method, tuple(material.runs.done(method)), material.runs.not_done(method))
 
 
 def _done(rows: Sequence[Effect]) -> list[VariantRuns]:
@@ -159,9 +158,10 @@ def _notes(shown: Sequence[tuple[RunSet, list[Effect]]]) -> list[str]:
             f"{higher}, with a star in {starred}."
         )
     for runs, rows in shown:
-        prefix = f"{runs.title}, " if len(shown) > 1 else ""
+        prefix = f"{runs.title}: " if len(shown) > 1 else ""
         variants = [*(effect.plain for effect in rows), *(effect.regularised for effect in rows)]
-        notes += status_notes({f"{prefix}{look(variant.method).title}": variant for variant in variants})
+        states = status_notes({look(variant.method).title: variant for variant in variants})
+        notes += [f"{prefix}{note}" for note in states]
     if len(shown) == 1:
         runs, rows = shown[0]
         notes += closing_notes(runs, [record for variant in _done(rows) for record in variant.done])
