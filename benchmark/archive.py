@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import secrets
 import struct
 import tarfile
 import zlib
@@ -13,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
-from benchmark.atomic import StoreError, writing
+from benchmark.atomic import StoreError, unfinished, writing
 from datasets.interactions import DataError
 from datasets.sources import check_plain
 from datasets.tar_members import Member, tar_members
@@ -32,7 +31,7 @@ def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
     """Write (name, content) pairs as .tar.gz, whole or not at all; the same members give the same bytes."""
     with writing(path, "--export"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".tmp-{secrets.token_hex(4)}-{path.name}")
+        fresh = unfinished(path)
         try:
             with (
                 fresh.open("xb") as raw,

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-_FRESH, _REPLACED = ".tmp-", ".old-"
+UNFINISHED = ".tmp-"
+"""What the name of a file or directory begins with until it is whole."""
+_REPLACED = ".old-"
 
 _SPACE = "free some space and start again, finished runs are kept"
 _FILE_IN_THE_WAY = "a file stands where a directory is needed, move it or choose another {option}"
@@ -81,15 +83,15 @@ def write_file(path: Path, content: bytes) -> None:
         _sync_directory(path.parent)
 
 
-def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
+def write_directory(path: Path, files: Mapping[str, bytes], option: str = "--out-dir") -> None:
     """Write or replace one directory of files; nobody else may write or `sweep` the directory around it meanwhile.
 
     A directory that is in the way is moved aside first, for no system renames onto a full one; if the process
-    dies between the two renames, `sweep` puts it back.
+    dies between the two renames, `sweep` puts it back. `option` is what the user named the place by.
     """
-    with writing(path):
+    with writing(path, option):
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh, replaced = _fresh(path), path.with_name(_REPLACED + path.name)
+        fresh, replaced = unfinished(path), path.with_name(_REPLACED + path.name)
         _settle(replaced)
         try:
             fresh.mkdir()
@@ -106,9 +108,14 @@ def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
             _settle(replaced)
 
 
+def unfinished(path: Path) -> Path:
+    """A new name beside `path`, for what is to become it."""
+    return path.with_name(f"{UNFINISHED}{secrets.token_hex(4)}-{path.name}")
+
+
 def leftovers(directory: Path) -> list[Path]:
     """What killed or working writers have lying directly in `directory`."""
-    return sorted([*directory.glob(f"{_FRESH}*"), *directory.glob(f"{_REPLACED}*")])
+    return sorted([*directory.glob(f"{UNFINISHED}*"), *directory.glob(f"{_REPLACED}*")])
 
 
 def sweep(directory: Path) -> None:
@@ -125,7 +132,7 @@ def sweep(directory: Path) -> None:
 def sweep_files(root: Path) -> None:
     """Remove the files that killed writers left anywhere below `root`; one that a living process writes stays."""
     with writing(root):
-        for left in sorted(root.rglob(f"{_FRESH}*")):
+        for left in sorted(root.rglob(f"{UNFINISHED}*")):
             if left.is_file():
                 _remove_unless_held(left)
 
@@ -185,14 +192,10 @@ def _settle(replaced: Path) -> None:
         os.rename(replaced, place)
 
 
-def _fresh(path: Path) -> Path:
-    return path.with_name(f"{_FRESH}{secrets.token_hex(4)}-{path.name}")
-
-
 def _held_file(path: Path) -> tuple[Path, BinaryIO]:
     """A new file beside `path`, locked until it is closed: so others can tell it from what a dead process left."""
     while True:
-        fresh = _fresh(path)
+        fresh = unfinished(path)
         stream = fresh.open("xb")
         try:
             fcntl.flock(stream, fcntl.LOCK_EX)

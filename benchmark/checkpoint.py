@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmark.atomic import StoreError, write_file
+from benchmark.atomic import UNFINISHED, StoreError, write_file
 
 SECONDS_BETWEEN = 60.0
 """How much of a run a crash may cost, in seconds; on the largest dataset writing the state takes one."""
@@ -103,6 +103,6 @@ def _empty(path: Path) -> None:
     """Remove a directory of `temporary`; only what belongs there, so that one of somebody's that has its name stays."""
     with contextlib.suppress(OSError):
         for file in path.iterdir():
-            if file.name == FILE or (file.name.startswith(".tmp-") and file.name.endswith(FILE)):
+            if file.name == FILE or (file.name.startswith(UNFINISHED) and file.name.endswith(FILE)):
                 file.unlink()
         path.rmdir()

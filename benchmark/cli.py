@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import shlex
 import sys
 import time
 from argparse import Namespace
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from benchmark.arguments import ROOT, parse
 from benchmark.atomic import check_directory, sweep_files, writing
 from benchmark.compare import compare_stores
-from benchmark.config import FOOTINGS, PROFILES, ConfigError, Configuration, Setting
+from benchmark.config import ConfigError
 from benchmark.documents import printable
 from benchmark.engines import Engine
 from benchmark.engines.inline import InlineEngine
@@ -32,18 +29,14 @@ from benchmark.recompute import recompute
 from benchmark.record import RunRecord
 from benchmark.stopping import INTERRUPTED, SAFE, unwinding
 from benchmark.store import Store, StoreError, to_stderr
+from benchmark.target import Target, targets_of
 from benchmark.training import check_compiler
-from benchmark.tuning import ALIAS, stored_changes, tuned
-from datasets import DATASETS, MissingData
+from benchmark.tuning import ALIAS, tuned
+from datasets import MissingData
 from datasets.interactions import DataError
-from datasets.split import Protocol
 
 FAILURE, USAGE = 1, 2
 CACHE = ".cache"
-BENCH, FILES = "bench", ("html", "json", "md", "csv", "tex")
-"""What stands beside the folders of datasets in results/ and tables/: a folder, and files that end so."""
-SETTINGS = rf"-({'|'.join(FOOTINGS)})-({'|'.join(PROFILES)})"
-"""In the name of each folder in tables/ that is about several datasets."""
 NOTHING_TO_DO = "no dataset is there to work on; see the lines above, or try --dataset synthetic"
 
 
@@ -83,18 +76,6 @@ def _fail(line: str, code: int) -> int:
     return code
 
 
-@dataclass(frozen=True)
-class Target:
-    """One dataset to work on, with its configuration; `named` if the user asked for this one."""
-
-    name: str
-    interactions: Path | None
-    named: bool
-    configuration: Configuration
-    protocol: Protocol
-    setting: Setting
-
-
 class Session:
     """One call of run_all.py."""
 
@@ -106,7 +87,7 @@ class Session:
         self._check_places(".locks")
         self.store = Store(options.out_dir / "results")
         self._sweep()
-        self.targets = self._targets()
+        self.targets = targets_of(options, self.store, self.methods)
         self._check_places(*(target.name for target in self.targets))
 
     def run(self) -> int:
@@ -166,27 +147,6 @@ class Session:
                 _note(f"{error}; what a killed process left there stays")
 
     # --- what to work on --------------------------------------------------------------------------------------
-
-    def _targets(self) -> list[Target]:
-        options = self.options
-        names = dict.fromkeys(options.named_datasets, (None, True))
-        if options.all_datasets:
-            every = options.claim.datasets if options.claim else [name for name in DATASETS if name != "synthetic"]
-            names |= {name: (None, name in names) for name in every}
-        if options.interactions:
-            names[_name_of(options.interactions)] = (options.interactions, True)
-        return [self._target(name, path, named) for name, (path, named) in names.items()]
-
-    def _target(self, name: str, path: Path | None, named: bool) -> Target:
-        options = self.options
-        configuration = Configuration(name, options.footing, options.profile, options.set)
-        released_filter = DATASETS[name].released_filter if path is None else "none"
-        protocol = configuration.protocol(Protocol.of_preset(options.protocol, released_filter))
-        setting = Setting(protocol.label(released_filter), options.footing, configuration.profile)
-        if options.tuned:
-            chosen = stored_changes(self.store, name, setting.name, self.methods)
-            configuration = Configuration(name, options.footing, options.profile, options.set, chosen)
-        return Target(name, path, named, configuration, protocol, setting)
 
     def _prepare(self, targets: list[Target]) -> dict[str, Prepared]:
         """The targets' data; one that nobody named and that is not there is skipped with its instructions."""
@@ -409,14 +369,6 @@ def _done(record: RunRecord | None) -> bool:
 
 
 _note = to_stderr
-
-
-def _name_of(path: Path) -> str:
-    """A dataset name for somebody's own file; never that of one of ours, or of what else stands beside datasets."""
-    stem = re.sub(r"(\.(csv|tsv|inter|txt|data|gz))+$", "", path.name.lower())
-    slug = re.sub(r"[^a-z0-9._-]+", "-", stem).strip("-._") or "interactions"
-    slug = re.sub(rf"\.({'|'.join(FILES)})$", r"-\1", slug)
-    return f"own-{slug}" if slug in {*DATASETS, BENCH} or re.search(SETTINGS, slug) else slug
 
 
 def _device(choice: str, engine: str | None) -> torch.device:

@@ -98,7 +98,7 @@ def export_split(prepared: Prepared, interactions: Interactions, command: str, d
         "README.txt": _readme(facts, split, command).encode(),
     }
     folder = directory / prepared.name
-    write_directory(folder, files)
+    write_directory(folder, files, "--export-split")
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -10,12 +11,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 
-from benchmark.cli import _name_of, main
+from benchmark import atomic
+from benchmark.cli import main
 from benchmark.store import Store
+from benchmark.target import name_of
 from datasets import synthetic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -327,6 +331,25 @@ def test_a_place_that_cannot_be_is_told_with_its_option(
         assert errors.endswith(f"choose {remedy} {flag}\n")
 
 
+def test_a_split_that_cannot_be_written_halfway_is_told_with_its_option(
+    tmp_path: Path,
+    command: Callable[..., list[str]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place, write = tmp_path / "split", atomic._write_through
+
+    def refuse(stream: BinaryIO, content: bytes) -> None:
+        if str(place) in str(stream.name):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        write(stream, content)
+
+    monkeypatch.setattr(atomic, "_write_through", refuse)
+    assert main(command("--stages", "prepare", "--export-split", str(place))) == 1
+    assert capsys.readouterr().err.endswith("make it writable or choose another --export-split\n")
+    assert not files(place)
+
+
 def test_a_place_that_may_not_be_written_is_told_at_once(
     tmp_path: Path,
     command: Callable[..., list[str]],
@@ -385,7 +408,7 @@ NAMES = {
 
 @pytest.mark.parametrize("file", NAMES)
 def test_no_file_takes_the_place_of_what_else_is_written(file: str) -> None:
-    assert _name_of(Path(file)) == NAMES[file]
+    assert name_of(Path(file)) == NAMES[file]
 
 
 def test_a_file_called_like_the_page_does_not_keep_it_from_being_written(
