@@ -56,11 +56,6 @@ class ExperimentRuns:
         """The variant of that label; None if it was not asked for."""
         return next((variant for variant in self.variants if variant.label == label), None)
 
-    @property
-    def ran(self) -> bool:
-        """Whether any run of it is done."""
-        return any(variant.done for variant in self.variants)
-
 
 @dataclass(frozen=True)
 class Material:
@@ -73,6 +68,13 @@ class Material:
     comparison: MainComparison | None
     experiments: Mapping[str, ExperimentRuns]
     load: LoadArrays
+
+    def sweep(self, name: str) -> ExperimentRuns | None:
+        """The experiment of that name; None unless it has a run that is done and none of Table 2's."""
+        shared = {(record.key, record.seed) for record in self.runs.records}
+        experiment = self.experiments.get(name)
+        done = [(r.key, r.seed) for variant in experiment.variants for r in variant.done] if experiment else []
+        return experiment if set(done) - shared else None
 
 
 def experiment_runs(

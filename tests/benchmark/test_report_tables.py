@@ -212,6 +212,13 @@ def test_a_sweep_compares_over_the_seeds_that_both_have(handmade: Callable[..., 
     assert frame[frame["metric"] == "ndcg@10"]["runs"].tolist() == [2, 1, 0]
 
 
+def test_a_sweep_of_which_only_table_2s_runs_are_done_has_no_table(handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    shared, own = variant(maker, "0.05", "btsr-ce", (0.05, 0.06)), variant(maker, "0.1", "btsr-ce", (0.07, None))
+    assert sweep_tables("lambda", material(maker, "lambda", (shared,), shared.done)) is None
+    assert sweep_tables("lambda", material(maker, "lambda", (shared, own), shared.done)) is not None
+
+
 def test_noise_has_a_section_per_method(handmade: Callable[..., Any]) -> None:
     maker = handmade("ml-1m", "ML-1M", synthetic=True)
     pairs = [(method, share) for share in ("0", "0.4") for method in ("sasrec-ce", "btsr-ce")]

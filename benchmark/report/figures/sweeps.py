@@ -95,7 +95,7 @@ def _regime_look(variant: VariantRuns, experiment: ExperimentRuns) -> Look:
 
 
 def _sensitivity(material: Material, name: str, symbol: str, held: tuple[str, str]) -> Figure | None:
-    runs, experiment = material.runs, material.experiments.get(name)
+    runs, experiment = material.runs, material.sweep(name)
     metrics = [metric for row in _GRID for _, names in row for metric in names]
     if experiment is None or sum(any(v.values(metric) for metric in metrics) for v in experiment.variants) < 2:
         return None

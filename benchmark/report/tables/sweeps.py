@@ -43,9 +43,9 @@ SWEEPS = {
 
 
 def sweep_tables(name: str, material: Material) -> tuple[list[Table], pd.DataFrame] | None:
-    """The table of one of SWEEPS; None if none of its runs is done."""
-    experiment = material.experiments.get(name)
-    if experiment is None or not experiment.ran:
+    """The table of one of SWEEPS; None if no run beyond those of Table 2 is done."""
+    experiment = material.sweep(name)
+    if experiment is None:
         return None
     runs = material.runs
     table = Table(

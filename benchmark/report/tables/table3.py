@@ -37,9 +37,9 @@ REFERENCE = "sasrec-bce"
 
 
 def table3(material: Material) -> tuple[list[Table], pd.DataFrame] | None:
-    """Regimes across, metrics down, then what each regime adds to the reference; None if no run of them is done."""
-    experiment = material.experiments.get("regimes")
-    if experiment is None or not experiment.ran:
+    """Regimes across, metrics down, then what each regime adds to the reference; None if none is done."""
+    experiment = material.sweep("regimes")
+    if experiment is None:
         return None
     runs = material.runs
     planned = experiments(runs.dataset)["regimes"].variants
