@@ -50,7 +50,8 @@ def with_experiments(material: Material, maker: Any) -> Material:
     found = {}
     for name, experiment in experiments(maker.dataset).items():
         variants = [
-            VariantRuns(v.label, v.method, (maker.record(v.method, test=test),), {}) for v in experiment.variants
+            VariantRuns(v.label, v.method, (maker.record(v.method, test=test, settings={"label": v.label}),), {})
+            for v in experiment.variants
         ]
         found[name] = ExperimentRuns(name, experiment.title, tuple(variants))
     return replace(material, experiments=found)
