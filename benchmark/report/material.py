@@ -11,7 +11,7 @@ import numpy as np
 from benchmark.experiments import experiments
 from benchmark.record import RunRecord
 from benchmark.report.comparison import LoadArrays, MainComparison
-from benchmark.report.rows import RunSet
+from benchmark.report.rows import RunSet, seeds_not_done
 from benchmark.significance import SeedSummary, summarise_seeds
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class Material:
         """The experiment of that name; None unless it has a run that is done and none of Table 2's."""
         shared = {(record.key, record.seed) for record in self.runs.records}
         experiment = self.experiments.get(name)
-        done = [(r.key, r.seed) for variant in experiment.variants for r in variant.done] if experiment else []
-        return experiment if set(done) - shared else None
+        runs = [record for variant in experiment.variants for record in variant.done] if experiment else []
+        return experiment if any((record.key, record.seed) not in shared for record in runs) else None
 
 
 def experiment_runs(
@@ -104,8 +104,4 @@ def _variant(
 ) -> VariantRuns:
     seeds = {run.spec.seed: by_run.get((run.key, run.spec.seed)) for run in planned}
     done = tuple(record for _, record in sorted(seeds.items()) if record is not None and record.done)
-    not_done: dict[str, list[int]] = {}
-    for seed, record in sorted(seeds.items()):
-        if record is None or not record.done:
-            not_done.setdefault(record.status if record else "missing", []).append(seed)
-    return VariantRuns(label, method, done, dict(sorted(not_done.items())))
+    return VariantRuns(label, method, done, seeds_not_done(seeds.items()))

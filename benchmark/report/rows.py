@@ -61,13 +61,8 @@ class RunSet:
 
     def not_done(self, method: str) -> dict[str, list[int]]:
         """The seeds of a method that may not be averaged, by status; `missing` for planned runs without a record."""
-        seeds: dict[str, list[int]] = {}
-        for record in self.of(method):
-            if not record.done:
-                seeds.setdefault(record.status, []).append(record.seed)
-        if missing := sorted(seed for name, seed in self.missing if name == method):
-            seeds["missing"] = missing
-        return dict(sorted(seeds.items()))
+        runs: list[tuple[int, RunRecord | None]] = [(record.seed, record) for record in self.of(method)]
+        return seeds_not_done([*runs, *((seed, None) for name, seed in self.missing if name == method)])
 
     def asked(self, method: str) -> int:
         """How many runs of a method there are or should be."""
@@ -91,6 +86,15 @@ class RunSet:
             if record.method == method:
                 return external_look(str(record.spec["method"]["settings"].get("title", method)), place)
         return look(method)
+
+
+def seeds_not_done(runs: Iterable[tuple[int, RunRecord | None]]) -> dict[str, list[int]]:
+    """Of (seed, record) pairs the seeds that may not be averaged, by status; `missing` where there is no record."""
+    seeds: dict[str, list[int]] = defaultdict(list)
+    for seed, record in runs:
+        if record is None or not record.done:
+            seeds[record.status if record else "missing"].append(seed)
+    return {status: sorted(seeds[status]) for status in sorted(seeds)}
 
 
 def rows(runs: RunSet) -> pd.DataFrame:

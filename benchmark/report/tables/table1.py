@@ -160,8 +160,8 @@ def _notes(shown: Sequence[tuple[RunSet, list[Effect]]]) -> list[str]:
     for runs, rows in shown:
         prefix = f"{runs.title}: " if len(shown) > 1 else ""
         variants = [*(effect.plain for effect in rows), *(effect.regularised for effect in rows)]
-        states = status_notes({look(variant.method).title: variant for variant in variants})
-        notes += [f"{prefix}{note}" for note in states]
+        by_title = {look(variant.method).title: variant for variant in variants}
+        notes += [f"{prefix}{note}" for note in status_notes(by_title)]
     if len(shown) == 1:
         runs, rows = shown[0]
         notes += closing_notes(runs, [record for variant in _done(rows) for record in variant.done])
