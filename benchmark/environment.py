@@ -76,6 +76,7 @@ def seconds_since(started: float) -> float:
 def reset_peak_memory(device: torch.device) -> None:
     """Start measuring anew, so that a run is not charged with what ran before it in the same process."""
     if device.type == "cuda":
+        torch.cuda.init()  # to a fresh process every GPU is an invalid device
         torch.cuda.reset_peak_memory_stats(device)
         return
     try:

@@ -92,13 +92,13 @@ def execute(
     """
     outcome = Outcome()
     code_version()  # remembered from now on: what is edited while this runs did not make the record
-    reset_peak_memory(device)
 
     def follow(row: EpochRow) -> None:
         outcome.epochs.append(row)
         on_epoch(row)
 
     try:
+        reset_peak_memory(device)
         if isinstance(checkpoint, Path):
             checkpoint = Checkpoint(checkpoint)
         _fit_and_evaluate(spec, prepared, device, outcome, follow, checkpoint)

@@ -4,9 +4,12 @@ the CPU here, and dropout is off. `tests/baselines/test_gpu_path.py` checks what
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,13 +23,16 @@ from baselines.method import FittedMethod, TrainedMethod, TrainingData
 from baselines.registry import METHODS
 from baselines.sasrec import Encoder, EncoderSettings
 from baselines.views import Shares, TwinPool, two_random_views
+from benchmark.checkpoint import Checkpoint
 from benchmark.config import ConfigError, TrainingSettings
 from benchmark.evaluation import evaluate, evaluate_ranks
+from benchmark.store import Store
 from benchmark.training import check_compiler, train
 from datasets import synthetic
 from datasets.sequences import Batch
 from datasets.split import Cases, Protocol, Split, split
 
+ROOT = Path(__file__).resolve().parent.parent
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 TRAINED = [name for name, entry in METHODS.items() if issubclass(entry.method, TrainedMethod)]
 FITTED = [name for name, entry in METHODS.items() if issubclass(entry.method, FittedMethod)]
@@ -221,6 +227,50 @@ def test_short_training(name: str, world: Split, drawn_on_cpu: Callable[[int], N
         accuracy.append([row["validation"]["ndcg@10"] for row in epochs])
     assert losses[1] == pytest.approx(losses[0], rel=5e-3)
     assert accuracy[1] == pytest.approx(accuracy[0], abs=0.03)
+
+
+class Stopped(Exception):
+    """Ends a training run from outside."""
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_goes_on_from_a_checkpoint(name: str, world: Split, tmp_path: Path) -> None:
+    """Sums on a GPU come in no fixed order, so the bits may differ, as they may between two runs from the start."""
+    entry, encoder = METHODS[name], EncoderSettings(width=32, dropout=0.1, maxlen=MAXLEN)
+    settings = TrainingSettings(batch_size=64, epochs=8)
+
+    def run(checkpoint: Checkpoint | None, last: int = 8) -> Any:
+        def stop(row: dict[str, Any]) -> None:
+            if row["epoch"] > last:
+                raise Stopped
+
+        method = entry.method(entry.settings)
+        data, cases = data_on(GPU, world), cases_on(GPU, world)
+        return train(method, data, cases, encoder, settings, 0, stop, checkpoint)
+
+    checkpoint = Checkpoint(tmp_path / "run.pt", seconds=0.0)
+    with pytest.raises(Stopped):
+        run(checkpoint, last=5)
+    continued, whole = run(checkpoint), run(None)
+    assert continued.continued == 1
+    losses = [[row["loss"] for row in trained.epochs] for trained in (continued, whole)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("engine", ["inline", "local"])
+def test_the_one_command(engine: str, tmp_path: Path) -> None:
+    """In a process of its own, which has not used the GPU yet."""
+    words = "--dataset synthetic --profile quick --methods markov,sasrec-bce,btsr-ce --seeds 0 --experiments main"
+    command = [sys.executable, str(ROOT / "run_all.py"), *words.split(), "--stages", "prepare,train"]
+    command += ["--device", "cuda", "--engine", engine, "--workers", "1" if engine == "inline" else "2"]
+    done = subprocess.run([*command, "--out-dir", str(tmp_path)], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    records = Store(tmp_path / "results").records()
+    assert [(record.method, record.status) for record in records] == [
+        (name, "done") for name in ("btsr-ce", "markov", "sasrec-bce")
+    ]
+    assert {record.hardware["device"] for record in records} == {"cuda"}
+    assert all(record.peak_memory_bytes > 0 for record in records)
 
 
 @pytest.mark.parametrize("name", TRAINED)

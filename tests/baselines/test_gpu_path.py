@@ -26,6 +26,7 @@ from baselines.method import TrainBatch, TrainedMethod, TrainingData
 from baselines.registry import METHODS
 from baselines.sasrec import Encoder, EncoderSettings
 from baselines.views import TwinPool
+from benchmark.environment import reset_peak_memory
 from datasets.sequences import Batch, Sequences, TwinIndex, windows
 
 MakeData = Callable[..., TrainingData]
@@ -206,3 +207,12 @@ def test_views_keep_what_the_host_knows() -> None:
     assert replace(batch, items=batch.items + 1).total == 4
     assert batch.positions[0].tolist() == [0, 0, 0, 1]
     assert batch.positions[1].tolist() == [0, 1, 2, 0]
+
+
+def test_peak_memory_is_reset_in_a_process_that_has_used_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA calls every device invalid until it is initialised."""
+    calls: list[str] = []
+    monkeypatch.setattr(torch.cuda, "init", lambda: calls.append("init"))
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: calls.append("reset"))
+    reset_peak_memory(torch.device("cuda"))
+    assert calls == ["init", "reset"]
