@@ -242,7 +242,7 @@ def test_planned_runs_without_a_record_are_shown_as_missing(store: Store, handma
     assert runs.not_done("btsr-ce") == {"missing": [3, 4]}
     table = rendered(main_comparison(runs, store.arrays))
     assert "missing 2/5" in table
-    assert "SASRec (CE), BT-SR (CE): missing (seeds 3, 4); no part of their means." in table
+    assert "SASRec (CE); BT-SR (CE): missing (seeds 3, 4); no part of their means." in table
     assert not planned_runs(planned, [], None).records
 
 

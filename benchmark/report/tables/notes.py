@@ -128,7 +128,7 @@ def left_out_notes(not_done: Mapping[str, Mapping[str, Sequence[int]]]) -> list[
         if said:
             names.setdefault("; ".join(said), []).append(name)
     return [
-        f"{', '.join(group)}: {said}; no part of {'its mean' if len(group) == 1 else 'their means'}."
+        f"{'; '.join(group)}: {said}; no part of {'its mean' if len(group) == 1 else 'their means'}."
         for said, group in names.items()
     ]
 
