@@ -51,6 +51,15 @@ class RunSet:
     missing: tuple[tuple[str, int], ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def heading(self) -> str:
+        """The dataset, and in parentheses what of the setting is not the usual: ML-1M (released footing)."""
+        usual, setting = Setting(), self.setting
+        words = [setting.protocol] if setting.protocol != usual.protocol else []
+        words += [f"{setting.footing} footing"] if setting.footing != usual.footing else []
+        words += [f"{setting.profile} profile"] if setting.profile != usual.profile else []
+        return f"{self.title} ({', '.join(words)})" if words else self.title
+
     def of(self, method: str) -> list[RunRecord]:
         """A method's records, whatever their status, by seed."""
         return sorted((record for record in self.records if record.method == method), key=lambda r: r.seed)

@@ -21,6 +21,20 @@ def test_every_figure_has_a_caption_that_marks_synthetic_data(name: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("setting", "heading"),
+    [
+        (Setting(), "Yelp"),
+        (Setting(footing="released"), "Yelp (released footing)"),
+        (Setting("text", "released", "quick"), "Yelp (text, released footing, quick profile)"),
+    ],
+)
+def test_another_setting_than_the_usual_is_named(setting: Setting, heading: str) -> None:
+    shown = RunSet("yelp", "Yelp", False, setting, ())
+    assert shown.heading == heading
+    assert caption("noise", shown).startswith(f"{heading}. ")
+
+
+@pytest.mark.parametrize(
     ("dataset", "figures"),
     [("yelp", "Figures 3, 6 and 8"), ("ml-1m", "Figures 4, 6 and 8"), ("gowalla", "Figures 6 and 8")],
 )

@@ -13,6 +13,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from benchmark.config import Setting
 from benchmark.experiments import experiments
 from benchmark.report.comparison import main_comparison
 from benchmark.report.figures import FIGURES
@@ -115,6 +116,16 @@ def test_synthetic_data_is_marked(store: Store, handmade: Callable[..., Any], na
     figure = draw(name, with_experiments(fill(store, maker), maker))
     assert ("SYNTHETIC" in texts(figure)) == synthetic
     assert ("SYNTHETIC DATA" in figure.get_suptitle()) == synthetic
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_another_setting_than_the_usual_is_named(store: Store, handmade: Callable[..., Any], name: str) -> None:
+    maker = handmade("yelp", "Yelp", False)
+    material = with_experiments(fill(store, maker), maker)
+    assert draw(name, material).get_suptitle().startswith("Yelp: ")
+    runs = replace(material.runs, setting=Setting(footing="released"))
+    other = replace(material, runs=runs, comparison=main_comparison(runs, store.arrays))
+    assert draw(name, other).get_suptitle().startswith("Yelp (released footing): ")
 
 
 def test_without_what_it_shows_a_figure_is_none(store: Store, handmade: Callable[..., Any]) -> None:

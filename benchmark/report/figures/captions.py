@@ -79,4 +79,4 @@ def caption(name: str, runs: RunSet) -> str:
     mark = "SYNTHETIC DATA, which says nothing about any real dataset. " if runs.synthetic else ""
     paper = paper_figure(name, runs.dataset)
     source = f" In the paper: {paper}." if paper else ""
-    return f"{mark}{runs.title}. {_TEXTS[name]} {SPREAD}{source}"
+    return f"{mark}{runs.heading}. {_TEXTS[name]} {SPREAD}{source}"

@@ -145,7 +145,7 @@ def _dataset(one: Shown, folder: Path, store: str) -> dict[str, object]:
     return {
         "identity": identity,
         "runs": runs,
-        "heading": _heading(runs),
+        "heading": runs.heading,
         "facts": machines_note(runs) if runs.ours() else "",
         "tables": [_table(one, name, identity, folder, store) for name in one.tables],
         "pictures": [_picture(name, path, runs, folder) for name, path in one.figures.items()],
@@ -153,14 +153,6 @@ def _dataset(one: Shown, folder: Path, store: str) -> dict[str, object]:
         "not_run": not_run(material),
         "gaps": one.gaps,
     }
-
-
-def _heading(runs: RunSet) -> str:
-    usual, setting = Setting(), runs.setting
-    words = [setting.protocol] if setting.protocol != usual.protocol else []
-    words += [f"{setting.footing} footing"] if setting.footing != usual.footing else []
-    words += [f"{setting.profile} profile"] if setting.profile != usual.profile else []
-    return f"{runs.title} ({', '.join(words)})" if words else runs.title
 
 
 def _table(one: Shown, name: str, identity: str, folder: Path, store: str) -> dict[str, object]:
@@ -187,7 +179,7 @@ def _picture(name: str, path: Path, runs: RunSet, folder: Path) -> _Picture:
     try:
         words = caption(name, runs)
     except KeyError:
-        words = f"{'SYNTHETIC DATA. ' if runs.synthetic else ''}{runs.title}: {name}"
+        words = f"{'SYNTHETIC DATA. ' if runs.synthetic else ''}{runs.heading}: {name}"
     try:
         content, width, height = picture(path)
     except OSError:

@@ -99,7 +99,7 @@ def _table(
     what = "Accuracy by popularity of the target" if bands is ACCURACY else "Coverage by popularity"
     return Table(
         name=table_name(runs, name),
-        caption=caption(runs, f"{what} on {runs.title}."),
+        caption=caption(runs, f"{what} on {runs.heading}."),
         bands=(),
         heads=(
             corner(runs),

@@ -55,7 +55,7 @@ def _table(runs: RunSet, rows: list[Cost]) -> Table:
     reference = next((cost for cost in rows if cost.method == REFERENCE), None)
     return Table(
         name=table_name(runs, "cost"),
-        caption=caption(runs, f"What each method costs on {runs.title}."),
+        caption=caption(runs, f"What each method costs on {runs.heading}."),
         bands=(),
         heads=(
             corner(runs),

@@ -87,7 +87,7 @@ def data_tables(material: Material) -> tuple[list[Table], pd.DataFrame] | None:
     )
     table = Table(
         name=table_name(runs, "data"),
-        caption=caption(runs, f"{runs.title} before and after filter and split."),
+        caption=caption(runs, f"{runs.heading} before and after filter and split."),
         bands=(),
         heads=(corner(runs), Head("")),
         sections=tuple(

@@ -124,7 +124,7 @@ def _resolution_table(comparison: MainComparison, found: Sequence[Resolution]) -
     )
     return Table(
         name=table_name(runs, "users"),
-        caption=caption(runs, f"What the test users of {runs.title} can tell: {versus}."),
+        caption=caption(runs, f"What the test users of {runs.heading} can tell: {versus}."),
         bands=(),
         heads=(corner(runs), *heads),
         sections=(
@@ -149,7 +149,7 @@ def _summary_table(runs: RunSet, methods: Sequence[str], pairs: Sequence[Beside]
     records = [record for method in methods for record in runs.done(method)]
     return Table(
         name=table_name(runs, "side-by-side"),
-        caption=caption(runs, f"Our Table 2 of {runs.title} beside the paper's, in short."),
+        caption=caption(runs, f"Our Table 2 of {runs.heading} beside the paper's, in short."),
         bands=(),
         heads=(corner(runs), *heads),
         sections=(tuple(_summary_line(runs, m, [p for p in pairs if p.method == m]) for m in methods),),
@@ -186,7 +186,7 @@ def _method_table(runs: RunSet, method: str, pairs: Sequence[Beside]) -> Table:
     coverage = tuple(_lines(pair) for pair in pairs if pair.metric.startswith("cov@"))
     return Table(
         name=table_name(runs, f"side-by-side-{method}"),
-        caption=caption(runs, f"{title} on {runs.title}, ours beside the paper's."),
+        caption=caption(runs, f"{title} on {runs.heading}, ours beside the paper's."),
         bands=(),
         heads=(corner(runs), *heads),
         sections=tuple(section for section in (accuracy, coverage) if section),

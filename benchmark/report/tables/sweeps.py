@@ -50,7 +50,7 @@ def sweep_tables(name: str, material: Material) -> tuple[list[Table], pd.DataFra
     runs = material.runs
     table = Table(
         name=table_name(runs, name),
-        caption=caption(runs, f"{runs.title}: {SWEEPS[name]}."),
+        caption=caption(runs, f"{runs.heading}: {SWEEPS[name]}."),
         bands=(),
         heads=(corner(runs), *map(Head, METRICS), Head(METRIC, "change"), Head("runs")),
         sections=_sections(experiment),

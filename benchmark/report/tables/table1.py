@@ -100,7 +100,7 @@ def _table(shown: Sequence[tuple[RunSet, list[Effect]]]) -> Table:
     synthetic = any(r.synthetic for r, _ in shown)
     names = [*OBJECTIVES, *(f"{name} + BT" for name in OBJECTIVES)]
     differences = [Head(name, "difference") for name in OBJECTIVES]
-    where = runs.title if len(shown) == 1 else "several datasets"
+    where = runs.heading if len(shown) == 1 else "several datasets"
     text = f"NDCG@10 of three objectives without and with Barlow Twins on {where}, in the form of the paper's Table 1."
     return Table(
         name=table_name(runs, "table1") if len(shown) == 1 else "table1",

@@ -25,7 +25,7 @@ def table2(comparison: MainComparison, family: Sequence[MainComparison]) -> Tabl
     """
     runs, columns = comparison.runs, _columns(comparison)
     beside = len(comparison.extras)
-    text = f"BT-SR against its baselines on {runs.title}, in the form of the paper's Table 2."
+    text = f"BT-SR against its baselines on {runs.heading}, in the form of the paper's Table 2."
     bands = (("", 1), ("the paper's columns", len(columns) - beside), ("in addition", beside))
     groups = {row.metric: _metric_group(row, comparison, columns) for row in comparison.metrics}
     return Table(

@@ -59,7 +59,7 @@ def _table(runs: RunSet, variants: list[VariantRuns], printed: dict[str, float] 
     reference, regimes = _split(variants)
     return Table(
         name=table_name(runs, "table3"),
-        caption=caption(runs, f"Two regimes of alpha on {runs.title}, in the form of the paper's Table 3."),
+        caption=caption(runs, f"Two regimes of alpha on {runs.heading}, in the form of the paper's Table 3."),
         bands=(("", 1), ("mean", 1 + len(regimes)), (f"minus {_name(reference)}", len(regimes))),
         heads=(
             corner(runs),

@@ -74,7 +74,7 @@ def tie_tables(material: Material) -> tuple[list[Table], pd.DataFrame] | None:
     runs, orders = material.runs, sorted({order for spread in spreads for order in spread.means})
     table = Table(
         name=table_name(runs, "ties"),
-        caption=caption(runs, f"Simultaneous test events of {runs.title} in other orders."),
+        caption=caption(runs, f"Simultaneous test events of {runs.heading} in other orders."),
         bands=(),
         heads=(
             corner(runs),
