@@ -55,7 +55,10 @@ def hardware(device: torch.device) -> dict[str, Any]:
 
 
 def _gpu(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if torch.cuda.is_available() else "unknown"
+    try:
+        return torch.cuda.get_device_name(device) if torch.cuda.is_available() else "unknown"
+    except RuntimeError:  # the driver has failed; the record of the run that met it says so
+        return "unknown"
 
 
 @functools.cache

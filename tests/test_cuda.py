@@ -1,5 +1,6 @@
-"""The same results on a GPU as on a CPU, within rounding. Generators differ between devices, so all draws are made on
-the CPU here, and dropout is off. `tests/baselines/test_gpu_path.py` checks what can be checked without a GPU.
+"""The same results on a GPU as on a CPU, within rounding. Generators differ between devices, so where the two are
+compared all draws are made on the CPU, and dropout is off. Then whole runs on a GPU alone, also from a checkpoint on.
+`tests/baselines/test_gpu_path.py` checks what can be checked without a GPU.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class RunSet:
     def heading(self) -> str:
         """The dataset, and in parentheses what of the setting is not the usual: ML-1M (released footing)."""
         usual, setting = Setting(), self.setting
-        words = [setting.protocol] if setting.protocol != usual.protocol else []
+        words = [f"{setting.protocol} protocol"] if setting.protocol != usual.protocol else []
         words += [f"{setting.footing} footing"] if setting.footing != usual.footing else []
         words += [f"{setting.profile} profile"] if setting.profile != usual.profile else []
         return f"{self.title} ({', '.join(words)})" if words else self.title

@@ -25,7 +25,7 @@ def test_every_figure_has_a_caption_that_marks_synthetic_data(name: str) -> None
     [
         (Setting(), "Yelp"),
         (Setting(footing="released"), "Yelp (released footing)"),
-        (Setting("text", "released", "quick"), "Yelp (text, released footing, quick profile)"),
+        (Setting("text", "released", "quick"), "Yelp (text protocol, released footing, quick profile)"),
     ],
 )
 def test_another_setting_than_the_usual_is_named(setting: Setting, heading: str) -> None:

@@ -88,6 +88,24 @@ def test_every_method_runs_and_leaves_a_complete_record(
     assert record.to_json()
 
 
+def test_a_device_that_fails_before_the_first_epoch_leaves_a_record(
+    prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("no kernel image is available")
+
+    monkeypatch.setattr("benchmark.run.reset_peak_memory", broken)
+    monkeypatch.setattr("benchmark.run.peak_memory", lambda device: 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", broken)
+    (run,) = planned(["sasrec-ce"], [0])
+    record, _ = execute(run.spec, prepared, torch.device("cuda"), "")
+    assert record.status == "failed"
+    assert record.error is not None
+    assert record.error["message"] == "no kernel image is available"
+    assert record.hardware["name"] == "unknown"
+
+
 def test_no_identifying_data_is_kept(prepared: Prepared, planned: Callable[..., list[PlannedRun]]) -> None:
     (run,) = planned(["sasrec-ce"], [0])
     _, arrays = execute(run.spec, prepared, CPU, "")
