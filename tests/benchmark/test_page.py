@@ -216,6 +216,16 @@ def test_the_page_holds_everything_and_asks_for_nothing(
     assert page(store.root, [one], [finding()], []) == text
 
 
+def test_the_devices_of_all_runs_are_named_and_not_of_table_2_alone(store: Store, handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    one = shown(store, maker, sweep=True)
+    assert "6 runs. Device: cpu; torch" in Elements(page(store.root, [one], [], [])).text
+    elsewhere = maker.record("btsr-ce", 2, settings={"alpha": 0.3}, hardware={"device": "cuda", "name": "a GPU"})
+    variants = (VariantRuns("0.3", "btsr-ce", (elsewhere,), {}),)
+    one.material.experiments["alpha"] = ExperimentRuns("alpha", "alpha", variants)  # type: ignore[index]
+    assert "Device: cpu (6 runs), cuda (1 run); torch" in Elements(page(store.root, [one], [], [])).text
+
+
 def test_a_verdict_is_words_and_every_command_is_there(store: Store, handmade: Callable[..., Any]) -> None:
     one = shown(store, handmade())
     findings = [finding("contradicted"), finding("not run", "unseen"), finding("confirmed", title="Beauty")]

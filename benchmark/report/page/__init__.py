@@ -12,7 +12,7 @@ import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -142,14 +142,16 @@ def picture(path: Path) -> tuple[bytes, int, int]:
 def _dataset(one: Shown, folder: Path, store: str) -> dict[str, object]:
     material, runs = one.material, one.material.runs
     identity = slug(runs.dataset if runs.setting == Setting() else f"{runs.dataset}-{runs.setting.name}")
+    rows = run_rows(material, identity)
+    shown = replace(runs, records=tuple(row.record for row in rows))
     return {
         "identity": identity,
         "runs": runs,
         "heading": runs.heading,
-        "facts": machines_note(runs) if runs.ours() else "",
+        "facts": machines_note(shown) if shown.ours() else "",
         "tables": [_table(one, name, identity, folder, store) for name in one.tables],
         "pictures": [_picture(name, path, runs, folder) for name, path in one.figures.items()],
-        "rows": run_rows(material, identity),
+        "rows": rows,
         "not_run": not_run(material),
         "gaps": one.gaps,
     }
