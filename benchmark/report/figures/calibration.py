@@ -43,8 +43,8 @@ def reliability(material: Material) -> Figure | None:
         return None
     rows = math.ceil(len(binned) / 4)
     columns = math.ceil(len(binned) / rows)
-    title = f"{runs.heading}: confidence in the first item, and how often it is right"
-    figure, axes = panels(title, rows, columns, 0.7 + 1.9 * rows, runs.synthetic)
+    title = "confidence in the first item, and how often it is right"
+    figure, axes = panels(runs, title, rows, columns, 0.7 + 1.9 * rows)
     limit = 1.08 * max(float(np.max(mean + np.nan_to_num(spread))) for bins in binned.values() for mean, spread in bins)
     for axis, (method, bins) in zip(axes.flat, binned.items(), strict=False):
         _reliability(axis, *bins, look(method), min(1.0, limit))
@@ -67,8 +67,8 @@ def popularity_calibration(material: Material) -> Figure | None:
     if not shown:
         return None
     shares = _taste(comparison, material) | _shown(runs, shown)
-    title = f"{runs.heading}: calibration to the users' taste in popularity"
-    figure, axes = panels(title, 1, 2 if shares else 1, 1.5 + 0.22 * max(6, len(shown) + 2), runs.synthetic)
+    title = "calibration to the users' taste in popularity"
+    figure, axes = panels(runs, title, 1, 2 if shares else 1, 1.5 + 0.22 * max(6, len(shown) + 2))
     _divergences(axes[0, 0], [(runs.look(method), over_seeds(runs, method, KL)) for method in shown])
     if shares:
         _compositions(axes[0, 1], shares)

@@ -37,7 +37,7 @@ def bucket_accuracy(material: Material) -> Figure | None:
     shown = [method for method in summaries if any(s.n for rows in summaries[method].values() for s in rows)]
     if not shown:
         return None
-    figure, axes = panels(f"{runs.heading}: hit rate by popularity of the target", 1, 2, 3.1, runs.synthetic)
+    figure, axes = panels(runs, "hit rate by popularity of the target", 1, 2, 3.1)
     for axis, name in zip(axes[0], names, strict=True):
         for i, method in enumerate(shown):
             bars(axis, summaries[method][name], i, len(shown), look(method))
@@ -62,8 +62,8 @@ def score_densities(material: Material) -> Figure | None:
         return None
     rows = math.ceil(len(loaded) / 4)
     columns = math.ceil(len(loaded) / rows)
-    title = f"{runs.heading}: scores of targets and of negatives"
-    figure, axes = panels(title, rows, columns, 0.9 + 1.4 * rows, runs.synthetic)
+    title = "scores of targets and of negatives"
+    figure, axes = panels(runs, title, rows, columns, 0.9 + 1.4 * rows)
     for axis, (method, arrays) in zip(axes.flat, loaded.items(), strict=False):
         _densities(axis, *_mean_densities(arrays), look(method))
         overlap = with_deviation(over_seeds(runs, method, "overlap"), 3)
@@ -86,7 +86,7 @@ def singular_values(material: Material) -> Figure | None:
     loaded = with_arrays(runs, comparison.contestants, material.load, ("singular_values",))
     if not loaded:
         return None
-    figure, axes = panels(f"{runs.heading}: spectrum of the test users' embeddings", 1, 1, 3.2, runs.synthetic)
+    figure, axes = panels(runs, "spectrum of the test users' embeddings", 1, 1, 3.2)
     axis = axes[0, 0]
     floor = 1.0
     for method, arrays in loaded.items():
@@ -110,7 +110,7 @@ def learning_curves(material: Material) -> Figure | None:
     curves = {method: _curves(runs, method) for method in (*comparison.contestants, *comparison.extras)}
     if not any(curves.values()):
         return None
-    figure, axes = panels(f"{runs.heading}: validation during training", 1, 1, 3.2, runs.synthetic)
+    figure, axes = panels(runs, "validation during training", 1, 1, 3.2)
     axis = axes[0, 0]
     for method, lines in curves.items():
         for values in lines:
@@ -133,7 +133,7 @@ def accuracy_and_coverage(material: Material) -> Figure | None:
     if comparison is None:
         return None
     runs = comparison.runs
-    figure, axes = panels(f"{runs.heading}: accuracy against coverage", 1, 1, 3.4, runs.synthetic)
+    figure, axes = panels(runs, "accuracy against coverage", 1, 1, 3.4)
     axis = axes[0, 0]
     for method in (*comparison.contestants, *comparison.extras):
         coverage, accuracy = (over_seeds(runs, method, name) for name in ("cov@10", "ndcg@10"))

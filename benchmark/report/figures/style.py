@@ -15,6 +15,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 from benchmark.atomic import write_file
+from benchmark.report.rows import RunSet
 
 WIDTH = 6.8  # inches: the text width of a two-column page
 PNG_DPI = 200
@@ -47,15 +48,16 @@ def style() -> Iterator[None]:
 
 
 def panels(
-    title: str, rows: int, columns: int, height: float, synthetic: bool
+    runs: RunSet, title: str, rows: int, columns: int, height: float
 ) -> tuple[Figure, NDArray]:  # an array of Axes, (rows, columns)
-    """An empty figure with its axes; on synthetic data it is marked as such across the whole."""
+    """An empty figure with its axes, headed by whose runs it shows; on synthetic data it is marked across the whole."""
     figure = Figure(figsize=(WIDTH, height), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06))
     axes = figure.subplots(rows, columns, squeeze=False)
-    figure.suptitle(f"{title} (SYNTHETIC DATA)" if synthetic else title).set_parse_math(False)
-    if synthetic:
-        mark = figure.text(0.5, 0.5, "SYNTHETIC", ha="center", va="center", fontsize=60, rotation=20, zorder=10)
-        mark.set(alpha=0.1, color="black", in_layout=False)
+    mark = " (SYNTHETIC DATA)" if runs.synthetic else ""
+    figure.suptitle(f"{runs.heading}: {title}{mark}").set_parse_math(False)
+    if runs.synthetic:
+        across = figure.text(0.5, 0.5, "SYNTHETIC", ha="center", va="center", fontsize=60, rotation=20, zorder=10)
+        across.set(alpha=0.1, color="black", in_layout=False)
     return figure, axes
 
 

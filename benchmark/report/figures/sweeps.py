@@ -64,8 +64,8 @@ def regimes(material: Material) -> Figure | None:
     shown = [variant for variant in experiment.variants if any(variant.values(metric) for metric in metrics)]
     if all(variant.label == BASELINE for variant in shown):
         return None
-    title = f"{runs.heading}: two regimes of α by popularity of the target"
-    figure, axes = panels(title, 1, 2, 3.2, runs.synthetic)
+    title = "two regimes of α by popularity of the target"
+    figure, axes = panels(runs, title, 1, 2, 3.2)
     for axis, name in zip(axes[0], names, strict=True):
         for place, variant in enumerate(shown):
             summaries = [variant.summary(f"{name}/bucket{b}") for b in (1, 2, 3)]
@@ -101,8 +101,8 @@ def _sensitivity(material: Material, name: str, symbol: str, held: tuple[str, st
         return None
     variants = experiment.variants
     swept = look(variants[0].method)
-    title = f"{runs.heading}: {swept.title} by {symbol}{_at(variants, *held)}"
-    figure, axes = panels(title, 2, 3, 4.6, runs.synthetic)
+    title = f"{swept.title} by {symbol}{_at(variants, *held)}"
+    figure, axes = panels(runs, title, 2, 3, 4.6)
     for row, panel_row in zip(axes, _GRID, strict=True):
         for column, (axis, (heading, names)) in enumerate(zip(row, panel_row, strict=True)):
             _sweep(axis, variants, names, _looks(swept, by_bucket=column > 0))

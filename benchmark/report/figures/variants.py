@@ -41,8 +41,8 @@ def views(material: Material) -> Figure | None:
     style, variants = look(twin.method), experiment.variants
     if not any(_change(variant, twin, METRIC).n for variant in variants if variant is not twin):
         return None
-    title = f"{runs.heading}: {style.title} with other views and with a projector"
-    figure, axes = panels(title, 1, 1, 3.6, runs.synthetic)
+    title = f"{style.title} with other views and with a projector"
+    figure, axes = panels(runs, title, 1, 1, 3.6)
     axis = axes[0, 0]
     axis.axvline(0, color=INK, linewidth=0.8)
     for offset, metric, hollow in ((-0.13, METRIC, False), (0.13, "hr@10", True)):
@@ -69,8 +69,8 @@ def noise(material: Material) -> Figure | None:
     if experiment is None or not any(v.values(METRIC) for v in experiment.variants if _share(v)):
         return None
     compared = any(_losses(variants)[share].n for variants in by_method.values() for share in variants if share)
-    title = f"{runs.heading}: random items among the training inputs"
-    figure, axes = panels(title, 1, 2 if compared else 1, 3.2, runs.synthetic)
+    title = "random items among the training inputs"
+    figure, axes = panels(runs, title, 1, 2 if compared else 1, 3.2)
     for place, method in enumerate(in_order(by_method)):
         variants = by_method[method]
         percent = [100 * share + 0.6 * (place - (len(by_method) - 1) / 2) for share in variants]
@@ -97,7 +97,7 @@ def ties(material: Material) -> Figure | None:
         return None
     share = runs.data.get("tied_share")
     note = f"the last two events tie for {100 * share:.0f}% of the test users; " if isinstance(share, float) else ""
-    figure, axes = panels(f"{runs.heading}: tied test events in other orders", 1, 1, 3.5, runs.synthetic)
+    figure, axes = panels(runs, "tied test events in other orders", 1, 1, 3.5)
     axis = axes[0, 0]
     methods = in_order(models)
     for place, method in enumerate(methods):
