@@ -88,6 +88,20 @@ def test_every_method_runs_and_leaves_a_complete_record(
     assert record.to_json()
 
 
+@pytest.mark.parametrize("method", ["sasrec-ce", "btsr-ce"])
+def test_a_run_with_noise_trains_on_noisy_inputs(
+    method: str, prepared: Prepared, planned: Callable[..., list[PlannedRun]]
+) -> None:
+    losses = []
+    for sets in ([], ["training.noise=0.5"]):
+        (run,) = planned([method], [0], *sets)
+        record, _ = execute(run.spec, prepared, CPU, "")
+        assert record.status == "done", record.error
+        losses.append(record.epochs[0]["terms"])
+    assert losses[0].keys() == losses[1].keys()
+    assert all(losses[0][term] != losses[1][term] for term in losses[0]), "every term is computed from the inputs"
+
+
 def test_a_device_that_fails_before_the_first_epoch_leaves_a_record(
     prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,6 +134,19 @@ def test_noise_is_decided_by_the_seed_and_none_is_none(data: TrainingData) -> No
     assert not torch.equal(first.items, other.items)
 
 
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_the_noise_goes_to_the_device_with_the_rest(data: TrainingData, device: str) -> None:
+    noisy = data.with_noise(0.5, seed=1)
+    moved = noisy.to(torch.device(device))
+    assert noisy.noisy is not None
+    assert moved.noisy is not None
+    for there, here in ((moved.sequences, noisy.sequences), (moved.noisy, noisy.noisy)):
+        assert there.items.device.type == there.starts.device.type == there.lengths.device.type == device
+        assert device == "meta" or torch.equal(there.items, here.items)  # there are no values on "meta"
+    assert (moved.n_items, moved.maxlen) == (data.n_items, data.maxlen)
+    assert data.to(torch.device(device)).noisy is None
+
+
 # --- tuning -----------------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import torch
 
 from baselines.method import Terms, TrainBatch, TrainedMethod, TrainingData
 from baselines.sasrec import Encoder, EncoderSettings, SASRec
+from benchmark.checkpoint import Checkpoint
 from benchmark.config import TrainingSettings
 from benchmark.evaluation import evaluate_ranks
 from benchmark.metrics import ndcg
@@ -31,6 +34,19 @@ def cyclic_data(users: int = 60, items: int = 12) -> tuple[TrainingData, Cases]:
     return TrainingData(packed, items, SMALL.maxlen), Cases(packed.without_last(1), packed.final_items())
 
 
+def unlearnable_data(users: int = 60, items: int = 30) -> tuple[TrainingData, Cases]:
+    """Everybody walks at random: validation rises and falls by luck and never comes near perfection."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 9, users)
+    packed = Sequences.from_arrays(rng.integers(0, items, lengths.sum()), np.concatenate([[0], np.cumsum(lengths)]))
+    return TrainingData(packed, items, SMALL.maxlen), Cases(packed.without_last(1), packed.final_items())
+
+
+def validated(encoder: Encoder, data: TrainingData, validation: Cases) -> float:
+    """NDCG@10 with the encoder in the mode that it is in."""
+    return ndcg(evaluate_ranks(encoder.score, validation, data.n_items, data.maxlen), 10)
+
+
 class Recorder(TrainedMethod):
     """Plain SASRec that notes the rows of every batch."""
 
@@ -47,6 +63,22 @@ class Recorder(TrainedMethod):
 
     def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
         self.epochs.append(epoch)
+
+
+class Snapshots(Recorder):
+    """Keeps the encoder as it is after every epoch, and in which mode it was at every step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoders: list[Encoder] = []
+        self.modes: list[bool] = []
+
+    def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
+        self.modes.append(encoder.training)
+        return super().loss(encoder, batch, rng)
+
+    def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
+        self.encoders.append(deepcopy(encoder))
 
 
 def settings(**changes: Any) -> TrainingSettings:
@@ -80,14 +112,56 @@ def test_it_learns_a_circle() -> None:
 
 def test_the_best_epoch_is_kept_and_patience_ends_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmark.training.WARM_UP_EPOCHS", 0)
-    data, validation = cyclic_data()
+    monkeypatch.setattr("benchmark.training.PLATEAU", 0.0)
+    data, validation = unlearnable_data()
     trained = train(SASRec(SASRec.Settings()), data, validation, SMALL, settings(epochs=60, patience=3), seed=1)
     values = [row["validation"]["ndcg@10"] for row in trained.epochs]
-    assert trained.selected_epoch == 1 + values.index(max(values)), "the first of equals"
-    assert len(values) == min(60, trained.selected_epoch + 3)
-    ranks = evaluate_ranks(trained.encoder.score, validation, data.n_items, data.maxlen)
-    assert ndcg(ranks, 10) == max(values), "the weights are those of the best epoch"
-    assert not trained.encoder.training
+    assert trained.selected_epoch == 1 + values.index(max(values))
+    assert 1 < trained.selected_epoch < len(values) == trained.selected_epoch + 3 < 60
+    assert values.count(max(values)) == 1, "no other epoch's weights would do"
+    assert validated(trained.encoder, data, validation) == max(values), "the weights are those of the best epoch"
+
+
+def test_the_first_of_equally_good_epochs_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.training._validate", lambda *_: {"ndcg@10": 0.5, "hr@10": 0.5})
+    method, (data, validation) = Snapshots(), unlearnable_data()
+    trained = train(method, data, validation, SMALL, settings(), seed=0)
+    assert trained.selected_epoch == 1
+    first, kept = method.encoders[0].state_dict(), trained.encoder.state_dict()
+    assert all(torch.equal(first[name], kept[name]) for name in first)
+
+
+def test_dropout_is_active_at_every_step_and_in_no_validation() -> None:
+    method, (data, validation) = Snapshots(), unlearnable_data()
+    trained = train(method, data, validation, SMALL, settings(), seed=0)
+    assert method.modes == [True] * 9
+    values = [row["validation"]["ndcg@10"] for row in trained.epochs]
+    assert values == [validated(encoder.eval(), data, validation) for encoder in method.encoders]
+    assert values != [validated(encoder.train(), data, validation) for encoder in method.encoders], (
+        "dropout would have shown"
+    )
+
+
+def test_dropout_is_off_in_what_is_tested_even_if_a_run_was_cut_short_after_its_last_epoch(tmp_path: Path) -> None:
+    """Such a run has nothing left to train or to validate, so that nothing else puts its encoder into that mode."""
+    data, validation = unlearnable_data()
+    whole, continued = (
+        train(
+            SASRec(SASRec.Settings()),
+            data,
+            validation,
+            SMALL,
+            settings(),
+            seed=0,
+            checkpoint=Checkpoint(tmp_path / "run.pt", seconds=0.0),
+        )
+        for _ in range(2)
+    )
+    assert (whole.continued, continued.continued) == (0, 1)
+    best = whole.epochs[whole.selected_epoch - 1]["validation"]["ndcg@10"]
+    for trained in (whole, continued):
+        assert not any(module.training for module in trained.encoder.modules())
+        assert validated(trained.encoder, data, validation) == best
 
 
 def test_patience_does_not_end_training_during_warm_up() -> None:
