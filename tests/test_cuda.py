@@ -24,11 +24,11 @@ from baselines.method import FittedMethod, TrainedMethod, TrainingData
 from baselines.registry import METHODS
 from baselines.sasrec import Encoder, EncoderSettings
 from baselines.views import Shares, TwinPool, two_random_views
-from benchmark.checkpoint import Checkpoint
-from benchmark.config import ConfigError, TrainingSettings
-from benchmark.evaluation import evaluate, evaluate_ranks
-from benchmark.store import Store
-from benchmark.training import check_compiler, train
+from benchmark.plan.config import ConfigError, TrainingSettings
+from benchmark.runs.checkpoint import Checkpoint
+from benchmark.runs.evaluation import evaluate, evaluate_ranks
+from benchmark.runs.training import check_compiler, train
+from benchmark.store.store import Store
 from datasets import synthetic
 from datasets.sequences import Batch
 from datasets.split import Cases, Protocol, Split, split

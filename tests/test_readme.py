@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from baselines.registry import METHODS
-from benchmark.arguments import parse
-from benchmark.paper import BASELINES
-from benchmark.plan import choose_methods
-from datasets import DATASETS
+from benchmark.cli.arguments import parse
+from benchmark.paper.printed import BASELINES
+from benchmark.plan.planner import choose_methods
+from datasets.registry import DATASETS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import main
+from benchmark.cli.main import main
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,7 +32,7 @@ def test_the_committed_tables_follow_from_the_committed_records(
     assert all(report in words for report in REPORTS)
     for name in ("ml-1m", "beauty"):
         shutil.copytree(ROOT / "results" / name, tmp_path / "results" / name)
-    monkeypatch.setattr("benchmark.report.FIGURES", {})
+    monkeypatch.setattr("benchmark.report.report.FIGURES", {})
     for report in REPORTS:
         main([*shlex.split(report)[2:], "--no-download", "--out-dir", str(tmp_path)])
     committed, made = tables(ROOT), tables(tmp_path)

@@ -24,7 +24,7 @@ from benchmark.bench.profile import Breakdown, breakdown
 from benchmark.bench.race import SECONDS_EACH, Contender, Result
 from benchmark.bench.setting import Outcome, Setting
 from benchmark.bench.workloads import STEPS, Data, Recipe, TrainingLoad
-from benchmark.evaluation import CELLS_AT_ONCE, USERS_AT_ONCE
+from benchmark.runs.evaluation import CELLS_AT_ONCE, USERS_AT_ONCE
 from datasets import synthetic
 
 TRAINING_TARGETS = {("ml-1m", 200): 4.0, ("beauty", 50): 12.0}

@@ -17,9 +17,9 @@ from benchmark.bench.measures import Group, Ratio
 from benchmark.bench.race import Contender, Entrant, Result
 from benchmark.bench.setting import Outcome, Setting
 from benchmark.bench.workloads import STEPS, Data, Recipe, TrainingLoad
-from benchmark.config import ConfigError
-from benchmark.selection import METRIC
-from benchmark.training import Diverged, EpochRow, check_compiler, train
+from benchmark.plan.config import ConfigError
+from benchmark.plan.selection import METRIC
+from benchmark.runs.training import Diverged, EpochRow, check_compiler, train
 
 METHOD, TWINNED = "sasrec-ce", "btsr-ce"
 VARIANTS: dict[str, dict[str, Any]] = {

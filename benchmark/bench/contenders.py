@@ -14,9 +14,9 @@ from baselines.sasrec import Encoder
 from benchmark.bench import naive
 from benchmark.bench.race import Lap
 from benchmark.bench.workloads import EvaluationLoad, Recipe, TrainingLoad, random_cases
-from benchmark.evaluation import evaluate, evaluate_ranks
-from benchmark.training import EpochRow, train
-from datasets import DATASETS, read_interactions
+from benchmark.runs.evaluation import evaluate, evaluate_ranks
+from benchmark.runs.training import EpochRow, train
+from datasets.registry import DATASETS, read_interactions
 from datasets.sequences import TwinIndex
 from datasets.split import Protocol, split
 
@@ -31,7 +31,7 @@ def train_ours(load: TrainingLoad, recipe: Recipe, skipped: int, device: torch.d
 def train_method(
     method: TrainedMethod, load: TrainingLoad, recipe: Recipe, skipped: int, device: torch.device, lap: Lap
 ) -> None:
-    """`benchmark.training.train` itself; a lap is an epoch over the load's rows, with one user to validate on. The
+    """`benchmark.runs.training.train` itself; a lap is an epoch over the load's rows, with one user to validate on. The
     first `skipped` epochs are no laps.
     """
 

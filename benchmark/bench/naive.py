@@ -246,7 +246,7 @@ def score_matrix(encoder: NaiveEncoder, histories: Sequences, users_at_once: int
 
 
 def ranks(scores: np.ndarray, cases: Cases) -> np.ndarray:
-    """Rank of each user's target, (N,) int32 as in `benchmark.evaluation.Ranking`; overwrites `scores` (N, V)."""
+    """Rank of each user's target, (N,) int32 as in `benchmark.runs.evaluation.Ranking`; overwrites `scores` (N, V)."""
     found = np.zeros(len(scores), dtype=np.int32)
     for user, target in enumerate(cases.targets.tolist()):
         row = scores[user]

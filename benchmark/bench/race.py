@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 
-from benchmark.environment import peak_memory, reset_peak_memory
+from benchmark.runs.environment import peak_memory, reset_peak_memory
 
 SECONDS_EACH = 60.0
 """A contender that has run for so long is not called again; it then has fewer laps, and says so."""

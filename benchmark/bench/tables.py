@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-HEAD = "<!-- Written by python -m benchmark.bench from results/bench/. -->\n\n# Speed and memory\n"
+HEAD = "<!-- Written by python -m benchmark bench from results/bench/. -->\n\n# Speed and memory\n"
 MIB = 2**20
 
 

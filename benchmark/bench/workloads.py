@@ -17,8 +17,9 @@ from baselines.objectives import BinaryCrossEntropy
 from baselines.registry import METHODS
 from baselines.sasrec import EncoderSettings
 from benchmark.bench.naive import NaiveTask
-from benchmark.config import Configuration, TrainingSettings
-from datasets import DATASETS, MissingData, locate, read_interactions, synthetic
+from benchmark.plan.config import Configuration, TrainingSettings
+from datasets import synthetic
+from datasets.registry import DATASETS, MissingData, locate, read_interactions
 from datasets.sequences import Sequences
 from datasets.split import Cases, Protocol, Split, split
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from baselines.registry import METHODS
-from benchmark.config import ConfigError, names_method, suggestion
-from benchmark.experiments import NAMES, experiments
-from datasets import DATASETS
+from benchmark.plan.config import ConfigError, names_method, suggestion
+from benchmark.plan.experiments import NAMES, experiments
+from datasets.registry import DATASETS
 
 CLAIMS_FILE = Path(__file__).parent / "claims.toml"
 PAPER_DATASETS = tuple(name for name, dataset in DATASETS.items() if not dataset.is_synthetic)

@@ -9,14 +9,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from benchmark.arrays import Arrays
-from benchmark.metrics import per_user
-from benchmark.paper import BASELINES, TABLE_2_METRICS, Printed, table2_row
-from benchmark.record import RunRecord
+from benchmark.paper.printed import BASELINES, TABLE_2_METRICS, Printed, table2_row
+from benchmark.plan.selection import METRIC, Choice, choose
 from benchmark.report.methods import BTSR, in_order
 from benchmark.report.rows import RunSet, rows
-from benchmark.selection import METRIC, Choice, choose
-from benchmark.significance import (
+from benchmark.report.significance import (
     LEVEL,
     Comparison,
     PairedBootstrap,
@@ -29,6 +26,9 @@ from benchmark.significance import (
     summarise_seeds,
     user_differences,
 )
+from benchmark.runs.metrics import per_user
+from benchmark.store.npz import Arrays
+from benchmark.store.record import RunRecord
 
 DECIMALS = 4
 """As the paper prints; best and second best are those of the numbers as printed."""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.experiments import experiments
-from benchmark.record import RunRecord
+from benchmark.plan.experiments import experiments
 from benchmark.report.comparison import LoadArrays, MainComparison
 from benchmark.report.rows import RunSet, seeds_not_done
-from benchmark.significance import SeedSummary, summarise_seeds
+from benchmark.report.significance import SeedSummary, summarise_seeds
+from benchmark.store.record import RunRecord
 
 if TYPE_CHECKING:
-    from benchmark.plan import PlannedRun
+    from benchmark.plan.planner import PlannedRun
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from benchmark.config import Setting
-from benchmark.record import RunRecord, to_json
+from benchmark.plan.config import Setting
 from benchmark.report.methods import Look, external_look, in_order, look
+from benchmark.store.record import RunRecord, to_json
 
 if TYPE_CHECKING:
-    from benchmark.plan import PlannedRun
+    from benchmark.plan.planner import PlannedRun
 
 Notify = Callable[[str], None]
 

@@ -12,8 +12,8 @@ from baselines.objectives import OBJECTIVES, CrossEntropy
 from baselines.regularizers import barlow_twins, cross_correlation
 from baselines.sasrec import Encoder, EncoderSettings, SASRec
 from baselines.views import Shares, TwinPool, crop, mask, nearest_items, reorder, scattered, substitute
-from benchmark.config import TrainingSettings
-from benchmark.training import train
+from benchmark.plan.config import TrainingSettings
+from benchmark.runs.training import train
 from datasets.sequences import Batch
 from datasets.split import Cases
 

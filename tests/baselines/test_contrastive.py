@@ -27,8 +27,8 @@ from baselines.views import (
     most_important,
     two_random_views,
 )
-from benchmark.config import TrainingSettings
-from benchmark.training import train
+from benchmark.plan.config import TrainingSettings
+from benchmark.runs.training import train
 from datasets.sequences import Batch
 from datasets.split import Cases
 

@@ -26,7 +26,7 @@ from baselines.method import TrainBatch, TrainedMethod, TrainingData
 from baselines.registry import METHODS
 from baselines.sasrec import Encoder, EncoderSettings
 from baselines.views import TwinPool
-from benchmark.environment import reset_peak_memory
+from benchmark.runs.environment import reset_peak_memory
 from datasets.sequences import Batch, Sequences, TwinIndex, windows
 
 MakeData = Callable[..., TrainingData]

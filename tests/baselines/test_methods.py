@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-import benchmark.training
+import benchmark.runs.training
 from baselines.method import FittedMethod, Method, TrainedMethod, TrainingData
 from baselines.registry import METHODS
 from baselines.sasrec import ENCODER_VERSION, Encoder, EncoderSettings
-from benchmark.config import TrainingSettings
-from benchmark.evaluation import evaluate_ranks
+from benchmark.plan.config import TrainingSettings
+from benchmark.runs.evaluation import evaluate_ranks
 from datasets.sequences import Sequences, windows
 from datasets.split import Cases
 
@@ -109,7 +109,7 @@ def test_every_trained_method_overfits_a_circle(name: str, make_data: MakeData) 
     data, validation = circle(make_data)
     settings = TrainingSettings(batch_size=1000, epochs=200 if name.endswith("bce") else 80, learning_rate=1e-2)
     encoder = EncoderSettings(width=16, dropout=0.0, maxlen=data.maxlen)
-    trained = benchmark.training.train(construct(name), data, validation, encoder, settings, seed=0)
+    trained = benchmark.runs.training.train(construct(name), data, validation, encoder, settings, seed=0)
     assert trained.epochs[trained.selected_epoch - 1]["validation"]["ndcg@10"] > 0.95
 
 

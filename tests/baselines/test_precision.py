@@ -13,9 +13,9 @@ from baselines.kernels import bucketed_cross_entropy, linear_cross_entropy, samp
 from baselines.method import TrainedMethod, TrainingData
 from baselines.registry import METHODS
 from baselines.sasrec import Encoder, EncoderSettings
-from benchmark import training
-from benchmark.config import ConfigError, Configuration, RunSpec, TrainingSettings
-from benchmark.training import check_compiler, train
+from benchmark.plan.config import ConfigError, Configuration, RunSpec, TrainingSettings
+from benchmark.runs import training
+from benchmark.runs.training import check_compiler, train
 from datasets import synthetic
 from datasets.sequences import windows
 from datasets.split import Cases, Protocol, split

@@ -12,8 +12,8 @@ from baselines.regularizers import barlow_twins
 from baselines.sasrec import Encoder, EncoderSettings, SASRec
 from baselines.two_stage import TwoStage
 from baselines.views import Shares, two_random_views
-from benchmark.config import TrainingSettings
-from benchmark.training import Trained, train
+from benchmark.plan.config import TrainingSettings
+from benchmark.runs.training import Trained, train
 from datasets.sequences import Batch
 from datasets.split import Cases
 
@@ -34,9 +34,9 @@ def two_stage(**settings: Any) -> TwoStage:
 def falling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every epoch validates worse than the one before, and all of them above the plateau."""
     numbers = count(1)
-    monkeypatch.setattr("benchmark.training.PLATEAU", 0.0)
+    monkeypatch.setattr("benchmark.runs.training.PLATEAU", 0.0)
     monkeypatch.setattr(
-        "benchmark.training._validate", lambda *args: dict.fromkeys(("ndcg@10", "hr@10"), 1 / next(numbers))
+        "benchmark.runs.training._validate", lambda *args: dict.fromkeys(("ndcg@10", "hr@10"), 1 / next(numbers))
     )
 
 
@@ -94,7 +94,7 @@ def test_no_pretraining_epoch_is_selected_however_well_it_validates(random_data:
 def test_patience_and_warm_up_count_from_the_end_of_pretraining(
     random_data: MakeData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmark.training.WARM_UP_EPOCHS", 2)
+    monkeypatch.setattr("benchmark.runs.training.WARM_UP_EPOCHS", 2)
     trained = trained_on(random_data(), two_stage(pretraining=0.5), patience=1)
     assert (trained.selected_epoch, len(trained.epochs)) == (6, 7)
 

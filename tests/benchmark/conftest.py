@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.arrays import Arrays
-from benchmark.record import RunRecord
-from benchmark.store import Store
+from benchmark.store.npz import Arrays
+from benchmark.store.record import RunRecord
+from benchmark.store.store import Store
 
 MOMENT = "2026-01-02T03:04:05+00:00"
 PROTOCOL = {

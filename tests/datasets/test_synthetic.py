@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets import gowalla, synthetic
+from datasets import synthetic
 from datasets.interactions import DataError, Interactions
+from datasets.publishers import gowalla
 from datasets.split import Protocol, split
 
 SEEDS = (0, 1, 2)

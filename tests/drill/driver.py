@@ -10,12 +10,12 @@ import json
 import signal
 import sys
 
-from benchmark.stopping import leave, listen
+from benchmark.runs.signals import leave, listen
 
 if __name__ == "__main__":
     listen(leave)
 
-from benchmark.cli import main
+from benchmark.cli.main import main
 from tests.drill.faults import inject
 
 if __name__ in ("__main__", "__mp_main__"):

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.arrays import ArrayError, from_npz
-from benchmark.record import RecordError, RunRecord, check_arrays
+from benchmark.store.npz import ArrayError, from_npz
+from benchmark.store.record import RecordError, RunRecord, check_arrays
 from tests.drill.sessions import ended, tracebacks
 
 CLOCKED = ("started", "finished", "timings", "peak_memory_bytes", "hardware", "versions")

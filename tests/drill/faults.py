@@ -16,7 +16,7 @@ from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
-from benchmark import checkpoint, execution
+from benchmark.runs import checkpoint, execution
 
 HOUR = 3600.0
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
-from benchmark.atomic import StoreError
-from benchmark.config import ConfigError
+from benchmark.plan.config import ConfigError
+from benchmark.store.atomic_files import StoreError
 from datasets.interactions import DataError
 from tests.drill.fuzz_archives import archive_targets
 from tests.drill.fuzz_commands import Commands

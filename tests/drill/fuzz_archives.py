@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.archive import write_archive
-from benchmark.atomic import StoreError
-from benchmark.checkpoint import Checkpoint
-from benchmark.preparation import prepare
-from benchmark.record import NAME
-from benchmark.store import Store
+from benchmark.runs.checkpoint import Checkpoint
+from benchmark.runs.preparation import prepare
+from benchmark.store.archive import write_archive
+from benchmark.store.atomic_files import StoreError
+from benchmark.store.record import NAME
+from benchmark.store.store import Store
 from datasets.split import Protocol
 from tests.drill.fuzz_json import json_changed
 from tests.drill.fuzz_mutations import cut, flipped, inserted, mutated

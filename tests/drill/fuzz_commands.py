@@ -12,9 +12,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchmark.atomic import StoreError
-from benchmark.cli import main
+from benchmark.cli.main import main
 from benchmark.paper.claims import claims
+from benchmark.store.atomic_files import StoreError
 from tests.drill.fuzz_words import FITTING, FLAGS, WORDS, edited
 
 ROWS = "\n".join(["userid,itemid,timestamp", *(f"u{n // 6 % 30},i{n * n % 11},{n}" for n in range(300)), ""])

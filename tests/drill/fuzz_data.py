@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.ranked_lists import COLUMNS, read_ranked_lists
-from datasets import amazon, gowalla, movielens, table, yelp
+from benchmark.runs.ranked_lists import COLUMNS, read_ranked_lists
 from datasets.download import check_recorded
 from datasets.interactions import DataError, Interactions
+from datasets.publishers import amazon, gowalla, movielens, yelp
+from datasets.readers import table
 from datasets.split import Protocol, split
 from tests.drill import fuzz_oracles as oracles
 from tests.drill import fuzz_valid as valid

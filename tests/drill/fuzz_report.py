@@ -6,17 +6,17 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
-from benchmark.arrays import Arrays
-from benchmark.record import RunRecord
-from benchmark.report import TABLES
 from benchmark.report.comparison import main_comparison
 from benchmark.report.material import Material
 from benchmark.report.page.html import to_html
 from benchmark.report.page.runs_table import run_rows
+from benchmark.report.report import TABLES
 from benchmark.report.rows import stored_runs
 from benchmark.report.tables.latex import to_latex
 from benchmark.report.tables.markdown import to_markdown
 from benchmark.report.tables.plain import to_plain
+from benchmark.store.npz import Arrays
+from benchmark.store.record import RunRecord
 
 INERT = frozenset(
     re.findall(

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.arrays import Arrays, to_npz
-from benchmark.atomic import StoreError
-from benchmark.config import Configuration
-from benchmark.plan import Known
-from benchmark.record import RunRecord, check_arrays
-from benchmark.store import Store
-from benchmark.tuning import stored_changes
+from benchmark.plan.config import Configuration
+from benchmark.plan.planner import Known
+from benchmark.plan.tuning import stored_changes
+from benchmark.store.atomic_files import StoreError
+from benchmark.store.npz import Arrays, to_npz
+from benchmark.store.record import RunRecord, check_arrays
+from benchmark.store.store import Store
 from datasets.split import Protocol
 from tests.benchmark.conftest import Handmade
 from tests.drill.fuzz_json import json_changed

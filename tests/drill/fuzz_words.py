@@ -11,11 +11,11 @@ from random import Random
 from typing import Any
 
 from baselines.registry import METHODS
-from benchmark import config
-from benchmark.arguments import parse
-from benchmark.config import RANGES, Configuration, RunSpec
-from benchmark.external import External
-from benchmark.record import NAME, to_json
+from benchmark.cli.arguments import parse
+from benchmark.plan import config
+from benchmark.plan.config import RANGES, Configuration, RunSpec
+from benchmark.runs.external import External
+from benchmark.store.record import NAME, to_json
 from datasets.split import Protocol
 from tests.drill.fuzz_mutations import BYTES, LINES, mutated
 

@@ -16,15 +16,15 @@ import numpy as np
 import torch
 
 from baselines.registry import METHODS
-from benchmark.config import Configuration
-from benchmark.engines import Finished, Job, OnEpoch
-from benchmark.environment import ROOT
-from benchmark.execution import Execution, seconds_of
-from benchmark.plan import Known, PlannedRun, plan
-from benchmark.preparation import Prepared
-from benchmark.record import RunRecord
-from benchmark.run import Outcome, to_record
-from benchmark.store import Store
+from benchmark.plan.config import Configuration
+from benchmark.plan.planner import Known, PlannedRun, plan
+from benchmark.runs.engines.engine import Finished, Job, OnEpoch
+from benchmark.runs.environment import ROOT
+from benchmark.runs.execution import Execution, seconds_of
+from benchmark.runs.preparation import Prepared
+from benchmark.runs.run import Outcome, to_record
+from benchmark.store.record import RunRecord
+from benchmark.store.store import Store
 from datasets.split import Protocol
 
 DATASET, RUNS, SEEDS, WORKERS = "ml-1m", 200, range(6), (1, 2, 4, 8)

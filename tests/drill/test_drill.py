@@ -172,7 +172,7 @@ WRITES = """
 import json, sys
 from pathlib import Path
 from tests.drill.faults import inject
-from benchmark.atomic import StoreError, write_file
+from benchmark.store.atomic_files import StoreError, write_file
 out = Path(sys.argv[1])
 inject({"seed": 1, "writes": json.loads(sys.argv[2])})
 failed = 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.store import Store
+from benchmark.store.store import Store
 from tests.benchmark.conftest import Handmade
 from tests.drill.evidence import compare, total
 from tests.drill.table import MUST_BE_ZERO

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.engines import Job
-from benchmark.execution import Execution
-from benchmark.store import Store
+from benchmark.runs.engines.engine import Job
+from benchmark.runs.execution import Execution
+from benchmark.store.store import Store
 from tests.drill import makespan
 
 

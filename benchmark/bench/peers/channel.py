@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.environment import peak_memory, reset_peak_memory
+from benchmark.runs.environment import peak_memory, reset_peak_memory
 
 CPU = torch.device("cpu")
 INTERACTIONS, HISTORIES = "train", "validation.npz"

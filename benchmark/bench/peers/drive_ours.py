@@ -1,7 +1,7 @@
 """Our own SASRec (CE) by the rules that hold for the others: a process that makes laps when it is told to.
 
-`benchmark.training.train` itself does the work. It validates after each epoch, so its laps hold that too; where nobody
-asks for the quality, on one user alone.
+`benchmark.runs.training.train` itself does the work. It validates after each epoch, so its laps include that; where the
+quality is not asked for, on one user alone.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from baselines.registry import METHODS
 from baselines.sasrec import EncoderSettings
 from benchmark.bench.peers.channel import CPU, Channel, Job
 from benchmark.bench.workloads import random_cases, training_load
-from benchmark.config import TrainingSettings
-from benchmark.training import EpochRow, train
+from benchmark.plan.config import TrainingSettings
+from benchmark.runs.training import EpochRow, train
 from datasets.sequences import Sequences
 from datasets.split import Cases
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmark.bench.peers.channel import HISTORIES, INTERACTIONS, Job
 from benchmark.bench.race import Track
-from benchmark.environment import ROOT
+from benchmark.runs.environment import ROOT
 from datasets.split import Split
 
 HERE = Path(__file__).parent

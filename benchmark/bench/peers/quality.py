@@ -17,8 +17,8 @@ from torch import Tensor
 from benchmark.bench.measures import Group, Ratio
 from benchmark.bench.peers.launch import Driven, DrivenProcess
 from benchmark.bench.race import Result, Track, shortage
-from benchmark.evaluation import evaluate_ranks
-from benchmark.metrics import ndcg
+from benchmark.runs.evaluation import evaluate_ranks
+from benchmark.runs.metrics import ndcg
 from datasets.sequences import Batch
 from datasets.split import Cases
 

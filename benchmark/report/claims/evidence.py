@@ -11,14 +11,10 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from benchmark.metrics import GAINS, per_user
-from benchmark.record import RunRecord
 from benchmark.report.comparison import LoadArrays
 from benchmark.report.material import Material, VariantRuns
 from benchmark.report.methods import look
-from benchmark.report.tables.notes import p_value
-from benchmark.report.tables.parts import number, signed
-from benchmark.significance import (
+from benchmark.report.significance import (
     LEVEL,
     MIN_SEEDS,
     POWER,
@@ -27,6 +23,10 @@ from benchmark.significance import (
     paired_t_test,
     smallest_detectable_difference,
 )
+from benchmark.report.tables.notes import p_value
+from benchmark.report.tables.parts import number, signed
+from benchmark.runs.metrics import GAINS, per_user
+from benchmark.store.record import RunRecord
 
 Verdict = Literal["confirmed", "contradicted", "inconclusive", "not run"]
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from benchmark.config import ConfigError, suggestion
-from benchmark.paper import BASELINES, table2_row
+from benchmark.paper.printed import BASELINES, table2_row
+from benchmark.plan.config import ConfigError, suggestion
 from benchmark.report.claims.evidence import (
     Judgement,
     Reading,
@@ -33,9 +33,9 @@ from benchmark.report.claims.evidence import (
 )
 from benchmark.report.claims.sweeps import balance, drops, grows, hurts, peaks, ratio, trend
 from benchmark.report.material import Material
+from benchmark.report.significance import MIN_SEEDS, summarise_seeds
 from benchmark.report.tables.notes import p_value
 from benchmark.report.tables.parts import number, percent
-from benchmark.significance import MIN_SEEDS, summarise_seeds
 
 ROUNDING = 1e-12
 """A deviation below this share of its mean is that of equal numbers."""

@@ -11,8 +11,9 @@ from statistics import fmean
 import numpy as np
 from scipy import stats
 
-from benchmark.experiments import experiments
-from benchmark.paper import table2_row
+from benchmark.paper.printed import table2_row
+from benchmark.plan.experiments import experiments
+from benchmark.plan.selection import METRIC
 from benchmark.report.claims.evidence import (
     MIN_VOTES,
     Judgement,
@@ -28,10 +29,9 @@ from benchmark.report.claims.evidence import (
     vote,
 )
 from benchmark.report.material import Material
+from benchmark.report.significance import MIN_SEEDS, summarise_seeds
 from benchmark.report.tables.notes import p_value
 from benchmark.report.tables.parts import number, signed
-from benchmark.selection import METRIC
-from benchmark.significance import MIN_SEEDS, summarise_seeds
 
 
 def peaks(

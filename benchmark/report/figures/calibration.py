@@ -12,14 +12,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark.arrays import Arrays
 from benchmark.report.comparison import MainComparison
 from benchmark.report.figures.marks import BUCKETS, ERRORS, over_seeds, with_arrays, with_deviation
 from benchmark.report.figures.style import INK, panels
 from benchmark.report.material import Material
 from benchmark.report.methods import Look, look
 from benchmark.report.rows import RunSet
-from benchmark.significance import SeedSummary
+from benchmark.report.significance import SeedSummary
+from benchmark.store.npz import Arrays
 
 KL = "popularity_kl@10"
 Bins = tuple[np.ndarray, np.ndarray]

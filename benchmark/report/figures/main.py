@@ -13,13 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from benchmark.arrays import Arrays
 from benchmark.report.figures.marks import BUCKETS, bars, cross, over_seeds, verbatim, with_arrays, with_deviation
 from benchmark.report.figures.style import GREY, INK, panels
 from benchmark.report.material import Material
 from benchmark.report.methods import Look, look
 from benchmark.report.rows import RunSet
-from benchmark.significance import summarise_seeds
+from benchmark.report.significance import summarise_seeds
+from benchmark.store.npz import Arrays
 
 FLOOR = 1e-6  # of a singular value: what lies below is rounding
 

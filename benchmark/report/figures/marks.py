@@ -14,13 +14,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.legend import Legend
 
-from benchmark.arrays import Arrays
 from benchmark.report.comparison import LoadArrays
 from benchmark.report.figures.style import INK
 from benchmark.report.material import VariantRuns
 from benchmark.report.methods import Look
 from benchmark.report.rows import RunSet
-from benchmark.significance import SeedSummary, summarise_seeds
+from benchmark.report.significance import SeedSummary, summarise_seeds
+from benchmark.store.npz import Arrays
 
 BUCKETS = ("most popular", "middle", "least popular")
 NOTE_WIDTH = 105  # characters of a legend's title that fit the width of a figure

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-from benchmark.atomic import write_file
 from benchmark.report.rows import RunSet
+from benchmark.store.atomic_files import write_file
 
 WIDTH = 6.8  # inches: the text width of a two-column page
 PNG_DPI = 200

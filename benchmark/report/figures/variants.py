@@ -13,13 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmark.record import RunRecord
+from benchmark.plan.selection import METRIC
 from benchmark.report.figures.marks import line, seeds_note, with_deviation
 from benchmark.report.figures.style import INK, panels
 from benchmark.report.material import Material, VariantRuns
 from benchmark.report.methods import in_order, look
-from benchmark.selection import METRIC
-from benchmark.significance import SeedSummary, summarise_seeds
+from benchmark.report.significance import SeedSummary, summarise_seeds
+from benchmark.store.record import RunRecord
 
 TWIN = "twin"
 VIEW_NAMES = {TWIN: "same-target twin", "projector": "twin, projector\ninstead of L2"}

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmark.record import RunRecord
 from benchmark.report.comparison import DECIMALS
 from benchmark.report.material import Material, VariantRuns
 from benchmark.report.methods import look
 from benchmark.report.tables.layout import DASH
 from benchmark.report.tables.sweeps import variant_title
+from benchmark.store.record import RunRecord
 
 METRICS = ("ndcg@10", "hr@10", "cov@10")
 """What is shown of every run; its record has the rest."""

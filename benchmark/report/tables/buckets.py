@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from benchmark.metrics import BUCKETS
 from benchmark.report.comparison import MainComparison
 from benchmark.report.material import Material
 from benchmark.report.rows import RunSet
+from benchmark.report.significance import SeedSummary, summarise_seeds
 from benchmark.report.tables.layout import Cell, Group, Head, Line, Table
 from benchmark.report.tables.parts import (
     best_mean,
@@ -24,7 +24,7 @@ from benchmark.report.tables.parts import (
     mean_cell,
     table_name,
 )
-from benchmark.significance import SeedSummary, summarise_seeds
+from benchmark.runs.metrics import BUCKETS
 
 ACCURACY = {"hr@1": "hr@1/bucket{}", "hr@10": "hr@10/bucket{}", "ndcg@10": "ndcg@10/bucket{}"}
 COVERAGE = {"cov@10 by user": "cov@10/bucket{}/users", "cov@10 by item": "cov@10/bucket{}/items"}

@@ -9,12 +9,12 @@ from statistics import fmean, median
 
 import pandas as pd
 
-from benchmark.record import RunRecord
 from benchmark.report.material import Material
 from benchmark.report.rows import RunSet
 from benchmark.report.tables.layout import DASH, Cell, Head, Line, Table
 from benchmark.report.tables.notes import machines_note
 from benchmark.report.tables.parts import caption, corner, identity, table_name
+from benchmark.store.record import RunRecord
 
 REFERENCE = "sasrec-ce"
 HIGH_FACTOR = 4

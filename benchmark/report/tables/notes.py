@@ -8,14 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from benchmark.metrics import CUTOFFS
-from benchmark.paper import BASELINES, CITATION
-from benchmark.record import RunRecord
+from benchmark.paper.printed import BASELINES, CITATION
 from benchmark.report.comparison import DECIMALS, MainComparison, starred_after_holm
 from benchmark.report.methods import LOOKS, look
 from benchmark.report.rows import RunSet
+from benchmark.report.significance import MIN_SEEDS
 from benchmark.report.tables.layout import DASH, MINUS
-from benchmark.significance import MIN_SEEDS
+from benchmark.runs.metrics import CUTOFFS
+from benchmark.store.record import RunRecord
 
 
 def table2_notes(comparison: MainComparison, family: Sequence[MainComparison]) -> Iterable[str]:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmark.record import RunRecord
 from benchmark.report.comparison import DECIMALS
 from benchmark.report.material import VariantRuns
 from benchmark.report.rows import RunSet
+from benchmark.report.significance import PairedTest, SeedSummary, paired_t_test, star
 from benchmark.report.tables.layout import DASH, MINUS, Cell, Group, Head, Line
 from benchmark.report.tables.notes import left_out_notes, machines_note, p_value
-from benchmark.significance import PairedTest, SeedSummary, paired_t_test, star
+from benchmark.store.record import RunRecord
 
 
 def caption(runs: RunSet, text: str) -> str:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmark.paper import BASELINES, CITATION
+from benchmark.paper.printed import BASELINES, CITATION
 from benchmark.report.comparison import LoadArrays, MainComparison
 from benchmark.report.material import Material
 from benchmark.report.rows import RunSet
+from benchmark.report.significance import SeedSummary, improvement
 from benchmark.report.tables.layout import DASH, Cell, Group, Head, Line, Table
 from benchmark.report.tables.parts import (
     caption,
@@ -25,7 +26,6 @@ from benchmark.report.tables.parts import (
     table_name,
 )
 from benchmark.report.tables.user_sampling import INTERVAL, Resolution, resolutions, user_error, what_follows
-from benchmark.significance import SeedSummary, improvement
 
 TOLERANCE = 5.0
 """Percent of the printed mean."""

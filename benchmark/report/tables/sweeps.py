@@ -8,9 +8,11 @@ from statistics import fmean
 
 import pandas as pd
 
+from benchmark.plan.selection import METRIC
 from benchmark.report.material import ExperimentRuns, Material, VariantRuns
 from benchmark.report.methods import look
 from benchmark.report.rows import RunSet
+from benchmark.report.significance import improvement
 from benchmark.report.tables.layout import Cell, Group, Head, Line, Table
 from benchmark.report.tables.parts import (
     best_mean,
@@ -27,8 +29,6 @@ from benchmark.report.tables.parts import (
     status_notes,
     table_name,
 )
-from benchmark.selection import METRIC
-from benchmark.significance import improvement
 
 METRICS = (METRIC, "hr@1", "hr@10", "cov@10")
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmark.paper import CITATION, table1_row
+from benchmark.paper.printed import CITATION, table1_row
+from benchmark.plan.selection import METRIC
 from benchmark.report.material import Material, VariantRuns
 from benchmark.report.methods import look
 from benchmark.report.rows import RunSet
+from benchmark.report.significance import MIN_SEEDS
 from benchmark.report.tables.layout import Cell, Group, Head, Line, Table
 from benchmark.report.tables.parts import (
     Difference,
@@ -30,8 +32,6 @@ from benchmark.report.tables.parts import (
     status_notes,
     table_name,
 )
-from benchmark.selection import METRIC
-from benchmark.significance import MIN_SEEDS
 
 OBJECTIVES = {
     "BCE": ("sasrec-bce", "btsr-bce"),

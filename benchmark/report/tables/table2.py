@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from benchmark.record import EXTERNAL
 from benchmark.report.comparison import MainComparison, MetricRow
 from benchmark.report.material import Material
 from benchmark.report.rows import RunSet
 from benchmark.report.tables.layout import DASH, Cell, Group, Head, Line, Table
 from benchmark.report.tables.notes import p_value, table2_notes
 from benchmark.report.tables.parts import caption, corner, deviation_cell, group, identity, number, percent, table_name
+from benchmark.store.record import EXTERNAL
 
 IMPROVE = "improve"
 """The one column that is not a method's."""

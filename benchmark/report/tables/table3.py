@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from benchmark.experiments import experiments
-from benchmark.paper import CITATION, table3_row
+from benchmark.paper.printed import CITATION, table3_row
+from benchmark.plan.experiments import experiments
 from benchmark.report.material import Material, VariantRuns
 from benchmark.report.methods import look
 from benchmark.report.rows import RunSet
+from benchmark.report.significance import MIN_SEEDS
 from benchmark.report.tables.layout import Cell, Group, Head, Line, Table
 from benchmark.report.tables.parts import (
     best_mean,
@@ -29,7 +30,6 @@ from benchmark.report.tables.parts import (
     status_notes,
     table_name,
 )
-from benchmark.significance import MIN_SEEDS
 
 METRIC = "ndcg@20"
 CONTEXT = ("hr@1/bucket1", "hr@1/bucket2", "hr@1/bucket3")

@@ -12,6 +12,7 @@ import pandas as pd
 from benchmark.report.material import Material, VariantRuns
 from benchmark.report.methods import look
 from benchmark.report.rows import RunSet
+from benchmark.report.significance import SeedSummary, summarise_seeds
 from benchmark.report.tables.layout import Cell, Group, Head, Line, Table
 from benchmark.report.tables.parts import (
     caption,
@@ -22,7 +23,6 @@ from benchmark.report.tables.parts import (
     status_notes,
     table_name,
 )
-from benchmark.significance import SeedSummary, summarise_seeds
 
 STAGE = "ties-"
 """How the stage of a record begins that holds the metrics after redrawing; its number follows."""

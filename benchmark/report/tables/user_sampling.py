@@ -9,19 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from benchmark.metrics import per_user
-from benchmark.paper import BASELINES, CITATION
+from benchmark.paper.printed import BASELINES, CITATION
+from benchmark.plan.selection import METRIC
 from benchmark.report.comparison import LoadArrays, MainComparison, MetricRow
 from benchmark.report.rows import RunSet
-from benchmark.report.tables.parts import number
-from benchmark.selection import METRIC
-from benchmark.significance import (
+from benchmark.report.significance import (
     LEVEL,
     POWER,
     smallest_detectable_difference,
     standard_error,
     user_differences,
 )
+from benchmark.report.tables.parts import number
+from benchmark.runs.metrics import per_user
 
 INTERVAL = float(stats.norm.ppf(1 - LEVEL / 2))
 """Standard errors on either side of a mean that make a 95 % interval, 1.96."""

@@ -1,0 +1,1 @@
+"""The door's arguments and messages, and one file per command."""

@@ -1,0 +1,1 @@
+"""From configuration and experiments to the list of runs; tuning and selection."""

@@ -1,0 +1,114 @@
+"""From experiments to runs: which are needed, in which order, and what uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from baselines.btsr import BTSR
+from baselines.registry import METHODS
+from benchmark.plan.config import ConfigError, Configuration, RunSpec, names_method, suggestion
+from benchmark.plan.experiments import Changes, Variant, experiments
+from benchmark.runs.preparation import Prepared
+from benchmark.runs.run import run_key
+from benchmark.store.store import Store
+from datasets.split import Protocol
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a plan has to know of a dataset; a store that has been prepared before knows it without the data."""
+
+    title: str
+    synthetic: bool
+    protocol: Protocol
+    fingerprint: str
+
+    @classmethod
+    def of(cls, prepared: Prepared, protocol: Protocol) -> Known:
+        """From the data at hand."""
+        return cls(prepared.title, prepared.synthetic, protocol, prepared.fingerprint)
+
+    @classmethod
+    def stored(cls, store: Store, dataset: str, protocol: Protocol) -> Known | None:
+        """From data.json; None if the dataset has not been prepared under this protocol."""
+        data = store.data(dataset) or {"protocols": {}}
+        for entry in data["protocols"].values():
+            if entry.get("protocol") == asdict(protocol) and "fingerprint" in entry:
+                return cls(data["title"], data["synthetic"], protocol, entry["fingerprint"])
+        return None
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run and what uses it: for each experiment the labels of its variants that this run is."""
+
+    spec: RunSpec
+    key: str
+    uses: Mapping[str, tuple[str, ...]]
+
+
+def choose_methods(words: Iterable[str] | None) -> tuple[str, ...]:
+    """The methods that the words name, in registry order; without words, all that are run by default.
+
+    A family's name (`btsr`) stands for those of its methods that are run by default.
+    """
+    usual = [method for method, entry in METHODS.items() if entry.by_default]
+    if words is None:
+        return tuple(usual)
+    chosen = set()
+    for word in words:
+        named = [word] if word in METHODS else [method for method in usual if names_method(word, method)]
+        if not named:
+            raise ConfigError(f"--methods: unknown method '{word:.60}'{suggestion(word, METHODS)}")
+        chosen.update(named)
+    return tuple(method for method in METHODS if method in chosen)
+
+
+def plan(
+    configuration: Configuration,
+    known: Known,
+    names: Iterable[str],
+    methods: Iterable[str],
+    seeds: Sequence[int] | None = None,
+) -> list[PlannedRun]:
+    """The runs of one dataset, most important first: experiment by experiment, each with every variant's first seed,
+    then every variant's second, ...
+
+    `names`: of experiments. `seeds` stand for those that each experiment usually has. A run that two variants share
+    appears once.
+    """
+    wanted, chosen = set(methods), set(names)
+    uses: dict[str, dict[str, tuple[str, ...]]] = {}
+    specs: dict[str, RunSpec] = {}
+    for name, experiment in experiments(configuration.dataset).items():
+        for seed in (experiment.seeds if seeds is None else seeds) if name in chosen else ():
+            for variant in experiment.variants:
+                if variant.method not in wanted:
+                    continue
+                spec = _spec(configuration, known, variant, seed)
+                key = run_key(spec, known.fingerprint)
+                specs[f"{key}-{seed}"] = spec
+                mine = uses.setdefault(f"{key}-{seed}", {})
+                mine[name] = (*mine.get(name, ()), variant.label)
+    return [PlannedRun(spec, run.rpartition("-")[0], uses[run]) for run, spec in specs.items()]
+
+
+def _spec(configuration: Configuration, known: Known, variant: Variant, seed: int) -> RunSpec:
+    """Of a variant's run. BT-SR with alpha = 0 is SASRec, bit for bit, and so is not run a second time."""
+
+    def of(method: str, changes: Changes) -> RunSpec:
+        return configuration.spec(known.title, known.synthetic, known.protocol, method, seed, changes)
+
+    spec = of(variant.method, variant.changes)
+    plain = variant.method.replace("btsr", "sasrec")
+    if isinstance(spec.settings, BTSR.Settings) and spec.settings.alpha == 0 and plain in METHODS:
+        changes = tuple((key, value) for key, value in variant.changes if not key.startswith("settings."))
+        same = of(plain, changes)
+        if (same.encoder, same.training, same.settings.objective) == (
+            spec.encoder,
+            spec.training,
+            spec.settings.objective,
+        ):
+            return same
+    return spec

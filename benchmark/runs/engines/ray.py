@@ -1,0 +1,290 @@
+"""Runs jobs on a Ray cluster. Its nodes need no common file system: code, data and checkpoints travel through Ray, and
+so do the records on their way back. Ray decides where a run goes; what the death of a node or a worker cuts short is
+given out again, and continues from the last checkpoint that got here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import queue
+import signal
+import socket
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")  # else Ray tries for 13 minutes where nobody answers
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+import ray
+import torch
+from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, RuntimeEnvSetupError, WorkerCrashedError
+
+from benchmark.plan.config import ConfigError
+from benchmark.runs import checkpoint
+from benchmark.runs.checkpoint import Checkpoint, State
+from benchmark.runs.engines.engine import Finished, Job, OnEpoch
+from benchmark.runs.engines.local import ATTEMPTS
+from benchmark.runs.environment import ROOT, code_version
+from benchmark.runs.preparation import Prepared
+from benchmark.runs.run import Outcome, execute, to_record
+from benchmark.store.atomic_files import StoreError, write_file
+
+PACKAGES = ("baselines", "benchmark", "datasets")
+"""What a node needs of this repository; it gets them once, from the driver, and prefers them to any that it has."""
+
+NODE_DEATHS = 20
+"""How often a job loses its node before that is recorded, for it may be what brings nodes down; the next start tries
+again."""
+
+SELDOM = 3
+"""A checkpoint travels, and so is made so many times less often than one that stays on this machine."""
+
+POLL_SECONDS = 5.0
+"""How soon a node that joins the cluster is noticed."""
+
+Message = tuple[str, Any]
+
+
+class RayEngine:
+    """`workers` runs at a time, by default as many as the cluster has GPUs, or else CPUs for `threads` each.
+
+    More workers than GPUs share them. `address`: of the cluster; without one that of RAY_ADDRESS, or of one that was
+    started on this machine, or else one is started here for as long as this process lives. `device`: auto, cpu or cuda.
+    Raises ConfigError if there is no such cluster or it has nothing to run on.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        device: str = "auto",
+        workers: int | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.workers, self.threads = workers, threads
+        checkpoint.sweep_temporary()  # what killed workers left on this machine; on others each worker does so
+        code_version()  # remembered before the code is sent
+        _connect(address)
+        self.device = _device(device)
+        self.task = ray.remote(_work).options(max_retries=0, num_cpus=threads, num_gpus=self._gpus_each())
+
+    def run(self, jobs: Iterable[Job], prepared: Prepared, on_epoch: OnEpoch) -> Generator[Finished]:
+        """Execute, as many at a time as there is room for at that moment."""
+        flights = _Flights(self, jobs, prepared)
+        try:
+            while flights.launch():
+                for flight in flights.ready():
+                    kind, content = _receive(flight.stream)
+                    if kind == "epoch":
+                        on_epoch(flight.job, content)
+                    elif kind == "checkpoint":
+                        _keep(flight.job, content)
+                    elif kind == "finished":
+                        flights.forget(flight)
+                        record, arrays = content
+                        record = replace(record, versions=record.versions | code_version())
+                        yield Finished(flight.job, record, arrays)
+                    elif (finished := flights.lost(flight, content)) is not None:
+                        yield finished
+        finally:
+            flights.abandon()
+
+    def room(self) -> int:
+        """How many runs Ray should have in hand; one even if nothing is free, which then waits for a node."""
+        resources = ray.cluster_resources()
+        has = resources.get("GPU", 0) if self.device.type == "cuda" else resources.get("CPU", 0) / self.threads
+        return self.workers or max(1, int(has))
+
+    def _gpus_each(self) -> float:
+        if self.device.type != "cuda":
+            return 0
+        return 1 / math.ceil(max(1, (self.workers or 0) / ray.cluster_resources()["GPU"]))
+
+
+@dataclass(eq=False)
+class _Flight:
+    job: Job
+    stream: Any
+    """The messages of `_work`, as they come."""
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class _Flights:
+    """The jobs of one `run`: what Ray has in hand, what is to be given out again, what still waits."""
+
+    def __init__(self, engine: RayEngine, jobs: Iterable[Job], prepared: Prepared) -> None:
+        self.engine, self.waiting, self.prepared = engine, iter(jobs), prepared
+        self.data: Any = None
+        self.flights: dict[Any, _Flight] = {}
+        self.retries: list[Job] = []
+        self.losses: Counter[tuple[str, str]] = Counter()
+
+    def launch(self) -> bool:
+        """Give out jobs while there is room; returns whether any is in flight."""
+        while len(self.flights) < self.engine.room():
+            job = self.retries.pop(0) if self.retries else next(self.waiting, None)
+            if job is None:
+                break
+            if self.data is None:
+                self.data = ray.put(self.prepared)  # each node fetches it once
+            engine = self.engine
+            stream = engine.task.remote(
+                job, self.data, engine.device, engine.threads, _checkpoint(job), SELDOM * checkpoint.SECONDS_BETWEEN
+            )
+            self.flights[stream] = _Flight(job, stream)
+        return bool(self.flights)
+
+    def ready(self) -> list[_Flight]:
+        """Those that have something to say, none if all keep silent for a while."""
+        streams, _ = ray.wait(list(self.flights), num_returns=1, timeout=POLL_SECONDS)
+        return [self.flights[stream] for stream in streams]
+
+    def lost(self, flight: _Flight, error: RayError) -> Finished | None:
+        """Have the job done again, or record its end if that has happened too often."""
+        self.forget(flight)
+        job, crashed = flight.job, isinstance(error, (WorkerCrashedError, OutOfMemoryError))
+        what, limit = ("worker", ATTEMPTS) if crashed else ("node", NODE_DEATHS)
+        self.losses[job.key, what] += 1
+        if self.losses[job.key, what] < limit:
+            self.retries.append(job)
+            return None
+        message = f"the {what} died in each of {limit} attempts, at last with {_first_line(error)}"
+        outcome = Outcome("interrupted", flight.started, error={"type": type(error).__name__, "message": message})
+        return Finished(job, to_record(job.spec, self.prepared, self.engine.device, job.command, outcome), {})
+
+    def forget(self, flight: _Flight) -> None:
+        """It has landed, one way or the other."""
+        del self.flights[flight.stream]
+
+    def abandon(self) -> None:
+        """Stop what is in flight."""
+        for stream in self.flights:
+            with contextlib.suppress(RayError):
+                ray.cancel(stream, force=True)
+
+
+def _receive(stream: Any) -> Message:
+    """The next message; ("lost", error) if the worker or its node is gone. ConfigError if no node can do the work."""
+    try:
+        return ray.get(next(stream))
+    except (RayTaskError, RuntimeEnvSetupError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ConfigError(
+            f"--engine ray: a node cannot execute runs ({reason}); install requirements.lock on every node"
+        ) from error
+    except RayError as error:
+        return "lost", error
+
+
+def _connect(address: str | None) -> None:
+    """Join the cluster and send it our code. Ray's own words stay in its log files, our signal handler in place."""
+    if address in (None, "auto"):
+        address = os.environ.get("RAY_ADDRESS", address)
+    if address is not None and address.startswith("ray://"):
+        raise ConfigError(
+            f"--ray-address {address}: a Ray client cannot follow runs; start run_all.py on a node of the cluster, "
+            "with --ray-address auto"
+        )
+    others = [f"/{path.name}" for path in ROOT.iterdir() if path.name not in PACKAGES]
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        _knock(address or "")
+        ray.init(
+            address,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+            runtime_env={"working_dir": str(ROOT), "excludes": others},
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        where = f"--ray-address {address}" if address else "--engine ray"
+        raise ConfigError(f"{where}: no connection to a Ray cluster ({_first_line(error)}); see ray status") from error
+    finally:
+        with contextlib.suppress(ValueError):  # not the main thread, which alone may set handlers
+            signal.signal(signal.SIGTERM, handler)
+
+
+def _knock(address: str) -> None:
+    """OSError at once if nobody answers at host:port."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
+def _device(choice: str) -> torch.device:
+    resources = ray.cluster_resources()
+    gpus = resources.get("GPU", 0) > 0
+    if choice == "cuda" and not gpus:
+        raise ConfigError("--device cuda: no node of the Ray cluster has a GPU; use --device cpu or add such a node")
+    if not gpus and not resources.get("CPU", 0):
+        raise ConfigError("--engine ray: no node of the Ray cluster has a CPU to give; start one with ray start")
+    return torch.device("cuda" if gpus and choice != "cpu" else "cpu")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def _checkpoint(job: Job) -> bytes | None:
+    """The state that the job is to continue from."""
+    try:
+        return job.checkpoint.read_bytes() if job.checkpoint else None
+    except OSError:
+        return None
+
+
+def _keep(job: Job, content: bytes) -> None:
+    if job.checkpoint:
+        with contextlib.suppress(StoreError):  # a disk that is full costs the checkpoint and not the run
+            write_file(job.checkpoint, content)
+
+
+# --- on the node ----------------------------------------------------------------------------------------------------
+
+
+class _Sent(Checkpoint):
+    """A checkpoint that goes to the driver as well, for what lies on a node dies with it."""
+
+    def __init__(self, path: Path, content: bytes | None, seconds: float, send: Callable[[bytes], None]) -> None:
+        super().__init__(path, seconds)
+        self.send = send
+        if content is not None:
+            path.write_bytes(content)
+
+    def offer(self, state: Callable[[], State]) -> None:
+        before = self.written
+        super().offer(state)
+        if self.written != before:
+            with contextlib.suppress(FileNotFoundError):  # it could not be written
+                self.send(self.path.read_bytes())
+
+
+def _work(
+    job: Job, prepared: Prepared, device: torch.device, threads: int, content: bytes | None, seconds: float
+) -> Iterator[Message]:
+    """One run, from the checkpoint `content` if there is one: its epochs and a checkpoint every so many `seconds` as
+    they come, its record and arrays at the end.
+    """
+    messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+
+    def do() -> Any:
+        torch.set_num_threads(threads)
+        try:
+            with checkpoint.temporary() as path:
+                kept = _Sent(path, content, seconds, lambda state: messages.put(("checkpoint", state)))
+                return execute(job.spec, prepared, device, job.command, lambda row: messages.put(("epoch", row)), kept)
+        finally:
+            messages.put(None)
+
+    with ThreadPoolExecutor(1) as thread:  # a task can only hand on what its own thread yields
+        result = thread.submit(do)
+        while (message := messages.get()) is not None:
+            yield message
+        yield "finished", result.result()

@@ -1,0 +1,223 @@
+"""Anyone's recommendations for our test users, scored by our metrics: lists by original ids -> run record.
+
+They are ranked elsewhere and come without scores. The rank of a target is its place in the user's list once the items
+of the user's own history are struck out, as our evaluation masks them; 0, a miss, if it is not in the list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmark.plan.config import ConfigError
+from benchmark.runs.environment import code_version, hardware, package_versions, seconds_since
+from benchmark.runs.evaluation import EVALUATION_VERSION, TOP_ITEMS, cells_of
+from benchmark.runs.metrics import summarise
+from benchmark.runs.preparation import Prepared, file_sha256
+from benchmark.runs.probes import history_bucket_shares
+from benchmark.runs.ranked_lists import read_ranked_lists
+from benchmark.store.json_text import printable
+from benchmark.store.npz import Arrays
+from benchmark.store.record import EXTERNAL, RunRecord
+from datasets.interactions import DataError
+from datasets.sequences import Sequences
+from datasets.split import PROTOCOL_VERSION, Split
+
+EXTERNAL_VERSION = 1
+"""Raise it when the same file would get other numbers: it is part of the run key."""
+
+MAX_NAME = 60
+SETTING = "external"
+"""Footing and profile of such a run: how its recommendations came about is not ours to say."""
+
+
+@dataclass(frozen=True)
+class External:
+    """A file of recommendations and the name that its user gave it."""
+
+    name: str
+    path: Path
+
+    @classmethod
+    def parse(cls, text: str) -> External:
+        """From `NAME=FILE` or `FILE`, whose stem is the name then; ConfigError for a name that cannot be shown."""
+        name, separator, file = text.partition("=")
+        if not separator or "/" in name or os.path.exists(text):  # which is false, too, for what can be no path
+            name, file = re.sub(r"(\.(csv|tsv|txt|gz))+$", "", Path(text).name, flags=re.IGNORECASE), text
+        name = name.strip()
+        if not file:
+            raise ConfigError(f"--external {text!r:.200}: no file; give FILE or NAME=FILE")
+        if not name[:1].isalnum() or not name.isprintable() or len(name) > MAX_NAME:
+            raise ConfigError(
+                f"--external {text!r:.200}: {name!r:.80} is no usable name; give NAME=FILE, the name beginning with a "
+                f"letter or digit, of at most {MAX_NAME} printable characters"
+            )
+        return cls(name, Path(file))
+
+    @property
+    def file(self) -> str:
+        """The file's name alone, for records are published; of a name that is no text what can be read."""
+        return printable(self.path.name)
+
+    @property
+    def method(self) -> str:
+        """The name as a record's method, and so as a path component: what it leaves out, a digest tells apart."""
+        slug = re.sub(r"[^a-z0-9._]+", "-", self.name.lower()).strip("-._")
+        if slug != self.name.lower().replace(" ", "-"):
+            slug = "-".join([*([slug] if slug else []), hashlib.sha256(self.name.encode()).hexdigest()[:6]])
+        return EXTERNAL + slug
+
+
+def parse_externals(texts: Sequence[str]) -> list[External]:
+    """Each of `texts` as an External; ConfigError if one is unusable or two would get the same row."""
+    externals: dict[str, External] = {}
+    for external in map(External.parse, texts):
+        if external.method in externals:
+            raise ConfigError(f"--external: two files are called '{external.name}'; give each its own as NAME=FILE")
+        externals[external.method] = external
+    return list(externals.values())
+
+
+def score(external: External, prepared: Prepared, command: str, known: Sequence[RunRecord]) -> tuple[RunRecord, Arrays]:
+    """The run of a file of recommendations: its metrics on the test targets; raises DataError if it cannot be used.
+
+    `command` regenerates it. `known`: the dataset's records, to count the other files scored under this name before.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    sha256, split = file_sha256(external.path), prepared.split
+    lists = read_ranked_lists(external.path, split.test_user_labels, split.item_labels)
+    try:
+        arrays, metrics, counts = measure(lists, split)
+    except ValueError as error:
+        raise DataError(f"{external.path}: {error}") from error
+    same = [r for r in known if r.method == external.method and r.data["fingerprint"] == prepared.fingerprint]
+    others = {str(r.spec["method"]["settings"].get("sha256")) for r in same} - {sha256}
+    record = RunRecord(
+        key=_key(external, prepared, sha256),
+        status="done",
+        spec=_spec(external, prepared, sha256),
+        data=prepared.for_record,
+        versions={**_versions(), **code_version(), **package_versions()},
+        hardware=hardware(torch.device("cpu")),
+        command=command,
+        started=started.isoformat(timespec="milliseconds"),
+        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        epochs=[],
+        selected_epoch=None,
+        timings={"evaluate_seconds": seconds_since(clock)},
+        peak_memory_bytes=None,
+        counts=counts | {"other_files_before": len(others)},
+        metrics={"test": metrics, "validation": {}},
+    )
+    return record, arrays
+
+
+def _spec(external: External, prepared: Prepared, sha256: str) -> dict[str, Any]:
+    settings = {"title": external.name, "file": external.file, "sha256": sha256}
+    return {
+        "dataset": prepared.name,
+        "title": prepared.title,
+        "synthetic": prepared.synthetic,
+        "protocol": prepared.summary["protocol"],
+        "footing": SETTING,
+        "profile": SETTING,
+        "encoder": {},
+        "training": {},
+        "method": {"name": external.method, "settings": settings},
+        "seed": 0,
+    }
+
+
+def summary_line(record: RunRecord) -> str:
+    """A scored file in one line, for the terminal."""
+    counts, settings = record.counts, record.spec["method"]["settings"]
+    value = record.metrics["test"].get("ndcg@10")
+    line = f"{record.title}: {settings['title']} (external): "
+    line += f"NDCG@10 {value:.4f}" if value is not None else "NDCG@10 unknown"
+    line += f"; {counts['users_without_list']} of {counts['users']} test users have no list and count as misses"
+    line += f"; {counts['history_items_dropped']} listed items of users' own histories dropped"
+    if counts["known_cutoff"] < TOP_ITEMS:
+        line += f"; the shortest list then has {counts['known_cutoff']} items: metrics at larger K are unknown"
+    return line
+
+
+def measure(lists: Sequences, split: Split) -> tuple[Arrays, dict[str, float], dict[str, Any]]:
+    """Arrays, test metrics and counts of N ranked lists of catalogue indices, one per test user, some of them empty.
+
+    `ranks`, `top_items`, `target_buckets` and `history_buckets` are as in every record; what needs scores or a model is
+    absent. `top_items` is as wide as the shortest list is long: of what comes later the file says nothing, so metrics
+    at larger K are unknown and absent too. ValueError if nothing of a list is left.
+    """
+    test, n_items = split.cases("test"), split.n_items
+    targets, seen = test.targets.numpy(), np.unique(cells_of(test.histories, n_items).numpy())
+    listed = cells_of(lists, n_items).numpy()
+    users, items = np.divmod(listed[np.isin(listed, seen, invert=True)], n_items)
+    lengths = np.bincount(users, minlength=len(targets))
+    places = np.arange(len(users)) - (np.cumsum(lengths) - lengths)[users]  # from 0
+
+    known = _known_cutoff(lists, lengths, n_items - np.bincount(seen // n_items, minlength=len(targets)), split)
+    ranks = np.zeros(len(targets), dtype=np.int32)
+    is_hit = items == targets[users]
+    ranks[users[is_hit]] = places[is_hit] + 1
+    is_top = places < min(known, n_items)
+    top_items = np.full((len(targets), min(known, n_items)), n_items)
+    top_items[users[is_top], places[is_top]] = items[is_top]
+    arrays = {
+        "ranks": ranks,
+        "top_items": top_items.astype(np.uint16 if n_items < 2**16 - 1 else np.int32),
+        "target_buckets": split.item_buckets[targets],
+        "history_buckets": history_bucket_shares(test.histories, split.item_buckets),
+    }
+    metrics = summarise(arrays, split.item_buckets)
+    metrics["masked_targets"] = float(np.isin(np.arange(len(targets)) * n_items + targets, seen).mean())
+    counts = {
+        "users": len(targets),
+        "users_without_list": int((lists.lengths == 0).sum()),
+        "recommendations": len(listed),
+        "history_items_dropped": len(listed) - len(users),
+        "known_cutoff": known,
+    }
+    return arrays, {name: value for name, value in metrics.items() if _cutoff(name) <= known}, counts
+
+
+def _known_cutoff(lists: Sequences, lengths: np.ndarray, available: np.ndarray, split: Split) -> int:
+    """Up to which K all that was listed is known: the shortest of the lists given, `lengths` (N,) without the history.
+
+    A list with all of a user's `available` items (N,) lacks nothing.
+    """
+    given = lists.lengths.numpy() > 0
+    reach = np.where(lengths >= available, TOP_ITEMS, lengths)
+    if not reach[given].all():
+        user = split.test_user_labels[given & (reach == 0)][0]
+        raise ValueError(
+            f"all items listed for user {str(user)!r:.60} are in the user's own history and do not count; "
+            "recommend others, or leave the user out"
+        )
+    return int(min(TOP_ITEMS, reach[given].min()))
+
+
+def _cutoff(metric: str) -> int:
+    """K of names such as `hr@10/bucket1`; 0 where there is none."""
+    match = re.search(r"@(\d+)", metric)
+    return int(match[1]) if match else 0
+
+
+def _versions() -> dict[str, int]:
+    return {"protocol": PROTOCOL_VERSION, "evaluation": EVALUATION_VERSION, "external": EXTERNAL_VERSION}
+
+
+def _key(external: External, prepared: Prepared, sha256: str) -> str:
+    """16 hex digits of everything that decides the numbers, and the name."""
+    identity = [external.method, sha256, prepared.fingerprint, prepared.summary["protocol"], _versions()]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,100 @@
+"""What else a run measures while it holds the model: spectra, score densities, calibration bins, taste."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.runs.metrics import BUCKETS
+from datasets.sequences import Sequences
+
+CALIBRATION_BINS = 15
+GRID_POINTS = 512
+FINE_BINS_PER_STEP = 8
+TAIL = 4.0
+"""How far the grid reaches beyond the extreme scores, in bandwidths; 0.003 % of a kernel lies farther out."""
+
+
+def spectrum(embeddings: Tensor, centred: bool = False) -> np.ndarray:
+    """Singular values of the embeddings (N, D) of N users: (D,) float64, descending, zeros where N < D.
+
+    `centred` subtracts the mean embedding first; the paper does not say that it does.
+    """
+    matrix = embeddings.detach().to("cpu", torch.float64)
+    if centred:
+        matrix = matrix - matrix.mean(0)
+    values = torch.linalg.svdvals(matrix).numpy()
+    return np.pad(values, (0, matrix.shape[1] - len(values)))
+
+
+def calibration_bins(
+    confidence: np.ndarray, correct: np.ndarray, bins: int = CALIBRATION_BINS
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Count, mean confidence and accuracy, (bins,) each, of equally many users by rising confidence.
+
+    `confidence` (N,): the probability of the top item; `correct` (N,): whether it was the target. Counts
+    differ by at most one; equal confidences keep the users' order. An empty bin (N < bins) is 0 throughout.
+    """
+    order = np.argsort(confidence, kind="stable")
+    edges = np.arange(bins + 1) * len(order) // bins
+    count = np.diff(edges)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        cumulative = np.concatenate([[0.0], np.cumsum(values[order], dtype=np.float64)])
+        return np.diff(cumulative[edges]) / np.maximum(count, 1)
+
+    return count, mean(confidence), mean(correct)
+
+
+def score_densities(
+    target_scores: np.ndarray, negative_scores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gaussian kernel densities of the scores of targets (N,) and of random negatives (N, n).
+
+    Returns a shared grid and the two densities on it, (512,) float64 each. Each bandwidth is Scott's (1992)
+    for the sample, but at least about a step of the grid: equal scores become a peak of that width. NaN is
+    no score; without any negative score their density is NaN.
+    """
+    samples = [_present(target_scores), _present(negative_scores)]
+    low = min(float(sample.min()) for sample in samples if len(sample))
+    high = max(float(sample.max()) for sample in samples if len(sample))
+    narrowest = (high - low or max(1.0, abs(high))) / GRID_POINTS
+    widths = [max(_scott_bandwidth(sample), narrowest) for sample in samples]
+    margin = TAIL * max(widths)
+    grid = np.linspace(low - margin, high + margin, GRID_POINTS)
+    return grid, _density(samples[0], widths[0], grid), _density(samples[1], widths[1], grid)
+
+
+def _present(scores: np.ndarray) -> np.ndarray:
+    return scores[~np.isnan(scores)]
+
+
+def _scott_bandwidth(sample: np.ndarray) -> float:
+    if len(sample) < 2:
+        return 0.0
+    return float(sample.std(ddof=1, dtype=np.float64)) * len(sample) ** -0.2
+
+
+def _density(sample: np.ndarray, bandwidth: float, grid: np.ndarray) -> np.ndarray:
+    """Kernel density of `sample` at `grid`, from counts in bins fine enough to stand for their values."""
+    if len(sample) == 0:
+        return np.full(len(grid), np.nan)
+    bins = (len(grid) - 1) * FINE_BINS_PER_STEP
+    counts, edges = np.histogram(sample, bins, (grid[0], grid[-1]))
+    centres = (edges[:-1] + edges[1:]) / 2
+    occupied = counts > 0
+    kernels = np.exp(-0.5 * ((grid[:, None] - centres[occupied]) / bandwidth) ** 2)  # (grid, bins)
+    return kernels @ counts[occupied] / (len(sample) * bandwidth * np.sqrt(2 * np.pi))
+
+
+def history_bucket_shares(histories: Sequences, item_buckets: np.ndarray) -> np.ndarray:
+    """Shares of the popularity buckets in each history, (N, 3) float32, 0 in an empty one.
+
+    `item_buckets`: (V,), the bucket of each item.
+    """
+    items, starts, lengths = (tensor.cpu().numpy() for tensor in (histories.items, histories.starts, histories.lengths))
+    counts = np.zeros((len(items) + 1, BUCKETS), dtype=np.int64)  # ahead of each place in `items`
+    np.cumsum(np.eye(BUCKETS, dtype=np.int64)[item_buckets[items]], axis=0, out=counts[1:])
+    shares = (counts[starts + lengths] - counts[starts]) / np.maximum(lengths, 1)[:, None]
+    return shares.astype(np.float32)

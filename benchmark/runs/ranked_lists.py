@@ -1,0 +1,137 @@
+"""Read anyone's recommendations: a table of users, items and ranks; whatever is wrong is told by file and line."""
+
+from __future__ import annotations
+
+import csv
+import io
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from datasets.interactions import DataError
+from datasets.readers.columns import visible
+from datasets.readers.sources import open_source
+from datasets.readers.table import NAMES, header_fields, role_of
+from datasets.sequences import Sequences
+
+COLUMNS: Mapping[str, Sequence[str]] = {"user": NAMES["user"], "item": NAMES["item"], "rank": ("rank",)}
+"""Accepted column names, compared as those of a table of interactions; other columns are passed over."""
+
+DELIMITERS = ",;\t"
+EXPECTED = "the first line must name the columns userid, itemid and rank, separated by commas, semicolons or tabs"
+MAX_LINE = 1 << 20
+MAX_RANK_DIGITS = 9
+
+Index = Mapping[str, int]
+
+
+def read_ranked_lists(path: Path, users: np.ndarray, items: np.ndarray) -> Sequences:
+    """One list per user, best first, as positions in `items`; empty for a user whom the file does not name.
+
+    `users` (N,), `items` (V,): the original ids that the file, plain or gzip, must use, written as `str` writes them.
+    The order of its rows does not matter. Raises DataError, one line with file and line number, at an unknown user or
+    item, an item twice in a list, ranks other than 1 to n, and a file that is no such table.
+    """
+    rows = np.array(_rows(path, _index(users), _index(items)), dtype=np.int64).reshape(-1, 4)
+    if not len(rows):
+        raise DataError(f"{path}: holds no recommendations; give a line with user, item and rank for each")
+    user, item, rank, line = rows.T
+    _check_repeats(path, user, item, line, users, items)
+    order = np.lexsort((line, rank, user))
+    lengths = np.bincount(user, minlength=len(users))
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    wrong = np.flatnonzero(rank[order] != np.arange(len(rows)) - offsets[user[order]] + 1)
+    if len(wrong):
+        row, n = order[wrong[0]], lengths[user[order[wrong[0]]]]
+        raise DataError(
+            f"{path}: line {line[row]}: rank {rank[row]} of user {str(users[user[row]])!r:.60} stands where rank "
+            f"{wrong[0] - offsets[user[row]] + 1} should; number the user's {n} items from 1 to {n}, each rank once"
+        )
+    return Sequences.from_arrays(item[order], offsets)
+
+
+def _index(labels: np.ndarray) -> Index:
+    return {str(label): position for position, label in enumerate(labels.tolist())}
+
+
+def _check_repeats(
+    path: Path, user: np.ndarray, item: np.ndarray, line: np.ndarray, users: np.ndarray, items: np.ndarray
+) -> None:
+    order = np.lexsort((line, item, user))
+    again = order[1:][(np.diff(user[order]) == 0) & (np.diff(item[order]) == 0)]
+    if len(again):
+        row = again[np.argmin(line[again])]
+        raise DataError(
+            f"{path}: line {line[row]}: item {str(items[item[row]])!r:.60} is in the list of user "
+            f"{str(users[user[row]])!r:.60} a second time; list each item once"
+        )
+
+
+# --- line by line -----------------------------------------------------------------------------------------------------
+
+
+class _Layout(NamedTuple):
+    delimiter: str
+    places: tuple[int, int, int]  # of user, item and rank among the fields of a line
+    fields: int
+
+
+def _rows(path: Path, users: Index, items: Index) -> array[int]:
+    """User, item, rank and line of each recommendation, one after the other."""
+    cells = array("q")
+    with open_source(path) as stream:
+        text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
+        lines: Iterator[str] = iter(lambda: text.readline(MAX_LINE), "")
+        layout = _layout(path, next(lines, ""))
+        rows, line = csv.reader(lines, delimiter=layout.delimiter, strict=True), 2
+        try:
+            for fields in rows:
+                if fields:
+                    cells.extend((*_parsed(fields, layout, users, items), line))
+                line = rows.line_num + 2
+        except csv.Error as error:
+            raise DataError(
+                f"{path}: line {line}: {visible(error)}; check its quotes and that it is plain text"
+            ) from error
+        except ValueError as error:
+            raise DataError(f"{path}: line {line}: {error}") from error
+    return cells
+
+
+def _layout(path: Path, header: str) -> _Layout:
+    if not header.strip():
+        raise DataError(f"{path}: is empty or begins with an empty line; {EXPECTED}")
+    if _is_undecoded(header):
+        raise DataError(f"{path}: line 1: is not UTF-8 text; convert the file to UTF-8")
+    for delimiter in DELIMITERS:
+        roles = [role_of(name, COLUMNS) for name in header_fields(path, header, delimiter)]
+        if set(COLUMNS) <= set(roles):
+            for role in COLUMNS:
+                if roles.count(role) > 1:
+                    raise DataError(f"{path}: line 1: several columns could be the {role}'s; rename all but one")
+            return _Layout(delimiter, (roles.index("user"), roles.index("item"), roles.index("rank")), len(roles))
+    raise DataError(f"{path}: line 1: {EXPECTED}; it reads {header.strip()!r:.100}")
+
+
+def _parsed(fields: list[str], layout: _Layout, users: Index, items: Index) -> tuple[int, int, int]:
+    """User, item and rank of one line; ValueError says what is wrong with it."""
+    if len(fields) != layout.fields:
+        raise ValueError(f"has {len(fields)} fields, the first line {layout.fields}; check the separators")
+    user, item, rank = (fields[place] for place in layout.places)
+    if _is_undecoded(user + item):
+        raise ValueError("is not UTF-8 text; convert the file to UTF-8")
+    if user not in users:
+        raise ValueError(f"user {user!r:.60} is no test user; use the ids of test_histories.csv (--export-split)")
+    if item not in items:
+        raise ValueError(f"item {item!r:.60} is not in the catalogue; use the ids of catalogue.csv (--export-split)")
+    is_number = rank.isascii() and rank.isdecimal() and len(rank) <= MAX_RANK_DIGITS
+    if not is_number or int(rank) < 1:
+        raise ValueError(f"rank {rank!r:.60} is not a whole number from 1; number each user's items 1, 2, 3, ...")
+    return users[user], items[item], int(rank)
+
+
+def _is_undecoded(text: str) -> bool:
+    return any("\udc80" <= letter <= "\udcff" for letter in text)

@@ -1,0 +1,1 @@
+"""The run record, and the only code that reads or writes results/."""

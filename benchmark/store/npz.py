@@ -1,0 +1,66 @@
+"""Named arrays as the bytes of a compressed .npz, and back; never pickled, never larger than allowed."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.store.json_text import printable
+
+Arrays = dict[str, np.ndarray]
+
+SUFFIX = ".npy"
+
+MAX_BYTES = 2 * 2**30
+MAX_RATIO = 100
+RATIO_FROM_BYTES = 256 * 2**20
+"""Up to this many unpacked bytes the ratio does not matter."""
+
+
+class ArrayError(Exception):
+    """Arrays that cannot be read; the message is one line naming the file."""
+
+
+def to_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The same arrays give the same bytes: sorted by name, in C order, each dated 1980-01-01 by numpy."""
+    buffer = io.BytesIO()
+    ordered: dict[str, Any] = {name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}
+    np.savez_compressed(buffer, **ordered)
+    return buffer.getvalue()
+
+
+def from_npz(file: Path | io.BytesIO, source: str) -> Arrays:
+    """All arrays by name; raises ArrayError, naming `source`, at anything but an intact .npz.
+
+    Every member is read to its end, where zipfile compares its checksum: numpy stops where an array's header says.
+    """
+    try:
+        with zipfile.ZipFile(file) as members:
+            infos = members.infolist()
+            _check_members(infos, file.stat().st_size if isinstance(file, Path) else file.getbuffer().nbytes)
+            return {info.filename.removesuffix(SUFFIX): _array(members.read(info)) for info in infos}
+    except Exception as error:  # zipfile, zlib, tokenize and numpy each raise errors of their own at damaged bytes
+        reason = printable(str(error).partition("\n")[0]) or type(error).__name__
+        raise ArrayError(f"{source}: not an intact array file ({reason:.200})") from error
+
+
+def _check_members(infos: Sequence[zipfile.ZipInfo], packed: int) -> None:
+    names = [info.filename for info in infos]
+    if len(set(names)) < len(names) or not all(name.endswith(SUFFIX) for name in names):
+        raise ValueError(f"its members are not named arrays, each {SUFFIX} once")
+    size, allowed = sum(info.file_size for info in infos), min(MAX_BYTES, max(RATIO_FROM_BYTES, MAX_RATIO * packed))
+    if size > allowed:
+        raise ValueError(f"unpacks to {size} bytes, {allowed} are allowed")
+
+
+def _array(content: bytes) -> np.ndarray:
+    stream = io.BytesIO(content)
+    array = np.lib.format.read_array(stream, allow_pickle=False)
+    if stream.tell() != len(content):
+        raise ValueError("an array is shorter than its file")
+    return array

@@ -1,0 +1,294 @@
+"""The run record: everything that is kept of one run, as JSON. Later reports query it and never re-run."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from benchmark.runs.metrics import BUCKETS
+from benchmark.store.checks import (
+    FieldError,
+    anything_in,
+    count,
+    flag,
+    line,
+    list_of,
+    mapping_of,
+    matches,
+    moderate,
+    moment,
+    number,
+    object_with,
+    object_with_any,
+    optional,
+    positive,
+    seconds,
+    text,
+    title,
+)
+from benchmark.store.json_text import parse_json, printable
+from datasets.interactions import LATEST_TIMESTAMP
+
+SCHEMA = 1
+"""Raise it when a field changes its meaning; a record of another schema is reported and not used."""
+
+STATUSES = ("done", "diverged", "failed", "interrupted")
+"""How a run ends. Only a done run is ever reused; the others stay visible until they are run again."""
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+"""What a dataset, a method or a key must look like, because it becomes a path component."""
+
+EXTERNAL = "external-"
+"""How the method of a run begins whose recommendations somebody else made; they were only scored here."""
+
+PER_USER = {"ranks": 1, "validation_ranks": 1, "top_items": 2, "target_buckets": 1, "history_buckets": 2}
+"""Arrays with one row per test user, in split order, and their dimensions; every other array is a vector."""
+
+
+WHOLE = ("ranks", "validation_ranks", "top_items", "target_buckets")
+"""Arrays of whole numbers: ranks and items up to the number of items, buckets."""
+
+SHARE = 1.001  # with room for rounding
+LIMITS = {
+    "target_buckets": BUCKETS - 1,
+    "history_buckets": SHARE,
+    "calibration_confidence": SHARE,
+    "calibration_accuracy": SHARE,
+    "calibration_count": sys.float_info.max,
+    "singular_values": sys.float_info.max,
+    "singular_values_centred": sys.float_info.max,
+}
+"""Up to what arrays go that begin at 0; there are no others but densities and their grid."""
+
+ALIGNED = (
+    ("score_grid", "target_density", "negative_density"),
+    ("calibration_count", "calibration_confidence", "calibration_accuracy"),
+    ("singular_values", "singular_values_centred"),
+)
+"""Vectors of the same length."""
+
+
+class RecordError(Exception):
+    """A record that cannot be used; the message is one line naming the file and the field."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run: what was asked for, on which data, by which code and machine, and what came out.
+
+    `spec`: dataset, title, synthetic, protocol, footing, profile, encoder, training, method {name, settings},
+    seed. `data`: the source's file name and sha256, the split's fingerprint and counts. `started`,
+    `finished`: ISO 8601. `epochs`: per epoch its number, seconds, loss, terms {name: value} and validation
+    {metric: value}. `timings`: seconds. `error`: type, message and traceback of a run that failed. `command`
+    regenerates the run. `metrics`: {"test": {...}, "validation": {...}} by names such as `ndcg@10`,
+    `hr@10/bucket1`; undefined ones absent.
+    """
+
+    key: str
+    status: str
+    spec: dict[str, Any]
+    data: dict[str, Any]
+    versions: dict[str, Any]
+    hardware: dict[str, Any]
+    command: str
+    started: str
+    finished: str
+    epochs: list[dict[str, Any]]
+    selected_epoch: int | None
+    timings: dict[str, Any]
+    peak_memory_bytes: int | None
+    counts: dict[str, Any]
+    metrics: dict[str, dict[str, float]]
+    error: dict[str, str] | None = None
+    schema: int = SCHEMA
+
+    @property
+    def done(self) -> bool:
+        """Whether the run ended well, so that it may be averaged and reused."""
+        return self.status == "done"
+
+    @property
+    def dataset(self) -> str:
+        """The dataset's key, such as `ml-1m`."""
+        return str(self.spec["dataset"])
+
+    @property
+    def title(self) -> str:
+        """The dataset as printed, such as `ML-1M`."""
+        return str(self.spec["title"])
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the data was generated; its numbers are labelled so wherever they are shown."""
+        return bool(self.spec["synthetic"])
+
+    @property
+    def method(self) -> str:
+        """The method's name, such as `btsr-ce`."""
+        return str(self.spec["method"]["name"])
+
+    @property
+    def external(self) -> bool:
+        """Whether somebody else made the recommendations."""
+        return self.method.startswith(EXTERNAL)
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return int(self.spec["seed"])
+
+    def to_json(self) -> str:
+        """The record as text; raises RecordError if it does not fit the schema.
+
+        JSON has no NaN: where a loss or a validation value is not finite it says null; such a final metric is
+        left out.
+        """
+        content = plain(asdict(self))
+        for stage, values in content["metrics"].items():
+            content["metrics"][stage] = {name: value for name, value in values.items() if value is not None}
+        _check(content, f"record {self.key}")
+        return to_json(content)
+
+    @classmethod
+    def from_json(cls, document: str | bytes, source: str) -> RunRecord:
+        """Read and check; `source` names the file in errors. Raises RecordError."""
+        try:
+            content = parse_json(document)
+        except ValueError as error:
+            raise RecordError(f"{source}: not a JSON document ({error})") from error
+        _check(content, source)
+        return cls(**content)
+
+
+_name = matches(f"a name like {NAME.pattern}", lambda v: isinstance(v, str) and NAME.fullmatch(v) is not None)
+_status = matches(f"one of {', '.join(STATUSES)}", lambda value: value in STATUSES)
+_schema = matches(f"{SCHEMA}, which this version reads", lambda value: type(value) is int and value == SCHEMA)
+
+_PROTOCOL = object_with(preset=line, filter=line, history=line, ties=line, quantile=number, min_events=count)
+_SPEC = object_with(
+    dataset=_name,
+    title=title,
+    synthetic=flag,
+    protocol=_PROTOCOL,
+    footing=_name,
+    profile=_name,
+    encoder=anything_in,
+    training=anything_in,
+    method=object_with(name=_name, settings=object_with_any(title=title)),
+    seed=count,
+)
+_DATA = object_with(
+    source=line,
+    sha256=line,
+    fingerprint=line,
+    items=positive,
+    train_users=count,
+    train_interactions=count,
+    test_users=positive,
+)
+_EPOCH = object_with(
+    epoch=count,
+    seconds=number,
+    loss=optional(number),
+    terms=mapping_of(optional(number)),
+    validation=mapping_of(optional(moderate)),
+)
+_RECORD = object_with(
+    schema=_schema,
+    key=_name,
+    status=_status,
+    spec=_SPEC,
+    data=_DATA,
+    versions=anything_in,
+    hardware=anything_in,
+    command=line,
+    started=moment,
+    finished=moment,
+    epochs=list_of(_EPOCH),
+    selected_epoch=optional(count),
+    timings=mapping_of(optional(seconds)),
+    peak_memory_bytes=optional(count),
+    counts=anything_in,
+    metrics=object_with(mapping_of(moderate), test=mapping_of(moderate), validation=mapping_of(moderate)),
+    error=optional(mapping_of(text)),
+)
+
+_SUMMARY = object_with_any(
+    fingerprint=line,
+    source=line,
+    sha256=line,
+    protocol=_PROTOCOL,
+    threshold=matches("a moment in Unix seconds", lambda v: type(v) is int and 0 <= v < LATEST_TIMESTAMP),
+)
+DATA_FILE = object_with(dataset=_name, title=title, synthetic=flag, protocols=mapping_of(_SUMMARY, key=title))
+"""data.json: what is known of a dataset, under each protocol by its label."""
+
+SELECTION_FILE = object_with(dataset=_name, settings=mapping_of(mapping_of(anything_in)))
+"""selection.json: under each setting, choices by alias."""
+
+
+def _check(content: Any, source: str) -> None:
+    try:
+        _RECORD(content, "")
+        unknown = sorted(content.keys() - {field.name for field in fields(RunRecord)})
+        if unknown:
+            raise FieldError(f"field {unknown[0]}: unknown")
+        if content["status"] == "done" and not content["metrics"]["test"]:
+            raise FieldError("field metrics.test: empty although the run is done")
+    except FieldError as error:
+        raise RecordError(f"{source}: {error}") from error
+
+
+def check_arrays(record: RunRecord, arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Raise RecordError unless all arrays hold numbers in the shapes and within the bounds that the record implies.
+
+    Those of PER_USER have one row per test user; `ranks` must be there if the run is done. `source` names the
+    file.
+    """
+    users = record.data["test_users"]
+    for name, array in arrays.items():
+        if array.dtype.kind not in "iuf":
+            raise RecordError(f"{source}: array {name}: expected numbers, found {array.dtype}")
+        if array.ndim != PER_USER.get(name, 1) or (name in PER_USER and len(array) != users):
+            raise RecordError(f"{source}: array {name}: shape {array.shape} does not fit {users} test users")
+    if record.done and "ranks" not in arrays:
+        raise RecordError(f"{source}: array ranks: missing although the run is done")
+    for group in ALIGNED:
+        if len(lengths := {arrays[name].shape for name in group if name in arrays}) > 1 or lengths == {(0,)}:
+            raise RecordError(f"{source}: arrays {', '.join(group)}: expected equal lengths from 1")
+    for name in arrays.keys() & {*WHOLE, *LIMITS}:
+        _check_bounds(name, arrays[name], LIMITS.get(name, record.data["items"]), source)
+
+
+def _check_bounds(name: str, array: np.ndarray, highest: float, source: str) -> None:
+    if name in WHOLE and array.dtype.kind == "f":
+        raise RecordError(f"{source}: array {name}: expected whole numbers, found {array.dtype}")
+    if not ((array >= 0) & (array <= highest)).all():
+        raise RecordError(f"{source}: array {name}: expected numbers from 0 to {highest:g}")
+
+
+def plain(value: Any) -> Any:
+    """The same value in the types that JSON has; a number that is not finite becomes None, what is no printable
+    character, newline or tab its escape.
+    """
+    if isinstance(value, Mapping):
+        return {printable(str(key)): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        return printable(value, kept="\n\t")
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def to_json(value: Any) -> str:
+    """How every JSON file of the store is written: the same value gives the same text."""
+    return json.dumps(plain(value), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

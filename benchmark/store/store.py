@@ -1,0 +1,328 @@
+"""The store, the only module that reads or writes results/: nothing half-written is seen, nothing done is
+lost.
+
+results/<dataset>/data.json                         what a report must know of the data, per protocol
+results/<dataset>/selection.json                    choices made on validation, per setting
+results/<dataset>/runs/<method>/<key>-s<seed>/      one run: record.json and arrays.npz
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.store.archive import read_archive, write_archive
+from benchmark.store.atomic_files import StoreError, leftovers, lock, sweep, write_directory, write_file, writing
+from benchmark.store.checks import Check
+from benchmark.store.json_text import parse_json, printable
+from benchmark.store.npz import ArrayError, Arrays, from_npz, to_npz
+from benchmark.store.record import DATA_FILE, NAME, SELECTION_FILE, RecordError, RunRecord, check_arrays, to_json
+
+__all__ = ["ImportSummary", "Notify", "Store", "StoreError"]
+
+Notify = Callable[[str], None]
+
+_RECORD, _ARRAYS, _DATA, _SELECTION = "record.json", "arrays.npz", "data.json", "selection.json"
+
+
+def to_stderr(line: str) -> None:
+    """Where a warning goes unless the caller has a better place; a terminal or log that is gone stops nothing."""
+    with contextlib.suppress(OSError):
+        print(printable(line), file=sys.stderr, flush=True)
+
+
+class AlreadyDone(StoreError):
+    """A run was to be saved that is done already."""
+
+
+@dataclass
+class ImportSummary:
+    """What an import did with each run, named by its directory below results/."""
+
+    imported: list[str] = field(default_factory=list)
+    already_done: list[str] = field(default_factory=list)
+    unusable: list[str] = field(default_factory=list)
+
+
+class Store:
+    """The runs below `root`, usually <out-dir>/results.
+
+    What cannot be read is named once through `notify` and then treated as absent, so that it is simply run
+    again; what cannot be written raises StoreError. Opening a store removes what killed writers left behind.
+    """
+
+    def __init__(self, root: Path, notify: Notify = to_stderr) -> None:
+        self.root = root
+        self._notify = notify
+        self._noted: set[str] = set()
+        self._sweep()
+
+    # Runs
+
+    def datasets(self) -> list[str]:
+        """The datasets that have data.json or runs, in alphabetical order."""
+        found = [*self.root.glob(f"*/{_DATA}"), *self.root.glob("*/runs")]
+        return sorted({path.parent.name for path in found if NAME.fullmatch(path.parent.name)})
+
+    def find(self, dataset: str, method: str, key: str, seed: int) -> RunRecord | None:
+        """The record of one run, whatever its status; None if there is none that can be read."""
+        return self._read_run(self._run_path(dataset, method, key, seed))
+
+    def records(self, dataset: str | None = None) -> list[RunRecord]:
+        """Every readable record, or those of one dataset, by dataset, method, seed and key."""
+        where = "*" if dataset is None else _component(dataset)
+        paths = sorted(path.parent for path in self.root.glob(f"{where}/runs/*/*/{_RECORD}"))
+        read = (self._read_run(path) for path in paths if NAME.fullmatch(path.name))
+        found = [record for record in read if record is not None]
+        return sorted(found, key=lambda record: (record.dataset, record.method, record.seed, record.key))
+
+    def arrays(self, record: RunRecord) -> Arrays | None:
+        """The arrays of a record by name, {} for a run without any; None if they cannot be read."""
+        return self._read_arrays(self._path_of(record), record)
+
+    def save(self, record: RunRecord, arrays: Mapping[str, np.ndarray], overwrite: bool = False) -> Path:
+        """Write one run and return its directory; a run that is done already is replaced only with `overwrite`.
+
+        Raises AlreadyDone if it must not be replaced, StoreError if it cannot be written, RecordError if it breaks the
+        schema.
+        """
+        path = self._path_of(record)
+        check_arrays(record, arrays, f"record {record.key}")
+        files = {_RECORD: record.to_json().encode()}
+        if arrays:
+            files[_ARRAYS] = to_npz(arrays)
+        with self._writer():
+            present = self.find(record.dataset, record.method, record.key, record.seed)
+            if present is not None and present.done and not overwrite:
+                raise AlreadyDone(f"{path}: this run is done already; use --overwrite all to replace it")
+            write_directory(path, files)
+        return path
+
+    def claim(self, key: str) -> AbstractContextManager[bool]:
+        """Hold a run for this process; yields False if another has it. A claim dies with its process."""
+        return lock(self.root / ".locks" / f"run-{_component(key)}", wait=False)
+
+    def checkpoint_path(self, key: str) -> Path:
+        """Where the state of a run in flight is kept."""
+        return self.root / ".checkpoints" / f"{_component(key)}.pt"
+
+    # What is kept per dataset
+
+    def data(self, dataset: str) -> dict[str, Any] | None:
+        """data.json: dataset, title, synthetic, protocols {label: summary}; None if absent or unreadable."""
+        return self._read_json(self.root / _component(dataset) / _DATA, DATA_FILE)
+
+    def write_data(self, dataset: str, label: str, payload: Mapping[str, Any], *, title: str, synthetic: bool) -> None:
+        """Set protocols[label] of data.json; the other labels stay, and a file that says so already is not touched."""
+        about = {"dataset": dataset, "title": title, "synthetic": synthetic}
+        present = self.data(dataset) or {"protocols": {}}
+        if to_json(present | about | {"protocols": present["protocols"] | {label: dict(payload)}}) == to_json(present):
+            return
+        with self._writer():
+            content = (self.data(dataset) or {"protocols": {}}) | about
+            content["protocols"][label] = dict(payload)
+            self._write_json(dataset, _DATA, content)
+
+    def selection(self, dataset: str, setting: str) -> dict[str, Any]:
+        """The choices stored for a setting, {alias: choice}; {} if there are none."""
+        content = self._read_json(self.root / _component(dataset) / _SELECTION, SELECTION_FILE) or {}
+        return dict(content.get("settings", {}).get(setting, {}))
+
+    def write_selection(self, dataset: str, setting: str, alias: str, choice: Mapping[str, Any]) -> None:
+        """Set one choice of selection.json; a file that says so already is not touched."""
+        if self.selection(dataset, setting).get(alias) == dict(choice):
+            return
+        with self._writer():
+            path = self.root / _component(dataset) / _SELECTION
+            content = self._read_json(path, SELECTION_FILE) or {"dataset": dataset, "settings": {}}
+            content["settings"].setdefault(setting, {})[alias] = dict(choice)
+            self._write_json(dataset, _SELECTION, content)
+
+    # Moving runs between machines
+
+    def export_archive(self, path: Path, keys: Collection[str] | None = None) -> int:
+        """Write the done runs (those in `keys`) and their data.json as .tar.gz; returns how many runs."""
+        chosen = [record for record in self.records() if record.done and (keys is None or record.key in keys)]
+        write_archive(path, self._members(chosen))
+        return len(chosen)
+
+    def import_archive(self, path: Path) -> ImportSummary:
+        """Place the runs of an archive made by `export_archive`; a run that is done here stays as it is.
+
+        The archive is read through before anything is placed: at damage or a member that is no part of a store
+        all of it is refused with a StoreError. A run whose own files do not fit is named and left out.
+        """
+        for name, _ in read_archive(path):
+            _check_member(name, path)
+        summary = ImportSummary()
+        for directory, members in itertools.groupby(read_archive(path), lambda member: _directory(member[0])):
+            files = {name.rpartition("/")[2]: content for name, content in members}
+            if _DATA in files:
+                self._import_data(directory, files[_DATA], path)
+            else:
+                self._import_run(directory, files, path, summary)
+        return summary
+
+    def _members(self, records: list[RunRecord]) -> Iterator[tuple[str, bytes]]:
+        for dataset in sorted({record.dataset for record in records}):
+            if self.data(dataset) is not None:
+                yield f"{dataset}/{_DATA}", (self.root / dataset / _DATA).read_bytes()
+        for record in records:
+            path = self._path_of(record)
+            for file in (_RECORD, _ARRAYS):
+                yield (path / file).relative_to(self.root).as_posix(), (path / file).read_bytes()
+
+    def _import_data(self, dataset: str, content: bytes, path: Path) -> None:
+        received = self._parse_json(content, f"{path}: {dataset}/{_DATA}", DATA_FILE)
+        if received is None:
+            return
+        if received["dataset"] != dataset:
+            self._note(f"{path}: {dataset}/{_DATA}: is about {received['dataset']}; not imported")
+            return
+        with self._writer():
+            present = self.data(dataset) or {"protocols": {}}
+            merged = {**received, **present, "protocols": received["protocols"] | present["protocols"]}
+            self._write_json(dataset, _DATA, merged)
+
+    def _import_run(self, directory: str, files: Mapping[str, bytes], path: Path, summary: ImportSummary) -> None:
+        source = f"{path}: {directory}"
+        try:
+            record = self._checked(files.get(_RECORD, b""), self.root / directory, f"{source}/{_RECORD}")
+            arrays = from_npz(io.BytesIO(files.get(_ARRAYS, b"")), f"{source}/{_ARRAYS}")
+            check_arrays(record, arrays, f"{source}/{_ARRAYS}")
+            if not record.done:
+                raise RecordError(f"{source}/{_RECORD}: the run is {record.status}, not done")
+        except (RecordError, ArrayError) as error:
+            self._note(f"{error}; not imported")
+            summary.unusable.append(directory)
+            return
+        with self._writer():
+            present = self.find(record.dataset, record.method, record.key, record.seed)
+            if present is not None and present.done:
+                summary.already_done.append(directory)
+            else:
+                write_directory(self.root / directory, files)
+                summary.imported.append(directory)
+
+    # Reading and writing
+
+    def _checked(self, document: bytes, path: Path, source: str) -> RunRecord:
+        record = RunRecord.from_json(document, source)
+        if self._path_of(record) != path:
+            raise RecordError(f"{source}: the record belongs into {str(self._path_of(record))!r:.300}")
+        return record
+
+    def _read_run(self, path: Path) -> RunRecord | None:
+        try:
+            record = self._checked((path / _RECORD).read_bytes(), path, str(path / _RECORD))
+        except RecordError as error:
+            self._note(f"{error}; treated as absent")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._note(f"{path / _RECORD}: cannot read ({error.strerror}); treated as absent")
+        else:
+            return record if self._read_arrays(path, record) is not None else None
+        return None
+
+    def _read_arrays(self, path: Path, record: RunRecord) -> Arrays | None:
+        source = str(path / _ARRAYS)
+        try:
+            arrays = from_npz(path / _ARRAYS, source) if record.done or (path / _ARRAYS).exists() else {}
+            check_arrays(record, arrays, source)
+        except (RecordError, ArrayError) as error:
+            self._note(f"{error}; its run is treated as absent")
+            return None
+        return arrays
+
+    def _read_json(self, path: Path, check: Check) -> dict[str, Any] | None:
+        try:
+            return self._parse_json(path.read_bytes(), str(path), check)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._note(f"{path}: cannot read ({error.strerror}); treated as absent")
+            return None
+
+    def _parse_json(self, document: bytes, source: str, check: Check) -> dict[str, Any] | None:
+        try:
+            content = parse_json(document)
+            check(content, "")
+            return dict(content)
+        except ValueError as error:
+            self._note(f"{source}: not what this program writes ({error}); treated as absent")
+            return None
+
+    def _write_json(self, dataset: str, file: str, content: Mapping[str, Any]) -> None:
+        write_file(self.root / _component(dataset) / file, to_json(content).encode())
+
+    def _path_of(self, record: RunRecord) -> Path:
+        return self._run_path(record.dataset, record.method, record.key, record.seed)
+
+    def _run_path(self, dataset: str, method: str, key: str, seed: int) -> Path:
+        return self.root / _component(dataset) / "runs" / _component(method) / f"{_component(key)}-s{seed}"
+
+    def _writer(self) -> AbstractContextManager[bool]:
+        return lock(self.root / ".locks" / "writer", wait=True)
+
+    def _sweep(self) -> None:
+        places = [self.root, *self.root.glob("*"), *self.root.glob("*/runs/*")]
+        try:
+            if any(leftovers(place) for place in places):
+                with self._writer(), writing(self.root):
+                    for place in places:
+                        sweep(place)
+            self._sweep_claims()
+        except StoreError as error:
+            self._note(f"{error}; what a killed process left there stays")
+
+    def _sweep_claims(self) -> None:
+        """Remove the claims of dead processes and the checkpoints of runs that are done."""
+        claims = {path.name.removeprefix("run-") for path in self.root.glob(".locks/run-*")}
+        checkpoints = {path.stem for path in self.root.glob(".checkpoints/*.pt")}
+        for key in sorted(claims | checkpoints):
+            if not NAME.fullmatch(key):
+                continue
+            with self.claim(key) as mine:
+                if mine and any(record.done for record in self._records_of(key)):
+                    with writing(self.root):
+                        self.checkpoint_path(key).unlink(missing_ok=True)
+
+    def _records_of(self, key: str) -> Iterator[RunRecord]:
+        paths = self.root.glob(f"*/runs/*/{key}-s*")
+        return (record for record in map(self._read_run, paths) if record is not None)
+
+    def _note(self, line: str) -> None:
+        if line not in self._noted:
+            self._noted.add(line)
+            self._notify(line)
+
+
+def _component(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise StoreError(f"{name!r} cannot be part of a path in results/; use a name like {NAME.pattern}")
+    return name
+
+
+def _directory(member: str) -> str:
+    return member.rpartition("/")[0]
+
+
+def _check_member(name: str, path: Path) -> None:
+    parts = name.split("/")
+    is_data = len(parts) == 2 and parts[1] == _DATA
+    is_run = len(parts) == 5 and parts[1] == "runs" and parts[4] in (_RECORD, _ARRAYS)
+    is_file = parts[0].endswith((".html", ".json"))  # what else stands in results/ is the page and such
+    if not (is_data or is_run) or is_file or not all(NAME.fullmatch(part) for part in parts):
+        raise StoreError(
+            f"{path}: refused: member {name!r:.200} is no part of a store; give an archive made by --export"
+        )

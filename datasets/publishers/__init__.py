@@ -1,0 +1,1 @@
+"""One publisher's file format each, read into Interactions."""

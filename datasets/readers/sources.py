@@ -1,0 +1,199 @@
+"""Open a publisher's file as one stream of bytes: plain, gzip, or one member of a zip or tar.
+
+Members are streamed, never unpacked to disk, and an archive that tries to leave its folder or to swell beyond reason is
+refused. Whatever is wrong with the file becomes a DataError that names it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, cast
+
+from datasets.interactions import DataError
+from datasets.readers.tar_members import leads_outside, tar_members
+
+BUFFER_BYTES = 1 << 20
+MAX_EXPANSION = 200
+"""Times the compressed size; tables of interactions compress 3 to 20 times, decompression bombs 1,000 times."""
+ALWAYS_ALLOWED_BYTES = 1 << 30
+MAX_LAYERS = 3
+"""Of gzip, one around the other; a file can be made that never ends to be one."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+_TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
+_TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+
+_DAMAGE = (
+    EOFError,
+    OSError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    RuntimeError,  # zipfile: the member is encrypted
+    NotImplementedError,  # zipfile: unknown compression
+    LookupError,  # zipfile, tarfile: nonsensical headers
+    ValueError,
+    struct.error,
+)
+
+
+@contextmanager
+def open_source(path: Path, member: str | None = None) -> Iterator[IO[bytes]]:
+    """The bytes of `path`, gunzipped if need be; of an archive, those of the file called `member` in any folder of it.
+
+    Raises DataError, also while the stream is read, if the file is missing, damaged, unsafe or an unexpected archive.
+    """
+    check_plain(path)
+    with ExitStack() as stack:
+        try:
+            raw = stack.enter_context(path.open("rb", buffering=0))
+            source = _Source(path, member, limit=max(ALWAYS_ALLOWED_BYTES, MAX_EXPANSION * path.stat().st_size))
+            stream = _buffered(raw)
+            if stream.peek(4).startswith(_ZIP_MAGIC):
+                stream = source.zip_member(stack)
+            content = source.unwrap(stream, stack)
+        except _DAMAGE as error:
+            raise _unreadable(path, error) from error
+        yield io.BufferedReader(_Guarded(content, source), BUFFER_BYTES)
+
+
+def check_plain(path: Path) -> None:
+    """Raise DataError unless `path` is a plain file: of a pipe or device nobody can say when, or whether, it ends."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if stat.S_ISDIR(mode):
+        raise DataError(f"{path}: is a directory; give the file inside")
+    if not stat.S_ISREG(mode):
+        raise DataError(f"{path}: is no plain file; write what it gives into one and name that")
+
+
+@dataclass(frozen=True)
+class _Source:
+    path: Path
+    member: str | None
+    limit: int  # bytes that may come out of it
+
+    def unwrap(self, stream: io.BufferedReader, stack: ExitStack, layers: int = 0) -> IO[bytes]:
+        """Peel off layers of gzip and tar until the wanted file's own bytes appear."""
+        head = stream.peek(512)
+        if head.startswith(_GZIP_MAGIC):
+            if layers == MAX_LAYERS:
+                raise DataError(f"{self.path}: is gzip in gzip, {MAX_LAYERS} times and more; unpack it yourself")
+            unpacked = stack.enter_context(gzip.GzipFile(fileobj=stream, mode="rb"))
+            return self.unwrap(_buffered(_Guarded(cast("IO[bytes]", unpacked), self)), stack, layers + 1)
+        if head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC):
+            return self._tar_member(stream)
+        return stream
+
+    def zip_member(self, stack: ExitStack) -> io.BufferedReader:
+        """The wanted file in this zip, or a tar that may hold it: Yelp's zip holds one."""
+        archive = stack.enter_context(zipfile.ZipFile(self.path))
+        members = [info for info in archive.infolist() if not info.is_dir()]
+        for info in members:
+            self._check_member(info.filename, info.file_size, is_plain=not stat.S_ISLNK(info.external_attr >> 16))
+        wanted = [info for info in members if self._is_wanted(info.filename)]
+        nested = [info for info in members if info.filename.endswith(_TAR_SUFFIXES)]
+        for info in wanted + nested:
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise NotImplementedError("a compression that no publisher uses")
+            return _buffered(stack.enter_context(archive.open(info)))
+        raise self._no_member()
+
+    def _tar_member(self, stream: IO[bytes]) -> IO[bytes]:
+        for member, content in tar_members(stream):
+            self._check_member(member.name, member.size, is_plain=member.is_file or member.is_directory)
+            if member.is_file and self._is_wanted(member.name):
+                return cast("IO[bytes]", _ToTheEnd(content, stream))
+        raise self._no_member()
+
+    def _is_wanted(self, name: str) -> bool:
+        return self.member is not None and PurePosixPath(name).name == self.member
+
+    def _check_member(self, name: str, size: int, is_plain: bool) -> None:
+        if leads_outside(name):
+            raise DataError(
+                f"{self.path}: its member {name!r:.100} points outside the archive; get the publisher's own file"
+            )
+        if not is_plain:
+            raise DataError(
+                f"{self.path}: its member {name!r:.100} is a link or a device; get the publisher's own file"
+            )
+        if size > self.limit:
+            raise self.oversize(name)
+
+    def _no_member(self) -> DataError:
+        if self.member is None:
+            return DataError(f"{self.path}: is an archive; unpack it and give the file of interactions inside")
+        return DataError(f"{self.path}: holds no file called {self.member}; get the publisher's own archive")
+
+    def oversize(self, name: str) -> DataError:
+        return DataError(
+            f"{self.path}: {name!r:.100} unpacks to more than {self.limit:,} bytes, {MAX_EXPANSION} times what it "
+            "takes up, as no such data does; get the publisher's own file"
+        )
+
+
+def _buffered(stream: Any) -> io.BufferedReader:
+    return io.BufferedReader(cast("io.RawIOBase", stream), BUFFER_BYTES)
+
+
+def _unreadable(path: Path, error: BaseException) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path}: no such file; check the path")
+    if isinstance(error, PermissionError):
+        return DataError(f"{path}: may not be read; change its permissions")
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return DataError(f"{path}: is truncated or damaged ({reason:.200}); fetch it again")
+
+
+class _ToTheEnd(io.RawIOBase):
+    """A member of a stream; at its end the stream is read on to its own, where gzip and zip compare a checksum."""
+
+    def __init__(self, content: io.RawIOBase, stream: IO[bytes]) -> None:
+        self._content, self._stream = content, stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._content.readinto(buffer)
+        while not count and self._stream.read(BUFFER_BYTES):
+            pass
+        return count
+
+
+class _Guarded(io.RawIOBase):
+    """Passes reads on, turns damage into DataError and stops a decompression bomb."""
+
+    def __init__(self, stream: IO[bytes], source: _Source) -> None:
+        self._stream = cast("io.BufferedReader", stream)
+        self._source = source
+        self._total = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            count = self._stream.readinto(buffer)
+        except _DAMAGE as error:
+            raise _unreadable(self._source.path, error) from error
+        self._total += count
+        if self._total > self._source.limit:
+            raise self._source.oversize("its content")
+        return count

@@ -1,0 +1,76 @@
+"""Anybody's table of interactions: CSV or TSV with named columns, RecBole's `.inter`, MovieLens-100K's `u.data`."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from datasets.interactions import DataError, Interactions
+from datasets.readers.columns import BOM, visible
+from datasets.readers.delimited import Layout, read_delimited
+from datasets.readers.sources import open_source
+
+NAMES = {
+    "user": ("userid", "user", "uid", "reviewerid", "visitorid"),
+    "item": ("itemid", "item", "iid", "asin", "movieid", "productid", "businessid", "locationid"),
+    "time": ("timestamp", "time", "ts", "unixtime", "unixreviewtime"),
+}
+"""Accepted column names, compared in lower case without `_`, `-`, spaces and RecBole's `:type`."""
+
+EXPECTED = "the first line must name the columns userid, itemid and timestamp, separated by commas or tabs"
+MAX_HEADER_BYTES = 1 << 16
+
+_U_DATA = Layout(user=0, item=1, time=3, fields=4, delimiter="\t")  # user, item, rating, timestamp
+
+
+def read(path: Path) -> Interactions:
+    """All rows, in file order; plain or gzip. DataError names the file and the line, and says what is expected."""
+    layout = _U_DATA if path.name.endswith((".data", ".data.gz")) else _layout_of(path)
+    return read_delimited(path, layout)
+
+
+def _layout_of(path: Path) -> Layout:
+    header = _header(path)
+    for delimiter in (",", "\t"):
+        roles = [role_of(name) for name in header_fields(path, header, delimiter)]
+        for role in NAMES:
+            if roles.count(role) > 1:
+                raise DataError(
+                    f"{path}: line 1: several columns could be the {role}'s; rename all but one in {header!r:.100}"
+                )
+        if set(NAMES) <= set(roles):
+            user, item, time = (roles.index(role) for role in NAMES)
+            return Layout(
+                user, item, time, len(roles), delimiter, header=True, quoted=delimiter == "," or '"' in header
+            )
+    raise DataError(f"{path}: line 1: {EXPECTED}; it reads {header!r:.100}")
+
+
+def header_fields(path: Path, header: str, delimiter: str) -> list[str]:
+    """The names in the first line of the file at `path`; DataError if they cannot be told apart."""
+    try:
+        return next(csv.reader([header], delimiter=delimiter))
+    except csv.Error as error:
+        raise DataError(f"{path}: line 1: {visible(error)}; check its quotes and that it is plain text") from error
+
+
+def role_of(name: str, names: Mapping[str, Sequence[str]] = NAMES) -> str | None:
+    """What the column called `name` holds, of the roles in `names`; None for a column that is not needed."""
+    plain = name.partition(":")[0].strip().lower().translate(str.maketrans("", "", "_- "))
+    return next((role for role, accepted in names.items() if plain in accepted), None)
+
+
+def _header(path: Path) -> str:
+    with open_source(path) as stream:
+        line = stream.readline(MAX_HEADER_BYTES)
+    header, *rest = re.split(b"[\r\n]", line.removeprefix(BOM), maxsplit=1)
+    if not header.strip():
+        raise DataError(f"{path}: is empty or begins with an empty line; {EXPECTED}")
+    if len(line) == MAX_HEADER_BYTES and not rest:
+        raise DataError(f"{path}: line 1: is longer than {MAX_HEADER_BYTES} bytes; {EXPECTED}")
+    try:
+        return header.decode()
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: line 1: is not UTF-8 text; {EXPECTED}") from None

@@ -1,0 +1,290 @@
+"""Other libraries beside ours: what they are given, how they are asked, how their answers are judged."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from baselines.method import TrainingData
+from baselines.registry import METHODS
+from baselines.sasrec import EncoderSettings
+from benchmark.bench.command import main
+from benchmark.bench.measures import compare
+from benchmark.bench.peers import launch
+from benchmark.bench.peers.channel import Job
+from benchmark.bench.peers.launch import PEERS, Driven, Peer, export
+from benchmark.bench.peers.quality import LEVEL, Learner, Look, learn, level_group, scorer
+from benchmark.bench.race import Track
+from benchmark.plan.config import TrainingSettings
+from benchmark.runs.environment import ROOT
+from benchmark.runs.evaluation import evaluate_ranks
+from benchmark.runs.training import train
+from datasets import synthetic
+from datasets.sequences import Sequences
+from datasets.split import Cases, Protocol, Split, split
+
+CPU = torch.device("cpu")
+TRACK = Track(CPU, 1, 2)
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Split:
+    return split(synthetic.stand_in(150, 60, 3_000), Protocol())
+
+
+def a_job(folder: Path, n_items: int, **changes: Any) -> Job:
+    job = Job(str(folder), "fake", n_items, 12, 8, 1, 1, 0.1, 1e-3, (0.9, 0.98), 16, 2, 1, 0, False)
+    return replace(job, **changes)
+
+
+def driver(folder: Path, body: str, name: str = "fake") -> Path:
+    """A driver whose laps are `body`, which sees `job`, `channel` and `lap`, counted from 0."""
+    path = folder / f"{name}.py"
+    indented = body.replace("\n", "\n    ")
+    path.write_text(
+        f"""import sys
+from itertools import count
+from pathlib import Path
+import numpy as np
+from benchmark.bench.peers.channel import Channel, Job
+job, channel = Job.read(Path(sys.argv[1])), Channel()
+print("not for the bench")
+channel.data_is_there()
+channel.ready(["numpy"], {{"width": job.width}})
+for lap in count():
+    channel.turn()
+    {indented}
+"""
+    )
+    return path
+
+
+# --- what they are given ----------------------------------------------------------------------------------------------
+
+
+def test_the_exported_interactions_are_the_training_sequences(prepared: Split, tmp_path: Path) -> None:
+    export(tmp_path, prepared)
+    frame = pd.read_csv(tmp_path / "train" / "train.inter", sep="\t")
+    assert list(frame) == ["user_id:token", "item_id:token", "timestamp:float"]
+    shuffled = frame.sample(frac=1.0, random_state=0).sort_values("timestamp:float", kind="stable")
+    told = shuffled.groupby("user_id:token")["item_id:token"].agg(list)
+    assert told.to_dict() == {user: prepared.train[user].tolist() for user in range(len(prepared.train))}
+    with np.load(tmp_path / "train.npz") as arrays:
+        ours = Sequences.from_arrays(arrays["items"], arrays["offsets"])
+    assert all(ours[user].equal(prepared.train[user]) for user in range(len(ours)))
+
+
+def test_the_exported_histories_are_those_of_validation_and_hold_no_target(prepared: Split, tmp_path: Path) -> None:
+    export(tmp_path, prepared)
+    cases = prepared.cases("validation")
+    expected = [cases.histories[user].tolist() for user in range(len(cases.targets))]
+    assert max(map(len, expected)) > 5
+    for maxlen in (5, 10_000):
+        told = [history.tolist() for history in a_job(tmp_path, prepared.n_items, maxlen=maxlen).histories()]
+        assert told == [history[-maxlen:] for history in expected]
+
+
+def test_a_job_survives_its_file(tmp_path: Path) -> None:
+    job = a_job(tmp_path, 7)
+    (tmp_path / "job.json").write_text(json.dumps(asdict(job)))
+    assert asdict(Job.read(tmp_path / "job.json")) == asdict(job) | {"betas": [0.9, 0.98]}
+
+
+def test_a_peer_of_prefixes_is_looked_at_before_its_epoch_ends(tmp_path: Path) -> None:
+    job, python = a_job(tmp_path, 1000, batches=0, batch_size=256), Path(sys.executable)
+    recbole, rectools = (PEERS[name].driven(python, job) for name in ("recbole", "rectools"))
+    assert (recbole.job.batches, rectools.job.batches) == (64, 0)
+    assert rectools.needs_bytes == job.maxlen * recbole.needs_bytes
+    assert PEERS["recbole"].driven(python, replace(job, batches=3)).job.batches == 3
+
+
+# --- how they are asked -----------------------------------------------------------------------------------------------
+
+
+def test_laps_count_by_their_targets(tmp_path: Path) -> None:
+    path = driver(tmp_path, "channel.lap(2.0 + lap, 500)")
+    contender = Driven("fake", Path(sys.executable), path, a_job(tmp_path, 7))
+    [result] = TRACK.race([contender], print)
+    assert (result.status, result.seconds, result.amount) == ("measured", [6.0, 8.0], 1000)  # the first one warms up
+    assert result.peak_memory_bytes is not None
+    assert result.added_memory_bytes is not None
+    assert result.peak_memory_bytes > result.added_memory_bytes >= 0
+    assert contender.about["settings"] == {"width": 8}
+    assert contender.versions().endswith(f"numpy {np.__version__}")
+
+
+@pytest.mark.parametrize("body", ["raise ValueError('no  such\\nthing')", "channel.lap(1.0, 900 // (1 - lap))"])
+def test_who_dies_says_why(body: str, tmp_path: Path) -> None:
+    contender = Driven("fake", Path(sys.executable), driver(tmp_path, body), a_job(tmp_path, 7))
+    [result] = TRACK.race([contender], lambda line: None)
+    assert (result.status, result.seconds) == ("failed", [])
+    assert result.note.startswith("its process died with exit code 1: ")
+    assert result.note.endswith(("thing", "ZeroDivisionError: integer division or modulo by zero"))
+
+
+# --- how they are judged ----------------------------------------------------------------------------------------------
+
+
+def test_vectors_rank_as_a_slow_reference_does() -> None:
+    random = np.random.default_rng(0)
+    n_items, width = 30, 4
+    histories = [random.integers(n_items, size=n).tolist() for n in random.integers(1, 9, size=700)]
+    targets = random.integers(n_items, size=len(histories))
+    users, items = random.normal(size=(len(histories), width)), random.normal(size=(n_items, width))
+    items[[3, 17]] = np.nan
+    ranks = []
+    for user, (history, target) in enumerate(zip(histories, targets, strict=True)):
+        scores = {item: users[user] @ items[item] for item in range(n_items) if item not in history}
+        keys = {item: (np.isnan(score), -np.nan_to_num(score), item) for item, score in scores.items()}
+        ranks.append(sorted(scores, key=keys.__getitem__).index(target) + 1 if target in scores else 0)
+    offsets = np.cumsum([0, *map(len, histories)])
+    cases = Cases(Sequences.from_arrays(np.concatenate(histories), offsets), torch.from_numpy(targets))
+    score = scorer(torch.from_numpy(users), torch.from_numpy(items))
+    np.testing.assert_array_equal(evaluate_ranks(score, cases, n_items, maxlen=3), ranks)
+
+
+def a_learner(driver_path: Path, job: Job, cases: Cases, name: str) -> Learner:
+    return Learner(Driven(name, Path(sys.executable), driver_path, replace(job, name=name)), cases)
+
+
+def test_they_learn_by_turns_until_their_seconds_are_spent(prepared: Split, tmp_path: Path) -> None:
+    job, cases = a_job(tmp_path, prepared.n_items), prepared.cases("validation")
+    quick = driver(tmp_path, "channel.lap(1.0, 10, ndcg=[0.1, 0.4, 0.3, 0.5, 0.2, 0.1][lap])", "quick")
+    slow = driver(tmp_path, "channel.lap(3.0, 70, ndcg=[0.2, 0.4][lap])", "slow")
+    learners = [a_learner(quick, job, cases, "quick"), a_learner(slow, job, cases, "slow")]
+    learn(learners, TRACK, 5.5, lambda line: None)
+    assert [look.ndcg for look in learners[0].looks] == [0.1, 0.4, 0.3, 0.5, 0.2, 0.1]
+    assert learners[1].looks == [Look(3.0, 70, 0.2), Look(6.0, 140, 0.4)]
+    group = level_group("data", *learners, 0.1).to_json()
+    assert group["details"]["level"] == LEVEL * 0.4
+    assert [(result["seconds"], result["amount"]) for result in group["results"]] == [([2.0], 20), ([6.0], 140)]
+    assert group["ratios"][0]["value"] == 3.0
+    assert all(result["peak_memory_bytes"] > 0 for result in group["results"])
+
+
+def test_a_learner_without_memory_is_not_started(prepared: Split, tmp_path: Path) -> None:
+    job, cases = a_job(tmp_path, prepared.n_items), prepared.cases("validation")
+    learner = a_learner(tmp_path / "nothing.py", job, cases, "huge")
+    learner.driven.needs_bytes = 2**60
+    learn([learner], TRACK, 3, lambda line: None)
+    assert learner.died.startswith("needs about ")
+    assert learner.looks == []
+
+
+def test_a_learner_that_dies_leaves_the_others_alone(prepared: Split, tmp_path: Path) -> None:
+    job, cases = a_job(tmp_path, prepared.n_items), prepared.cases("validation")
+    fine = driver(tmp_path, "channel.lap(1.0, 10, ndcg=0.5)", "fine")
+    broken = driver(tmp_path, "channel.lap(1.0, 10, ndcg=[0.4][lap])", "broken")
+    learners = [a_learner(fine, job, cases, "fine"), a_learner(broken, job, cases, "broken")]
+    learn(learners, TRACK, 3, lambda line: None)
+    assert len(learners[0].looks) == 3
+    ours, theirs = level_group("data", *learners, 0.1).results
+    assert (ours.status, theirs.status) == ("measured", "failed")
+    assert "IndexError" in theirs.note
+    assert compare(ours, theirs, "time")["value"] is None
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+POPULARITY = """counts = np.bincount(np.load(Path(job.folder) / "train.npz")["items"], minlength=job.n_items)
+job.write_vectors(np.ones((len(job.histories()), 1)), counts[:, None].astype(float))
+channel.lap(1.0, 100)"""
+
+
+@pytest.fixture
+def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """RecBole recommends what is popular, RecTools is not installed."""
+    path = driver(tmp_path, POPULARITY)
+    monkeypatch.setitem(PEERS, "recbole", Peer("recbole", "RecBole", path, prefixes=True, wanted=3.0))
+    monkeypatch.setattr(launch, "ENVIRONMENTS", tmp_path / "nowhere")
+    words = ["--quick", "--repeats", "1", "--dataset", "ml-1m", "--against", "recbole,rectools"]
+    return [*words, "--peer-python", f"recbole={sys.executable}", "--out-dir", str(tmp_path)]
+
+
+def test_the_command_races_who_is_there(
+    pretended: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(pretended) == 0
+    document = json.loads((tmp_path / "results" / "bench" / "peers.json").read_text())
+    [group] = document["groups"]
+    by_name = {result["contender"]: result for result in group["results"]}
+    assert {name: result["status"] for name, result in by_name.items()} == {
+        "sasrec-ce": "measured",
+        "RecBole": "measured",
+        "RecTools": "skipped",
+    }
+    assert by_name["RecBole"]["seconds"] == [10.0]
+    assert sys.executable not in document["command"]
+    assert group["details"]["sasrec-ce"]["settings"]["width"] == 64
+    values = {ratio["usual"]: ratio["value"] for ratio in group["ratios"] if ratio["quantity"] == "speed"}
+    assert values["RecBole"] == pytest.approx(10.0 / by_name["sasrec-ce"]["seconds"][0])
+    assert values["RecTools"] is None
+    printed = capsys.readouterr().err
+    [line] = [line for line in printed.splitlines() if line.startswith("RecTools")]
+    assert "pip install --no-deps -r benchmark/bench/peers/rectools.txt" in line
+
+
+@pytest.mark.slow
+def test_the_command_compares_quality(pretended: list[str], tmp_path: Path) -> None:
+    assert main([*pretended, "--cases", "peers-quality", "--quality-seconds", "2"]) == 0
+    document = json.loads((tmp_path / "results" / "bench" / "peers-quality.json").read_text())
+    [group] = document["groups"]
+    looks = group["details"]["looks"]
+    assert len(looks["RecBole"]) == 2
+    assert {look["ndcg"] for look in looks["RecBole"]} == {group["details"]["most_popular"]}
+    assert group["details"]["most_popular"] > 0
+    assert len(looks["sasrec-ce"]) > 2
+
+
+@pytest.mark.slow
+def test_our_own_driver_trains_as_a_run_does(prepared: Split, tmp_path: Path) -> None:
+    export(tmp_path, prepared)
+    job, cases = a_job(tmp_path, prepared.n_items, batches=0, judged=True, name="ours"), prepared.cases("validation")
+    learner = Learner(launch.OURS.driven(Path(sys.executable), job), cases)
+    learn([learner], TRACK, 1e-9, lambda line: None)
+    encoder = EncoderSettings(job.width, job.blocks, job.heads, job.dropout, job.maxlen)
+    settings = TrainingSettings(job.batch_size, 1, 1, job.learning_rate, job.betas)
+    entry = METHODS["sasrec-ce"]
+    data = TrainingData(prepared.train, prepared.n_items, job.maxlen)
+    trained = train(entry.method(entry.settings), data, cases, encoder, settings, job.seed)
+    [look] = learner.looks
+    assert look.ndcg == trained.epochs[0]["validation"]["ndcg@10"]
+    assert 0 < look.targets <= len(data.batch(data.trainable).next_items)
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_the_readme_says_how_to_install(name: str) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert name in readme
+    assert f"install torch=={launch.TORCH} " in readme
+    lines = (ROOT / "benchmark" / "bench" / "peers" / f"{name}.txt").read_text(encoding="ascii").splitlines()
+    pins = [line.split("#")[0].strip() for line in lines if not line.startswith("#")]
+    assert pins[0].startswith(f"{name}==")
+    assert all(pin.count("==") == 1 for pin in pins)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--against", "recbowl"],
+        ["--against", ""],
+        ["--peer-python", "recbole"],
+        ["--peer-python", "recbole=/no/such/python"],
+        ["--peer-python", f"netflix={sys.executable}"],
+        ["--peer-python", f"recbole,rectools={sys.executable}"],
+        ["--quality-seconds", "0"],
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1

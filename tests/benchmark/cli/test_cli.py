@@ -1,0 +1,450 @@
+"""The command line as a user meets it: small files, whole runs, wrong input."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pytest
+
+from benchmark.cli.main import main
+from benchmark.plan.chosen_datasets import name_of
+from benchmark.store import atomic_files as atomic
+from benchmark.store.store import Store
+from datasets import synthetic
+
+ROOT = Path(__file__).resolve().parents[3]
+TINY = [
+    word
+    for assignment in ("training.epochs=2", "training.batch_size=64", "encoder.width=8", "encoder.maxlen=8")
+    for word in ("--set", assignment)
+]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Somebody's own interactions: 300 users, 60 items, string ids."""
+    data = synthetic.stand_in(300, 60, 4_000, seed=3)
+    rows = zip(data.user_ids, data.item_ids, data.timestamps, strict=True)
+    lines = [f"u{user},i{item},{moment}" for user, item, moment in rows]
+    path = tmp_path / "My Shop.csv"
+    path.write_text("userid,itemid,timestamp\n" + "\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def command(tmp_path: Path, table: Path) -> Callable[..., list[str]]:
+    def build(*extra: str, out: str = "out") -> list[str]:
+        fixed = ["--interactions", str(table), "--seeds", "0,1", *TINY]
+        fixed += [] if "--methods" in extra else ["--methods", "popularity,sasrec-ce,btsr-ce"]
+        fixed += ["--experiments", "main"]
+        return [*fixed, "--out-dir", str(tmp_path / out), *extra]
+
+    return build
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def timeless(directory: Path) -> dict[str, bytes]:
+    """The tables but for those that tell what the clock said."""
+    return {name: content for name, content in files(directory).items() if "/cost." not in name}
+
+
+def test_one_command_from_a_file_to_the_tables(
+    tmp_path: Path, command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command("--engine", "inline")) == 0
+    printed = capsys.readouterr()
+    store = Store(tmp_path / "out" / "results")
+    assert store.datasets() == ["my-shop"]
+    assert [record.status for record in store.records()] == ["done"] * 6
+    tables = list((tmp_path / "out" / "tables").rglob("table2.*"))
+    assert {path.suffix for path in tables} == {".tex", ".md", ".csv"}
+    assert list((tmp_path / "out" / "figures").rglob("*.png"))
+    assert all(str(path) in printed.out for path in tables)
+    assert "[6/6]" in printed.err
+    before = files(tmp_path / "out" / "tables")
+    assert main(command("--engine", "inline")) == 0
+    assert "runs" not in capsys.readouterr().err, "nothing is run twice"
+    assert files(tmp_path / "out" / "tables") == before, "the same store gives the same bytes"
+
+
+def test_a_report_needs_neither_data_nor_training(
+    tmp_path: Path, command: Callable[..., list[str]], table: Path
+) -> None:
+    assert main(command("--engine", "inline", "--methods", "popularity")) == 0
+    before = files(tmp_path / "out" / "tables")
+    table.unlink()
+    assert main(command("--stages", "report", "--methods", "popularity")) == 0
+    assert files(tmp_path / "out" / "tables") == before
+
+
+def test_hand_set_values_are_reported_apart(tmp_path: Path, command: Callable[..., list[str]]) -> None:
+    main(command("--engine", "inline", "--methods", "popularity"))
+    folders = [path.parent.name for path in (tmp_path / "out" / "tables").rglob("table2.md")]
+    assert folders
+    assert all("training.epochs-2" in name for name in folders)
+
+
+def test_dry_run_and_status_tell_what_is_left(
+    tmp_path: Path, command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command("--dry-run")) == 0
+    assert "6 runs, 0 ended, 6 left" in capsys.readouterr().out
+    assert Store(tmp_path / "out" / "results").records() == []
+    assert main(command("--status")) == 1
+    main(command("--engine", "inline", "--methods", "popularity", "--stages", "train"))
+    capsys.readouterr()
+    assert main(command("--dry-run")) == 0
+    out = capsys.readouterr().out
+    assert "6 runs, 2 ended, 4 left" in out
+    assert "done: seeds 0,1" in out
+
+
+def test_runs_move_between_machines(tmp_path: Path, command: Callable[..., list[str]]) -> None:
+    archive = tmp_path / "runs.tar.gz"
+    assert main(command("--engine", "inline", "--methods", "popularity")) == 0
+    assert main(command("--methods", "popularity", "--export", str(archive))) == 0
+    assert main(command("--methods", "popularity", "--import", str(archive), out="elsewhere")) == 0
+    assert files(tmp_path / "elsewhere" / "tables") == files(tmp_path / "out" / "tables")
+
+
+def test_an_exhausted_time_budget_is_not_success(
+    command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command("--engine", "inline", "--time-budget", "0s")) == 1
+    assert "time budget" in capsys.readouterr().err
+
+
+def test_what_no_time_was_left_to_do_again_is_told(
+    command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = command("--engine", "inline", "--methods", "popularity,markov", "--stages", "prepare,train")
+    assert main(words) == 0
+    assert main([*words, "--time-budget", "0s"]) == 0, "nothing is left"
+    capsys.readouterr()
+    assert main([*words, "--time-budget", "0s", "--overwrite", "all"]) == 1
+    assert "4 of 4 planned runs are not done" in capsys.readouterr().err
+    assert main([*words, "--overwrite", "all", "--time-budget", "1h"]) == 0
+
+
+def test_workers_that_are_not_used_are_told(
+    command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = command("--engine", "inline", "--methods", "popularity", "--stages", "prepare,train")
+    assert main([*words, "--workers", "7"]) == 0
+    assert "--workers 7: not used" in capsys.readouterr().err
+    assert main([*words, "--workers", "1"]) == 0
+    assert "--workers" not in capsys.readouterr().err
+
+
+def test_text_preset_does_not_overwrite_the_other(tmp_path: Path, command: Callable[..., list[str]]) -> None:
+    main(command("--stages", "prepare"))
+    main(command("--stages", "prepare", "--protocol", "text"))
+    data = json.loads((tmp_path / "out" / "results" / "my-shop" / "data.json").read_text())
+    assert set(data["protocols"]) == {"released", "text"}
+    assert data["protocols"]["text"]["filter_steps"]
+
+
+def test_killed_midway_and_started_again_gives_the_same_table(
+    tmp_path: Path, command: Callable[..., list[str]]
+) -> None:
+    """kill -9 of the whole process group, after the first run has been stored."""
+    assert main(command("--engine", "local", "--workers", "2", out="whole")) == 0
+    words = [sys.executable, str(ROOT / "run_all.py"), *command("--engine", "local", "--workers", "2", out="killed")]
+    process = subprocess.Popen(
+        words, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    results = tmp_path / "killed" / "results"
+    deadline = time.monotonic() + 120
+    while not list(results.glob("*/runs/*/*/record.json")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    survived = len(list(results.glob("*/runs/*/*/record.json")))
+    assert survived >= 1
+    assert main(command("--engine", "local", "--workers", "2", out="killed")) == 0
+    assert timeless(tmp_path / "killed" / "tables") == timeless(tmp_path / "whole" / "tables")
+    killed, whole = Store(results), Store(tmp_path / "whole" / "results")
+    for first, second in zip(killed.records(), whole.records(), strict=True):
+        assert first.metrics == second.metrics
+        arrays, others = killed.arrays(first), whole.arrays(second)
+        assert arrays is not None
+        assert others is not None
+        assert all(np.array_equal(arrays[name], others[name]) for name in others)
+    assert not [path for path in results.rglob(".*") if path.name != ".locks" and ".locks" not in path.parts]
+
+
+def test_sigterm_says_that_finished_runs_are_safe(tmp_path: Path, command: Callable[..., list[str]]) -> None:
+    words = [
+        sys.executable,
+        str(ROOT / "run_all.py"),
+        *command("--set", "training.epochs=2000", "--set", "training.patience=2000"),
+    ]
+    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    time.sleep(6)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "finished runs are stored" in errors
+    assert "Traceback" not in errors
+
+
+WRONG = [
+    (["--dataset", "nope"], 2, ["nope", "known"]),
+    (["--dataset", "ml1m"], 2, ["ml1m", "'ml-1m'"]),
+    (["--dataset", "gowalla", "--no-download"], 1, ["gowalla", "snap.stanford.edu", "accepted names"]),
+    (["--dataset", "yelp"], 1, ["yelp", "https://www.yelp.com/dataset"]),
+    (["--methods", "sasrek-ce"], 2, ["sasrek-ce", "'sasrec-ce'"]),
+    (["--seeds", "one"], 2, ["--seeds", "one"]),
+    (["--seeds", "4-0"], 2, ["--seeds", "4-0"]),
+    (["--stages", "trian"], 2, ["trian", "'train'"]),
+    (["--experiments", "mian"], 2, ["mian", "'main'"]),
+    (["--workers", "0"], 2, ["--workers", "0"]),
+    (["--workers", "1000000000"], 2, ["--workers", "1000000000", "1,024"]),
+    (["--workers", "9" * 5000], 2, ["--workers", "1,024"]),
+    (["--time-budget", "soon"], 2, ["--time-budget", "soon"]),
+    (["--protocol", "mine"], 2, ["--protocol", "mine"]),
+    (["--set", "training.epochs=-1"], 2, ["training.epochs", "-1"]),
+    (["--set", "protocol.ties=random"], 2, ["ties", "random"]),
+    (["--nonsense"], 2, ["--nonsense"]),
+    (["--dataset", "ml-1m", "--stages", "report"], 1, ["ml-1m", "prepare"]),
+    (["--export", "."], 2, ["--export .", "name one such as"]),
+    (["--export", ""], 2, ["--export", "name one such as"]),
+    (["--export", "/"], 2, ["--export /", "name one such as"]),
+    (["--export", "nowhere/.."], 2, ["--export nowhere/..", "name one such as"]),
+    (["--export", "/dev/null"], 2, ["--export /dev/null", "name one such as"]),
+    (["--interactions", "a.csv", "--interactions", "b.csv"], 2, ["--interactions", "2 times"]),
+    (["--methods", "popularity", "--methods", "markov"], 2, ["--methods", "2 times", "commas"]),
+    (["--seeds", "0", "--seeds", "1"], 2, ["--seeds", "2 times", "commas"]),
+    (["--status", "--external", "nothere.csv"], 2, ["--status", "leave out --external"]),
+    (["--dry-run", "--export", "runs.tar.gz"], 2, ["--dry-run", "leave out --export"]),
+    (["--dry-run", "--import", "runs.tar.gz"], 2, ["--dry-run", "writes nothing", "leave out --import"]),
+    (["--recompute", "--export-split", "split"], 2, ["--recompute", "leave out --export-split"]),
+    (["--compare", "a", "b", "--export", "runs.tar.gz"], 2, ["--compare", "leave out --export"]),
+    (["--compare", "a", "b", "--methods", "markov"], 2, ["--compare", "leave out --methods"]),
+    (["--import", "absent.tar.gz"], 1, ["absent.tar.gz"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "fragments"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else None
+)
+def test_wrong_usage_is_one_line(
+    tmp_path: Path, arguments: list[str], code: int, fragments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--out-dir", str(tmp_path / "out"), "--data-dir", str(tmp_path / "data")]) == code
+    errors = capsys.readouterr().err.strip()
+    assert len(errors.splitlines()) == 1, errors
+    assert all(fragment in errors for fragment in fragments), errors
+
+
+TABLES = {
+    "empty.csv": "",
+    "header.csv": "userid,itemid,timestamp\n",
+    "columns.csv": "user,thing,when\n1,2,3\n",
+    "text.csv": "userid,itemid,timestamp\n1,2,3\n1,2,soon\n",
+    "nan.csv": "userid,itemid,timestamp\n1,2,3\n1,2,\n",
+    "negative.csv": "userid,itemid,timestamp\n1,2,3\n1,2,-5\n",
+    "milliseconds.csv": "userid,itemid,timestamp\n1,2,3\n1,2,1577836800000\n",
+    "delimiter.csv": "userid;itemid;timestamp\n1;2;3\n",
+    "one-user.csv": "userid,itemid,timestamp\n" + "".join(f"1,{i},{i}\n" for i in range(9)),
+    "one-item.csv": "userid,itemid,timestamp\n" + "".join(f"{i},1,{i}\n" for i in range(9)),
+    "same-time.csv": "userid,itemid,timestamp\n" + "".join(f"{i},{i % 3},7\n" for i in range(9)),
+    "few.csv": "userid,itemid,timestamp\n" + "".join(f"{i},{i % 3},{i}\n" for i in range(9)),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_unusable_data_is_one_line_naming_the_file(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / name
+    path.write_text(TABLES[name])
+    assert main(["--interactions", str(path), "--out-dir", str(tmp_path / "out")]) == 1
+    errors = capsys.readouterr().err.strip()
+    assert len(errors.splitlines()) == 1, errors
+    assert name in errors
+
+
+def test_truncated_gzip_and_missing_file(tmp_path: Path, table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import gzip
+
+    cut = tmp_path / "cut.csv.gz"
+    cut.write_bytes(gzip.compress(table.read_bytes())[:2000])
+    for path in (cut, tmp_path / "absent.csv"):
+        assert main(["--interactions", str(path), "--out-dir", str(tmp_path / "out")]) == 1
+        errors = capsys.readouterr().err.strip()
+        assert len(errors.splitlines()) == 1, errors
+        assert path.name in errors
+
+
+def test_cuda_that_is_not_there(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert main(["--dataset", "synthetic", "--device", "cuda"]) == 2
+    assert "--device cpu" in capsys.readouterr().err
+
+
+def test_an_output_directory_that_cannot_be_written(
+    tmp_path: Path, command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").write_text("a file where a directory should be")
+    for words in (command(), command("--status"), command("--recompute"), command("--stages", "report")):
+        assert main(words) == 1
+        assert capsys.readouterr().err == (
+            f"run_all.py: {tmp_path / 'out'}: cannot write (Not a directory); "
+            "a file stands where a directory is needed, move it or choose another --out-dir\n"
+        )
+
+
+@pytest.mark.parametrize("name", ["tables", "figures/my-shop", "results", "results/my-shop", "results/.locks"])
+def test_a_file_in_the_way_is_told_before_anything_is_done(
+    tmp_path: Path, command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "out" / name).parent.mkdir(parents=True)
+    (tmp_path / "out" / name).write_text("")
+    assert main(command("--methods", "popularity")) == 1
+    assert capsys.readouterr().err.startswith(f"run_all.py: {tmp_path / 'out' / name}: cannot write (Not a directory)")
+    assert len(files(tmp_path / "out")) == 1
+
+
+@pytest.mark.parametrize("flag", ["--out-dir", "--export", "--export-split"])
+def test_a_place_that_cannot_be_is_told_with_its_option(
+    tmp_path: Path, command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    for place, remedy in ((tmp_path / ("x" * 300) / "y", "a shorter"), (tmp_path / "file" / "y", "another")):
+        assert main(command("--methods", "popularity", flag, str(place))) == 1
+        errors = capsys.readouterr().err
+        assert len(errors.splitlines()) == 1, errors
+        assert errors.endswith(f"choose {remedy} {flag}\n")
+
+
+def test_a_split_that_cannot_be_written_halfway_is_told_with_its_option(
+    tmp_path: Path,
+    command: Callable[..., list[str]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place, write = tmp_path / "split", atomic._write_through
+
+    def refuse(stream: BinaryIO, content: bytes) -> None:
+        if str(place) in str(stream.name):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        write(stream, content)
+
+    monkeypatch.setattr(atomic, "_write_through", refuse)
+    assert main(command("--stages", "prepare", "--export-split", str(place))) == 1
+    assert capsys.readouterr().err.endswith("make it writable or choose another --export-split\n")
+    assert not files(place)
+
+
+def test_a_place_that_may_not_be_written_is_told_at_once(
+    tmp_path: Path,
+    command: Callable[..., list[str]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "out" / "tables").mkdir(parents=True)
+    monkeypatch.setattr("os.access", lambda place, _: place.name != "tables")  # root may write anywhere
+    assert main(command("--methods", "popularity")) == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"run_all.py: {tmp_path / 'out' / 'tables'}: cannot write (Permission denied); make it")
+    assert main(command("--methods", "popularity", "--stages", "prepare,train")) == 0
+
+
+def test_a_damaged_record_is_run_again(
+    tmp_path: Path, command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = command("--engine", "inline", "--methods", "popularity")
+    assert main(words) == 0
+    before = timeless(tmp_path / "out" / "tables")
+    damaged = sorted((tmp_path / "out" / "results").rglob("record.json"))[0]
+    damaged.write_text(damaged.read_text()[:100])
+    capsys.readouterr()
+    assert main(words) == 0
+    assert str(damaged) in capsys.readouterr().err
+    assert timeless(tmp_path / "out" / "tables") == before
+
+
+def test_all_skips_what_is_absent_with_instructions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--dataset", "all", "--no-download", "--data-dir", str(tmp_path), "--out-dir", str(tmp_path)]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert sum("skipped" in line for line in errors) == 5
+    assert "no dataset is there" in errors[-1]
+
+
+def test_our_names_are_never_taken_by_somebodys_file(
+    tmp_path: Path, table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = table.rename(tmp_path / "gowalla.csv")
+    assert main(["--interactions", str(path), "--stages", "prepare", "--out-dir", str(tmp_path / "out")]) == 0
+    assert Store(tmp_path / "out" / "results").datasets() == ["own-gowalla"]
+
+
+NAMES = {
+    "My Shop.csv": "my-shop",
+    "v1.2.csv.gz": "v1.2",
+    "ml-1m.csv": "own-ml-1m",
+    "bench.csv": "own-bench",
+    "Index.HTML.csv": "index-html",
+    "audit.md.csv": "audit-md",
+    "drill.json.tsv.gz": "drill-json",
+    "table2.tex.csv": "table2-tex",
+    "released-equal-quick.csv": "own-released-equal-quick",
+}
+
+
+@pytest.mark.parametrize("file", NAMES)
+def test_no_file_takes_the_place_of_what_else_is_written(file: str) -> None:
+    assert name_of(Path(file)) == NAMES[file]
+
+
+def test_a_file_called_like_the_page_does_not_keep_it_from_being_written(
+    tmp_path: Path, table: Path, command: Callable[..., list[str]]
+) -> None:
+    path = table.rename(tmp_path / "index.html.csv")
+    words = [str(path) if word == str(table) else word for word in command("--engine", "inline")]
+    assert main([word.replace("sasrec-ce,btsr-ce", "markov") for word in words]) == 0
+    assert (tmp_path / "out" / "results" / "index.html").is_file()
+
+
+@pytest.mark.parametrize("flag", ["--methods", "--dataset"])
+def test_an_empty_list_is_an_error(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([flag, ","]) == 2
+    assert flag in capsys.readouterr().err
+
+
+def test_status_without_any_data_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--status", "--data-dir", str(tmp_path), "--out-dir", str(tmp_path)]) == 1
+    assert "no dataset is there" in capsys.readouterr().err
+
+
+def test_output_that_nobody_reads_is_no_traceback(tmp_path: Path, command: Callable[..., list[str]]) -> None:
+    words = [sys.executable, str(ROOT / "run_all.py"), *command("--dry-run")]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate(timeout=120)
+    assert "Traceback" not in errors
+    assert "Exception ignored" not in errors
+
+
+def test_a_directory_that_has_been_removed_is_one_line(tmp_path: Path) -> None:
+    words = f"cd {tmp_path}/gone && rmdir ../gone && exec '{sys.executable}' '{ROOT}/run_all.py' --dry-run"
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(["sh", "-c", words], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "the directory that you are in" in done.stderr

@@ -1,0 +1,92 @@
+"""Two stores side by side: what both have is compared to the last bit, what one lacks is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.cli.compare import compare_records, to_text
+from benchmark.cli.main import main
+from benchmark.store.store import Store
+
+
+def test_the_same_runs_with_the_same_metrics_are_the_same_whatever_the_machine(handmade: Callable[..., Any]) -> None:
+    one = handmade().record(test={"ndcg@10": 0.05, "hr@10": 0.1})
+    other = replace(one, hardware={"device": "cuda"}, timings={"fit_seconds": 1.0}, finished=one.started)
+    comparison = compare_records([one], [other])
+    assert comparison.same
+    assert [metric.name for metric in comparison.pairs[0].metrics] == [
+        "test hr@10",
+        "test ndcg@10",
+        "validation ndcg@10",
+    ]
+    assert "1 runs in both: 1 with exactly the same metrics, 0 with others; 0 only in A" in to_text(
+        comparison, "a", "b"
+    )
+
+
+def test_one_bit_is_a_difference(handmade: Callable[..., Any]) -> None:
+    one = handmade().record(test={"ndcg@10": 0.3, "mrr@10": 0.02})
+    other = handmade().record(test={"ndcg@10": 0.1 + 0.2, "mrr@10": 0.02})
+    comparison = compare_records([one], [other])
+    assert not comparison.same
+    (line,) = [line for line in to_text(comparison, "a", "b").splitlines() if "test ndcg@10" in line]
+    assert line.split()[-3:] == ["0.300000", "0.300000", "+5.6e-17"]
+    assert "mrr@10" not in to_text(comparison, "a", "b"), "what is equal is shown for the main metrics only"
+
+
+def test_differences_are_the_second_minus_the_first(handmade: Callable[..., Any]) -> None:
+    one = handmade().record(test={"ndcg@10": 0.05, "effective_rank": 40.0})
+    other = handmade().record(test={"ndcg@10": 0.0475, "overlap": 0.5})
+    metrics = {metric.name: metric for metric in compare_records([one], [other]).pairs[0].metrics}
+    assert metrics["test ndcg@10"].difference == pytest.approx(-0.0025)
+    lines = to_text(compare_records([one], [other]), "a", "b").splitlines()
+    assert any(line.split()[-3:] == ["0.050000", "0.047500", "-0.002500"] for line in lines)
+    assert any(line.split()[-5:] == ["40.000000", "-", "only", "in", "one"] for line in lines)
+    assert any(line.split()[-5:] == ["-", "0.500000", "only", "in", "one"] for line in lines)
+
+
+def test_a_run_that_failed_in_one_store_differs(handmade: Callable[..., Any]) -> None:
+    one, other = handmade().record(), handmade().record(status="failed")
+    comparison = compare_records([one], [other])
+    assert not comparison.same
+    assert any(
+        line.split()[-4:] == ["status", "done", "failed", "differs"]
+        for line in to_text(comparison, "a", "b").split("\n")
+    )
+    both_failed = compare_records([other], [other])
+    assert both_failed.same
+    assert "no metrics" in to_text(both_failed, "a", "b")
+
+
+def test_runs_of_one_store_alone_are_named(handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    comparison = compare_records([maker.record(seed=0), maker.record(seed=1)], [maker.record(seed=0)])
+    assert not comparison.same
+    assert [record.seed for record in comparison.only_first] == [1]
+    assert "only in A: ml-1m sasrec-ce" in to_text(comparison, "a", "b")
+    assert compare_records([], []).same
+
+
+def test_the_command_says_by_its_exit_code_whether_stores_differ(
+    tmp_path: Path, handmade: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = Store(tmp_path / "a" / "results"), Store(tmp_path / "b" / "results")
+    beauty, movies = handmade("beauty", "Beauty"), handmade()
+    for store, value in ((one, 0.05), (other, 0.06)):
+        store.save(beauty.record(), beauty.arrays())
+        store.save(movies.record(test={"ndcg@10": value}), movies.arrays())
+    paths = [str(tmp_path / "a"), str(tmp_path / "b" / "results")]
+    assert main(["--compare", *paths]) == 1
+    assert "2 runs in both: 1 with exactly the same metrics, 1 with others" in capsys.readouterr().out
+    assert main(["--compare", *paths, "--dataset", "beauty"]) == 0
+    assert "ml-1m" not in capsys.readouterr().out
+    assert main(["--compare", paths[0], str(tmp_path / "nothing")]) == 2
+    assert "not a directory" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert main(["--compare", paths[0], str(tmp_path / "empty")]) == 2
+    assert "holds no runs" in capsys.readouterr().err

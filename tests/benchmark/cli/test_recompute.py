@@ -1,0 +1,106 @@
+"""Metrics follow from a record's own arrays: what it lacks is added, what it contradicts is told and left alone."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmark.cli.main import main
+from benchmark.cli.recompute import recompute
+from benchmark.plan.config import Configuration
+from benchmark.plan.planner import Known, plan
+from benchmark.runs.preparation import Prepared, prepare
+from benchmark.runs.run import execute
+from benchmark.store.npz import Arrays
+from benchmark.store.record import RunRecord
+from benchmark.store.store import Store
+from datasets import synthetic
+from datasets.split import Protocol
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Prepared:
+    monkeypatch.setattr(synthetic, "demo", lambda seed=0: synthetic.stand_in(200, 40, 2_500, seed=seed))
+    return prepare("synthetic", tmp_path, None, Protocol(), tmp_path / "cache", store, lambda line: None)
+
+
+@pytest.fixture
+def ran(prepared: Prepared) -> tuple[RunRecord, Arrays]:
+    configuration = Configuration("synthetic", "equal", "paper", [])
+    (run,) = plan(configuration, Known.of(prepared, Protocol()), ["main"], ["popularity"], [0])
+    return execute(run.spec, prepared, torch.device("cpu"), "python run_all.py")
+
+
+def without(record: RunRecord, *names: str) -> RunRecord:
+    test = {name: value for name, value in record.metrics["test"].items() if name not in names}
+    return replace(record, metrics=record.metrics | {"test": test})
+
+
+def test_a_metric_that_a_run_lacks_is_added(
+    store: Store, prepared: Prepared, ran: tuple[RunRecord, Arrays], notes: list[str]
+) -> None:
+    record, arrays = ran
+    path = store.save(without(record, "shown@10/bucket1", "hr@1"), arrays)
+    before = (path / "arrays.npz").read_bytes()
+    found = recompute(store, prepared, notes.append)
+    assert (found.checked, found.completed, found.differing) == (1, 1, 0)
+    assert store.records() == [record]
+    assert (path / "arrays.npz").read_bytes() == before
+    again = recompute(store, prepared, notes.append)
+    assert (again.checked, again.completed, again.differing, notes) == (1, 0, 0, [])
+
+
+@pytest.mark.parametrize(("stage", "metric"), [("test", "ndcg@10"), ("validation", "hr@10"), ("test", "no-such@10")])
+def test_a_number_that_its_arrays_contradict_is_told_and_left(
+    store: Store, prepared: Prepared, ran: tuple[RunRecord, Arrays], notes: list[str], stage: str, metric: str
+) -> None:
+    record, arrays = ran
+    wrong = replace(record, metrics=record.metrics | {stage: record.metrics[stage] | {metric: 0.9}})
+    store.save(wrong, arrays)
+    found = recompute(store, prepared, notes.append)
+    assert (found.checked, found.completed, found.differing) == (1, 0, 1)
+    assert notes == [f"popularity seed 0 ({record.key}): its arrays give other values of {metric}"]
+    assert store.records() == [wrong]
+
+
+def test_runs_on_other_data_are_left_alone(
+    store: Store, prepared: Prepared, ran: tuple[RunRecord, Arrays], notes: list[str]
+) -> None:
+    record, arrays = ran
+    store.save(without(record, "hr@1"), arrays)
+    other = replace(prepared, fingerprint="another")
+    assert recompute(store, other, notes.append).checked == 0
+
+
+def test_the_command_says_what_it_found(
+    tmp_path: Path, store: Store, ran: tuple[RunRecord, Arrays], capsys: pytest.CaptureFixture[str]
+) -> None:
+    record, arrays = ran
+    store.save(without(record, "hr@1"), arrays)
+    command = ["--dataset", "synthetic", "--recompute", "--out-dir", str(tmp_path), "--data-dir", str(tmp_path)]
+    assert main(command) == 0
+    assert "1 finished runs checked, 1 got metrics that they lacked, 0 say something else" in capsys.readouterr().out
+    broken = replace(record, metrics=record.metrics | {"test": record.metrics["test"] | {"hr@1": 0.9}})
+    store.save(broken, arrays, overwrite=True)
+    assert main(command) == 1
+
+
+def test_a_store_that_lacks_nothing_is_only_read(
+    tmp_path: Path, store: Store, ran: tuple[RunRecord, Arrays], capsys: pytest.CaptureFixture[str]
+) -> None:
+    record, arrays = ran
+    store.save(record, arrays)
+    shutil.rmtree(store.root / ".locks", ignore_errors=True)
+    (store.root / ".locks").write_text("no lock can be had here, as in a read-only store")
+    command = ["--dataset", "synthetic", "--recompute", "--out-dir", str(tmp_path), "--data-dir", str(tmp_path)]
+    assert main(command) == 0
+    assert "1 finished runs checked, 0 got metrics" in capsys.readouterr().out
+    (store.root / ".locks").unlink()
+    store.save(without(record, "hr@1"), arrays, overwrite=True)
+    shutil.rmtree(store.root / ".locks")
+    (store.root / ".locks").write_text("")
+    assert main(command) == 1, "what it has to write needs the lock"

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import pytest
+
+from baselines.registry import METHODS
+from benchmark.plan.config import ConfigError, Configuration, RunSpec
+from benchmark.runs.run import run_key
+from datasets.registry import DATASETS
+from datasets.split import Protocol
+
+
+def spec(
+    method: str = "btsr-ce", dataset: str = "ml-1m", footing: str = "equal", profile: str = "paper", *sets: str
+) -> RunSpec:
+    return Configuration(dataset, footing, profile, sets).spec("ML-1M", False, Protocol(), method, seed=0)
+
+
+def test_equal_footing_is_the_same_for_all_methods() -> None:
+    for dataset in DATASETS:
+        specs = [spec(method, dataset) for method in METHODS]
+        assert len({s.encoder for s in specs}) == 1
+        assert len({s.training for s in specs}) == 1
+
+
+def test_protocol_values_of_the_equal_footing() -> None:
+    s = spec()
+    assert (s.encoder.width, s.encoder.blocks, s.encoder.heads, s.encoder.maxlen) == (64, 2, 1, 50)
+    assert (s.training.batch_size, s.training.epochs, s.training.patience) == (256, 200, 15)
+    assert (s.training.learning_rate, s.training.betas, s.training.weight_decay) == (1e-3, (0.9, 0.98), 0.0)
+    assert s.encoder.dropout == 0.3
+    assert spec(dataset="beauty").encoder.dropout == 0.5
+    assert (s.settings.alpha, s.settings.lambd) == (0.2, 0.05)
+    assert spec("sasrec-bce").settings.objective.negatives == 64
+
+
+def test_released_footing_of_single_methods() -> None:
+    ce = spec("sasrec-ce", "beauty", "released")
+    assert (ce.encoder.maxlen, ce.encoder.dropout, ce.training.batch_size, ce.training.patience) == (200, 0.6, 512, 10)
+    sce = spec("sasrec-sce", "ml-1m", "released").settings.objective
+    assert (sce.buckets, sce.size_x, sce.size_y, sce.mix) == (615, 615, 256, True)
+    btsr = spec("btsr-ce", "ml-1m", "released")
+    assert (btsr.encoder.dropout, btsr.training.patience, btsr.training.epochs) == (0.1, 30, 200)
+
+
+def test_the_profile_overrides_the_footing() -> None:
+    assert spec(profile="quick", footing="released").training.epochs < 50
+    assert spec(profile="quick").encoder == spec().encoder
+
+
+def test_set_reaches_every_part_and_wins() -> None:
+    s = spec(
+        "btsr-sce",
+        "ml-1m",
+        "equal",
+        "paper",
+        "training.epochs=3",
+        "encoder.dropout=0",
+        "btsr.alpha=1",
+        "btsr-sce.objective.size_y=9",
+        "btsr-ce.alpha=7",
+        "training.betas=[0.8, 0.9]",
+    )
+    assert (s.training.epochs, s.encoder.dropout, s.settings.alpha) == (3, 0.0, 1.0)
+    assert s.settings.objective.size_y == 9
+    assert s.training.betas == (0.8, 0.9)
+    assert s.profile != "paper", "hand-set values must not be reported as the profile's own"
+
+
+def test_set_protocol() -> None:
+    configuration = Configuration("ml-1m", "equal", "paper", ["protocol.filter=core", "protocol.ties=shuffle:3"])
+    protocol = configuration.protocol(Protocol())
+    assert (protocol.filter, protocol.ties) == ("core", "shuffle:3")
+    assert configuration.profile == "paper", "the protocol has a label of its own"
+
+
+@pytest.mark.parametrize(
+    ("assignment", "fragments"),
+    [
+        ("training.epoch=3", ["training.epoch", "'epochs'"]),
+        ("trainig.epochs=3", ["trainig", "'training'"]),
+        ("btsr-xx.alpha=3", ["btsr-xx"]),
+        ("btsr.alfa=3", ["alfa", "'alpha'"]),
+        ("training.epochs=0", ["training.epochs", "out of range", "1 to"]),
+        ("training.epochs=2.5", ["whole number", "2.5"]),
+        ("training.epochs=many", ["whole number", "many"]),
+        ("encoder.dropout=1.5", ["out of range"]),
+        ("encoder.dropout=nan", ["out of range"]),
+        ("encoder.heads=7", ["64", "multiple", "7"]),
+        ("btsr.normalise=off", ["per-dimension", "sum"]),
+        ("btsr.alpha.beta=3", ["alpha", "beta"]),
+        ("training.betas=0.9", ["2 numbers"]),
+        ("training.betas=[0.9]", ["2 numbers"]),
+        ("training.epochs", ["SECTION.KEY=VALUE"]),
+        ("epochs=3", ["SECTION.KEY=VALUE"]),
+        ("sasrec-sce.objective.mix=1", ["true or false"]),
+    ],
+)
+def test_wrong_assignments_are_named_in_one_line(assignment: str, fragments: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _ = [spec(method, "ml-1m", "equal", "paper", assignment) for method in METHODS]
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(fragment in message for fragment in fragments), message
+
+
+def test_every_dataset_has_a_readable_configuration_on_both_footings() -> None:
+    for dataset in DATASETS:
+        for footing in ("equal", "released"):
+            for method in METHODS:
+                assert spec(method, dataset, footing).seed == 0
+
+
+def test_the_key_depends_on_what_decides_the_numbers_and_on_nothing_else() -> None:
+    base = run_key(spec(), "f" * 64)
+    assert len(base) == 16
+    assert run_key(spec(), "f" * 64) == base
+    assert run_key(spec("btsr-ce", "ml-1m", "equal", "paper", "training.epochs=200"), "f" * 64) == base, (
+        "a name is no number"
+    )
+    for changed in (
+        spec("btsr-ce", "ml-1m", "equal", "paper", "btsr.alpha=0.3"),
+        spec("btsr-sce"),
+        spec("btsr-ce", "ml-1m", "released"),
+    ):
+        assert run_key(changed, "f" * 64) != base
+    assert run_key(spec(), "0" * 64) != base
+
+
+@pytest.mark.parametrize(
+    ("assignment", "fragments"),
+    [
+        ("sasrec-sce.objective=ce", ["objective", "objective.size_y"]),
+        ("sasrec-ce.objective=5", ["objective", "none"]),
+        ("protocol.preset=text", ["--protocol"]),
+    ],
+)
+def test_tables_and_presets_cannot_be_set_as_a_whole(assignment: str, fragments: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Configuration("ml-1m", "equal", "paper", [assignment])
+    assert all(fragment in str(caught.value) for fragment in fragments)

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from baselines.method import TrainedMethod, TrainingData
+from baselines.registry import METHODS
+from benchmark.plan.config import ConfigError, Configuration, Setting, TrainingSettings
+from benchmark.plan.experiments import NAMES, TRIALS, experiments, trials
+from benchmark.plan.planner import Known, PlannedRun, choose_methods, plan
+from benchmark.plan.tuning import ALIAS, stored_changes, tuned
+from benchmark.runs.run import run_key
+from benchmark.store.store import Store
+from datasets.sequences import Sequences
+from datasets.split import Protocol
+
+KNOWN = Known("ML-1M", False, Protocol(), "fingerprint")
+
+
+def planned(names: list[str], footing: str = "equal", dataset: str = "ml-1m") -> list[PlannedRun]:
+    return plan(Configuration(dataset, footing, "paper"), KNOWN, names, choose_methods(None))
+
+
+def run_of(runs: list[PlannedRun], experiment: str, label: str, seed: int = 0) -> PlannedRun:
+    (run,) = [run for run in runs if label in run.uses.get(experiment, ()) and run.spec.seed == seed]
+    return run
+
+
+@pytest.mark.parametrize("dataset", ["ml-1m", "gowalla"])
+def test_every_experiment_has_distinct_variants_of_known_methods(dataset: str) -> None:
+    found = experiments(dataset)
+    assert tuple(found) == NAMES
+    for experiment in found.values():
+        labels = [variant.label for variant in experiment.variants]
+        assert len(set(labels)) == len(labels)
+        assert {variant.method for variant in experiment.variants} <= set(METHODS)
+    swept = "btsr-sce" if dataset == "gowalla" else "btsr-ce"
+    assert {variant.method for variant in found["lambda"].variants} == {swept}
+
+
+def test_every_method_is_in_the_main_experiment_with_five_seeds() -> None:
+    runs = planned(["main"])
+    assert {run.spec.method for run in runs} == {name for name, entry in METHODS.items() if entry.by_default}
+    assert {run.spec.seed for run in runs} == {0, 1, 2, 3, 4}
+    assert [run.spec.seed for run in runs] == sorted(run.spec.seed for run in runs), "first seeds first"
+
+
+def test_sweeps_have_two_seeds_unless_told_otherwise() -> None:
+    assert {run.spec.seed for run in planned(["alpha"])} == {0, 1}
+    other = plan(Configuration("ml-1m", "equal", "paper"), KNOWN, ["alpha"], choose_methods(None), [7])
+    assert {run.spec.seed for run in other} == {7}
+
+
+def test_experiments_share_their_runs() -> None:
+    runs = planned(list(NAMES))
+    assert len({(run.key, run.spec.seed) for run in runs}) == len(runs)
+    common = run_of(runs, "main", "btsr-ce")
+    uses = {"alpha": ("0.2",), "lambda": ("0.05",), "views": ("twin",), "noise": ("btsr-ce 0",), "ties": ("btsr-ce",)}
+    assert uses.items() <= common.uses.items()
+    assert run_of(runs, "regimes", "0.1") == run_of(runs, "alpha", "0.1")
+
+
+def test_alpha_zero_is_the_run_of_sasrec_where_all_else_is_equal() -> None:
+    assert run_of(planned(["alpha", "main"]), "alpha", "0").uses["main"] == ("sasrec-ce",)
+    released = run_of(planned(["alpha", "main"], "released"), "alpha", "0")
+    assert (released.spec.method, released.spec.settings.alpha) == ("btsr-ce", 0.0)
+    assert "main" not in released.uses, "its dropout is not SASRec's there"
+
+
+def test_a_setting_that_does_nothing_is_not_part_of_the_key() -> None:
+    spec = run_of(planned(["main"]), "main", "sasrec-ce").spec
+    assert "noise" not in spec.identity()["training"]
+    assert spec.to_json()["training"]["noise"] == 0.0
+    noisy = replace(spec, training=replace(spec.training, noise=0.1))
+    assert noisy.identity()["training"]["noise"] == 0.1
+    assert run_key(noisy, "f") != run_key(spec, "f")
+
+
+def test_weights_are_compared_with_a_fiftieth_of_them_and_nothing_else_changes() -> None:
+    runs = planned(["main", "weights"])
+    usual, small = (run_of(runs, "weights", f"ec4srec {share}").spec for share in ("1", "0.02"))
+    assert run_of(runs, "main", "ec4srec").spec == usual
+    settings = {"positive": 0.002, "negative": 0.001, "retrieval": 0.002}
+    assert small == replace(usual, settings=replace(usual.settings, **settings))
+    assert run_of(runs, "weights", "btsr-bce 0.02").spec.settings.alpha == 0.004
+
+
+def test_every_trained_method_gets_the_same_number_of_trials() -> None:
+    for name, entry in METHODS.items():
+        expected = TRIALS if issubclass(entry.method, TrainedMethod) else 0
+        assert len(list(trials(name))) == expected, name
+
+
+# --- noise ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def data() -> TrainingData:
+    lengths = torch.tensor([2, 7, 1, 12, 5])
+    items = torch.arange(int(lengths.sum()))  # every item occurs once, so that a change shows
+    return TrainingData(Sequences(items, lengths.cumsum(0) - lengths, lengths), 1000, 8)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+def test_noise_replaces_a_share_of_the_inputs_and_no_target(data: TrainingData, share: float) -> None:
+    noisy = data.with_noise(share, seed=3)
+    clean_batch, batch = data.batch(data.trainable), noisy.batch(data.trainable)
+    assert torch.equal(batch.targets, clean_batch.targets)
+    assert torch.equal(batch.inputs.mask(), clean_batch.inputs.mask())
+    positions = int((data.sequences.lengths - 1).sum())
+    assert noisy.noisy is not None
+    changed = noisy.noisy.items != data.sequences.items
+    assert round(share * positions) - 1 <= int(changed.sum()) <= round(share * positions), (
+        "a draw may hit the same item"
+    )
+    finals = data.sequences.starts + data.sequences.lengths - 1
+    assert not changed[finals].any()
+    assert torch.equal(noisy.inputs[3], noisy.noisy.without_last(1)[3]), "twins see the same inputs"
+
+
+def test_noise_is_decided_by_the_seed_and_none_is_none(data: TrainingData) -> None:
+    assert data.with_noise(0.0, seed=1) is data
+    first, same, other = (data.with_noise(0.5, seed).noisy for seed in (1, 1, 2))
+    assert first is not None
+    assert same is not None
+    assert other is not None
+    assert torch.equal(first.items, same.items)
+    assert not torch.equal(first.items, other.items)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_the_noise_goes_to_the_device_with_the_rest(data: TrainingData, device: str) -> None:
+    noisy = data.with_noise(0.5, seed=1)
+    moved = noisy.to(torch.device(device))
+    assert noisy.noisy is not None
+    assert moved.noisy is not None
+    for there, here in ((moved.sequences, noisy.sequences), (moved.noisy, noisy.noisy)):
+        assert there.items.device.type == there.starts.device.type == there.lengths.device.type == device
+        assert device == "meta" or torch.equal(there.items, here.items)  # there are no values on "meta"
+    assert (moved.n_items, moved.maxlen) == (data.n_items, data.maxlen)
+    assert data.to(torch.device(device)).noisy is None
+
+
+# --- tuning -----------------------------------------------------------------------------------------------------------
+
+
+def tuning(handmade: Callable[..., Any], values: dict[str, list[float]]) -> tuple[list[Any], list[Any]]:
+    """Planned trials and their records with these validation values."""
+    maker = handmade()
+    runs: list[Any] = []
+    records: list[Any] = []
+    for method, scores in values.items():
+        for number, (variant, value) in enumerate(zip(trials(method), scores, strict=False)):
+            record = maker.record(method, 0, settings={"trial": number}, validation={"ndcg@10": value})
+            spec = SimpleNamespace(seed=0, method=method)
+            runs.append(SimpleNamespace(key=record.key, spec=spec, uses={"tune": (variant.label,)}))
+            records.append(record)
+    return runs, records
+
+
+def test_the_trial_with_the_best_validation_value_is_chosen(handmade: Callable[..., Any], tmp_path: Path) -> None:
+    runs, records = tuning(handmade, {"duorec": [0.1, 0.4, 0.3, 0.4, 0.2, 0.1, 0.1, 0.1]})
+    choices = tuned(runs, records)
+    second = list(trials("duorec"))[1]
+    assert choices["duorec"]["choice"] == second.label
+    assert choices["duorec"]["changes"] == dict(second.changes)
+    assert len(choices["duorec"]["trials"]) == TRIALS
+
+    store = Store(tmp_path / "results", print)
+    store.write_selection("ml-1m", Setting().name, ALIAS, choices)
+    changes = stored_changes(store, "ml-1m", Setting().name, ["duorec", "popularity"])
+    configuration = Configuration("ml-1m", "equal", "paper", tuned=changes)
+    spec = configuration.spec("ML-1M", False, Protocol(), "duorec", 0)
+    assert {"settings.weight": spec.settings.weight, "settings.temperature": spec.settings.temperature} == dict(
+        second.changes
+    )
+    assert spec.profile == "paper-tuned"
+    with pytest.raises(ConfigError, match=r"no complete tuning of btsr-ce.*--experiments tune"):
+        stored_changes(store, "ml-1m", Setting().name, ["duorec", "btsr-ce"])
+
+
+def test_a_method_with_an_outstanding_trial_is_not_chosen_for(handmade: Callable[..., Any]) -> None:
+    runs, records = tuning(handmade, {"duorec": [0.1] * 8, "cl4srec": [0.1] * 8})
+    assert set(tuned(runs, records[1:])) == {"cl4srec"}
+
+
+def test_noise_is_a_share() -> None:
+    assert TrainingSettings().noise == 0
+    with pytest.raises(ConfigError, match="out of range"):
+        Configuration("ml-1m", "equal", "paper", ["training.noise=1.5"])

@@ -1,0 +1,48 @@
+"""Every figure has a caption; it says whether the data is real and which figure of the paper it corresponds to."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark.plan.config import Setting
+from benchmark.report.figures.all_figures import FIGURES
+from benchmark.report.figures.captions import caption, paper_figure
+from benchmark.report.rows import RunSet
+
+
+def runs(dataset: str = "yelp", title: str = "Yelp", synthetic: bool = False) -> RunSet:
+    return RunSet(dataset, title, synthetic, Setting(), ())
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_has_a_caption_that_marks_synthetic_data(name: str) -> None:
+    assert caption(name, runs()).startswith("Yelp. ")
+    assert caption(name, runs("synthetic", "Synthetic", True)).startswith("SYNTHETIC DATA")
+
+
+@pytest.mark.parametrize(
+    ("setting", "heading"),
+    [
+        (Setting(), "Yelp"),
+        (Setting(footing="released"), "Yelp (released footing)"),
+        (Setting("text", "released", "quick"), "Yelp (text protocol, released footing, quick profile)"),
+    ],
+)
+def test_another_setting_than_the_usual_is_named(setting: Setting, heading: str) -> None:
+    shown = RunSet("yelp", "Yelp", False, setting, ())
+    assert shown.heading == heading
+    assert caption("noise", shown).startswith(f"{heading}. ")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "figures"),
+    [("yelp", "Figures 3, 6 and 8"), ("ml-1m", "Figures 4, 6 and 8"), ("gowalla", "Figures 6 and 8")],
+)
+def test_the_sweep_of_alpha_is_another_figure_of_the_paper_on_each_dataset(dataset: str, figures: str) -> None:
+    assert paper_figure("sensitivity-alpha", dataset) == figures
+    assert caption("sensitivity-alpha", runs(dataset, "T")).endswith(f"In the paper: {figures}.")
+
+
+def test_a_figure_of_our_own_claims_no_place_in_the_paper() -> None:
+    assert paper_figure("reliability", "yelp") == ""
+    assert "In the paper" not in caption("reliability", runs())

@@ -1,0 +1,135 @@
+"""A report shows what a store holds, names what it lacks, and comes out the same every time."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.report.figures.all_figures import FIGURES
+from benchmark.report.report import Rendered, report
+from benchmark.report.tables.all_tables import TABLES
+from benchmark.store.store import Store, StoreError
+
+
+def fill(
+    store: Store, maker: Any, methods: tuple[str, ...] = ("sasrec-ce", "btsr-bce", "btsr-ce"), **spec: str
+) -> None:
+    """Two seeds of each method; on validation BT-SR (BCE) is best."""
+    maker.write_data(store)
+    for method in methods:
+        for seed in range(2):
+            test = {"ndcg@10": 0.05 + 0.01 * seed, "cov@10": 0.3, "hr@1/bucket1": 0.1, "hr@10/bucket1": 0.2}
+            record = maker.record(
+                method, seed, test=test, validation={"ndcg@10": 0.07 if method == "btsr-bce" else 0.06}
+            )
+            record.spec.update(spec)
+            store.save(record, maker.arrays())
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Everything below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests about everything else need not wait for figures."""
+    monkeypatch.setattr("benchmark.report.report.FIGURES", {})
+
+
+@pytest.fixture(autouse=True)
+def one_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor for all tables."""
+    monkeypatch.setattr("benchmark.report.report.TOGETHER", {})
+    monkeypatch.setattr("benchmark.report.report.TABLES", {"table2": TABLES["table2"]})
+
+
+def test_everything_is_written_twice_the_same(
+    store: Store, handmade: Callable[..., Any], tmp_path: Path, notes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.report.report.FIGURES", {name: FIGURES[name] for name in ("accuracy-coverage",)})
+    fill(store, handmade())
+    out = tmp_path / "out"
+    rendered = report(store, out, ["ml-1m"], None, notes.append)
+    tables = {f"tables/ml-1m/table2.{suffix}" for suffix in ("tex", "md", "csv")}
+    tables |= {"tables/audit.md", "tables/audit.csv"}
+    figures = {f"figures/ml-1m/accuracy-coverage.{suffix}" for suffix in ("pdf", "png")}
+    assert set(files(out)) == tables | figures
+    assert {str(path.relative_to(out)) for path in rendered.tables + rendered.figures} == tables | figures
+    assert (rendered.not_run, notes) == ([], [])
+    before = files(tmp_path)
+    report(store, out, ["ml-1m"], None, notes.append)
+    assert files(tmp_path) == before
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_choice_for_btsr_is_kept(store: Store, handmade: Callable[..., Any], tmp_path: Path) -> None:
+    fill(store, handmade())
+    report(store, tmp_path, ["ml-1m"], None, print)
+    chosen = store.selection("ml-1m", "released-equal-paper")["btsr"]
+    assert (chosen["choice"], chosen["stage"], chosen["metric"]) == ("btsr-bce", "validation", "ndcg@10")
+    assert chosen["evidence"]["btsr-ce"]["seeds"] == [0, 1]
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_settings_and_datasets_have_folders_of_their_own(
+    store: Store, handmade: Callable[..., Any], tmp_path: Path
+) -> None:
+    fill(store, handmade())
+    fill(store, handmade("beauty", "Beauty"))
+    fill(store, handmade("synthetic", "Synthetic", synthetic=True), profile="quick")
+    rendered = report(store, tmp_path, store.datasets(), None, print)
+    folders = {str(path.parent.relative_to(tmp_path)) for path in rendered.tables}
+    assert folders == {
+        "tables",
+        "tables/beauty",
+        "tables/ml-1m",
+        "tables/synthetic/released-equal-quick",
+    }
+    together = (tmp_path / "tables" / "table2.tex").read_text()
+    assert together.count(r"\begin{table*}") == 2
+    assert "SYNTHETIC" not in together
+    assert len((tmp_path / "tables" / "table2.csv").read_text().splitlines()) == 1 + 2 * 9 * 3
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_what_has_no_runs_is_named(
+    store: Store, handmade: Callable[..., Any], tmp_path: Path, notes: list[str]
+) -> None:
+    fill(store, handmade())
+    rendered = report(store, tmp_path, ["ml-1m", "gowalla"], None, notes.append)
+    assert notes == rendered.not_run == ["gowalla: nothing of Table 2 has been run"]
+    assert isinstance(rendered, Rendered)
+    assert "Not run: SASRec (BCE), SASRec (SCE)" in (tmp_path / "tables/ml-1m/table2.tex").read_text()
+    assert report(store, tmp_path, ["ml-1m"], {"ml-1m": []}, notes.append).not_run == [
+        "ml-1m: nothing of Table 2 has been run"
+    ]
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_losing_any_file_of_the_store_is_a_gap_and_no_error(
+    store: Store, handmade: Callable[..., Any], tmp_path: Path, notes: list[str]
+) -> None:
+    fill(store, handmade(), ("sasrec-ce", "btsr-ce"))
+    whole = tmp_path / "whole"
+    shutil.copytree(store.root, whole)
+    for path in sorted(whole.rglob("*")):
+        if path.is_file():
+            damaged = Store(tmp_path / "damaged" / path.name, notes.append)
+            shutil.rmtree(damaged.root, ignore_errors=True)
+            shutil.copytree(whole, damaged.root)
+            (damaged.root / path.relative_to(whole)).unlink()
+            tables = report(damaged, tmp_path / "out", ["ml-1m"], None, notes.append).tables
+            assert sum(table.stem == "table2" for table in tables) == 3
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_place_that_cannot_be_written_is_one_line(store: Store, handmade: Callable[..., Any], tmp_path: Path) -> None:
+    fill(store, handmade())
+    (tmp_path / "tables").write_text("a file")
+    with pytest.raises(StoreError, match=r"tables.*choose another --out-dir"):
+        report(store, tmp_path, ["ml-1m"], None, print)

@@ -1,0 +1,350 @@
+"""Tables 1 and 3, sweeps, ties, buckets and data statistics of stores made by hand, worked out by hand below."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.paper.printed import table1_row, table3_row
+from benchmark.report.comparison import main_comparison
+from benchmark.report.material import ExperimentRuns, Material, VariantRuns
+from benchmark.report.rows import RunSet, Setting
+from benchmark.report.tables import latex, markdown
+from benchmark.report.tables.all_tables import TABLES
+from benchmark.report.tables.buckets import bucket_tables
+from benchmark.report.tables.data import data_tables
+from benchmark.report.tables.layout import Table
+from benchmark.report.tables.sweeps import SWEEPS, sweep_tables
+from benchmark.report.tables.table1 import effects, table1
+from benchmark.report.tables.table3 import table3
+from benchmark.report.tables.ties import tie_spreads, tie_tables
+from benchmark.store.record import RunRecord
+from tests.benchmark.report.test_tables import assert_compiles, p_of_three
+
+GOLDEN = Path(__file__).parent / "golden"
+
+# NDCG@10 by seed. With Barlow Twins minus without:
+#   BCE  .004, .005, .006: mean .005, deviation .001, t = .005 / (.001 / sqrt 3) = 5 sqrt 3 = 8.66, p = .013: a star
+#   CE   .03, -.01, .01:   mean .01,  deviation .02,  t = sqrt 3 / 2,                           p = .478: none
+#   SCE  -.01 on the two seeds that both have:        t = -inf,                                 p = 0, and no star
+OBJECTIVES: dict[str, tuple[float | None, ...]] = {
+    "sasrec-bce": (0.040, 0.050, 0.060),  # mean .05, deviation .01
+    "btsr-bce": (0.044, 0.055, 0.066),  # mean .055, deviation .011
+    "sasrec-ce": (0.040, 0.060, 0.050),  # mean .05
+    "btsr-ce": (0.070, 0.050, 0.060),  # mean .06, the best of the line
+    "sasrec-sce": (0.050, 0.060, None),  # mean .055 of two
+    "btsr-sce": (0.040, 0.050, 0.060),  # mean .05
+}
+
+
+def variant(
+    maker: Any, label: str, method: str, values: tuple[float | None, ...], metric: str = "ndcg@10"
+) -> VariantRuns:
+    """The runs of a variant, one per value; None is a run that failed."""
+    done = [
+        maker.record(method, seed, test={metric: value}, settings={"label": label})
+        for seed, value in enumerate(values)
+        if value is not None
+    ]
+    failed = [seed for seed, value in enumerate(values) if value is None]
+    return VariantRuns(label, method, tuple(done), {"failed": failed} if failed else {})
+
+
+def material(
+    maker: Any, experiment: str = "", variants: tuple[VariantRuns, ...] = (), records: tuple[RunRecord, ...] = ()
+) -> Material:
+    """One dataset with one experiment, and these records as the runs of Table 2."""
+    runs = RunSet(maker.dataset, maker.title, maker.synthetic, Setting(), records)
+    comparison = main_comparison(runs, lambda record: maker.arrays()) if records else None
+    experiments = {experiment: ExperimentRuns(experiment, "title", variants)} if experiment else {}
+    return Material(runs, comparison, experiments, lambda record: maker.arrays())
+
+
+def objectives(maker: Any) -> Material:
+    """The hand-made store of Table 1."""
+    return material(maker, "objectives", tuple(variant(maker, name, name, v) for name, v in OBJECTIVES.items()))
+
+
+def cells(table: Table, label: str) -> list[str]:
+    """The value line with that label, a star behind a starred one."""
+    (line,) = [g[0] for section in table.sections for g in section if g[0].label == label]
+    return [cell.text + ("*" if cell.star else "") for cell in line.cells]
+
+
+# --- Table 1 --------------------------------------------------------------------------------------------------------
+
+
+def test_what_barlow_twins_adds_to_each_objective(handmade: Callable[..., Any]) -> None:
+    bce, ce, sce = effects(objectives(handmade()))
+    assert bce.regularised.summary("ndcg@10").deviation == pytest.approx(0.011)
+    assert bce.difference.test.t == pytest.approx(5 * math.sqrt(3))
+    assert bce.difference.test.p == pytest.approx(p_of_three(5 * math.sqrt(3)))
+    assert ce.difference.test.p == pytest.approx(p_of_three(math.sqrt(3) / 2))
+    assert (sce.difference.test.n, sce.difference.test.difference) == (2, pytest.approx(-0.01))
+    assert [effect.difference.star for effect in (bce, ce, sce)] == [True, False, False]
+    assert (bce.printed, sce.printed) == ((0.0443, 0.0490), (0.0503, 0.0562))
+
+
+def test_the_latex_of_table_1(handmade: Callable[..., Any]) -> None:
+    made = table1([objectives(handmade())])
+    assert made is not None
+    assert latex.to_latex(made[0]) == (GOLDEN / "table1.tex").read_text()
+
+
+def test_table_1_for_machines(handmade: Callable[..., Any]) -> None:
+    made = table1([objectives(handmade())])
+    assert made is not None
+    frame = made[1].set_index("objective")
+    assert frame.loc["BCE", ["mean", "mean_bt", "difference"]].tolist() == pytest.approx([0.05, 0.055, 0.005])
+    assert frame.loc["SCE", ["runs", "runs_bt", "pairs"]].tolist() == [2, 3, 2]
+    assert frame["star"].tolist() == [True, False, False]
+
+
+def test_table_1_without_a_plan_is_made_of_the_runs_of_table_2(handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    records = tuple(maker.record(m, 0, test={"ndcg@10": v}) for m, v in (("sasrec-ce", 0.05), ("btsr-ce", 0.06)))
+    made = table1([material(maker, records=records)])
+    assert made is not None
+    (table,) = made[0]
+    assert cells(table, "ML-1M") == ["–", "0.0500", "–", "–", "0.0600", "–", "–", "+0.0100", "–"]
+    assert "Not run: SASRec (BCE); SASRec (SCE); BT-SR (BCE); BT-SR (SCE)." in table.notes
+
+
+def test_table_1_of_several_datasets(handmade: Callable[..., Any]) -> None:
+    synthetic = handmade("synthetic", "Synthetic", synthetic=True)
+    empty = material(handmade("yelp", "Yelp"))
+    made = table1([objectives(handmade()), objectives(synthetic), empty])
+    assert made is not None
+    (table,), frame = made
+    assert [section[0][0].label for section in table.sections] == ["ML-1M", "Synthetic (SYNTHETIC)"]
+    assert [[line.label for line in section[0]] for section in table.sections] == [
+        ["ML-1M", "", "paper", "runs"],
+        ["Synthetic (SYNTHETIC)", "", "runs"],
+    ]
+    assert frame["dataset"].tolist() == ["ml-1m"] * 3 + ["synthetic"] * 3
+    assert table1([empty]) is None
+
+
+# --- Table 3 --------------------------------------------------------------------------------------------------------
+
+
+def regimes(maker: Any, *labels: str) -> Material:
+    """NDCG@20 on three seeds: SASRec .017, alpha .1 ahead by .001 each time, alpha .4 by .002, -.001, .002."""
+    ahead = {"sasrec-bce": (0, 0, 0), "0.1": (1, 1.1, 0.9), "0.4": (2, -1, 2)}
+    variants = []
+    for label in labels or ahead:
+        method = label if label == "sasrec-bce" else "btsr-ce"
+        values = tuple(0.016 + 0.001 * (seed + lead) for seed, lead in enumerate(ahead[label]))
+        found = variant(maker, label, method, values, "ndcg@20")
+        for record in found.done:
+            record.metrics["test"]["hr@1/bucket1"] = 0.01 if label == "0.1" else 0.005
+        variants.append(found)
+    return material(maker, "regimes", tuple(variants))
+
+
+def test_the_latex_of_table_3(handmade: Callable[..., Any]) -> None:
+    made = table3(regimes(handmade("yelp", "Yelp")))
+    assert made is not None
+    assert latex.to_latex(made[0]) == (GOLDEN / "table3.tex").read_text()
+
+
+def test_the_regimes_are_tested_against_bce(handmade: Callable[..., Any]) -> None:
+    made = table3(regimes(handmade("yelp", "Yelp")))
+    assert made is not None
+    (table,), frame = made
+    # alpha .1: mean .001, deviation .0001, t = 10 sqrt 3; alpha .4: mean .001, deviation .001 sqrt 3, t = 1
+    found = frame[frame["metric"] == "ndcg@20"].set_index("variant")
+    assert found.loc["0.1", "p"] == pytest.approx(p_of_three(10 * math.sqrt(3)))
+    assert found.loc["0.4", "p"] == pytest.approx(p_of_three(1))
+    assert found["star"].tolist() == [None, True, False]
+    assert found["paper_mean"].tolist() == [0.0176, 0.0180, 0.0182]
+    assert cells(table, "ndcg@20") == ["0.0170", "0.0180", "0.0180", "+0.0010*", "+0.0010"]
+    assert cells(table, "hr@1, bucket 1") == ["0.0050", "0.0100", "0.0050", "+0.0050*", "0.0000"]
+    assert cells(table, "hr@1, bucket 3") == ["–"] * 5
+
+
+def test_table_3_with_regimes_missing(handmade: Callable[..., Any]) -> None:
+    made = table3(regimes(handmade(), "0.4"))
+    assert made is not None
+    (table,), frame = made
+    assert cells(table, "ndcg@20") == ["–", "–", "0.0180", "–", "–"]
+    assert "paper" not in [line.label for section in table.sections for group in section for line in group]
+    assert "Not run: SASRec (BCE); BT-SR (CE), alpha 0.1." in table.notes
+    assert frame["paper_mean"].isna().all()
+    assert table3(material(handmade())) is None
+    assert table3(material(handmade(), "regimes", (variant(handmade(), "0.1", "btsr-ce", (None,)),))) is None
+
+
+def test_the_printed_rows() -> None:
+    assert table1_row("Beauty") == pytest.approx(
+        dict(zip(OBJECTIVES, (0.0434, 0.0440, 0.0524, 0.0563, 0.0543, 0.0549), strict=True))
+    )
+    assert table3_row("Yelp") == {"sasrec-bce": 0.0176, "0.1": 0.0180, "0.4": 0.0182}
+    assert table1_row("Behance") is table3_row("ML-1M") is None
+
+
+# --- sweeps and ties ------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_compares_over_the_seeds_that_both_have(handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    plain = replace(variant(maker, "0", "sasrec-ce", (0.04, 0.06)), method="btsr-ce")
+    made = sweep_tables(
+        "alpha",
+        material(
+            maker,
+            "alpha",
+            (plain, variant(maker, "0.1", "btsr-ce", (0.05, None)), variant(maker, "0.2", "btsr-ce", (None, None))),
+        ),
+    )
+    assert made is not None
+    (table,), frame = made
+    # Seed 0 alone is in both: .05 is 25 % more than .04, and equal to the mean of the two.
+    assert cells(table, "alpha 0") == ["0.0500", "–", "–", "–", "", "2/2"]
+    assert cells(table, "alpha 0.1") == ["0.0500", "–", "–", "–", "+25.0%", "1/2"]
+    assert cells(table, "alpha 0.2") == ["–", "–", "–", "–", "–", "0/2"]
+    assert "BT-SR (CE) at alpha 0 is SASRec (CE), whose runs stand here." in table.notes
+    assert "alpha 0.1: failed (seed 1); no part of its mean." in table.notes
+    assert frame[frame["metric"] == "ndcg@10"]["runs"].tolist() == [2, 1, 0]
+
+
+def test_a_sweep_of_which_only_table_2s_runs_are_done_has_no_table(handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    shared, own = variant(maker, "0.05", "btsr-ce", (0.05, 0.06)), variant(maker, "0.1", "btsr-ce", (0.07, None))
+    assert sweep_tables("lambda", material(maker, "lambda", (shared,), shared.done)) is None
+    assert sweep_tables("lambda", material(maker, "lambda", (shared, own), shared.done)) is not None
+
+
+def test_noise_has_a_section_per_method(handmade: Callable[..., Any]) -> None:
+    maker = handmade("ml-1m", "ML-1M", synthetic=True)
+    pairs = [(method, share) for share in ("0", "0.4") for method in ("sasrec-ce", "btsr-ce")]
+    values = {"sasrec-ce 0": 0.05, "btsr-ce 0": 0.06, "sasrec-ce 0.4": 0.04, "btsr-ce 0.4": 0.057}
+    variants = tuple(variant(maker, f"{m} {share}", m, (values[f"{m} {share}"],)) for m, share in pairs)
+    made = sweep_tables("noise", material(maker, "noise", variants))
+    assert made is not None
+    (table,), _ = made
+    assert [[group[0].label for group in section] for section in table.sections] == [
+        ["SASRec (CE), noise 0", "SASRec (CE), noise 0.4"],
+        ["BT-SR (CE), noise 0", "BT-SR (CE), noise 0.4"],
+    ]
+    assert cells(table, "SASRec (CE), noise 0.4")[4] == "−20.0%"
+    assert cells(table, "BT-SR (CE), noise 0.4")[4] == "−5.0%"
+    assert table.caption.startswith("SYNTHETIC DATA")
+
+
+def test_the_spread_over_tie_orders(handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    found = variant(maker, "sasrec-ce", "sasrec-ce", (0.05, 0.07, 0.09))
+    # Seed 2 was run before orders were redrawn. Means over the others: .06 as filed, then .05, .06, .07.
+    for record in found.done[:2]:
+        for order, lower in ((1, 0.01), (2, 0.0), (3, -0.01)):
+            record.metrics[f"ties-{order}"] = {"ndcg@10": record.metrics["test"]["ndcg@10"] - lower}
+    made = material(maker, "ties", (found, variant(maker, "btsr-ce", "btsr-ce", (0.05,))))
+    spread = tie_spreads(made)[0]
+    assert (spread.seeds, spread.as_filed) == (2, pytest.approx(0.06))
+    assert spread.means == pytest.approx({1: 0.05, 2: 0.06, 3: 0.07})
+    assert (spread.orders.deviation, spread.width) == (pytest.approx(0.01), pytest.approx(0.02))
+    tables, frame = tie_tables(made) or ([], None)
+    assert cells(tables[0], "SASRec (CE), ndcg@10") == [
+        *("0.0600", "0.0500", "0.0600", "0.0700"),
+        *("0.0600", "0.0100", "0.0200", "2"),
+    ]
+    assert cells(tables[0], "BT-SR (CE), ndcg@10") == ["–"] * 7 + ["0"]
+    assert "SASRec (CE): seed 2 was run before other orders were evaluated." in tables[0].notes
+    assert frame is not None
+    assert frame["order"].tolist()[:4] == ["file", 1, 2, 3]
+    assert tie_tables(material(maker, "ties", (variant(maker, "btsr-ce", "btsr-ce", (0.05,)),))) is None
+
+
+# --- buckets and data -----------------------------------------------------------------------------------------------
+
+
+def test_bucket_tables(handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    test = {"ndcg@10": 0.05, "hr@1/bucket1": 0.1, "hr@1/bucket3": 0.0, "cov@10/bucket3/items": 0.015}
+    better = test | {"hr@1/bucket1": 0.3}
+    records = (
+        maker.record("sasrec-ce", 0, test=test),
+        maker.record("sasrec-ce", 1, test=better),
+        maker.record("popularity", 0, test=better),
+        maker.record("markov", 0),
+    )
+    made = bucket_tables(material(maker, records=records))
+    assert made is not None
+    (accuracy, coverage), frame = made
+    assert cells(accuracy, "SASRec (CE)") == ["0.2000", "–", "0.0000", *["–"] * 6, "2"]
+    assert [len(section) for section in accuracy.sections] == [1, 1]  # the paper's methods, others; none for Markov
+    assert cells(coverage, "Most popular") == [*["–"] * 5, "0.0150", "1"]
+    assert "4 of 4 users" not in accuracy.notes[0]
+    assert "whose target lies in it: 4, 0 and 0 of 4 users." in accuracy.notes[0]
+    row = frame.set_index(["method", "metric"]).loc[("sasrec-ce", "hr@1/bucket1")]
+    assert row[["mean", "deviation"]].tolist() == pytest.approx([0.2, math.sqrt(0.02)])
+    assert bucket_tables(material(maker, records=records[3:])) is None
+
+
+DATA: Mapping[str, Any] = {
+    "raw": {"users": 6040, "items": 3674, "interactions": 1000072},
+    "filtered": {"users": 6040, "items": 3674, "interactions": 1000072},
+    "bucket_sizes": [222, 525, 2859],
+    "threshold": 993074255,
+    "test_users": 750,
+    "tied_share": 0.2066,
+    "source": "ratings.dat",
+}
+
+
+def test_data_statistics(handmade: Callable[..., Any]) -> None:
+    bare = material(handmade())
+    made = data_tables(replace(bare, runs=replace(bare.runs, data=DATA)))
+    assert made is not None
+    (table,), frame = made
+    assert cells(table, "interactions after the filter") == ["1,000,072"]
+    assert cells(table, "items in bucket 3") == ["2,859"]
+    assert cells(table, "T (UTC)") == ["2001-06-20 21:57"]
+    assert cells(table, "last two events simultaneous") == ["20.7%"]
+    assert cells(table, "training users") == ["–"]
+    assert frame.set_index("statistic")["value"]["bucket_sizes.1"] == 525
+
+
+def test_data_statistics_without_data_json(handmade: Callable[..., Any]) -> None:
+    made = data_tables(objectives(handmade()))
+    assert made is not None
+    assert cells(made[0][0], "training users") == ["5,227"]
+    assert made[0][0].notes[-1] == "data.json is lost; these figures are from the records of the runs."
+    assert data_tables(material(handmade())) is None
+
+
+def test_nothing_run_is_a_gap_everywhere(handmade: Callable[..., Any]) -> None:
+    empty = material(handmade())
+    assert {name: tabulate(empty) for name, tabulate in TABLES.items()} == dict.fromkeys(TABLES)
+    assert set(SWEEPS) < set(TABLES)
+
+
+def everything(maker: Any) -> Material:
+    """A dataset with a run of every experiment, bucket metrics and data statistics."""
+    test = {"ndcg@10": 0.05, "hr@1/bucket1": 0.1, "cov@10/bucket1/items": 0.1}
+    records = tuple(maker.record(method, 0, test=test) for method in ("sasrec-ce", "duorec", "btsr-ce", "external-x"))
+    named = variant(maker, "btsr-ce", "btsr-ce", (0.05, None))
+    named.done[0].metrics["ties-1"] = {"ndcg@10": 0.04}
+    swept = (variant(maker, "0.1", "btsr-ce", (0.05, None)),)
+    found = {name: ExperimentRuns(name, "title", swept) for name in SWEEPS}
+    found["ties"] = ExperimentRuns("ties", "title", (named,))
+    found |= objectives(maker).experiments | regimes(maker).experiments
+    whole = material(maker, records=records)
+    return replace(whole, runs=replace(whole.runs, data=DATA), experiments=found)
+
+
+def test_every_table_compiles_and_escapes_what_comes_from_outside(handmade: Callable[..., Any], tmp_path: Path) -> None:
+    whole = everything(handmade("own", r"<b>50%_&\input{z}|*[a](b)"))
+    made = {name: tabulate(whole) for name, tabulate in TABLES.items()}
+    assert None not in made.values()
+    tables = [table for found in made.values() if found for table in found[0]]
+    text = markdown.to_markdown(tables)
+    assert "<b>" not in text
+    assert text.count(r"\|\*\[a\](b)") >= 2 * len(tables)  # caption and corner
+    assert_compiles(latex.to_latex(tables), tmp_path)

@@ -1,0 +1,222 @@
+"""Tests and intervals against scipy where it has them, against loops and simulation where not."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmark.report import significance
+from benchmark.report.significance import compare, holm, paired_bootstrap, paired_t_test, star, summarise_seeds
+
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
+NAN = math.nan
+
+
+def column(*values: float) -> np.ndarray:
+    return np.array(values, dtype=np.float64)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 20])
+def test_paired_test_is_scipys(n: int) -> None:
+    random = np.random.default_rng(n)
+    candidate, baseline = random.normal(0.3, size=n), random.normal(size=n)
+    test = paired_t_test(candidate, baseline)
+    expected = stats.ttest_rel(candidate, baseline)
+    assert (test.t, test.p) == pytest.approx((expected.statistic, expected.pvalue))
+    assert test.n == n
+    assert test.difference == pytest.approx((candidate - baseline).mean())
+    mirrored = paired_t_test(baseline, candidate)
+    assert (mirrored.difference, mirrored.t, mirrored.p) == pytest.approx((-test.difference, -test.t, test.p))
+
+
+def test_differences_that_are_all_zero_give_p_one() -> None:
+    runs = column(0.1, 0.2, 0.3)
+    test = paired_t_test(runs, runs)
+    assert (test.difference, test.t, test.p) == (0, 0, 1)
+    assert not star(runs, runs)
+
+
+@pytest.mark.parametrize("shift", [0.5, -0.5])
+def test_equal_differences_are_the_limit(shift: float) -> None:
+    runs = column(1, 2, 3)
+    test = paired_t_test(runs + shift, runs)
+    assert (test.t, test.p) == (math.copysign(math.inf, shift), 0)
+    assert star(runs + shift, runs) is (shift > 0)
+
+
+def test_fewer_than_two_pairs_prove_nothing() -> None:
+    one = paired_t_test(column(2, NAN, 3), column(1, 1, NAN))
+    assert (one.n, one.difference) == (1, 1)
+    assert math.isnan(one.t)
+    assert math.isnan(one.p)
+    none = paired_t_test(column(NAN), column(1))
+    assert none.n == 0
+    assert math.isnan(none.difference)
+
+
+def test_a_missing_run_leaves_with_its_partner() -> None:
+    candidate, baseline = column(3, NAN, 5, 9, 1), column(1, 50, 4, NAN, 2)
+    assert paired_t_test(candidate, baseline) == paired_t_test(column(3, 5, 1), column(1, 4, 2))
+
+
+def test_runs_that_do_not_pair_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"shapes \(2,\) and \(3,\) do not pair"):
+        paired_t_test(column(1, 2), column(1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("candidate", "earned"),
+    [
+        (column(1.1, 2.15, 3.12), True),
+        (column(0.9, 1.85, 2.88), False),  # as sure, but worse
+        (column(1.1, 2.15, NAN), False),  # two pairs
+        (column(1.1, 3.9, 2.9), False),  # p > 0.05
+    ],
+)
+def test_star_needs_three_pairs_small_p_and_a_gain(candidate: np.ndarray, earned: bool) -> None:
+    assert star(candidate, column(1, 2, 3)) is earned
+
+
+def test_two_pairs_with_tiny_p_earn_no_star() -> None:
+    candidate, baseline = column(1.1, 2.1000001), column(1, 2)
+    assert paired_t_test(candidate, baseline).p < 0.001
+    assert not star(candidate, baseline)
+
+
+def test_best_baseline_is_the_highest_mean_of_the_runs_there_are() -> None:
+    assert significance.best_baseline(np.array([[1, 2, NAN], [1, 0, 1.5]])) == 2
+    assert significance.best_baseline(np.array([[1, NAN, 1], [1, NAN, 1]])) == 0
+    assert significance.best_baseline(np.array([[NAN, -3, -2], [NAN, -3, NAN]])) == 2
+    with pytest.raises(ValueError, match="no baseline has a run"):
+        significance.best_baseline(np.full((2, 2), NAN))
+
+
+def test_improvement_is_relative_to_the_baseline() -> None:
+    assert significance.improvement(0.06, 0.05) == pytest.approx(20)
+    assert significance.improvement(0.04, 0.05) == pytest.approx(-20)
+    assert math.isnan(significance.improvement(0.04, 0.0))
+
+
+def test_comparison_is_with_the_best_baseline() -> None:
+    candidate = column(0.060, 0.062, 0.061)
+    baselines = np.array([[0.040, 0.050], [0.041, 0.051], [0.042, 0.052]])
+    result = compare(candidate, baselines)
+    assert result.best == 1
+    assert result.improvement == pytest.approx(100 * 0.010 / 0.051)
+    assert result.test == paired_t_test(candidate, baselines[:, 1])
+    assert result.star is True
+    assert compare(baselines[:, 0], baselines[:, 1:]).star is False
+
+
+def test_holm_counted_by_hand() -> None:
+    np.testing.assert_allclose(holm(column(0.01, 0.04, 0.03, 0.005)), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm(column(0.9, 0.6)), [1, 1])
+    np.testing.assert_allclose(holm(column(0.02, NAN, 0.01)), [0.02, NAN, 0.02])
+    assert holm(np.array([])).shape == (0,)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_holm_rejects_what_the_step_down_procedure_rejects(seed: int) -> None:
+    p = np.random.default_rng(seed).random(30) ** 4
+    p[:4] = p[4]
+    adjusted = holm(p)
+    for level in (0.01, 0.05, 0.2):
+        rejected, by_size = np.zeros(30, dtype=bool), np.argsort(p, kind="stable")
+        for step, which in enumerate(by_size):
+            if p[which] > level / (30 - step):
+                break
+            rejected[which] = True
+        np.testing.assert_array_equal(adjusted <= level, rejected)
+        assert rejected.any()
+    assert (adjusted >= p).all()
+    assert (adjusted <= np.minimum(1, 30 * p)).all()  # never stricter than Bonferroni
+
+
+def test_user_differences_average_over_seeds_first() -> None:
+    candidate = np.array([[1, 0, 0], [1, 1, 0]], dtype=np.float32)
+    baseline = np.array([[0, 0, 1]], dtype=np.float32)
+    np.testing.assert_array_equal(significance.user_differences(candidate, baseline), [1, 0.5, -1])
+
+
+def test_bootstrap_interval_agrees_with_scipys() -> None:
+    differences = np.random.default_rng(0).exponential(size=300) - 0.9
+    ours = paired_bootstrap(differences)
+    theirs = stats.bootstrap((differences,), np.mean, n_resamples=10_000, method="percentile", random_state=1)
+    interval = theirs.confidence_interval
+    assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high), abs=0.01)
+    assert ours.difference == pytest.approx(differences.mean())
+    assert ours.n == 300
+
+
+def test_bootstrap_p_agrees_with_all_resamples_of_three_users() -> None:
+    differences = column(-1, 1, 3)
+    means = [np.mean([a, b, c]) for a in differences for b in differences for c in differences]
+    exact = 2 * min(np.mean(np.array(means) <= 0), np.mean(np.array(means) >= 0))
+    assert paired_bootstrap(differences, resamples=50_000).p == pytest.approx(exact, abs=0.01)
+
+
+def test_bootstrap_of_equal_methods_and_of_a_certain_gain() -> None:
+    same = paired_bootstrap(np.zeros(50))
+    assert (same.difference, same.low, same.high, same.p) == (0, 0, 0, 1)
+    gain = paired_bootstrap(np.full(50, 0.25), resamples=999)
+    assert (gain.difference, gain.low, gain.high, gain.p) == (0.25, 0.25, 0.25, 2 / 1000)
+
+
+def test_bootstrap_depends_on_its_seed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    differences = np.random.default_rng(0).normal(size=101)
+    first = paired_bootstrap(differences, resamples=500)
+    assert paired_bootstrap(differences, resamples=500) == first
+    assert paired_bootstrap(differences, resamples=500, seed=1) != first
+    assert paired_bootstrap(-differences, resamples=500).low == pytest.approx(-first.high)
+    monkeypatch.setattr(significance, "CELLS_AT_ONCE", 64)
+    assert paired_bootstrap(differences, resamples=500) == first
+
+
+def test_bootstrap_memory_is_bounded() -> None:
+    tracemalloc.start()
+    paired_bootstrap(np.random.default_rng(0).normal(size=40_000), resamples=200)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 32 * 2**20  # all resamples at once would be 64 MB of values and 32 MB of indices
+
+
+def test_smallest_detectable_difference_is_found_at_its_power() -> None:
+    random = np.random.default_rng(0)
+    noise = random.normal(scale=0.2, size=400)
+    size = significance.smallest_detectable_difference(noise)
+    assert size == pytest.approx((1.959964 + 0.841621) * noise.std(ddof=1) / 20, rel=1e-6)
+    samples = random.normal(size, 0.2, size=(4000, 400))
+    found = stats.ttest_1samp(samples, 0, axis=1).pvalue < 0.05
+    assert found.mean() == pytest.approx(0.8, abs=0.04)
+    assert significance.smallest_detectable_difference(noise, power=0.9) > size
+    assert math.isnan(significance.smallest_detectable_difference(noise[:1]))
+
+
+def test_standard_error_is_scipys() -> None:
+    values = np.random.default_rng(0).random(750)
+    assert significance.standard_error(values) == pytest.approx(stats.sem(values))
+    assert math.isnan(significance.standard_error(values[:1]))
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_seed_summary_has_students_interval(n: int) -> None:
+    runs = np.random.default_rng(n).normal(size=n)
+    summary = summarise_seeds(runs)
+    interval = stats.ttest_1samp(runs, 0).confidence_interval(0.95)
+    assert (summary.low, summary.high) == pytest.approx((interval.low, interval.high))
+    assert (summary.n, summary.mean) == (n, pytest.approx(runs.mean()))
+    assert summary.deviation == pytest.approx(stats.tstd(runs))
+    assert summarise_seeds(np.append(runs, NAN)) == summary
+
+
+def test_seed_summary_of_one_run_and_of_none() -> None:
+    one, none = summarise_seeds(column(0.5)), summarise_seeds(column(NAN))
+    assert (one.n, one.mean) == (1, 0.5)
+    assert all(math.isnan(value) for value in (one.deviation, one.low, one.high))
+    assert none.n == 0
+    assert all(math.isnan(value) for value in (none.mean, none.deviation, none.low, none.high))

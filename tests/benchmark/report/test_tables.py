@@ -1,0 +1,345 @@
+"""Table 2 of a store made by hand, whose means, tests and stars are worked out by hand below."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from baselines.registry import METHODS
+from benchmark.paper.printed import BASELINES, TABLE_2_METRICS, table1, table2_row, table3
+from benchmark.paper.printed import table2 as printed_table2
+from benchmark.plan.config import Setting
+from benchmark.report.comparison import MainComparison, main_comparison
+from benchmark.report.methods import look
+from benchmark.report.rows import COLUMNS, RunSet, planned_runs, rows, stored_runs
+from benchmark.report.tables import latex, markdown
+from benchmark.report.tables.layout import Cell, Head, Line, Table
+from benchmark.report.tables.plain import to_plain
+from benchmark.report.tables.table2 import table2, table2_frame
+from benchmark.store.store import Store
+
+GOLDEN = Path(__file__).parent / "golden" / "table2.tex"
+
+# Three seeds a method. Every metric of a method is `level` times what stands here for NDCG@10, see `metrics`.
+NDCG_10 = {
+    "sasrec-bce": (0.030, 0.040, 0.050),  # mean .04, deviation .01
+    "sasrec-ce": (0.040, 0.050, 0.060),  # mean .05, deviation .01: the best baseline
+    "duorec": (0.050, 0.048, None),  # the third diverged: mean .049 of two
+    "btsr-bce": (0.045, 0.055, 0.065),
+    "btsr-ce": (0.052, 0.061, 0.073),  # mean .062
+    "popularity": (0.020, None, None),
+}
+VALIDATION = {"btsr-bce": 0.060, "btsr-ce": 0.066}
+COVERAGE = {"sasrec-bce": 0.5, "sasrec-ce": 0.4, "duorec": 0.45, "btsr-bce": 0.2, "btsr-ce": 0.3, "popularity": 0.0}
+# HR@1, so that BT-SR is ahead of SASRec (CE) by .03, -.01, .01: a lead that is not significant.
+HR_1 = {"sasrec-ce": (0.010, 0.030, 0.020), "btsr-ce": (0.040, 0.020, 0.030)}
+RANKS = {"sasrec-ce": (2, 0, 12, 1), "btsr-ce": (1, 3, 12, 1)}
+
+
+def metrics(method: str, seed: int) -> dict[str, float]:
+    """What the run of a method and seed measured on test."""
+    ndcg = NDCG_10[method][seed]
+    assert ndcg is not None
+    values = {name: ndcg for name in TABLE_2_METRICS if name.startswith(("hr@", "ndcg@"))}
+    values |= {name: COVERAGE[method] + 0.01 * seed for name in TABLE_2_METRICS if name.startswith("cov@")}
+    return values | {"hr@1": HR_1[method][seed] if method in HR_1 else 0.001}
+
+
+def fill(store: Store, maker: Any) -> None:
+    """The hand-made store."""
+    maker.write_data(store)
+    for method, values in NDCG_10.items():
+        for seed, value in enumerate(values):
+            if value is not None:
+                validation = {"ndcg@10": VALIDATION.get(method, 0.05)}
+                record = maker.record(method, seed, test=metrics(method, seed), validation=validation)
+                store.save(record, maker.arrays(RANKS.get(method, (0, 0, 0, 5))))
+    store.save(maker.record("duorec", 2, status="diverged"), {})
+
+
+@pytest.fixture
+def comparison(store: Store, handmade: Callable[..., Any], notes: list[str]) -> MainComparison:
+    fill(store, handmade())
+    (runs,) = stored_runs(store.records("ml-1m"), store.data("ml-1m"), notes.append)
+    assert notes == []
+    return main_comparison(runs, store.arrays)
+
+
+def p_of_three(t: float) -> float:
+    """Two-sided p of Student's t with two degrees of freedom, which has a closed form."""
+    return 1 - abs(t) / math.sqrt(t * t + 2)
+
+
+def test_means_deviations_and_places(comparison: MainComparison) -> None:
+    row = {row.metric: row for row in comparison.metrics}["ndcg@10"]
+    assert row.summaries["sasrec-ce"].mean == pytest.approx(0.05)
+    assert row.summaries["sasrec-ce"].deviation == pytest.approx(0.01)
+    assert row.summaries["btsr-ce"].mean == pytest.approx(0.062)
+    assert (row.summaries["duorec"].n, row.summaries["duorec"].mean) == (2, pytest.approx(0.049))
+    assert math.isnan(row.summaries["popularity"].deviation)
+    assert (row.best, row.second) == ({"btsr-ce"}, {"sasrec-ce"})
+    assert (comparison.baselines, comparison.btsr) == (("sasrec-bce", "sasrec-ce", "duorec"), "btsr-ce")
+    assert comparison.extras == ("btsr-bce", "popularity")
+
+
+def test_a_lead_that_earns_its_star(comparison: MainComparison) -> None:
+    row = {row.metric: row for row in comparison.metrics}["ndcg@10"]
+    # Differences .012, .011, .013: mean .012, deviation .001, t = .012 / (.001 / sqrt 3) = 20.785
+    assert row.versus is not None
+    assert row.rival == "sasrec-ce"
+    assert row.versus.test.t == pytest.approx(12 * math.sqrt(3))
+    assert row.versus.test.p == pytest.approx(p_of_three(12 * math.sqrt(3)))
+    assert row.versus.improvement == pytest.approx(24.0)
+    assert row.star
+
+
+def test_a_lead_that_does_not(comparison: MainComparison) -> None:
+    row = {row.metric: row for row in comparison.metrics}["hr@1"]
+    # Differences .03, -.01, .01: mean .01, deviation .02, t = .01 / (.02 / sqrt 3) = .866
+    assert row.versus is not None
+    assert row.versus.test.p == pytest.approx(p_of_three(math.sqrt(3) / 2))
+    assert row.versus.improvement == pytest.approx(50.0)
+    assert not row.star
+
+
+def test_a_loss_gets_no_star_however_certain(comparison: MainComparison) -> None:
+    row = {row.metric: row for row in comparison.metrics}["cov@10"]
+    # .3 against SASRec (BCE)'s .5 on every seed: all differences equal, p = 0
+    assert row.versus is not None
+    assert (row.rival, row.versus.test.p) == ("sasrec-bce", pytest.approx(0, abs=1e-12))
+    assert row.versus.improvement == pytest.approx(100 * (0.31 - 0.51) / 0.51)
+    assert not row.star
+    assert row.place("sasrec-bce") == "best"
+
+
+def test_what_the_users_can_tell(comparison: MainComparison) -> None:
+    # NDCG@10 of the four users: BT-SR 1, 1/2, 0, 1; SASRec (CE) 1/log2(3), 0, 0, 1. Alike on all seeds.
+    gains = [1, 0.5, 0, 1]
+    mean = sum(gains) / 4
+    deviation = math.sqrt(sum((gain - mean) ** 2 for gain in gains) / 3)
+    assert comparison.users is not None
+    assert comparison.users.sampling_error == pytest.approx(deviation / 2)
+    assert comparison.users.rival == "sasrec-ce"
+    assert comparison.users.lead is not None
+    assert comparison.users.lead.difference == pytest.approx((1 - 1 / math.log2(3) + 0.5) / 4)
+
+
+def test_the_latex_of_the_table(comparison: MainComparison) -> None:
+    assert latex.to_latex([table2(comparison, [comparison])]) == GOLDEN.read_text()
+
+
+def test_the_markdown_of_the_table(comparison: MainComparison) -> None:
+    lines = markdown.to_markdown([table2(comparison, [comparison])]).splitlines()
+    head, rule, first, *_ = (line for line in lines if line.startswith("|"))
+    columns = ["ML-1M", "SASRec (BCE)", "SASRec (CE)", "DuoRec", "BT-SR (CE)<sup>†</sup>", "Improve", "BT-SR (BCE)"]
+    assert head == f"| {' | '.join(columns)} | Most popular |"
+    assert rule == "|:--|" + ":-:|" * 7
+    assert first.startswith(
+        "| hr@1<br><sub><em>paper</em></sub> | 0.0010<br><sub>±0.0000</sub><br><sub><em>0.0160</em>"
+    )
+    (ndcg,) = (line for line in lines if line.startswith("| ndcg@10<br>"))
+    assert "**0.0620**\\*<br><sub>±0.0105</sub><br><sub><em>0.0534\\*</em></sub>" in ndcg
+    assert "<ins>0.0500</ins>" in ndcg
+    assert "+24.0%<br><sub>p = .002</sub><br><sub><em>+6.2%</em></sub>" in ndcg
+    (counts,) = (line for line in lines if line.startswith("| runs"))
+    assert "2/3<br><sub>diverged 1/3</sub>" in counts
+    assert "- DuoRec: diverged (seed 2); no part of its mean." in lines
+
+
+def test_the_frame_for_machines(comparison: MainComparison) -> None:
+    frame = table2_frame([comparison]).set_index(["metric", "method"])
+    assert len(frame) == 9 * 6
+    row = frame.loc[("ndcg@10", "btsr-ce")]
+    assert row["role"] == "btsr"
+    assert row["mean"] == pytest.approx(0.062)
+    assert (row["best_baseline"], row["star"], row["pairs"]) == ("sasrec-ce", True, 3)
+    assert (row["paper_mean"], row["paper_deviation"], row["paper_improve_percent"]) == (0.0534, 0.0037, 6.2)
+    assert frame.loc[("ndcg@10", "btsr-bce")]["role"] == "beside"
+    assert math.isnan(frame.loc[("ndcg@10", "btsr-bce")]["paper_mean"])
+    assert (frame.loc[("hr@1", "duorec")]["runs_done"], frame.loc[("hr@1", "duorec")]["runs_asked"]) == (2, 3)
+
+
+def rendered(comparison: MainComparison) -> str:
+    """LaTeX and Markdown of a comparison."""
+    table = table2(comparison, [comparison])
+    return latex.to_latex([table]) + markdown.to_markdown([table])
+
+
+def compared(store: Store, maker: Any) -> MainComparison:
+    """The one comparison that a store holds."""
+    (runs,) = stored_runs(store.records(maker.dataset), store.data(maker.dataset), lambda _: None)
+    return main_comparison(runs, store.arrays)
+
+
+def test_synthetic_data_is_labelled_and_never_beside_printed_figures(
+    store: Store, handmade: Callable[..., Any]
+) -> None:
+    maker = handmade("ml-1m", "ML-1M", synthetic=True)
+    fill(store, maker)
+    comparison = compared(store, maker)
+    table = table2(comparison, [comparison])
+    assert table.caption.startswith("SYNTHETIC DATA")
+    assert (table.heads[0].first, table.heads[0].second) == ("ML-1M", "SYNTHETIC")
+    assert all(row.printed is None for row in comparison.metrics)
+    assert "paper}" not in rendered(comparison)
+    assert table2_frame([comparison])["synthetic"].all()
+
+
+def test_text_from_data_is_escaped(store: Store, handmade: Callable[..., Any], tmp_path: Path) -> None:
+    title = "<script>alert(1)</script> 50%_&#{x}$y^2~\\input{z}|`*[a](b) é 漢 line"
+    maker = handmade("custom", title)
+    store.save(maker.record("btsr-ce"), maker.arrays())
+    comparison = compared(store, maker)
+    table = table2(comparison, [comparison])
+    tex, text = latex.to_latex([table]), markdown.to_markdown([table])
+    assert "<script>" not in tex + text
+    assert r"\input{z}" not in tex
+    assert "\\_\\&\\#\\{x\\}\\$y\\textasciicircum{}2" in tex
+    assert "é ? line" in tex
+    assert "&lt;script&gt;" in text
+    assert r"\|\`\*\[a\](b)" in text
+    assert_compiles(tex, tmp_path)
+
+
+def test_the_table_compiles(comparison: MainComparison, tmp_path: Path) -> None:
+    assert_compiles(latex.to_latex([table2(comparison, [comparison])] * 2), tmp_path)
+
+
+def assert_compiles(tex: str, folder: Path) -> None:
+    """LaTeX takes it, with booktabs alone, and nothing sticks out of its box."""
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed")
+    (folder / "table.tex").write_text(tex)
+    (folder / "main.tex").write_text(
+        r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{table}\end{document}"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=120)
+    assert result.returncode == 0, result.stdout[-2000:]
+    assert "Undefined control sequence" not in result.stdout
+
+
+def plan_of(maker: Any, method: str, seed: int) -> Any:
+    """A planned run, as far as a report looks at it."""
+    record = maker.record(method, seed)
+    spec = SimpleNamespace(method=method, seed=seed, to_json=lambda: record.spec)
+    return SimpleNamespace(key=record.key, uses={"main": (method,)}, spec=spec)
+
+
+def test_planned_runs_without_a_record_are_shown_as_missing(store: Store, handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    fill(store, maker)
+    planned = [plan_of(maker, method, seed) for method in ("sasrec-ce", "btsr-ce") for seed in range(5)]
+    runs = planned_runs(planned, store.records("ml-1m"), store.data("ml-1m"))
+    assert runs.methods() == ["sasrec-ce", "btsr-ce"]
+    assert runs.not_done("btsr-ce") == {"missing": [3, 4]}
+    table = rendered(main_comparison(runs, store.arrays))
+    assert "missing 2/5" in table
+    assert "SASRec (CE); BT-SR (CE): missing (seeds 3, 4); no part of their means." in table
+    assert not planned_runs(planned, [], None).records
+
+
+def test_without_a_plan_the_configuration_with_most_seeds_is_shown(
+    store: Store, handmade: Callable[..., Any], notes: list[str]
+) -> None:
+    maker = handmade()
+    fill(store, maker)
+    for seed in range(2):
+        store.save(maker.record("btsr-ce", seed, settings={"alpha": 0.1}), maker.arrays())
+    (runs,) = stored_runs(store.records("ml-1m"), store.data("ml-1m"), notes.append)
+    assert {str(record.spec["method"]["settings"]) for record in runs.of("btsr-ce")} == {"{}"}
+    assert notes == [
+        "ml-1m: btsr-ce was run in 2 configurations; the report shows the one with the most finished seeds (3)"
+    ]
+
+
+def test_settings_are_kept_apart_and_runs_on_other_data_left_out(
+    store: Store, handmade: Callable[..., Any], notes: list[str]
+) -> None:
+    maker = handmade()
+    maker.write_data(store)
+    store.save(maker.record(seed=0), maker.arrays())
+    store.save(maker.record(seed=1, protocol={"preset": "text", "filter": "core"}), maker.arrays())
+    maker.fingerprint = "another"
+    store.save(maker.record(seed=2), maker.arrays())
+    found = stored_runs(store.records("ml-1m"), store.data("ml-1m"), notes.append)
+    assert {runs.setting.name: [r.seed for r in runs.records] for runs in found} == {
+        "released-equal-paper": [0],
+        "text-equal-paper": [1],
+    }
+    assert notes == ["ml-1m: runs on other data than data.json's are left out: 1"]
+
+
+def test_rows_are_tidy(comparison: MainComparison) -> None:
+    frame = rows(comparison.runs)
+    assert tuple(frame.columns) == COLUMNS
+    assert (frame["protocol"].unique(), frame["title"].unique()) == (["released"], ["ML-1M"])
+    diverged = frame[frame["status"] == "diverged"]
+    assert diverged[["method", "seed", "metric"]].to_numpy().tolist() == [["duorec", 2, ""]]
+    assert not frame.duplicated(["method", "seed", "stage", "metric"]).any()
+
+
+def test_mixed_machines_are_told(store: Store, handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    record = maker.record(seed=0)
+    store.save(record, maker.arrays())
+    store.save(maker.record(seed=1, hardware=record.hardware | {"device": "cuda"}), maker.arrays())
+    text = table2(compared(store, maker), []).notes[-1]
+    assert text == (
+        "The runs come from different machines or versions. Device: cpu (1 run), cuda (1 run); torch: 2.13.0."
+    )
+
+
+def test_a_setting_names_its_folder() -> None:
+    assert Setting().name == "released-equal-paper"
+    assert Setting("released,ties=shuffle:3", "released", "quick").name == "released-ties-shuffle-3-released-quick"
+
+
+def test_titles_agree_with_the_registry() -> None:
+    assert {name: look(name).title for name in METHODS} == {name: entry.title for name, entry in METHODS.items()}
+
+
+def test_the_printed_tables() -> None:
+    assert (len(table1()), len(printed_table2()), len(table3())) == (5, 45, 1)
+    row = table2_row("ML-1M", "ndcg@10")
+    assert row is not None
+    assert row.values == {
+        **dict(zip(BASELINES, (0.0443, 0.0494, 0.0503, 0.0464, 0.0456, 0.0487), strict=True)),
+        "btsr": 0.0534,
+    }
+    assert (row.btsr_deviation, row.starred, row.improve) == (0.0037, True, 6.2)
+    assert table2_row("ML-1M", "hr@20") is None
+    assert table2_row("Behance", "hr@1") is None
+
+
+def test_an_empty_run_set_has_no_methods() -> None:
+    assert RunSet("ml-1m", "ML-1M", False, Setting(), ()).methods() == []
+
+
+def test_plain_text_is_aligned_and_says_the_same() -> None:
+    cells = (Cell("0.0240", star=True, place="best"), Cell("0.0213", place="second"))
+    table = Table(
+        name="t2",
+        caption="A caption.",
+        bands=(),
+        heads=(Head("ML-1M"), Head("BT-SR", "(CE)", "†"), Head("SASRec", "(CE)")),
+        sections=(((Line("hr@1", cells), Line("", (Cell("±0.0048"), Cell("±0.0011")), "below")),),),
+        notes=("† Chosen on validation.",),
+    )
+    assert to_plain(table).splitlines()[:-1] == [
+        "A caption.",
+        "------------------------",
+        "          BT-SR   SASRec",
+        "          (CE)†     (CE)",
+        "------------------------",
+        "hr@1  [0.0240*]   0.0213",
+        "        ±0.0048  ±0.0011",
+        "------------------------",
+    ]

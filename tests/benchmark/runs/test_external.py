@@ -1,0 +1,395 @@
+"""Recommendations made elsewhere: what leaves the house for them, and what is made of them when they come back."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.cli.arguments import parse
+from benchmark.cli.main import main
+from benchmark.plan.config import ConfigError
+from benchmark.report.figures.main import accuracy_and_coverage
+from benchmark.runs.external import External, measure, parse_externals
+from benchmark.runs.metrics import CUTOFFS
+from benchmark.runs.ranked_lists import read_ranked_lists
+from benchmark.store.store import Store
+from datasets import synthetic
+from datasets.interactions import DataError
+from datasets.sequences import Sequences
+from datasets.split import Protocol, Split, split
+
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
+PLAIN = ("hr@", "ndcg@", "mrr@", "cov@")
+USERS, ITEMS = np.array(["7", "u 1", "é"]), np.array([3, 5, 70])
+
+
+# --- scoring ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small_split() -> Split:
+    return split(synthetic.stand_in(200, 70, 3_000, seed=1), Protocol(quantile=0.7))
+
+
+def random_lists(small_split: Split, shortest: int, seed: int) -> list[list[int]]:
+    """Lists without repeats that hold items of the history; every fifth user has none."""
+    random = np.random.default_rng(seed)
+    v = small_split.n_items
+    lists = [random.permutation(v)[: random.integers(shortest, v + 1)].tolist() for _ in small_split.test_user_labels]
+    return [[] if user % 5 == 0 else listed for user, listed in enumerate(lists)]
+
+
+def packed(lists: list[list[int]]) -> Sequences:
+    return Sequences.from_arrays(np.concatenate(lists).astype(int), np.cumsum([0, *map(len, lists)]))
+
+
+@pytest.mark.parametrize("shortest", [60, 30])
+def test_metrics_are_those_of_plain_loops(small_split: Split, shortest: int) -> None:
+    lists, cases = random_lists(small_split, shortest, seed=shortest), small_split.cases("test")
+    ranks, kept_lists, dropped, reach = [], [], 0, [50]
+    for user, listed in enumerate(lists):
+        history, target = cases.histories[user].tolist(), int(cases.targets[user])
+        kept = [item for item in listed if item not in history]
+        dropped += len(listed) - len(kept)
+        ranks.append(kept.index(target) + 1 if target in kept else 0)
+        kept_lists.append(kept)
+        if listed and len(kept) < small_split.n_items - len(set(history)):
+            reach.append(len(kept))
+    expected = {}
+    for k in [k for k in CUTOFFS if k <= min(reach)]:
+        hits = [rank for rank in ranks if 1 <= rank <= k]
+        expected[f"hr@{k}"] = len(hits) / len(ranks)
+        expected[f"ndcg@{k}"] = sum(1 / math.log2(rank + 1) for rank in hits) / len(ranks)
+        expected[f"mrr@{k}"] = sum(1 / rank for rank in hits) / len(ranks)
+        expected[f"cov@{k}"] = len({item for kept in kept_lists for item in kept[:k]}) / small_split.n_items
+    arrays, metrics, counts = measure(packed(lists), small_split)
+    assert arrays["ranks"].tolist() == ranks
+    plain = {name: value for name, value in metrics.items() if name.startswith(PLAIN) and "/" not in name}
+    assert plain == pytest.approx(expected)
+    masked = [int(cases.targets[user]) in cases.histories[user].tolist() for user in range(len(lists))]
+    assert metrics["masked_targets"] == pytest.approx(sum(masked) / len(masked))
+    assert (counts["history_items_dropped"], counts["known_cutoff"]) == (dropped, min(reach))
+    assert counts["users_without_list"] == sum(not listed for listed in lists)
+    assert all(int(name.partition("@")[2].partition("/")[0] or 0) <= min(reach) for name in metrics if "@" in name)
+
+
+def test_whole_catalogue_is_known_however_small(small_split: Split) -> None:
+    everything = [list(range(small_split.n_items))] * len(small_split.events)
+    _, metrics, counts = measure(packed(everything), small_split)
+    assert counts["known_cutoff"] == 50
+    assert {"hr@50", "cov@50", "popularity_kl@10"} <= metrics.keys()
+
+
+def test_a_list_of_nothing_but_history_cannot_be_scored(small_split: Split) -> None:
+    lists = [list(dict.fromkeys(small_split.cases("test").histories[user].tolist())) for user in range(2)]
+    with pytest.raises(ValueError, match=str(small_split.test_user_labels[0])):
+        measure(packed(lists + [[]] * (len(small_split.events) - 2)), small_split)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_any_separator_any_order_of_rows_and_columns(tmp_path: Path, separator: str, compressed: bool) -> None:
+    rows = [
+        ["", "Rank", "score", "item_id", "user"],
+        [0, 2, 0.1, 5, "é"],
+        [1, 1, 0.2, 70, '"u 1"'],
+        [2, 1, 0.3, 3, "é"],
+    ]
+    text = "\r\n".join(separator.join(map(str, row)) for row in rows) + "\r\n\r\n"
+    path = tmp_path / ("lists.gz" if compressed else "lists.csv")
+    content = b"\xef\xbb\xbf" + text.encode()
+    path.write_bytes(gzip.compress(content) if compressed else content)
+    lists = read_ranked_lists(path, USERS, ITEMS)
+    assert [lists[user].tolist() for user in range(3)] == [[], [2], [0, 1]]
+
+
+HEAD = b"user,item,rank\n"
+BAD = {
+    "empty": (b"", "empty"),
+    "header only": (HEAD, "no recommendations"),
+    "no such columns": (b"user,item,score\n7,3,1\n", "line 1: .*rank.*'user,item,score'"),
+    "two user columns": (b"user,userid,item,rank\n7,7,3,1\n", "line 1: several columns .* user"),
+    "utf-16": ("user,item,rank\n7,3,1\n".encode("utf-16"), "line 1: .*UTF-8"),
+    "latin-1": (HEAD + "7,3,1\né,3,1\n".encode("latin-1"), "line 3: .*UTF-8"),
+    "unknown user": (HEAD + b"7,3,1\n8,3,1\n", "line 3: user '8' is no test user"),
+    "unknown item": (HEAD + b"7,4,1\n", "line 2: item '4' is not in the catalogue"),
+    "float item": (HEAD + b"7,3.0,1\n", "line 2: item '3.0' is not in the catalogue"),
+    "empty item": (HEAD + b"7,,1\n", "line 2: item '' is not"),
+    "item twice": (HEAD + b"7,3,1\n\n7,5,2\n7,3,3\n", "line 5: item '3' .* user '7' a second time"),
+    "rank from 0": (HEAD + b"7,3,0\n7,5,1\n", "line 2: rank '0' is not a whole number from 1"),
+    "rank nan": (HEAD + b"7,3,nan\n", "line 2: rank 'nan'"),
+    "rank float": (HEAD + b"7,3,1.0\n", "line 2: rank '1.0'"),
+    "rank negative": (HEAD + b"7,3,-1\n", "line 2: rank '-1'"),
+    "rank huge": (HEAD + b"7,3,99999999999999999999\n", "line 2: rank '9+'"),
+    "rank of another script": (HEAD + "7,3,١\n".encode(), "line 2: rank"),
+    "rank missing": (HEAD + b"7,3,1\nu 1,3,1\nu 1,5,3\n", "line 4: rank 3 of user 'u 1' stands where rank 2 should"),
+    "rank twice": (HEAD + b"7,3,1\n7,5,1\n", "line 3: rank 1 of user '7' stands where rank 2 should"),
+    "too few fields": (HEAD + b"7,3\n", "line 2: has 2 fields, the first line 3"),
+    "too many fields": (HEAD + b"7,3,1,1\n", "line 2: has 4 fields"),
+    "open quote": (HEAD + b'7,3,1\n"7,3,1\n', "line 3: "),
+    "nul": (HEAD + b"7,3,\x00\n", "line 2: "),
+    "gzip cut": (gzip.compress(HEAD * 999)[:40], "truncated"),
+    "long line": (HEAD + b"7" * (1 << 21), "line 2: "),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_is_one_line_that_says_where_and_what(tmp_path: Path, name: str) -> None:
+    content, pattern = BAD[name]
+    path = tmp_path / "bad lists.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"bad lists.csv: .*{pattern}") as caught:
+        read_ranked_lists(path, USERS, ITEMS)
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 400
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def test_names_are_shown_as_given_and_never_a_path() -> None:
+    texts = ["/some/where/My Run.tsv.gz", "../BERT4Rec=a=b.csv", "x$_y$ <b>=m.csv", "漢字=m.csv", "á=../m.csv"]
+    given = parse_externals(texts)
+    assert [external.name for external in given] == ["My Run", "BERT4Rec=a=b", "x$_y$ <b>", "漢字", "á"]
+    assert given[0].method == "external-my-run"
+    assert all("/" not in external.method and external.method.isascii() for external in given)
+    assert len({external.method for external in given}) == 5
+
+
+@pytest.mark.parametrize(
+    "text", ["", "=x.csv", "name=", ".csv", "a\nb=x.csv", "_x=x.csv", "x" * 61 + "=x.csv", "$x=x.csv"]
+)
+def test_a_name_that_cannot_be_shown_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--external") as caught:
+        External.parse(text)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--external", "a/mine.csv", "--external", "b/Mine.csv", "--dataset", "ml-1m"],
+        ["--external", "mine.csv"],
+        ["--external", "mine.csv", "--dataset", "ml-1m,beauty"],
+        ["--external", "mine.csv", "--dataset", "ml-1m", "--interactions", "my.csv"],
+    ],
+)
+def test_one_name_one_file_one_dataset(words: list[str]) -> None:
+    with pytest.raises(ConfigError, match="--external"):
+        parse(words)
+
+
+def test_others_work_starts_no_training() -> None:
+    assert parse(["--dataset", "ml-1m", "--external", "mine.csv"]).stages == ["report"]
+    assert parse(["--dataset", "ml-1m", "--export-split", "split"]).stages == ["prepare"]
+    assert parse(["--dataset", "ml-1m", "--external", "mine.csv", "--stages", "train,report"]).stages[0] == "train"
+
+
+# --- from the files that leave the house to the table that shows what came back ---------------------------------------
+
+
+class Shop:
+    """Somebody's own interactions, whose ids are words; most-popular has been run on them, the split exported."""
+
+    def __init__(self, folder: Path) -> None:
+        data = synthetic.stand_in(300, 60, 4_000, seed=3)
+        self.table, self.out, self.split = folder / "My Shop.csv", folder / "out", folder / "split" / "my-shop"
+        users, items = np.char.add("u", data.user_ids.astype(str)), np.char.add("i", data.item_ids.astype(str))
+        self.frame = pd.DataFrame({"userid": users, "itemid": items, "timestamp": data.timestamps})
+        self.frame.to_csv(self.table, index=False)
+        assert self("--engine", "inline", "--stages", "prepare,train") == 0
+        assert self("--export-split", str(folder / "split")) == 0
+
+    def __call__(self, *words: str) -> int:
+        fixed = ["--interactions", str(self.table), "--methods", "popularity", "--seeds", "0"]
+        return main([*fixed, "--out-dir", str(self.out), *words])
+
+    @property
+    def store(self) -> Store:
+        return Store(self.out / "results")
+
+    @property
+    def markdown(self) -> str:
+        return (self.out / "tables" / "my-shop" / "table2.md").read_text()
+
+    def exported(self, name: str) -> pd.DataFrame:
+        return pd.read_csv(self.split / f"{name}.csv")
+
+    def most_popular(self, length: int = 50, drop_history: bool = True) -> pd.DataFrame:
+        """What an outsider makes of the exported files alone."""
+        train, histories, catalogue = map(self.exported, ("train", "test_histories", "catalogue"))
+        counts = train["itemid"].value_counts().reindex(catalogue["itemid"])
+        ranked = counts.sort_values(ascending=False, kind="stable").index
+        lists = []
+        for user, history in histories.groupby("userid")["itemid"]:
+            shown = [item for item in ranked if not drop_history or item not in set(history)][:length]
+            lists += [(user, item, rank) for rank, item in enumerate(shown, start=1)]
+        return pd.DataFrame(lists, columns=["userid", "itemid", "rank"])
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return Shop(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.report.report.FIGURES", {})
+
+
+def test_what_is_exported_is_the_data_without_the_targets(shop: Shop) -> None:
+    assert {path.name for path in shop.split.iterdir()} == {
+        *("train.csv", "test_histories.csv", "catalogue.csv", "split.json", "README.txt")
+    }
+    threshold = sorted(shop.frame["timestamp"])[round(0.95 * (len(shop.frame) - 1))]
+    ordered = shop.frame.sort_values(["userid", "timestamp"], kind="stable")
+    active = set(ordered[ordered["timestamp"] >= threshold]["userid"])
+    train = ordered[~ordered["userid"].isin(active)]
+    pd.testing.assert_frame_equal(shop.exported("train"), train.reset_index(drop=True))
+    assert shop.exported("catalogue")["itemid"].tolist() == sorted(set(train["itemid"]))
+    late = ordered[(ordered["timestamp"] >= threshold) & ordered["itemid"].isin(set(train["itemid"]))]
+    late = late[late.groupby("userid")["itemid"].transform("size") >= 3]
+    without_target = late[late.groupby("userid").cumcount(ascending=False) > 0]
+    pd.testing.assert_frame_equal(shop.exported("test_histories"), without_target.reset_index(drop=True))
+    facts = json.loads((shop.split / "split.json").read_text())
+    assert facts["fingerprint"] == shop.store.records()[0].data["fingerprint"]
+    assert (facts["recommendations"]["per_user"], facts["protocol"]["quantile"]) == (50, 0.95)
+    assert "--external mine.csv" in (shop.split / "README.txt").read_text()
+    assert not list((shop.out / "results").rglob("*.csv")), "original ids stay out of results/"
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_most_popular_made_outside_gets_the_numbers_of_ours(shop: Shop, tmp_path: Path) -> None:
+    shop.most_popular().sample(frac=1, random_state=0).to_csv(tmp_path / "lists.csv")
+    assert shop("--external", f"Their & popular={tmp_path / 'lists.csv'}") == 0
+    (ours,), (theirs,) = (
+        [record for record in shop.store.records() if record.method.startswith(method)]
+        for method in ("popularity", "external-their-popular-")
+    )
+    of_scores = {"overlap", "ece"}
+    assert theirs.metrics["test"].keys() == ours.metrics["test"].keys() - of_scores
+    assert all(theirs.metrics["test"][name] == ours.metrics["test"][name] for name in theirs.metrics["test"])
+    arrays, reference = shop.store.arrays(theirs), shop.store.arrays(ours)
+    assert arrays is not None
+    assert reference is not None
+    for name in ("top_items", "target_buckets", "history_buckets"):
+        assert np.array_equal(arrays[name], reference[name]), name
+    assert "/" not in theirs.command.partition("--external")[2]
+    # The column, from the store alone.
+    shop.table.rename(tmp_path / "gone.csv")
+    try:
+        assert shop("--stages", "report") == 0
+    finally:
+        (tmp_path / "gone.csv").rename(shop.table)
+    assert "| Most popular | Their &amp; popular (external) |" in shop.markdown
+    tex = (shop.out / "tables" / "my-shop" / "table2.tex").read_text()
+    assert r"Their \& popular" in tex
+    frame = pd.read_csv(shop.out / "tables" / "my-shop" / "table2.csv")
+    means = frame.pivot_table(index="metric", columns="method", values="mean")
+    assert (means["popularity"] == means[theirs.method]).all()
+    assert set(frame["role"]) == {"beside"}
+    assert frame["deviation"].isna().all()
+    assert "seeds 0;" in shop.markdown
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_what_is_not_known_is_a_dash_and_said(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lists = shop.most_popular(length=12, drop_history=False)
+    first = lists["userid"].iloc[0]
+    path = tmp_path / "short.tsv"
+    lists[lists["userid"] != first].to_csv(path, sep="\t", index=False)
+    assert shop("--external", str(path)) == 0
+    (record,) = (record for record in shop.store.records() if record.method == "external-short")
+    known, dropped = record.counts["known_cutoff"], record.counts["history_items_dropped"]
+    assert 1 < known < 10
+    assert "hr@1" in record.metrics["test"]
+    assert not {"hr@10", "ndcg@50", "cov@10"} & record.metrics["test"].keys()
+    told = capsys.readouterr().err
+    assert f"1 of {record.counts['users']} test users have no list" in told
+    assert f"the shortest list then has {known} items" in told
+    (head, row) = (line for line in shop.markdown.splitlines() if line.startswith(("| My Shop ", "| hr@10 ")))
+    cells = dict(zip(head.strip(" |").split(" | "), row.strip(" |").split(" | "), strict=True))
+    assert cells["short (external)"] == "–"
+    assert f"{dropped} listed items were dropped" in shop.markdown
+    assert f"The shortest list has {known} items then: metrics at a larger K are unknown (–)." in shop.markdown
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_last_file_of_a_name_is_shown_and_the_others_are_counted(shop: Shop, tmp_path: Path) -> None:
+    path = tmp_path / "tried.csv"
+    for length in (50, 20, 50):
+        shop.most_popular(length).to_csv(path, index=False)
+        assert shop("--external", str(path)) == 0
+    records = [record for record in shop.store.records() if record.method == "external-tried"]
+    assert len(records) == 2
+    (note,) = (line for line in shop.markdown.splitlines() if line.startswith("- tried (external)"))
+    assert note.endswith("Before this file, 1 other file of that name had been scored on the test targets.")
+    assert "metrics at a larger K" not in note
+
+
+def test_a_name_cannot_break_a_figure(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.report.report.FIGURES", {"accuracy-coverage": accuracy_and_coverage})
+    path = tmp_path / "lists.csv"
+    shop.most_popular().to_csv(path, index=False)
+    assert shop("--external", rf"A $\frac{{$ _x_ <b>={path}") == 0
+    assert (shop.out / "figures" / "my-shop" / "accuracy-coverage.png").exists()
+    assert r"A $\\frac{$ \_x\_ &lt;b&gt; (external)" in shop.markdown
+
+
+def test_an_unusable_file_is_one_line_and_leaves_no_trace(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = len(shop.store.records())
+    good, bad = tmp_path / "good one.csv", tmp_path / "bad.csv"
+    shop.most_popular().to_csv(good, index=False)
+    bad.write_text("userid,itemid,rank\nu1,nowhere,1\n")
+    for path in (bad, tmp_path / "absent.csv", tmp_path):
+        assert shop("--external", str(good), "--external", f"x={path}") == 1
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert last.startswith("run_all.py: ")
+        assert path.name in last
+    assert len(shop.store.records()) == before
+
+
+def test_nothing_is_overwritten_and_nothing_published(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    for place in (shop.split, shop.table, shop.out / "results" / "new", shop.out / "tables"):
+        assert shop("--export-split", str(place)) == 2
+        errors = capsys.readouterr().err.splitlines()
+        assert len(errors) == 1
+        assert str(place) in errors[0]
+
+
+def test_a_full_history_and_shuffled_ties_are_exported_as_they_are_used(shop: Shop, tmp_path: Path) -> None:
+    rules = ["--set", "protocol.history=full", "--set", "protocol.ties=shuffle:1", "--export-split", str(tmp_path)]
+    assert shop(*rules) == 0
+    histories = pd.read_csv(tmp_path / "my-shop" / "test_histories.csv")
+    assert len(histories) > len(shop.exported("test_histories"))
+    assert (histories.groupby("userid")["timestamp"].diff().dropna() >= 0).all()
+    known = shop.frame.set_index(["userid", "itemid", "timestamp"]).index
+    assert histories.set_index(["userid", "itemid", "timestamp"]).index.isin(known).all()
+    command = "--external mine.csv --set protocol.history=full --set protocol.ties=shuffle:1"
+    assert command in (tmp_path / "my-shop" / "README.txt").read_text()
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_they_travel_with_the_runs_and_stand_alone(shop: Shop, tmp_path: Path) -> None:
+    path = tmp_path / "lists.csv"
+    shop.most_popular().to_csv(path, index=False)
+    alone = str(tmp_path / "alone")
+    assert shop("--external", str(path), "--out-dir", alone, "--export", str(tmp_path / "runs.tar.gz")) == 0
+    store = Store(tmp_path / "alone" / "results")
+    assert [record.method for record in store.records()] == ["external-lists"]
+    table = (tmp_path / "alone" / "tables" / "my-shop" / "table2.md").read_text()
+    assert "| My Shop | lists (external) |" in table
+    assert shop("--import", str(tmp_path / "runs.tar.gz"), "--out-dir", str(tmp_path / "there")) == 1
+    assert (tmp_path / "there" / "tables" / "my-shop" / "table2.md").read_text() == table

@@ -1,0 +1,256 @@
+"""Every metric against its definition written as loops, on arrays that can be counted by hand and on random ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmark.runs import metrics
+from benchmark.runs.metrics import CUTOFFS
+
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
+RANKS = np.array([1, 2, 4, 0, 11, 3], dtype=np.int32)
+
+
+def random_lists(n_users: int, n_items: int, length: int, seed: int) -> np.ndarray:
+    """Top lists without repeats; every fourth user has fewer items than places, as when most are masked."""
+    random = np.random.default_rng(seed)
+    lists = np.stack([random.permutation(n_items)[:length] for _ in range(n_users)])
+    lists[::4, length // 2 :] = n_items
+    return lists.astype(np.uint16)
+
+
+def test_accuracy_counted_by_hand() -> None:
+    assert metrics.hit_rate(RANKS, 1) == pytest.approx(1 / 6)
+    assert metrics.hit_rate(RANKS, 4) == pytest.approx(4 / 6)
+    assert metrics.ndcg(RANKS, 3) == pytest.approx((1 + 1 / math.log2(3) + 1 / 2) / 6)
+    assert metrics.reciprocal_rank(RANKS, 10) == pytest.approx((1 + 1 / 2 + 1 / 4 + 1 / 3) / 6)
+    assert metrics.masked_share(RANKS) == pytest.approx(1 / 6)
+
+
+@pytest.mark.parametrize("k", CUTOFFS)
+@pytest.mark.parametrize(
+    ("metric", "mean", "gain"),
+    [
+        ("hr", metrics.hit_rate, lambda rank: 1.0),
+        ("ndcg", metrics.ndcg, lambda rank: math.log(2) / math.log(rank + 1)),
+        ("mrr", metrics.reciprocal_rank, lambda rank: 1 / rank),
+    ],
+)
+def test_accuracy_agrees_with_loops(
+    metric: str, mean: Callable[..., float], gain: Callable[[int], float], k: int
+) -> None:
+    ranks = np.random.default_rng(k).integers(0, 60, size=(3, 100)).astype(np.int32)
+    expected = [[gain(rank) if 0 < rank <= k else 0.0 for rank in row] for row in ranks.tolist()]
+    np.testing.assert_allclose(metrics.per_user(f"{metric}@{k}", ranks), expected)
+    assert mean(ranks[0], k) == pytest.approx(sum(expected[0]) / 100)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_accuracy_is_ordered(seed: int) -> None:
+    ranks = np.random.default_rng(seed).integers(0, 80, size=200)
+    for k in CUTOFFS:
+        assert 0 < metrics.reciprocal_rank(ranks, 50) <= metrics.ndcg(ranks, 50) <= metrics.hit_rate(ranks, 50)
+        assert metrics.hit_rate(ranks, 1) == metrics.ndcg(ranks, 1) == metrics.reciprocal_rank(ranks, 1)
+        assert metrics.ndcg(ranks, k) <= metrics.ndcg(ranks, 50)
+
+
+@pytest.mark.parametrize("metric", ["ndcg", "cov@10", "hr@ten", "hr@", "hr@-1"])
+def test_unknown_metric_of_a_user_is_named(metric: str) -> None:
+    with pytest.raises(ValueError, match=f"metric '{metric}' is not defined per user"):
+        metrics.per_user(metric, RANKS)
+
+
+def test_coverage_counted_by_hand() -> None:
+    top_items = np.array([[0, 1, 2], [0, 3, 6], [1, 6, 6]])  # 6 = no item
+    assert metrics.coverage(top_items, 1, 6) == pytest.approx(2 / 6)
+    assert metrics.coverage(top_items, 2, 6) == pytest.approx(3 / 6)
+    assert metrics.coverage(top_items, 50, 6) == pytest.approx(4 / 6)
+
+
+@pytest.mark.parametrize(("n_items", "length"), [(7, 7), (30, 20), (300, 50)])
+def test_coverage_agrees_with_sets(n_items: int, length: int) -> None:
+    top_items = random_lists(25, n_items, length, seed=n_items)
+    for k in CUTOFFS:
+        shown = {item for row in top_items.tolist() for item in row[:k]} - {n_items}
+        assert metrics.coverage(top_items, k, n_items) == pytest.approx(len(shown) / n_items)
+
+
+def test_bucket_accuracy_is_that_of_the_buckets_users() -> None:
+    buckets = np.array([0, 0, 2, 2, 0, 2], dtype=np.uint8)
+    values = metrics.bucket_accuracy(RANKS, buckets)
+    assert values["hr@1/bucket1"] == pytest.approx(1 / 3)
+    assert values["hr@10/bucket1"] == pytest.approx(2 / 3)
+    assert values["ndcg@5/bucket3"] == pytest.approx((1 / math.log2(5) + 1 / 2) / 3)
+    assert {name.partition("/")[2] for name in values} == {"bucket1", "bucket3"}
+    assert len(values) == 2 * 2 * len(CUTOFFS)
+
+
+@pytest.mark.parametrize("n_items", [4, 40])
+def test_bucket_coverage_agrees_with_sets(n_items: int) -> None:
+    random = np.random.default_rng(n_items)
+    item_buckets, target_buckets = random.integers(3, size=n_items), random.integers(2, size=30)
+    top_items = random_lists(30, n_items, min(20, n_items), seed=n_items)
+    expected = {}
+    for k in [k for k in CUTOFFS if k <= 20 or n_items <= 20]:
+        for bucket in range(3):
+            to_members = {i for row in top_items[target_buckets == bucket].tolist() for i in row[:k]}
+            to_anyone = {i for row in top_items.tolist() for i in row[:k]} - {n_items}
+            of_bucket = [i for i in to_anyone if item_buckets[i] == bucket]
+            name = f"cov@{k}/bucket{bucket + 1}"
+            expected[f"{name}/items"] = len(of_bucket) / n_items
+            if bucket < 2:
+                expected[f"{name}/users"] = len(to_members - {n_items}) / n_items
+    assert metrics.bucket_coverage(top_items, target_buckets, item_buckets) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n_items", [4, 40])
+def test_shown_shares_agree_with_counting(n_items: int) -> None:
+    item_buckets = np.random.default_rng(n_items).integers(3, size=n_items).astype(np.uint8)
+    top_items = random_lists(30, n_items, min(20, n_items), seed=n_items)
+    expected = {}
+    for k in [k for k in CUTOFFS if k <= 20 or n_items <= 20]:
+        places = [item_buckets[item] for row in top_items.tolist() for item in row[:k] if item < n_items]
+        expected |= {f"shown@{k}/bucket{b + 1}": sum(place == b for place in places) / len(places) for b in range(3)}
+    assert metrics.shown_shares(top_items, item_buckets) == pytest.approx(expected)
+
+
+def test_shown_shares_of_empty_lists_are_undefined() -> None:
+    values = metrics.shown_shares(np.full((2, 1), 3), np.zeros(3, dtype=np.uint8))
+    assert values.keys() == {"shown@1/bucket1", "shown@1/bucket2", "shown@1/bucket3"}
+    assert all(math.isnan(value) for value in values.values())
+
+
+def test_effective_rank_of_plain_spectra() -> None:
+    assert metrics.effective_rank(np.ones(7)) == pytest.approx(7)
+    assert metrics.effective_rank(np.array([5.0, 5.0, 0.0, 0.0])) == pytest.approx(2)
+    assert metrics.effective_rank(np.array([3.0, 0.0])) == pytest.approx(1)
+    assert metrics.effective_rank(np.zeros(3)) == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_effective_rank_is_exp_of_scipys_entropy_and_scale_free(seed: int) -> None:
+    values = np.random.default_rng(seed).exponential(size=64)
+    values[50:] = 0
+    rank = metrics.effective_rank(values)
+    assert rank == pytest.approx(math.exp(stats.entropy(values)))
+    assert rank == pytest.approx(metrics.effective_rank(values * 1e-6))
+    assert 1 < rank < 50
+
+
+def test_popularity_divergence_agrees_with_scipys_entropy() -> None:
+    random = np.random.default_rng(0)
+    history, item_buckets = random.dirichlet(np.ones(3), size=40), random.integers(3, size=30)
+    history[:5] = [0, 0, 1]
+    top_items = random_lists(40, 30, 20, seed=1)
+    divergences = []
+    for p, row in zip(history, top_items[:, :10].tolist(), strict=True):
+        recommended = [item_buckets[item] for item in row if item < 30]
+        q = np.bincount(recommended, minlength=3) / len(recommended)
+        divergences.append(stats.entropy(p, 0.99 * q + 0.01 * p))
+    value = metrics.popularity_divergence(history, top_items, item_buckets)
+    assert value == pytest.approx(np.mean(divergences))
+
+
+def test_popularity_divergence_between_perfect_and_worst() -> None:
+    item_buckets, history = np.array([0, 1, 2]), np.array([[0.5, 0.5, 0.0]])
+    assert metrics.popularity_divergence(history, np.array([[0, 1]]), item_buckets) == pytest.approx(0)
+    assert metrics.popularity_divergence(history, np.array([[2, 3]]), item_buckets) == pytest.approx(math.log(100))
+
+
+def test_popularity_divergence_leaves_out_users_without_a_distribution() -> None:
+    item_buckets = np.array([0, 1, 2])
+    history = np.array([[1.0, 0, 0], [0, 0, 0], [1.0, 0, 0]])
+    top_items = np.array([[0, 1], [0, 1], [3, 3]])
+    first = metrics.popularity_divergence(history[:1], top_items[:1], item_buckets)
+    assert metrics.popularity_divergence(history, top_items, item_buckets) == first > 0.5
+    assert math.isnan(metrics.popularity_divergence(history[1:], top_items[1:], item_buckets))
+
+
+def test_calibration_error_weighs_bins_by_their_count() -> None:
+    count, confidence, accuracy = np.array([3, 1, 0]), np.array([0.2, 0.9, 0.0]), np.array([1 / 3, 0.0, 0.0])
+    expected = (3 * abs(1 / 3 - 0.2) + 1 * 0.9) / 4
+    assert metrics.calibration_error(count, confidence, accuracy) == pytest.approx(expected)
+
+
+def test_overlap_of_two_normal_densities() -> None:
+    grid = np.linspace(-10, 12, 512)
+    p, n = stats.norm.pdf(grid, 2), stats.norm.pdf(grid)
+    assert metrics.overlap(grid, p, n) == pytest.approx(2 * stats.norm.cdf(-1), abs=1e-4)
+    assert metrics.overlap(grid, p, p) == pytest.approx(1)
+    assert metrics.overlap(grid, 3 * p, 3 * n) == pytest.approx(metrics.overlap(grid, p, n))
+    assert metrics.overlap(grid, p, np.zeros(512)) == 0
+
+
+def record_arrays(n_users: int, n_items: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    return {
+        "ranks": random.integers(0, n_items, size=n_users).astype(np.int32),
+        "top_items": random_lists(n_users, n_items, min(50, n_items), seed=0),
+        "target_buckets": (np.arange(n_users) % 3).astype(np.uint8),
+        "history_buckets": random.dirichlet(np.ones(3), size=n_users).astype(np.float32),
+        "singular_values": np.array([2.0, 1.0]),
+        "singular_values_centred": np.array([1.0, 1.0]),
+        "score_grid": np.linspace(0, 1, 512),
+        "target_density": np.ones(512),
+        "negative_density": np.linspace(0, 2, 512),
+        "calibration_count": np.array([n_users]),
+        "calibration_confidence": np.array([0.5]),
+        "calibration_accuracy": np.array([0.25]),
+    }
+
+
+@pytest.mark.parametrize("n_items", [5, 90])
+def test_summary_has_exactly_the_names_of_the_record(n_items: int) -> None:
+    arrays = record_arrays(30, n_items)
+    values = metrics.summarise(arrays, (np.arange(n_items) % 3).astype(np.uint8))
+    buckets = ("bucket1", "bucket2", "bucket3")
+    names = {f"{metric}@{k}" for metric in ("hr", "ndcg", "mrr", "cov") for k in CUTOFFS}
+    names |= {f"{metric}@{k}/{bucket}" for metric in ("hr", "ndcg", "shown") for k in CUTOFFS for bucket in buckets}
+    names |= {f"cov@{k}/{bucket}/{side}" for k in CUTOFFS for bucket in buckets for side in ("users", "items")}
+    names |= {"masked_targets", "popularity_kl@10", "effective_rank", "effective_rank_centred", "overlap", "ece"}
+    assert values.keys() == names
+    assert all(type(value) is float and math.isfinite(value) for value in values.values())
+
+
+def test_summary_puts_each_value_under_its_name() -> None:
+    arrays, item_buckets = record_arrays(30, 90), np.arange(90) % 3
+    values = metrics.summarise(arrays, item_buckets)
+    ranks, top_items = arrays["ranks"], arrays["top_items"]
+    assert values["masked_targets"] == metrics.masked_share(ranks)
+    for k in CUTOFFS:
+        assert values[f"hr@{k}"] == metrics.hit_rate(ranks, k)
+        assert values[f"ndcg@{k}"] == metrics.ndcg(ranks, k)
+        assert values[f"mrr@{k}"] == metrics.reciprocal_rank(ranks, k)
+        assert values[f"cov@{k}"] == metrics.coverage(top_items, k, 90)
+        # The buckets part the catalogue, so their item-side coverages part the whole one.
+        sides = [values[f"cov@{k}/bucket{bucket}/items"] for bucket in (1, 2, 3)]
+        assert sum(sides) == pytest.approx(values[f"cov@{k}"])
+        hits = [values[f"hr@{k}/bucket{bucket}"] for bucket in (1, 2, 3)]
+        assert sum(hits) / 3 == pytest.approx(values[f"hr@{k}"])
+    assert values["effective_rank"] == pytest.approx(math.exp(stats.entropy([2, 1])))
+    assert values["effective_rank_centred"] == pytest.approx(2)
+    assert values["overlap"] == pytest.approx(0.75, abs=1e-3)
+    assert values["ece"] == 0.25
+
+
+def test_summary_leaves_out_what_is_undefined() -> None:
+    arrays = record_arrays(30, 90)
+    required = {name: arrays[name] for name in ("ranks", "top_items", "target_buckets", "history_buckets")}
+    required["top_items"] = required["top_items"][:, :20]
+    required["target_buckets"] = np.zeros(30, dtype=np.uint8)
+    required["history_buckets"] = np.zeros((30, 3), dtype=np.float32)
+    item_buckets = np.arange(90) % 3
+    missing = metrics.summarise(arrays, item_buckets).keys() - metrics.summarise(required, item_buckets).keys()
+    expected = {"popularity_kl@10", "effective_rank", "effective_rank_centred", "overlap", "ece", "cov@50"}
+    for bucket in (2, 3):
+        expected |= {f"{metric}@{k}/bucket{bucket}" for metric in ("hr", "ndcg") for k in CUTOFFS}
+        expected |= {f"cov@{k}/bucket{bucket}/users" for k in CUTOFFS}
+    expected |= {"cov@50/bucket1/users", *(f"cov@50/bucket{bucket}/items" for bucket in (1, 2, 3))}
+    expected |= {f"shown@50/bucket{bucket}" for bucket in (1, 2, 3)}
+    assert missing == expected

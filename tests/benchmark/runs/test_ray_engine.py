@@ -1,0 +1,284 @@
+"""Runs on a Ray cluster whose nodes are processes on this machine. Skipped where Ray is not installed; nodes and
+drivers that are killed are the business of tests/drill/ray.py.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.cli.main import main
+from benchmark.plan.config import ConfigError, Configuration
+from benchmark.plan.planner import Known, PlannedRun, plan
+from benchmark.runs import checkpoint
+from benchmark.runs.engines.inline import InlineEngine
+from benchmark.runs.execution import Execution
+from benchmark.runs.preparation import Prepared, prepare
+from benchmark.store.atomic_files import write_file
+from benchmark.store.store import Store
+from datasets import synthetic
+from datasets.split import Protocol
+
+CPU = torch.device("cpu")
+TINY = ["training.epochs=3", "training.batch_size=64", "encoder.width=8", "encoder.blocks=1", "encoder.maxlen=8"]
+NO_RAY = 'Ray is not installed: pip install -e ".[ray]"'
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    pytest.importorskip("ray", reason=NO_RAY)
+    from tests.drill.ray import two_nodes
+
+    with two_nodes() as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def engine(cluster: Any) -> Iterator[Callable[..., Any]]:
+    """Makes the engine on that cluster, and disconnects at the end."""
+    import ray
+
+    from benchmark.runs.engines.ray import RayEngine
+
+    yield lambda **options: RayEngine(cluster.address, **options)
+    ray.shutdown()
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Prepared:
+    monkeypatch.setattr(synthetic, "demo", lambda seed=0: synthetic.stand_in(200, 40, 2_500, seed=seed))
+    return prepare("synthetic", tmp_path, None, Protocol(), tmp_path / "cache", store, lambda line: None)
+
+
+@pytest.fixture
+def planned(prepared: Prepared) -> list[PlannedRun]:
+    """One run of four methods: one counts, one keeps state beside the encoder between epochs."""
+    configuration = Configuration("synthetic", "equal", "paper", TINY)
+    methods = ("popularity", "sasrec-ce", "ec4srec", "btsr-sce")
+    return plan(configuration, Known.of(prepared, Protocol()), ["main"], methods, [0])
+
+
+def commands(runs: list[PlannedRun]) -> dict[str, str]:
+    return {run.key: "the command" for run in runs}
+
+
+@pytest.mark.slow
+def test_bit_identical_to_runs_in_this_process(
+    tmp_path: Path, prepared: Prepared, planned: list[PlannedRun], engine: Callable[..., Any]
+) -> None:
+    here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
+    Execution(here, InlineEngine(CPU)).run(planned, prepared, commands(planned))
+    Execution(there, engine()).run(planned, prepared, commands(planned))
+    assert len(there.records()) == len(planned)
+    for first, second in zip(here.records(), there.records(), strict=True):
+        assert second.done, second.error
+        assert first.key == second.key
+        assert first.metrics == second.metrics
+        assert [{**row, "seconds": 0} for row in first.epochs] == [{**row, "seconds": 0} for row in second.epochs]
+        assert first.versions == second.versions, "the commit is the driver's; on the node there is no repository"
+        arrays, others = here.arrays(first), there.arrays(second)
+        assert arrays is not None
+        assert others is not None
+        assert arrays.keys() == others.keys()
+        assert all(np.array_equal(arrays[name], others[name]) for name in arrays)
+
+
+@pytest.mark.slow
+def test_a_run_continues_on_a_node_that_has_never_seen_it(
+    store: Store,
+    prepared: Prepared,
+    planned: list[PlannedRun],
+    engine: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The checkpoint is made on one node, kept by the driver, and taken up by whatever node comes next."""
+    run = next(run for run in planned if run.spec.method == "ec4srec")
+    monkeypatch.setattr("benchmark.runs.checkpoint.SECONDS_BETWEEN", 0.0)
+    cut = CutShort(engine(), after_epoch=2)
+    with pytest.raises(KeyboardInterrupt):
+        Execution(store, cut).run([run], prepared, commands([run]))
+    assert store.checkpoint_path(run.key).is_file()
+    Execution(store, cut.engine).run([run], prepared, commands([run]))
+    (record,) = store.records()
+    assert record.done
+    assert record.counts["continued"] == 1
+    assert not store.checkpoint_path(run.key).exists()
+
+
+class CutShort:
+    """Ctrl-C when a run has told of an epoch and its checkpoint before that has arrived."""
+
+    def __init__(self, engine: Any, after_epoch: int) -> None:
+        self.engine, self.device, self.after_epoch = engine, engine.device, after_epoch
+
+    def run(self, jobs: Any, prepared: Prepared, on_epoch: Any) -> Generator[Any]:
+        def follow(job: Any, row: dict[str, Any]) -> None:
+            on_epoch(job, row)
+            if row["epoch"] == self.after_epoch:
+                raise KeyboardInterrupt
+
+        return self.engine.run(jobs, prepared, follow)
+
+
+@pytest.mark.slow
+def test_a_worker_that_always_dies_is_left_to_the_next_start(
+    store: Store, prepared: Prepared, planned: list[PlannedRun], engine: Callable[..., Any]
+) -> None:
+    import ray
+
+    def die(*arguments: Any) -> Iterator[Any]:
+        yield "epoch", {"epoch": 1, "seconds": 0.1, "loss": 1.0, "terms": {}, "validation": {}}
+        os._exit(7)
+
+    broken = engine()
+    broken.task = ray.remote(die).options(max_retries=0)
+    Execution(store, broken).run(planned[:1], prepared, commands(planned))
+    (record,) = store.records()
+    assert record.status == "interrupted"
+    assert record.error is not None
+    assert "the worker died in each of 2 attempts" in record.error["message"]
+
+
+@pytest.mark.slow
+def test_a_node_that_lacks_packages_is_one_line_and_no_failed_runs(
+    store: Store, prepared: Prepared, planned: list[PlannedRun], engine: Callable[..., Any]
+) -> None:
+    import ray
+
+    def lack(*arguments: Any) -> Iterator[Any]:
+        import a_package_that_is_not_there  # noqa: F401
+
+        yield "finished", None
+
+    broken = engine()
+    broken.task = ray.remote(lack).options(max_retries=0)
+    with pytest.raises(ConfigError, match=r"a_package_that_is_not_there.*on every node") as caught:
+        Execution(store, broken).run(planned, prepared, commands(planned))
+    assert len(str(caught.value).splitlines()) == 1
+    assert store.records() == []
+
+
+@pytest.mark.slow
+def test_nodes_get_the_code_from_the_driver(engine: Callable[..., Any]) -> None:
+    import ray
+
+    engine()
+
+    def where() -> str:
+        import benchmark
+
+        return next(iter(benchmark.__path__))
+
+    root = Path(__file__).resolve().parents[3]
+    assert not Path(ray.get(ray.remote(where).remote())).is_relative_to(root)
+
+
+@pytest.mark.slow
+def test_signals_stay_ours(engine: Callable[..., Any]) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    engine()
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+@pytest.mark.slow
+def test_gpus_that_the_cluster_lacks(engine: Callable[..., Any]) -> None:
+    with pytest.raises(ConfigError, match="--device cuda: no node"):
+        engine(device="cuda")
+
+
+HOLDS = """
+import os, signal
+from benchmark.runs import checkpoint
+with checkpoint.temporary() as path:
+    path.write_bytes(b"state")
+    path.with_name(".tmp-0-checkpoint.pt").write_bytes(b"st")
+    print(path, flush=True)
+    signal.pause()
+"""
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files of this process and of its children go."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return tmp_path / "temporary"
+
+
+def test_what_killed_workers_left_is_swept_and_nothing_else(temporary: Path) -> None:
+    root = Path(__file__).resolve().parents[3]
+    holder = subprocess.Popen([sys.executable, "-c", HOLDS], cwd=root, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    held = Path(holder.stdout.readline().strip())
+    with checkpoint.temporary() as own:
+        write_file(own, b"state")
+        checkpoint.sweep_temporary()
+        assert held.exists(), "its process lives"
+        assert own.exists()
+    assert not own.parent.exists()
+    holder.kill()
+    holder.communicate()
+    mine = temporary / f"{checkpoint.TEMPORARY}thesis"
+    mine.mkdir()
+    (mine / "thesis.tex").touch()
+    (temporary / f"{checkpoint.TEMPORARY}link").symlink_to(mine)
+    (temporary / f"{checkpoint.TEMPORARY}file").touch()
+    present = set(temporary.iterdir())
+    with checkpoint.temporary() as own:
+        assert set(temporary.iterdir()) == {*present, own.parent} - {held.parent}
+    assert (mine / "thesis.tex").exists()
+
+
+def test_a_directory_that_is_swept_before_it_is_locked_is_made_again(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, made = tempfile.mkdtemp, list[str]()
+
+    def swept_at_once(**options: Any) -> str:
+        made.append(make(**options))
+        if len(made) == 1:
+            checkpoint.sweep_temporary()
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", swept_at_once)
+    with checkpoint.temporary() as path:
+        assert str(path.parent) == made[1]
+        write_file(path, b"state")
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_cluster_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ray", reason=NO_RAY)
+    words = ["--dataset", "synthetic", "--methods", "popularity", "--out-dir", str(tmp_path), "--engine", "ray"]
+    wrong = {"ray://localhost:10001": "--ray-address auto", "localhost:1": "refused", "nonsense": "no connection"}
+    for address, says in wrong.items():
+        assert main([*words, "--ray-address", address]) == 2
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert f"--ray-address {address}" in last
+        assert says in last
+
+
+def test_without_ray_one_line_says_how_to_get_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "benchmark.runs.engines.ray", raising=False)
+    words = ["--dataset", "synthetic", "--methods", "popularity", "--out-dir", str(tmp_path), "--engine", "ray"]
+    assert main(words) == 2
+    assert 'pip install -e ".[ray]"' in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_an_address_without_the_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--dataset", "synthetic", "--ray-address", "auto"]) == 2
+    assert "--engine ray" in capsys.readouterr().err

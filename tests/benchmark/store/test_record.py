@@ -1,0 +1,128 @@
+"""A record comes back from its text as it was; what does not fit is named in one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmark.store.record import RecordError, RunRecord, check_arrays
+
+
+def test_a_record_comes_back_as_it_was(handmade: Callable[..., Any]) -> None:
+    record = handmade().record(test={"ndcg@10": 0.05, "hr@10/bucket1": 0.1})
+    assert RunRecord.from_json(record.to_json(), "record.json") == record
+
+
+def test_the_text_is_sorted_and_ends_in_a_newline(handmade: Callable[..., Any]) -> None:
+    text = handmade().record().to_json()
+    keys = list(json.loads(text))
+    assert keys == sorted(keys)
+    assert text.endswith("}\n")
+    assert text.startswith('{\n "command"')
+
+
+def test_numpy_scalars_and_tuples_become_plain_json(handmade: Callable[..., Any]) -> None:
+    record = handmade().record(test={"ndcg@10": np.float32(0.5)}, counts={"shape": (np.int64(3), 4)})
+    assert json.loads(record.to_json())["metrics"]["test"] == {"ndcg@10": 0.5}
+    assert json.loads(record.to_json())["counts"] == {"shape": [3, 4]}
+
+
+def test_a_loss_that_is_not_finite_becomes_null_and_such_a_metric_is_left_out(
+    handmade: Callable[..., Any],
+) -> None:
+    maker = handmade()
+    epochs = maker.epochs((0.02, float("nan")))
+    epochs[1]["loss"] = float("inf")
+    record = maker.record(status="diverged", epochs=epochs)
+    record = replace(record, metrics={"test": {"ndcg@10": float("nan")}, "validation": {}})
+    content = json.loads(record.to_json())
+    assert content["epochs"][1]["loss"] is None
+    assert content["epochs"][1]["validation"] == {"ndcg@10": None}
+    assert content["metrics"]["test"] == {}
+    assert RunRecord.from_json(record.to_json(), "record.json").status == "diverged"
+
+
+def edited(record: RunRecord, path: str, value: Any) -> str:
+    """The record's text with one field, given by its dotted path, set or (value `...`) removed."""
+    content = json.loads(record.to_json())
+    *parents, last = path.split(".")
+    place = content
+    for part in parents:
+        place = place[part]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "complaint"),
+    [
+        (
+            "status",
+            "finished",
+            "field status: expected one of done, diverged, failed, interrupted, found 'finished'",
+        ),
+        ("schema", 2, "field schema: expected 1, which this version reads, found 2"),
+        ("spec.seed", "0", "field spec.seed: expected a whole number from 0, found '0'"),
+        ("spec.seed", True, "field spec.seed: expected a whole number from 0, found True"),
+        ("spec.seed", -1, "field spec.seed: expected a whole number from 0, found -1"),
+        ("spec.dataset", "../../etc", "field spec.dataset: expected a name like [a-z0-9]"),
+        ("spec.method.name", "BT SR", "field spec.method.name: expected a name like [a-z0-9]"),
+        ("spec.protocol.ties", ..., "field spec.protocol.ties: missing"),
+        ("data", [], "field data: expected an object, found []"),
+        ("epochs", {}, "field epochs: expected a list, found {}"),
+        (
+            "metrics.test",
+            {"ndcg@10": "high"},
+            "field metrics.test.ndcg@10: expected a finite number, found 'high'",
+        ),
+        ("metrics.test", {}, "field metrics.test: empty although the run is done"),
+        ("started", "yesterday", "field started: expected an ISO 8601 time, found 'yesterday'"),
+        ("surprise", 1, "field surprise: unknown"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_named(
+    handmade: Callable[..., Any], path: str, value: Any, complaint: str
+) -> None:
+    with pytest.raises(RecordError) as caught:
+        RunRecord.from_json(edited(handmade().record(), path, value), "some/record.json")
+    assert str(caught.value).startswith(f"some/record.json: {complaint}")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_epoch_that_does_not_fit_is_named_with_its_place(handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    epochs = maker.epochs()
+    epochs[1]["seconds"] = None
+    with pytest.raises(RecordError, match=r"field epochs\[1\]\.seconds: expected a finite number, found None"):
+        maker.record(epochs=epochs).to_json()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '{"a": NaN}', "[" * 100_000, b"\xff\xfe\x00", b"\x00"])
+def test_garbage_is_one_clear_line(text: str | bytes) -> None:
+    with pytest.raises(RecordError) as caught:
+        RunRecord.from_json(text, "some/record.json")
+    assert str(caught.value).startswith("some/record.json: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_arrays_must_fit_the_record(handmade: Callable[..., Any]) -> None:
+    maker = handmade(users=4)
+    record, arrays = maker.record(), maker.arrays()
+    check_arrays(record, arrays, "arrays.npz")
+    for wrong, complaint in [
+        (arrays | {"ranks": arrays["ranks"][:3]}, r"array ranks: shape \(3,\) does not fit 4 test users"),
+        (arrays | {"ranks": arrays["ranks"][:, None]}, r"array ranks: shape \(4, 1\)"),
+        (arrays | {"score_grid": np.array(["a"])}, "array score_grid: expected numbers"),
+        ({}, "array ranks: missing although the run is done"),
+    ]:
+        with pytest.raises(RecordError, match=complaint):
+            check_arrays(record, wrong, "arrays.npz")
+    check_arrays(maker.record(status="failed"), {}, "arrays.npz")

@@ -1,0 +1,275 @@
+"""Each publisher's own format, written by the test: MovieLens, Gowalla, Amazon, Yelp."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from datasets.interactions import DataError, Interactions
+from datasets.publishers import amazon, gowalla, movielens, yelp
+
+ROWS = [("A7", "0205616461", 1287532527), ("A7", "B10", 1287532520), ("A2", "0205616461", 1287532527)]
+INTEGER_ROWS = [(7, 30, 1287532527), (7, 10, 1287532520), (2, 30, 1287532527)]
+
+RATINGS_DAT = "".join(f"{user}::{item}::5::{time}\n" for user, item, time in INTEGER_ROWS).encode()
+CHECKINS = "".join(
+    f"{user}\t{np.datetime64(time, 's')}Z\t30.23590911\t-97.79513958\t{item}\n" for user, item, time in INTEGER_ROWS
+).encode()
+RATINGS_CSV = "".join(f"{user},{item},5.0,{time}\n" for user, item, time in ROWS).encode()
+
+
+def review(user: str, item: str, time: int, **changes: Any) -> dict[str, Any]:
+    text = 'as he said: "asin": "B99", {"unixReviewTime": 1}, é\n'
+    record = {"reviewerID": user, "asin": item, "reviewerName": "J", "helpful": [0, 1], "reviewText": text}
+    return {**record, "overall": 5.0, "unixReviewTime": time, "reviewTime": "10 19, 2010", **changes}
+
+
+def yelp_review(user: str, item: str, time: int, **changes: Any) -> dict[str, Any]:
+    date = str(np.datetime64(time, "s")).replace("T", " ")
+    record = {"review_id": "r", "user_id": user, "business_id": item, "stars": 4.0, "text": '"date":"x"', "date": date}
+    return {**record, **changes}
+
+
+def json_lines(records: list[dict[str, Any]], **options: Any) -> bytes:
+    return "".join(json.dumps(record, **options) + "\n" for record in records).encode()
+
+
+REVIEWS = json_lines([review(*row) for row in ROWS])
+YELP = json_lines([yelp_review(*row) for row in ROWS], separators=(",", ":"))
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def rows_of(data: Interactions) -> list[tuple[Any, Any, int]]:
+    users, items = data.user_labels[data.user_ids], data.item_labels[data.item_ids]
+    return list(zip(users.tolist(), items.tolist(), data.timestamps.tolist(), strict=True))
+
+
+def write_zip(path: Path, name: str, content: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("folder/README", "hello")
+        archive.writestr(f"folder/{name}", content)
+    return path
+
+
+def write_tar(path: Path, name: str, content: bytes, mode: str = "w") -> Path:
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    with tarfile.open(path, mode) as archive:
+        archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+# --- what is read -----------------------------------------------------------------------------------------------------
+
+
+def test_movielens(tmp_path: Path) -> None:
+    assert rows_of(movielens.read(write(tmp_path / "ratings.dat", RATINGS_DAT))) == INTEGER_ROWS
+    assert rows_of(movielens.read(write_zip(tmp_path / "ml-1m.zip", "ratings.dat", RATINGS_DAT))) == INTEGER_ROWS
+    assert rows_of(movielens.read(write(tmp_path / "crlf.dat", RATINGS_DAT.replace(b"\n", b"\r\n")))) == INTEGER_ROWS
+
+
+def test_gowalla(tmp_path: Path) -> None:
+    assert rows_of(gowalla.read(write(tmp_path / "checkins.txt", CHECKINS))) == INTEGER_ROWS
+    assert rows_of(gowalla.read(write(tmp_path / "checkins.txt.gz", gzip.compress(CHECKINS)))) == INTEGER_ROWS
+
+
+def test_amazon_ratings(tmp_path: Path) -> None:
+    assert rows_of(amazon.read(write(tmp_path / "ratings_Beauty.csv", RATINGS_CSV))) == ROWS
+    assert rows_of(amazon.read(write(tmp_path / "ratings_Beauty.csv.gz", gzip.compress(RATINGS_CSV)))) == ROWS
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        REVIEWS,
+        REVIEWS.rstrip(b"\n"),
+        REVIEWS.replace(b"\n", b"\r\n"),
+        b"\xef\xbb\xbf" + REVIEWS,
+        REVIEWS.replace(b"\n", b"\n\n"),
+        gzip.compress(REVIEWS),
+        json_lines([review(*row) for row in ROWS], ensure_ascii=False),
+        json_lines([review(*row) for row in ROWS], sort_keys=True),
+        json_lines([review(user, item, float(time) + 0.5) for user, item, time in ROWS]),
+        REVIEWS.replace(b'"A7"', rb'"\u0041\u0037"'),
+    ],
+    ids=[
+        "usual",
+        "no-final-newline",
+        "crlf",
+        "bom",
+        "blank-lines",
+        "gzip",
+        "utf-8",
+        "other-order",
+        "floats",
+        "escapes",
+    ],
+)
+def test_amazon_reviews(tmp_path: Path, content: bytes) -> None:
+    assert rows_of(amazon.read(write(tmp_path / "reviews_Beauty_5.json", content))) == ROWS
+
+
+def test_amazon_five_core(tmp_path: Path) -> None:
+    dense = [(f"u{user}", f"i{item}", 10 * user + item) for user in range(6) for item in range(6)]
+    lone = [("u99", "i0", 5), ("u0", "i99", 6)]
+    text = "".join(f"{user},{item},1.0,{time}\n" for user, item, time in [*lone, *dense]).encode()
+    assert rows_of(amazon.read_five_core(write(tmp_path / "ratings_Beauty.csv", text))) == dense
+    assert rows_of(amazon.read_five_core(write(tmp_path / "reviews_Beauty_5.json", REVIEWS))) == ROWS
+    with pytest.raises(DataError, match=r"ratings_Beauty\.csv: no users and items with 5 interactions"):
+        amazon.read_five_core(write(tmp_path / "ratings_Beauty.csv", RATINGS_CSV))
+
+
+def test_yelp_in_all_its_wrappings(tmp_path: Path) -> None:
+    paths = [
+        write(tmp_path / yelp.REVIEWS, YELP),
+        write(tmp_path / f"{yelp.REVIEWS}.gz", gzip.compress(YELP)),
+        write_tar(tmp_path / "yelp_dataset.tar", yelp.REVIEWS, YELP),
+        write_tar(tmp_path / "yelp_dataset.tgz", yelp.REVIEWS, YELP, "w:gz"),
+        write_zip(tmp_path / "yelp_dataset.zip", yelp.REVIEWS, YELP),
+    ]
+    paths.append(write_zip(tmp_path / "Yelp-JSON.zip", "yelp_dataset.tar", paths[2].read_bytes()))
+    for path in paths:
+        assert rows_of(yelp.read(path)) == ROWS
+
+
+def test_blocks_of_any_size_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "reviews_Beauty_5.json", REVIEWS.replace(b"\n", b"\r\n", 1))
+    for size in (1, 7, 100, 1000):
+        monkeypatch.setattr("datasets.readers.json_lines.CHUNK_BYTES", size)
+        assert rows_of(amazon.read(path)) == ROWS
+
+
+def test_many_reviews_by_pattern_are_what_json_says(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    records = [
+        review(f"A{rng.integers(99)}", f"B{rng.integers(99):03d}", int(rng.integers(10**9))) for _ in range(3000)
+    ]
+    path = write(tmp_path / "reviews_Beauty_5.json", json_lines(records))
+    assert rows_of(amazon.read(path)) == [(r["reviewerID"], r["asin"], r["unixReviewTime"]) for r in records]
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+Read = Callable[[Path], Interactions]
+
+READERS: dict[str, tuple[Read, str]] = {
+    "movielens": (movielens.read, "ratings.dat"),
+    "movielens-zip": (movielens.read, "ml-1m.zip"),
+    "gowalla": (gowalla.read, "checkins.txt"),
+    "ratings": (amazon.read, "ratings_Beauty.csv"),
+    "reviews": (amazon.read, "reviews_Beauty_5.json"),
+    "yelp": (yelp.read, yelp.REVIEWS),
+}
+
+BAD: list[tuple[str, bytes, str]] = [
+    ("movielens", b"", "no interactions"),
+    ("movielens", b"1,2,3,4\n", "line 1: has 1 instead of 4 fields separated by '::'"),
+    ("movielens", b"1:2:3:4\n", "line 1: has a stray ':' among its 4 fields"),
+    ("movielens", RATINGS_DAT + b"1::2::3\n", "line 4: has 3 instead of 4 fields"),
+    ("movielens", RATINGS_DAT + b"1::2:3:4::5\n", "line 4: has a stray ':'"),
+    ("movielens", b"UserID::MovieID::Rating::Timestamp\n", "line 1: timestamp 'Timestamp' is not a number"),
+    ("movielens", RATINGS_DAT + b"1::2::3::x\n", "line 4: timestamp 'x' is not a number"),
+    ("movielens", b"1::2::3::978300760000\n", "line 1: timestamp .*milliseconds"),
+    ("movielens", RATINGS_DAT + b"1::\xe9::3::4\n", "line 4: is not UTF-8"),
+    ("movielens-zip", b"PK\x03\x04 and no more", "truncated or damaged"),
+    ("gowalla", b"", "no interactions"),
+    ("gowalla", CHECKINS.replace(b"\t", b" "), "line 1: has 1 instead of 5 fields separated by tabs"),
+    ("gowalla", CHECKINS + b"1\t2010-10-19\t0\t0\t5\n", "line 4: timestamp '2010-10-19' is not a moment"),
+    ("gowalla", CHECKINS + b"1\t2010-13-19T23:55:27Z\t0\t0\t5\n", "line 4: timestamp .*calendar"),
+    ("gowalla", b"1\t1960-10-19T23:55:27Z\t0\t0\t5\n", "line 1: timestamp .*1970"),
+    ("gowalla", CHECKINS + b"1\t2010-10-19T23:55:27Z\t0\t0\t\n", "line 4: item id '' is empty"),
+    ("gowalla", gzip.compress(CHECKINS * 99)[:-9], "truncated or damaged"),
+    ("ratings", b"user,item,rating,timestamp\n", "line 1: timestamp 'timestamp' is not a number"),
+    ("ratings", RATINGS_CSV.replace(b",", b"\t"), "line 1: has 1 instead of 4 fields separated by commas"),
+    ("ratings", RATINGS_CSV + b"A,B,5,-1\n", "line 4: timestamp '-1' is negative"),
+    ("reviews", b"", "no interactions"),
+    ("reviews", b"\n\n", "no interactions"),
+    ("reviews", RATINGS_CSV, "line 1: is not a JSON object"),
+    ("reviews", b"[1]\n", "line 1: is not a JSON object"),
+    ("reviews", REVIEWS + b"{'asin': 'B'}\n", "line 4: is not a JSON object"),
+    ("reviews", REVIEWS + b"[" * 100_000 + b"\n", "line 4: is not a JSON object"),
+    ("reviews", REVIEWS[:-30], "line 3: is not a JSON object"),
+    ("reviews", REVIEWS.replace(b"}\n", b"}", 1), "line 1: is not a JSON object"),
+    ("reviews", gzip.compress(REVIEWS * 99)[:-9], "truncated or damaged"),
+    ("reviews", REVIEWS.replace(b"J", b"\xe9", 1), "line 1: is not UTF-8"),
+]
+
+
+def bad_review(reason: str, **changes: Any) -> tuple[str, bytes, str]:
+    return (
+        "reviews",
+        REVIEWS + json_lines([review("A", "B", 5, **changes)]),
+        f"line 4: {next(iter(changes))} .*{reason}",
+    )
+
+
+def bad_yelp_review(message: str, **changes: Any) -> tuple[str, bytes, str]:
+    record = yelp_review("A", "B", 5, **changes)
+    present = {key: value for key, value in record.items() if value is not None}
+    return "yelp", YELP + json_lines([present]), f"line 4: {message}"
+
+
+BAD += [
+    bad_review("is not a string", reviewerID=None),
+    bad_review("is not a string", reviewerID=5),
+    bad_review("is empty", asin=""),
+    bad_review("is longer than 127 bytes", asin="x" * 128),
+    bad_review("is not a number", unixReviewTime="5"),
+    bad_review("is not a number", unixReviewTime=True),
+    bad_review("is not a number", unixReviewTime=float("nan")),
+    bad_review("is negative", unixReviewTime=-5),
+    bad_review("milliseconds", unixReviewTime=978300760000),
+    bad_yelp_review("has no field 'user_id'", user_id=None),
+    bad_yelp_review("has no field 'business_id'", business_id=None),
+    bad_yelp_review("has no field 'date'", date=None),
+    bad_yelp_review("date '2010-10-19' is not a moment", date="2010-10-19"),
+    bad_yelp_review("date 5 is not a string", date=5),
+]
+
+
+@pytest.mark.parametrize(
+    ("source", "content", "message"), BAD, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_bad_input_is_one_line_that_names_file_and_place(
+    tmp_path: Path, source: str, content: bytes, message: str
+) -> None:
+    read, name = READERS[source]
+    path = write(tmp_path / name, content)
+    with pytest.raises(DataError, match=message) as error:
+        read(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize("read", [movielens.read, gowalla.read, amazon.read, yelp.read])
+def test_missing_file(tmp_path: Path, read: Read) -> None:
+    with pytest.raises(DataError, match="absent: no such file"):
+        read(tmp_path / "absent")
+
+
+def test_a_bad_review_in_a_later_block_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.readers.json_lines.CHUNK_BYTES", 500)
+    path = write(tmp_path / "reviews_X_5.json", REVIEWS * 100 + b"\n{}\n" + REVIEWS)
+    with pytest.raises(DataError, match="line 302: has no field 'reviewerID'"):
+        amazon.read(path)
+
+
+def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.readers.json_lines.CHUNK_BYTES", 10)
+    monkeypatch.setattr("datasets.readers.json_lines.MAX_LINE", 50)
+    with pytest.raises(DataError, match="a line is longer than 50 bytes"):
+        yelp.read(write(tmp_path / "yelp.json", b"{" * 1000))

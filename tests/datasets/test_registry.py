@@ -1,0 +1,129 @@
+"""Which file is taken for a dataset, and the checks on what it holds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from datasets import registry, synthetic
+from datasets.download import Remote
+from datasets.filtering import FILTERS
+from datasets.interactions import DataError
+from datasets.publishers import movielens
+from datasets.registry import DATASETS, Dataset, MissingData, Published, locate, read_interactions
+
+TABLE = "userid,itemid,timestamp\n1,2,3\n"
+RATINGS = "1::2::5::3\n1::3::5::4\n"
+
+
+def write(path: Path, text: str = TABLE) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_titles_are_those_of_the_paper() -> None:
+    assert {name: dataset.title for name, dataset in DATASETS.items()} == {
+        "ml-1m": "ML-1M",
+        "beauty": "Beauty",
+        "yelp": "Yelp",
+        "gowalla": "Gowalla",
+        "kindle-store": "Kindle Store",
+        "synthetic": "Synthetic",
+    }
+    assert all(dataset.released_filter in FILTERS for dataset in DATASETS.values())
+
+
+@pytest.mark.parametrize("name", [name for name in DATASETS if name != "synthetic"])
+def test_every_accepted_name_is_found_the_preferred_first(tmp_path: Path, name: str) -> None:
+    dataset = DATASETS[name]
+    assert dataset.files[:2] == (f"{name}.csv", f"{name}.csv.gz")
+    for file in reversed(dataset.files):
+        path = write(tmp_path / file)
+        assert locate(dataset, tmp_path) == path
+
+
+@pytest.mark.parametrize("name", [name for name in DATASETS if name != "synthetic"])
+def test_absence_comes_with_instructions(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MissingData) as error:
+        locate(DATASETS[name], tmp_path)
+    message = str(error.value)
+    assert message.startswith(f"{name}: no file in {tmp_path}; ")
+    assert "https://" in message
+    assert all(file in message for file in DATASETS[name].files)
+    assert "\n" not in message
+
+
+def test_yelp_is_never_downloaded(tmp_path: Path) -> None:
+    with pytest.raises(MissingData, match=r"get it from https://www\.yelp\.com/dataset \(accept the terms there\)"):
+        locate(DATASETS["yelp"], tmp_path, download=True)
+
+
+def test_download_happens_only_if_asked_for_and_absent(tmp_path: Path) -> None:
+    offline = replace(DATASETS["ml-1m"], remote=Remote("http://127.0.0.1:9/ml-1m.zip"))
+    fetched = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "fetch", lambda remote, folder: fetched.append(remote) or folder / remote.file_name)
+        assert locate(offline, tmp_path, download=True) == tmp_path / "ml-1m.zip"
+        write(tmp_path / "ml-1m.csv")
+        assert locate(offline, tmp_path, download=True) == tmp_path / "ml-1m.csv"
+    assert fetched == [offline.remote]
+
+
+def test_a_downloaded_file_is_checked_ever_after(tmp_path: Path) -> None:
+    write(tmp_path / "ratings.dat", RATINGS)
+    write(tmp_path / "ratings.dat.sha256", "0" * 64 + "  ratings.dat\n")
+    with pytest.raises(DataError, match="is not the file that was downloaded"):
+        locate(DATASETS["ml-1m"], tmp_path)
+
+
+def test_every_remote_file_is_one_that_is_then_found() -> None:
+    for dataset in DATASETS.values():
+        if dataset.remote is not None:
+            assert dataset.remote.file_name in dataset.files
+            assert dataset.remote.url.startswith("https://")
+
+
+def test_tables_are_not_counted(tmp_path: Path) -> None:
+    path = write(tmp_path / "ml-1m.csv")
+    assert len(read_interactions(path, DATASETS["ml-1m"])) == 1
+    assert len(read_interactions(path)) == 1
+
+
+def counted(counts: tuple[int, int, int], verified: bool, remark: str | None = None) -> Dataset:
+    published = Published(("x/ratings.dat",), counts, verified, remark)
+    return Dataset("mine", "Mine", movielens.read, (published,))
+
+
+def test_counts_of_publishers_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "x" / "ratings.dat", RATINGS)
+    assert len(read_interactions(path, counted((2, 1, 2), verified=True))) == 2
+    with pytest.raises(
+        DataError, match="holds 2, 1 and 2 instead of 2,000 interactions of 1 users with 2 items; fetch"
+    ):
+        read_interactions(path, counted((2_000, 1, 2), verified=True))
+    with caplog.at_level(logging.WARNING):
+        assert len(read_interactions(path, counted((2_000, 1, 2), verified=False))) == 2
+        read_interactions(path, counted((2, 1, 2), verified=True, remark="a remark"))
+    assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
+        "holds 2, 1 and 2 instead of 2,000 interactions of 1 users with 2 items "
+        "(as reported by others; nobody here could check): another version of the file?",
+        "a remark",
+    ]
+
+
+def test_synthetic_needs_no_file(tmp_path: Path) -> None:
+    dataset = DATASETS["synthetic"]
+    path = locate(dataset, tmp_path, download=True)
+    assert path == Path(synthetic.__file__)
+    assert len(read_interactions(path, dataset)) == synthetic.DEMO_INTERACTIONS
+
+
+@pytest.mark.parametrize(("name", "size"), [("ml-1m", 1_000_072), ("beauty", 198_502)])
+def test_real_data_is_located_and_read(real_data: Callable[[str], Path], name: str, size: int) -> None:
+    folder = real_data(f"{name}.csv.gz").parent
+    assert len(read_interactions(locate(DATASETS[name], folder), DATASETS[name])) == size
