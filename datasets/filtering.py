@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from datasets.counts import distinct_partners, size
 from datasets.interactions import DataError, Interactions
+from datasets.protocol import Filter
 
 CORE_INTERACTIONS = 5  # paper, section 4.1: users and items with fewer are dropped
 ONE_PASS_ITEM_USERS = 5  # the released preprocessing of Scalable Cross-Entropy (RecSys 2024), on which the
 ONE_PASS_USER_ITEMS = 20  # paper builds
 
-Filter = Literal["none", "core", "one-pass"]
 Steps = Iterator[tuple[str, Interactions]]
 
 

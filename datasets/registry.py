@@ -10,8 +10,8 @@ from pathlib import Path
 
 from datasets import synthetic
 from datasets.download import MissingData, Remote, check_recorded, fetch
-from datasets.filtering import Filter
 from datasets.interactions import DataError, Interactions
+from datasets.protocol import Filter
 from datasets.publishers import amazon, gowalla, movielens, yelp
 from datasets.readers import table
 

@@ -16,9 +16,10 @@ from benchmark.bench.race import Lap
 from benchmark.bench.workloads import EvaluationLoad, Recipe, TrainingLoad, random_cases
 from benchmark.runs.evaluation import evaluate, evaluate_ranks
 from benchmark.runs.training import EpochRow, train
+from datasets.protocol import Protocol
 from datasets.registry import DATASETS, read_interactions
 from datasets.sequences import TwinIndex
-from datasets.split import Protocol, split
+from datasets.split import split
 
 DRAWN_AT_ONCE = 256
 

@@ -19,9 +19,10 @@ from baselines.sasrec import EncoderSettings
 from benchmark.bench.naive import NaiveTask
 from benchmark.plan.config import Configuration, TrainingSettings
 from datasets import synthetic
+from datasets.protocol import Protocol
 from datasets.registry import DATASETS, MissingData, locate, read_interactions
 from datasets.sequences import Sequences
-from datasets.split import Cases, Protocol, Split, split
+from datasets.split import Cases, Split, split
 
 SIZES: dict[str, tuple[int, int, int]] = {
     "ml-1m": (6_040, 3_706, 1_000_209),

@@ -12,8 +12,8 @@ from benchmark.plan import experiments
 from benchmark.plan.config import FOOTINGS, PROFILES, ConfigError, suggestion
 from benchmark.runs.external import parse_externals
 from benchmark.store.json_text import printable
+from datasets.protocol import PRESETS
 from datasets.registry import DATASETS
-from datasets.split import PRESETS
 
 STAGES = ("prepare", "train", "report")
 ENGINES = ("inline", "local", "ray")

@@ -11,8 +11,8 @@ from pathlib import Path
 from benchmark.plan.config import FOOTINGS, PROFILES, Configuration, Setting
 from benchmark.plan.tuning import stored_changes
 from benchmark.store.store import Store
+from datasets.protocol import Protocol
 from datasets.registry import DATASETS
-from datasets.split import Protocol
 
 BENCH, FILES = "bench", ("html", "json", "md", "csv", "tex")
 """What stands beside the folders of datasets in results/ and tables/: a folder, and files that end so."""

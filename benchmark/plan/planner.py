@@ -12,7 +12,7 @@ from benchmark.plan.experiments import Changes, Variant, experiments
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.run import run_key
 from benchmark.store.store import Store
-from datasets.split import Protocol
+from datasets.protocol import Protocol
 
 
 @dataclass(frozen=True)

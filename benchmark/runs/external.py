@@ -31,8 +31,9 @@ from benchmark.store.json_text import printable
 from benchmark.store.npz import Arrays
 from benchmark.store.record import EXTERNAL, RunRecord
 from datasets.interactions import DataError
+from datasets.protocol import PROTOCOL_VERSION
 from datasets.sequences import Sequences
-from datasets.split import PROTOCOL_VERSION, Split
+from datasets.split import Split
 
 EXTERNAL_VERSION = 1
 """Raise it when the same file would get other numbers: it is part of the run key."""

@@ -19,9 +19,10 @@ from benchmark.store.json_text import printable
 from benchmark.store.npz import from_npz
 from datasets import synthetic
 from datasets.interactions import DataError, Interactions
+from datasets.protocol import PROTOCOL_VERSION, Protocol
 from datasets.readers.sources import check_plain, open_source
 from datasets.registry import DATASETS, Dataset, locate, read_interactions
-from datasets.split import PROTOCOL_VERSION, Protocol, Split, split
+from datasets.split import Split, split
 
 if TYPE_CHECKING:
     from benchmark.store.store import Store

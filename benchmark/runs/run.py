@@ -35,8 +35,9 @@ from benchmark.runs.probes import calibration_bins, history_bucket_shares, score
 from benchmark.runs.training import Diverged, EpochRow, train
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
+from datasets.protocol import PROTOCOL_VERSION
 from datasets.sequences import windows
-from datasets.split import PROTOCOL_VERSION, Cases
+from datasets.split import Cases
 
 EMBEDDING_ROWS = 1024
 

@@ -17,8 +17,9 @@ from benchmark.plan.config import ConfigError, Configuration, RunSpec, TrainingS
 from benchmark.runs import training
 from benchmark.runs.training import check_compiler, train
 from datasets import synthetic
+from datasets.protocol import Protocol
 from datasets.sequences import windows
-from datasets.split import Cases, Protocol, split
+from datasets.split import Cases, split
 
 MakeData = Callable[..., TrainingData]
 TRAINED = [name for name, entry in METHODS.items() if issubclass(entry.method, TrainedMethod)]

@@ -18,8 +18,9 @@ import torch
 from datasets.counts import popularity_buckets
 from datasets.filtering import apply_filter
 from datasets.interactions import DataError, Interactions
+from datasets.protocol import Protocol
 from datasets.sequences import Sequences
-from datasets.split import Protocol, Split, split
+from datasets.split import Split, split
 
 Row = tuple[int, int, int]  # user, item, timestamp
 
@@ -324,51 +325,6 @@ def test_the_fingerprint_follows_the_data_and_not_the_names() -> None:
     user, item, time = min(rows, key=lambda row: row[2])
     changed = [row for row in rows if row != (user, item, time)]
     assert split(interactions(changed), protocol).fingerprint() != fingerprint
-
-
-# --- protocols ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("protocol", "released_filter", "label"),
-    [
-        (Protocol(), "none", "released"),
-        (Protocol(filter="one-pass"), "one-pass", "released"),
-        (Protocol(filter="one-pass"), "none", "released,filter=one-pass"),
-        (Protocol(filter="none"), "one-pass", "released,filter=none"),
-        (Protocol(preset="text", filter="core"), "one-pass", "text"),
-        (Protocol(history="full", ties="shuffle:3"), "none", "released,history=full,ties=shuffle:3"),
-        (Protocol(quantile=0.9), "none", "released,quantile=0.9"),
-    ],
-)
-def test_a_label_names_the_preset_and_what_departs_from_it(
-    protocol: Protocol, released_filter: str, label: str
-) -> None:
-    assert protocol.label(released_filter) == label
-
-
-def test_presets() -> None:
-    assert Protocol.of_preset("released", "one-pass") == Protocol(filter="one-pass")
-    assert Protocol.of_preset("text", "one-pass") == Protocol(preset="text", filter="core")
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("preset", "new"),
-        ("filter", "5-core"),
-        ("history", "all"),
-        ("ties", "shuffle"),
-        ("ties", "shuffle:-1"),
-        ("quantile", 0.0),
-        ("quantile", 1.0),
-        ("quantile", float("nan")),
-        ("min_events", 2),
-    ],
-)
-def test_an_impossible_protocol_names_its_key(key: str, value: object) -> None:
-    with pytest.raises(ValueError, match=rf"^protocol\.{key}: .* is not possible; give .+$"):
-        Protocol(**{key: value})
 
 
 # --- data that cannot be split ------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ import pytest
 
 from datasets import synthetic
 from datasets.interactions import DataError, Interactions
+from datasets.protocol import Protocol
 from datasets.publishers import gowalla
-from datasets.split import Protocol, split
+from datasets.split import split
 
 SEEDS = (0, 1, 2)
 

@@ -21,7 +21,7 @@ from benchmark.store.archive import write_archive
 from benchmark.store.atomic_files import StoreError
 from benchmark.store.record import NAME
 from benchmark.store.store import Store
-from datasets.split import Protocol
+from datasets.protocol import Protocol
 from tests.drill.fuzz_json import json_changed
 from tests.drill.fuzz_mutations import cut, flipped, inserted, mutated
 

@@ -15,9 +15,10 @@ import numpy as np
 from benchmark.runs.ranked_lists import COLUMNS, read_ranked_lists
 from datasets.download import check_recorded
 from datasets.interactions import DataError, Interactions
+from datasets.protocol import Protocol
 from datasets.publishers import amazon, gowalla, movielens, yelp
 from datasets.readers import table
-from datasets.split import Protocol, split
+from datasets.split import split
 from tests.drill import fuzz_oracles as oracles
 from tests.drill import fuzz_valid as valid
 from tests.drill.fuzz_containers import extracted, packed

@@ -20,7 +20,7 @@ from benchmark.store.atomic_files import StoreError
 from benchmark.store.npz import Arrays, to_npz
 from benchmark.store.record import RunRecord, check_arrays
 from benchmark.store.store import Store
-from datasets.split import Protocol
+from datasets.protocol import Protocol
 from tests.benchmark.conftest import Handmade
 from tests.drill.fuzz_json import json_changed
 from tests.drill.fuzz_mutations import BYTES, Mutation, cut, encoded, flipped, inserted, long_line, mutated

@@ -16,7 +16,7 @@ from benchmark.plan import config
 from benchmark.plan.config import RANGES, Configuration, RunSpec
 from benchmark.runs.external import External
 from benchmark.store.record import NAME, to_json
-from datasets.split import Protocol
+from datasets.protocol import Protocol
 from tests.drill.fuzz_mutations import BYTES, LINES, mutated
 
 KEYS = (

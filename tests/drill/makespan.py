@@ -25,7 +25,7 @@ from benchmark.runs.preparation import Prepared
 from benchmark.runs.run import Outcome, to_record
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
-from datasets.split import Protocol
+from datasets.protocol import Protocol
 
 DATASET, RUNS, SEEDS, WORKERS = "ml-1m", 200, range(6), (1, 2, 4, 8)
 EXPERIMENTS = ("main", "objectives", "regimes", "alpha", "views", "noise", "lambda")

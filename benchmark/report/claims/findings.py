@@ -22,8 +22,8 @@ from benchmark.report.material import Material
 from benchmark.report.rows import RunSet
 from benchmark.report.significance import MIN_SEEDS
 from benchmark.report.tables.layout import DASH, Cell, Group, Head, Line, Table
+from datasets.protocol import PRESETS
 from datasets.registry import DATASETS
-from datasets.split import PRESETS
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 

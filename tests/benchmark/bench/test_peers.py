@@ -28,8 +28,9 @@ from benchmark.runs.environment import ROOT
 from benchmark.runs.evaluation import evaluate_ranks
 from benchmark.runs.training import train
 from datasets import synthetic
+from datasets.protocol import Protocol
 from datasets.sequences import Sequences
-from datasets.split import Cases, Protocol, Split, split
+from datasets.split import Cases, Split, split
 
 CPU = torch.device("cpu")
 TRACK = Track(CPU, 1, 2)

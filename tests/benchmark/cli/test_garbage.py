@@ -30,7 +30,7 @@ from benchmark.store.npz import ArrayError, from_npz
 from benchmark.store.record import RecordError, RunRecord, check_arrays
 from benchmark.store.store import Store
 from datasets.interactions import DataError
-from datasets.split import Protocol
+from datasets.protocol import Protocol
 from tests.drill import fuzz
 from tests.drill.fuzz_archives import NAMES
 

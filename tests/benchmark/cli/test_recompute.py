@@ -19,7 +19,7 @@ from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
 from datasets import synthetic
-from datasets.split import Protocol
+from datasets.protocol import Protocol
 
 
 @pytest.fixture

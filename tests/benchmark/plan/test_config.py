@@ -5,8 +5,8 @@ import pytest
 from baselines.registry import METHODS
 from benchmark.plan.config import ConfigError, Configuration, RunSpec
 from benchmark.runs.run import run_key
+from datasets.protocol import Protocol
 from datasets.registry import DATASETS
-from datasets.split import Protocol
 
 
 def spec(

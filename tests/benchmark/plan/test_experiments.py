@@ -17,8 +17,8 @@ from benchmark.plan.planner import Known, PlannedRun, choose_methods, plan
 from benchmark.plan.tuning import ALIAS, stored_changes, tuned
 from benchmark.runs.run import run_key
 from benchmark.store.store import Store
+from datasets.protocol import Protocol
 from datasets.sequences import Sequences
-from datasets.split import Protocol
 
 KNOWN = Known("ML-1M", False, Protocol(), "fingerprint")
 

@@ -32,7 +32,7 @@ from benchmark.runs.preparation import Prepared, prepare
 from benchmark.runs.run import Outcome, execute, to_record
 from benchmark.store.store import Store, StoreError
 from datasets import synthetic
-from datasets.split import Protocol
+from datasets.protocol import Protocol
 
 CPU = torch.device("cpu")
 TINY = ["training.epochs=2", "training.batch_size=64", "encoder.width=8", "encoder.blocks=1", "encoder.maxlen=8"]

@@ -21,8 +21,9 @@ from benchmark.runs.ranked_lists import read_ranked_lists
 from benchmark.store.store import Store
 from datasets import synthetic
 from datasets.interactions import DataError
+from datasets.protocol import Protocol
 from datasets.sequences import Sequences
-from datasets.split import Protocol, Split, split
+from datasets.split import Split, split
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 

@@ -16,8 +16,8 @@ from benchmark.runs import preparation
 from benchmark.runs.preparation import Prepared, file_sha256, prepare
 from benchmark.store.store import Store
 from datasets.interactions import DataError
+from datasets.protocol import Protocol
 from datasets.registry import DATASETS
-from datasets.split import Protocol
 
 LOOSE = Protocol(quantile=0.8)
 

@@ -27,7 +27,7 @@ from benchmark.runs.preparation import Prepared, prepare
 from benchmark.store.atomic_files import write_file
 from benchmark.store.store import Store
 from datasets import synthetic
-from datasets.split import Protocol
+from datasets.protocol import Protocol
 
 CPU = torch.device("cpu")
 TINY = ["training.epochs=3", "training.batch_size=64", "encoder.width=8", "encoder.blocks=1", "encoder.maxlen=8"]

@@ -17,8 +17,9 @@ from benchmark.runs.evaluation import evaluate_ranks
 from benchmark.runs.metrics import ndcg
 from benchmark.runs.training import Diverged, train
 from datasets import synthetic
+from datasets.protocol import Protocol
 from datasets.sequences import Sequences
-from datasets.split import Cases, Protocol, split
+from datasets.split import Cases, split
 
 SMALL = EncoderSettings(width=16, blocks=1, dropout=0.2, maxlen=10)
 

@@ -1,0 +1,65 @@
+"""The evaluation protocol's settings: how interactions become a split. Imports neither torch nor pandas."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Literal, cast, get_args
+
+PROTOCOL_VERSION = 1
+"""Part of run and cache keys: raise it whenever reading, filtering or splitting gives other numbers."""
+
+Preset = Literal["released", "text"]
+Filter = Literal["none", "core", "one-pass"]
+History = Literal["after-T", "full"]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How interactions become a split. An impossible value raises ValueError: one line that names its key.
+
+    `preset`: where the other values come from. `filter`: "none"; "core": users and items with fewer than 5
+    interactions go, repeatedly; "one-pass": items with fewer than 5 users go, then users with fewer than 20
+    items. `history`: what a test user did before T is dropped ("after-T") or is model input ("full").
+    `ties`: simultaneous events of a test user stay in file order ("file") or their order is drawn
+    ("shuffle:<seed>"). `quantile`: where T lies in the sorted timestamps. `min_events`: how many events from
+    T on a test user needs.
+    """
+
+    preset: Preset = "released"
+    filter: Filter = "none"
+    history: History = "after-T"
+    ties: str = "file"
+    quantile: float = 0.95
+    min_events: int = 3
+
+    def __post_init__(self) -> None:
+        for key, kind in (("preset", Preset), ("filter", Filter), ("history", History)):
+            _require(getattr(self, key) in get_args(kind), key, getattr(self, key), " or ".join(get_args(kind)))
+        is_tie_rule = re.fullmatch(r"file|shuffle:[0-9]{1,18}", self.ties) is not None
+        _require(is_tie_rule, "ties", self.ties, "file or shuffle:<seed>")
+        _require(0 < self.quantile < 1, "quantile", self.quantile, "a number between 0 and 1")
+        _require(self.min_events >= 3, "min_events", self.min_events, "3 or more: history and two targets")
+
+    @classmethod
+    def of_preset(cls, preset: str, released_filter: str) -> Protocol:
+        """What a preset means for a dataset, whose released preprocessing applies `released_filter`."""
+        chosen = "core" if preset == "text" else released_filter
+        return cls(preset=cast(Preset, preset), filter=cast(Filter, chosen))
+
+    def label(self, released_filter: str) -> str:
+        """The preset's name and every departure from what it means, such as "released,history=full"."""
+        meaning = asdict(Protocol.of_preset(self.preset, released_filter))
+        departures = [f"{key}={value}" for key, value in asdict(self).items() if value != meaning[key]]
+        return ",".join([self.preset, *departures])
+
+    @property
+    def tie_seed(self) -> int | None:
+        """The seed of "shuffle:<seed>", None for file order."""
+        return None if self.ties == "file" else int(self.ties.removeprefix("shuffle:"))
+
+
+def _require(condition: bool, key: str, value: object, allowed: str) -> None:
+    if not condition:
+        raise ValueError(f"protocol.{key}: {value!r} is not possible; give {allowed}")

@@ -1,0 +1,58 @@
+"""What a protocol may say, what it is called, and that it can be asked for without loading torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from datasets.protocol import Protocol
+
+
+@pytest.mark.parametrize(
+    ("protocol", "released_filter", "label"),
+    [
+        (Protocol(), "none", "released"),
+        (Protocol(filter="one-pass"), "one-pass", "released"),
+        (Protocol(filter="one-pass"), "none", "released,filter=one-pass"),
+        (Protocol(filter="none"), "one-pass", "released,filter=none"),
+        (Protocol(preset="text", filter="core"), "one-pass", "text"),
+        (Protocol(history="full", ties="shuffle:3"), "none", "released,history=full,ties=shuffle:3"),
+        (Protocol(quantile=0.9), "none", "released,quantile=0.9"),
+    ],
+)
+def test_a_label_names_the_preset_and_what_departs_from_it(
+    protocol: Protocol, released_filter: str, label: str
+) -> None:
+    assert protocol.label(released_filter) == label
+
+
+def test_presets() -> None:
+    assert Protocol.of_preset("released", "one-pass") == Protocol(filter="one-pass")
+    assert Protocol.of_preset("text", "one-pass") == Protocol(preset="text", filter="core")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("preset", "new"),
+        ("filter", "5-core"),
+        ("history", "all"),
+        ("ties", "shuffle"),
+        ("ties", "shuffle:-1"),
+        ("quantile", 0.0),
+        ("quantile", 1.0),
+        ("quantile", float("nan")),
+        ("min_events", 2),
+    ],
+)
+def test_an_impossible_protocol_names_its_key(key: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"^protocol\.{key}: .* is not possible; give .+$"):
+        Protocol(**{key: value})
+
+
+def test_a_protocol_is_known_without_torch_or_pandas() -> None:
+    code = "import sys, datasets.protocol; print(sorted({'torch', 'pandas'} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
