@@ -21,7 +21,7 @@ REPORTS = (
     " --experiments main --stages report",
     "python run_all.py --dataset ml-1m,beauty --stages report",
 )
-ELSEWHERE = {"bench.md", "drill.md"}
+ELSEWHERE = {"audit.md", "audit.csv", "bench.md", "drill.md"}
 """Tables that other commands write."""
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from benchmark.paper.audit.audit import audit, write_audit
 from benchmark.paper.claims import Claim
 from benchmark.plan.config import Setting
 from benchmark.report.claims.findings import Finding, claims, claims_tables
@@ -38,8 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["Rendered", "Setting", "claim_findings", "report"]
 
 Notify = Callable[[str], None]
-
-_checks = cache(audit)
 
 TOGETHER: dict[str, Callable[[Sequence[Finding]], tuple[Sequence[Table], Sequence[Table], pd.DataFrame]]] = {
     "claims": claims_tables
@@ -102,8 +98,7 @@ def report(
             overview, details, frame = tabulate(found)
             _write_tables(name, overview, frame, folder, rendered, details)
         findings += found
-    rendered.tables += write_audit(_checks(), out_dir / "tables")
-    rendered.page = write_page(store.root, shown, findings, _checks())
+    rendered.page = write_page(store.root, shown, findings)
     return rendered
 
 

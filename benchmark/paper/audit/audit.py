@@ -68,8 +68,9 @@ def audit_markdown(checks: Sequence[Check] | None = None) -> str:
     return "\n".join([*lines, ""])
 
 
-def write_audit(checks: Sequence[Check], folder: Path) -> list[Path]:
-    """Write audit.md and audit.csv below `folder`; what was written. Raises StoreError if it cannot be."""
+def write_audit(folder: Path) -> list[Path]:
+    """Write audit.md and audit.csv into `folder` and return their paths; StoreError if they cannot be written."""
+    checks = audit()
     csv = audit_frame(checks).to_csv(index=False, lineterminator="\n")
     paths = {folder / "audit.md": audit_markdown(checks), folder / "audit.csv": csv}
     for path, content in paths.items():

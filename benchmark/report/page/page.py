@@ -18,8 +18,6 @@ from pathlib import Path
 from markupsafe import Markup
 from PIL import Image
 
-from benchmark.paper.audit.audit import Check
-from benchmark.paper.audit.cells import VERDICTS as AUDIT_VERDICTS
 from benchmark.paper.printed import CITATION
 from benchmark.plan.config import Setting
 from benchmark.report.claims.findings import VERDICTS, Finding
@@ -41,11 +39,8 @@ NOT_RUN = "not run"
 _TEMPLATES = Path(__file__).parent / "templates"
 _CHIPS = {
     "confirmed": "good",
-    "agrees": "good",
     "contradicted": "bad",
-    "disagrees": "bad",
     "inconclusive": "open",
-    "cannot be told": "open",
     "done": "good",
     "failed": "bad",
     "diverged": "bad",
@@ -80,26 +75,20 @@ class _Picture:
     file: str
 
 
-def write_page(root: Path, shown: Sequence[Shown], findings: Sequence[Finding], checks: Sequence[Check]) -> Path:
+def write_page(root: Path, shown: Sequence[Shown], findings: Sequence[Finding]) -> Path:
     """Write index.html beside the datasets of the store at `root`, or, if all that is shown is one generated dataset,
     into its folder, so that a demo never takes the place of results; raises StoreError if it cannot be written.
     """
     runs = [one.material.runs for one in shown]
     alone = len({each.dataset for each in runs}) == 1 and runs[0].synthetic
     folder = root / runs[0].dataset if alone else root
-    write_file(folder / "index.html", page(root, shown, findings, checks, folder).encode())
+    write_file(folder / "index.html", page(root, shown, findings, folder).encode())
     return folder / "index.html"
 
 
-def page(
-    root: Path,
-    shown: Sequence[Shown],
-    findings: Sequence[Finding],
-    checks: Sequence[Check],
-    folder: Path | None = None,
-) -> str:
-    """The page that shows the store at `root` and stands there or in `folder`; `findings` on the paper's claims and
-    `checks` of the paper may be empty.
+def page(root: Path, shown: Sequence[Shown], findings: Sequence[Finding], folder: Path | None = None) -> str:
+    """The page that shows the store at `root` and stands there or in `folder`; `findings` on the paper's claims may be
+    empty.
     """
     folder = folder or root
     store = "" if folder == root else f"{_relative(root, folder)}/"
@@ -123,7 +112,6 @@ def page(
         judged=[group for group in claims if any(finding.verdict != NOT_RUN for finding in group)],
         unjudged=[group for group in claims if all(finding.verdict == NOT_RUN for finding in group)],
         counts=_counts((finding.verdict for finding in findings), VERDICTS),
-        checks=[(check, _counts((f.verdict for f in check.findings), AUDIT_VERDICTS)) for check in checks],
         datasets=[_dataset(one, folder, store) for one in shown],
         store=store,
         metrics=METRICS,

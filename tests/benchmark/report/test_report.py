@@ -56,7 +56,6 @@ def test_everything_is_written_twice_the_same(
     out = tmp_path / "out"
     rendered = report(store, out, ["ml-1m"], None, notes.append)
     tables = {f"tables/ml-1m/table2.{suffix}" for suffix in ("tex", "md", "csv")}
-    tables |= {"tables/audit.md", "tables/audit.csv"}
     figures = {f"figures/ml-1m/accuracy-coverage.{suffix}" for suffix in ("pdf", "png")}
     assert set(files(out)) == tables | figures
     assert {str(path.relative_to(out)) for path in rendered.tables + rendered.figures} == tables | figures
