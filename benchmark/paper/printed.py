@@ -112,7 +112,7 @@ def printed_row(row: pd.Series) -> Printed:
 @cache
 def audit_data() -> dict[str, Any]:
     """What the audit needs beyond the tables, audit.toml as it stands: quotations with their places, counted sizes."""
-    return tomllib.loads((Path(__file__).parent / "audit" / "audit" / "audit.toml").read_text(encoding="utf-8"))
+    return tomllib.loads((Path(__file__).parent / "audit" / "audit.toml").read_text(encoding="utf-8"))
 
 
 def _read(name: str) -> pd.DataFrame:
