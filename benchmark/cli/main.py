@@ -23,8 +23,9 @@ from benchmark.plan.tuning import ALIAS, tuned
 from benchmark.runs.engines.engine import Engine
 from benchmark.runs.engines.inline import InlineEngine
 from benchmark.runs.engines.local import LocalEngine
-from benchmark.runs.execution import Execution, is_left
+from benchmark.runs.execution import Execution
 from benchmark.runs.external import score, summary_line
+from benchmark.runs.outstanding import is_left
 from benchmark.runs.preparation import Prepared, interactions_of, prepare
 from benchmark.runs.signals import INTERRUPTED, SAFE, unwinding
 from benchmark.runs.training import check_compiler

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmark.plan.planner import PlannedRun
-from benchmark.runs.execution import Durations, is_left
+from benchmark.runs.outstanding import Durations, is_left
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
 

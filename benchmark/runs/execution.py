@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
@@ -12,31 +10,20 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from benchmark.plan.config import RunSpec, TrainingSettings, settings_to_json
 from benchmark.plan.planner import PlannedRun
 from benchmark.runs.engines.engine import Engine, Finished, Job
+from benchmark.runs.outstanding import Durations, is_left, seconds_of
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.progress import Progress
 from benchmark.runs.run import Outcome, to_record
-from benchmark.store.record import RunRecord
 from benchmark.store.store import AlreadyDone, Store, StoreError
 
 T = TypeVar("T")
-
-KEPT_UNLESS_ASKED = ("done", "diverged", "failed")
-"""An interrupted run is always done again; a diverged or failed one only with --overwrite failed."""
 
 OTHERS_POLL_SECONDS = 2.0
 
 RETRY_SECONDS, PATIENCE_SECONDS = 30.0, 600.0
 """How often to try again while the store cannot be written, and for how long at least."""
-
-
-def is_left(record: RunRecord | None, overwrite: str) -> bool:
-    """Whether a planned run with this record has to be executed."""
-    if record is None or overwrite == "all":
-        return True
-    return not record.done and (overwrite == "failed" or record.status not in KEPT_UNLESS_ASKED)
 
 
 @dataclass
@@ -76,43 +63,6 @@ class Execution:
     def _is_left(self, run: PlannedRun) -> bool:
         spec = run.spec
         return is_left(self.store.find(spec.dataset, spec.method, run.key, spec.seed), self.overwrite)
-
-
-class Durations:
-    """How long runs of one dataset take, as far as earlier ones on this kind of device tell."""
-
-    def __init__(self, records: Iterable[RunRecord], device: str) -> None:
-        self.device = device
-        self.seconds: dict[str, dict[str, list[float]]] = {}  # by encoder and training, then by method
-        for record in records:
-            self.add(record)
-
-    def add(self, record: RunRecord) -> None:
-        """Learn from one run."""
-        if record.done and record.hardware.get("device") == self.device:
-            methods = self.seconds.setdefault(_workload(record.spec), {})
-            methods.setdefault(record.method, []).append(seconds_of(record))
-
-    def estimate(self, spec: RunSpec) -> float | None:
-        """Seconds that a run takes: the median of its method's, else of all methods' medians, None without any.
-
-        Only runs with the same encoder and training settings count.
-        """
-        by_method = self.seconds.get(_workload(spec.to_json()), {})
-        medians = {method: statistics.median(seconds) for method, seconds in by_method.items()}
-        if spec.method in medians:
-            return medians[spec.method]
-        return statistics.median(medians.values()) if medians else None
-
-
-def seconds_of(record: RunRecord) -> float:
-    """How long a run took, as far as it came."""
-    return sum(record.timings.get(part) or 0.0 for part in ("fit_seconds", "evaluate_seconds"))
-
-
-def _workload(spec: dict[str, Any]) -> str:
-    training = settings_to_json(TrainingSettings()) | spec["training"]  # a setting that a record lacks was neutral
-    return json.dumps([spec["encoder"], training], sort_keys=True)
 
 
 class _Flight:

@@ -20,7 +20,8 @@ from benchmark.plan.config import Configuration
 from benchmark.plan.planner import Known, PlannedRun, plan
 from benchmark.runs.engines.engine import Finished, Job, OnEpoch
 from benchmark.runs.environment import ROOT
-from benchmark.runs.execution import Execution, seconds_of
+from benchmark.runs.execution import Execution
+from benchmark.runs.outstanding import seconds_of
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.run import Outcome, to_record
 from benchmark.store.record import RunRecord

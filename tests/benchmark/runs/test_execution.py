@@ -27,7 +27,8 @@ from benchmark.runs.engines import local
 from benchmark.runs.engines.engine import Finished, Job, OnEpoch
 from benchmark.runs.engines.inline import InlineEngine
 from benchmark.runs.engines.local import LocalEngine
-from benchmark.runs.execution import Durations, Execution, is_left
+from benchmark.runs.execution import Execution
+from benchmark.runs.outstanding import Durations, is_left
 from benchmark.runs.preparation import Prepared, prepare
 from benchmark.runs.run import Outcome, execute, to_record
 from benchmark.store.store import Store, StoreError
