@@ -1,21 +1,18 @@
-"""Writing and reading .tar.gz archives of small files; of an archive that is read nothing is trusted."""
+"""Write and read .tar.gz archives of small files. An archive that is read may be hostile: nothing in it is trusted."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import os
-import struct
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, cast
 
 from benchmark.store.atomic_files import StoreError, unfinished, writing
 from datasets.interactions import DataError
 from datasets.readers.sources import check_plain
-from datasets.readers.tar_members import Member, tar_members
 
 MAX_MEMBER_BYTES = 512 * 2**20
 MAX_TOTAL_BYTES = 16 * 2**30
@@ -48,56 +45,67 @@ def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
 
 
 def read_archive(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of the plain files of a .tar.gz, one after the other; directories are passed over.
+    """Name and content of the regular files of a .tar.gz, one after the other; directories are passed over.
 
-    Nothing is unpacked to disk. Raises StoreError if `path` is no plain file, at a name that is absolute or leads
-    upwards, at a link or device, at damage, and at more data than MAX_MEMBER_BYTES, MAX_TOTAL_BYTES and MAX_RATIO
-    allow.
+    Nothing is unpacked to disk, and names are handed on as they are: the caller decides which ones are allowed.
+    Raises StoreError if `path` is not a regular file, at a link or device, at damage, and at more data than
+    MAX_MEMBER_BYTES, MAX_TOTAL_BYTES and MAX_RATIO allow.
     """
     try:
-        if path.exists():
-            check_plain(path)
-        with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as stream:
-            limit = min(MAX_TOTAL_BYTES, max(RATIO_FROM_BYTES, MAX_RATIO * path.stat().st_size))
-            limited = _Limited(cast(IO[bytes], stream), limit, path)
-            for member, content in tar_members(cast(IO[bytes], limited)):
+        check_plain(path)
+        with path.open("rb") as raw, _Limited(raw, path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
+            for member in archive:
                 _check(member, path)
-                if member.is_file:
-                    yield member.name, content.read()
-            while limited.read(2**20):  # to the end, where gzip compares its checksum
-                pass
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, struct.error) as error:
+                if member.isfile():
+                    content = archive.extractfile(member)
+                    yield member.name, content.read() if content else b""
+            _check_end(stream, archive.offset)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, ArithmeticError) as error:
         reason = " ".join(str(error).split())
-        raise StoreError(f"{path}: not an intact .tar.gz archive ({reason:.200}); export or copy it again") from error
+        raise StoreError(f"{path}: is not an intact .tar.gz archive ({reason:.200}); copy it again") from error
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise StoreError(f"{path}: cannot read ({reason}); {_REMEDY}") from error
+        raise StoreError(f"{path}: cannot be read ({error.strerror or error}); {_REMEDY}") from error
     except DataError as error:
         raise StoreError(str(error)) from error
 
 
-class _Limited:
-    """A stream that gives up after `limit` bytes, headers included."""
+class _Limited(gzip.GzipFile):
+    """What a .tar.gz unpacks to; reading gives up where that is far more than the file's size warrants."""
 
-    def __init__(self, stream: IO[bytes], limit: int, path: Path) -> None:
-        self._stream, self._left, self._path = stream, limit, path
+    def __init__(self, raw: io.BufferedReader, path: Path) -> None:
+        super().__init__(fileobj=raw, mode="rb")
+        self._path = path
+        self._limit = min(MAX_TOTAL_BYTES, max(RATIO_FROM_BYTES, MAX_RATIO * path.stat().st_size))
 
-    def read(self, size: int) -> bytes:
-        content = self._stream.read(min(size, self._left + 1))
-        self._left -= len(content)
-        if self._left < 0:
+    def read(self, size: int | None = -1) -> bytes:
+        """Up to `size` bytes, headers included; never more than the limit at once, whatever a header asks for."""
+        left = self._limit + 1 - self.tell()
+        content = super().read(left if size is None or size < 0 else min(size, left))
+        if self.tell() > self._limit:
             raise StoreError(
                 f"{self._path}: refused as an archive bomb: it unpacks to far more than its size warrants; {_REMEDY}"
             )
         return content
 
 
-def _check(member: Member, path: Path) -> None:
-    if member.leads_outside or "\\" in member.name:
-        raise StoreError(f"{path}: refused: member {member.name!r:.200} points outside the archive; {_REMEDY}")
-    if not (member.is_file or member.is_directory):
-        raise StoreError(f"{path}: refused: member {member.name!r:.200} is no plain file; {_REMEDY}")
-    if member.size > MAX_MEMBER_BYTES:
+def _check(member: tarfile.TarInfo, path: Path) -> None:
+    if not (member.isfile() or member.isdir()) or member.issparse():
+        raise StoreError(f"{path}: refused: member {member.name!r:.200} is not a regular file; {_REMEDY}")
+    if not 0 <= member.size <= MAX_MEMBER_BYTES:
         raise StoreError(
-            f"{path}: refused: member {member.name!r:.200} is larger than {MAX_MEMBER_BYTES} bytes; {_REMEDY}"
+            f"{path}: refused: member {member.name!r:.200} claims to have {member.size} bytes, up to "
+            f"{MAX_MEMBER_BYTES} are allowed; {_REMEDY}"
         )
+
+
+def _check_end(stream: _Limited, offset: int) -> None:
+    """Raise ValueError unless nothing but zeros follows; reading them lets gzip compare its checksum.
+
+    tarfile takes a header that it cannot read for the end of the archive, and an absent end for one, too.
+    """
+    stream.seek(offset)
+    rest = stream.read(tarfile.BLOCKSIZE)
+    while rest and not rest.strip(b"\0"):
+        if not (rest := stream.read(2**20)):
+            return
+    raise ValueError("it is cut off, or its headers are damaged")
