@@ -329,7 +329,7 @@ def test_bad_input_is_one_line_and_code_2(words: list[str], capsys: pytest.Captu
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.count("\n") == 1
-    assert printed.err.startswith("benchmark.bench: ")
+    assert printed.err.startswith("benchmark bench: ")
 
 
 FOREIGN = [
