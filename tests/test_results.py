@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 REPORTS = (
-    "python run_all.py --dataset ml-1m --footing released --methods sasrec-ce,sasrec-sce,btsr-ce --seeds 0,1"
+    "python run_all.py --dataset ml-1m --hparams released --methods sasrec-ce,sasrec-sce,btsr-ce --seeds 0,1"
     " --experiments main --stages report",
     "python run_all.py --dataset ml-1m,beauty --stages report",
 )

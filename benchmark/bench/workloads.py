@@ -161,7 +161,7 @@ class Recipe:
 
 
 def recipe(method: str, data: Data, maxlen: int) -> Recipe:
-    """As a run of the profile `paper` on equal footing would train it, but with this `maxlen`."""
+    """As a run of the profile `paper` with equal hyper-parameters would train it, but with this `maxlen`."""
     configuration = Configuration(data.name, "equal", "paper", [f"encoder.maxlen={maxlen}"])
     spec = configuration.spec(data.title, data.synthetic, Protocol(), method, seed=0)
     return Recipe(method, _steady(spec.settings), spec.encoder, spec.training)

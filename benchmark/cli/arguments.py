@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.plan import experiments
-from benchmark.plan.config import FOOTINGS, PROFILES, ConfigError, suggestion
+from benchmark.plan.config import HPARAMS, PROFILES, ConfigError, suggestion
 from benchmark.runs.external import parse_externals
 from benchmark.store.json_text import printable
 from datasets.protocol import PRESETS
@@ -107,9 +107,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     how = parser.add_argument_group("under which rules")
     how.add_argument("--protocol", choices=PRESETS, default="released", help="filtering preset (default: released)")
-    how.add_argument("--footing", choices=FOOTINGS, default="equal", help="hyper-parameters (default: equal)")
+    how.add_argument(
+        "--hparams",
+        choices=HPARAMS,
+        default="equal",
+        help="hyper-parameters: the same for all methods, as released, or the same but for what --experiments tune "
+        "has chosen on validation (default: equal)",
+    )
     how.add_argument("--profile", choices=PROFILES, default="paper", help="quick: few epochs (default: paper)")
-    how.add_argument("--tuned", action="store_true", help="use what --experiments tune has chosen on validation")
     how.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="such as training.epochs=50 or btsr.alpha=0.3"
     )

@@ -222,7 +222,7 @@ class Session:
         return is_left(self._record(run), self.options.overwrite)
 
     def _keep_tuned(self, plans: dict[str, list[PlannedRun]]) -> None:
-        """Write what tuning chose, for --tuned to read."""
+        """Write what tuning chose, for --hparams tuned to read."""
         for target in self.targets:
             if choices := tuned(plans.get(target.name, []), self.store.records(target.name)):
                 self.store.write_selection(target.name, target.setting.name, ALIAS, choices)
@@ -356,10 +356,9 @@ class Session:
         own = target.interactions
         words += ["--interactions", printable(own.name)] if own else ["--dataset", dataset]
         words += what
-        for flag, default in (("protocol", "released"), ("footing", "equal"), ("profile", "paper")):
+        for flag, default in (("protocol", "released"), ("hparams", "equal"), ("profile", "paper")):
             if getattr(options, flag) != default:
                 words += [f"--{flag}", getattr(options, flag)]
-        words += ["--tuned"] if options.tuned else []
         for assignment in options.set:
             words += ["--set", assignment]
         return shlex.join(words)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmark.plan.config import FOOTINGS, PROFILES, Configuration, Setting
+from benchmark.plan.config import HPARAMS, PROFILES, Configuration, RunSetting
 from benchmark.plan.tuning import stored_changes
 from benchmark.store.store import Store
 from datasets.protocol import Protocol
@@ -16,7 +16,7 @@ from datasets.registry import DATASETS
 
 BENCH, FILES = "bench", ("html", "json", "md", "csv", "tex")
 """What stands beside the folders of datasets in results/ and tables/: a folder, and files that end so."""
-SETTINGS = rf"-({'|'.join(FOOTINGS)})-({'|'.join(PROFILES)})"
+SETTINGS = rf"-({'|'.join(HPARAMS)})-({'|'.join(PROFILES)})"
 """In the name of each folder in tables/ that is about several datasets."""
 
 
@@ -29,12 +29,12 @@ class Target:
     named: bool
     configuration: Configuration
     protocol: Protocol
-    setting: Setting
+    setting: RunSetting
 
 
 def targets_of(options: Namespace, store: Store, methods: Sequence[str]) -> list[Target]:
-    """The datasets that parsed arguments ask for; raises ConfigError for a configuration that is none, or if --tuned
-    lacks what tuning chose.
+    """The datasets that parsed arguments ask for; raises ConfigError for a configuration that is none, or if
+    --hparams tuned lacks what tuning chose.
     """
     names: dict[str, tuple[Path | None, bool]] = dict.fromkeys(options.named_datasets, (None, True))
     if options.all_datasets:
@@ -48,13 +48,13 @@ def targets_of(options: Namespace, store: Store, methods: Sequence[str]) -> list
 def _target(
     name: str, path: Path | None, named: bool, options: Namespace, store: Store, methods: Sequence[str]
 ) -> Target:
-    configuration = Configuration(name, options.footing, options.profile, options.set)
+    configuration = Configuration(name, options.hparams, options.profile, options.set)
     released_filter = DATASETS[name].released_filter if path is None else "none"
     protocol = configuration.protocol(Protocol.of_preset(options.protocol, released_filter))
-    setting = Setting(protocol.label(released_filter), options.footing, configuration.profile)
-    if options.tuned:
-        chosen = stored_changes(store, name, setting.name, methods)
-        configuration = Configuration(name, options.footing, options.profile, options.set, chosen)
+    setting = RunSetting(protocol.label(released_filter), options.hparams, configuration.profile)
+    if options.hparams == "tuned":
+        chosen = stored_changes(store, name, replace(setting, hparams="equal").name, methods)
+        configuration = Configuration(name, options.hparams, options.profile, options.set, chosen)
     return Target(name, path, named, configuration, protocol, setting)
 
 

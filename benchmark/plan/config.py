@@ -1,9 +1,9 @@
 """Configuration: TOML and `--set` in, one frozen RunSpec per run out; an unknown key or an impossible value is an
 error.
 
-Layers, each over the one before: the methods' own defaults; the footing's tables in `configs/shared.toml` and in the
-dataset's file; the profile's tables likewise; `--set`. Within a table, what concerns one method comes after what
-concerns all.
+Layers, each over the one before: the methods' own defaults; the tables of the hyper-parameters (`equal` or `released`)
+in `configs/shared.toml` and in the dataset's file; the profile's tables likewise; `--set`; what tuning chose. Within a
+table, what concerns one method comes after what concerns all.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from math import inf
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from baselines.objectives import Objective
@@ -23,7 +24,7 @@ from baselines.registry import METHODS
 from baselines.sasrec import EncoderSettings, Precision
 from datasets.protocol import Protocol
 
-FOOTINGS = ("equal", "released")
+HPARAMS = ("equal", "released", "tuned")
 PROFILES = ("paper", "quick")
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -52,17 +53,17 @@ MAX_SETTING = 120
 
 
 @dataclass(frozen=True, order=True)
-class Setting:
-    """Under which rules runs were made: the protocol's label in data.json, the footing, the profile."""
+class RunSetting:
+    """Under which rules runs were made: the protocol's label in data.json, the hyper-parameters, the profile."""
 
     protocol: str = "released"
-    footing: str = "equal"
+    hparams: str = "equal"
     profile: str = "paper"
 
     @property
     def name(self) -> str:
         """All three as one path component, such as `released-equal-paper`."""
-        name = re.sub(r"[^a-z0-9._]+", "-", f"{self.protocol}-{self.footing}-{self.profile}".lower())
+        name = re.sub(r"[^a-z0-9._]+", "-", f"{self.protocol}-{self.hparams}-{self.profile}".lower())
         if len(name) <= MAX_SETTING:
             return name
         digest = hashlib.sha256(name.encode()).hexdigest()[:8]
@@ -135,7 +136,7 @@ class RunSpec:
     title: str
     synthetic: bool
     protocol: Protocol
-    footing: str
+    hparams: str
     profile: str
     encoder: EncoderSettings
     training: TrainingSettings
@@ -150,7 +151,7 @@ class RunSpec:
             "title": self.title,
             "synthetic": self.synthetic,
             "protocol": asdict(self.protocol),
-            "footing": self.footing,
+            "hparams": self.hparams,
             "profile": self.profile,
             "encoder": settings_to_json(self.encoder),
             "training": settings_to_json(self.training),
@@ -188,31 +189,30 @@ def settings_to_json(settings: Any, without_neutral: bool = False) -> dict[str, 
 class Configuration:
     """Everything that the files and the command line say about the runs of one dataset.
 
-    What is set by hand becomes part of the profile's name, so that such runs are reported apart; likewise `tuned`, for
-    each method the (key, value) pairs that tuning chose.
+    `hparams` "tuned" are the equal ones changed by `tuned`: for each method the (key, value) pairs that tuning chose.
+    What is set by hand becomes part of the profile's name, so that such runs are reported apart.
     """
 
     def __init__(
         self,
         dataset: str,
-        footing: str,
+        hparams: str,
         profile: str,
         assignments: Sequence[str] = (),
-        tuned: Mapping[str, Iterable[tuple[str, Any]]] | None = None,
+        tuned: Mapping[str, Iterable[tuple[str, Any]]] = MappingProxyType({}),
     ) -> None:
-        self.dataset, self.footing, self.tuned = dataset, footing, tuned or {}
+        self.dataset, self.hparams, self.tuned = dataset, hparams, tuned
         self.layers: list[tuple[str, Mapping[str, Any]]] = []
         paths = [path for path in (CONFIGS / "shared.toml", CONFIGS / f"{dataset}.toml") if path.exists()]
         documents = {path.name: _read_toml(path) for path in paths}
-        for table in (footing, profile):
+        for table in ("equal" if hparams == "tuned" else hparams, profile):
             for name, document in documents.items():
                 if table in document:
                     self.layers.append((f"{name} [{table}]", document[table]))
         self.assignments = [_parse_assignment(text) for text in assignments]
         for key, value in self.assignments:
             _check(key, value)
-        names = [profile] if tuned is None else [profile, "tuned"]
-        self.profile = "-".join([*names, *(_slug(text) for text in assignments if not text.startswith("protocol."))])
+        self.profile = "-".join([profile, *(_slug(text) for text in assignments if not text.startswith("protocol."))])
 
     def protocol(self, protocol: Protocol) -> Protocol:
         """The protocol with what `--set protocol.KEY=VALUE` says."""
@@ -239,7 +239,7 @@ class Configuration:
         }
         for where, section, key, value in self._statements(method):
             parts[section] = assign(parts[section], key, value, where)
-        tuned = ((f"--tuned: {path}", path, value) for path, value in self.tuned.get(method, ()))
+        tuned = ((f"--hparams tuned: {path}", path, value) for path, value in self.tuned.get(method, ()))
         for where, path, value in (*tuned, *((path, path, value) for path, value in changes)):
             section, _, key = path.partition(".")
             parts[section] = assign(parts[section], key, value, where)
@@ -254,7 +254,7 @@ class Configuration:
             title=title,
             synthetic=synthetic,
             protocol=protocol,
-            footing=self.footing,
+            hparams=self.hparams,
             profile=self.profile,
             method=method,
             seed=seed,

@@ -36,11 +36,11 @@ def stored_changes(store: Store, dataset: str, setting: str, methods: Sequence[s
     missing = [method for method in methods if any(True for _ in trials(method)) and method not in choices]
     if missing:
         raise ConfigError(
-            f"--tuned: {dataset} has no complete tuning of {', '.join(missing)} under {setting}; "
-            f"run --experiments tune with --methods {','.join(missing)} first"
+            f"--hparams tuned: {dataset} has no complete tuning of {', '.join(missing)} under {setting}; "
+            f"run --hparams equal --experiments tune with --methods {','.join(missing)} first"
         )
     chosen = [method for method in methods if method in choices]
-    return {method: _changes(choices[method], f"--tuned: {dataset}: {method}") for method in chosen}
+    return {method: _changes(choices[method], f"--hparams tuned: {dataset}: {method}") for method in chosen}
 
 
 def _changes(choice: Any, where: str) -> Changes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from benchmark.paper.claims import Claim
-from benchmark.plan.config import Setting
+from benchmark.plan.config import RunSetting
 from benchmark.report.claims.findings import Finding, claims, claims_tables
 from benchmark.report.comparison import LoadArrays, MainComparison, main_comparison
 from benchmark.report.figures.all_figures import FIGURES
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from benchmark.plan.planner import PlannedRun
     from benchmark.store.store import Store
 
-__all__ = ["Rendered", "Setting", "claim_findings", "report"]
+__all__ = ["Rendered", "RunSetting", "claim_findings", "report"]
 
 Notify = Callable[[str], None]
 
@@ -71,8 +71,8 @@ def report(
     through `notify`. Raises StoreError if `out_dir` cannot be written.
     """
     rendered = Rendered()
-    by_setting: dict[Setting, list[MainComparison]] = {}
-    of_setting: dict[Setting, list[Material]] = {}
+    by_setting: dict[RunSetting, list[MainComparison]] = {}
+    of_setting: dict[RunSetting, list[Material]] = {}
     shown: list[Shown] = []
     findings: list[Finding] = []
     for dataset in datasets:
@@ -155,7 +155,7 @@ def _render(material: Material, store: Store, out_dir: Path, rendered: Rendered,
 
 
 def _folder(base: Path, runs: RunSet) -> Path:
-    return base / runs.dataset if runs.setting == Setting() else base / runs.dataset / runs.setting.name
+    return base / runs.dataset if runs.setting == RunSetting() else base / runs.dataset / runs.setting.name
 
 
 def _shared_folder(base: Path, together: Sequence[RunSet]) -> Path:
@@ -163,7 +163,7 @@ def _shared_folder(base: Path, together: Sequence[RunSet]) -> Path:
     if len(together) == 1:
         return _folder(base, together[0])
     setting = together[0].setting
-    return base if setting == Setting() else base / setting.name
+    return base if setting == RunSetting() else base / setting.name
 
 
 def _write_tables(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from benchmark.plan.config import Setting
+from benchmark.plan.config import RunSetting
 from benchmark.report.methods import Look, external_look, in_order, look
 from benchmark.store.record import RunRecord, to_json
 
@@ -46,7 +46,7 @@ class RunSet:
     dataset: str
     title: str
     synthetic: bool
-    setting: Setting
+    setting: RunSetting
     records: tuple[RunRecord, ...]
     missing: tuple[tuple[str, int], ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -54,9 +54,9 @@ class RunSet:
     @property
     def heading(self) -> str:
         """The dataset, and in parentheses what of the setting is not the usual: ML-1M (released footing)."""
-        usual, setting = Setting(), self.setting
+        usual, setting = RunSetting(), self.setting
         words = [f"{setting.protocol} protocol"] if setting.protocol != usual.protocol else []
-        words += [f"{setting.footing} footing"] if setting.footing != usual.footing else []
+        words += [f"{setting.hparams} footing"] if setting.hparams != usual.hparams else []
         words += [f"{setting.profile} profile"] if setting.profile != usual.profile else []
         return f"{self.title} ({', '.join(words)})" if words else self.title
 
@@ -118,7 +118,7 @@ def _rows(runs: RunSet, record: RunRecord) -> Iterable[tuple[Any, ...]]:
         record.title,
         record.synthetic,
         setting.protocol,
-        setting.footing,
+        setting.hparams,
         setting.profile,
     )
     run = (*head, record.method, record.seed, record.key, record.status)
@@ -154,7 +154,7 @@ def stored_runs(records: Sequence[RunRecord], data: Mapping[str, Any] | None, no
     for record in current:
         protocol = to_json(record.spec["protocol"])
         if not record.external or protocol not in settled:
-            groups[to_json([record.spec["protocol"], record.spec["footing"], record.spec["profile"]])].append(record)
+            groups[to_json([record.spec["protocol"], record.spec["hparams"], record.spec["profile"]])].append(record)
     run_sets = []
     for group in sorted(groups):
         spec, ours = groups[group][0].spec, [record for record in groups[group] if not record.external]
@@ -180,7 +180,7 @@ def _run_set(
     data: Mapping[str, Any] | None,
 ) -> RunSet:
     label, entry = _protocol_entry(spec["protocol"], data)
-    setting = Setting(label, spec["footing"], spec["profile"])
+    setting = RunSetting(label, spec["hparams"], spec["profile"])
     return RunSet(spec["dataset"], spec["title"], spec["synthetic"], setting, records, missing, entry)
 
 

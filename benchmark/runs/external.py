@@ -40,7 +40,7 @@ EXTERNAL_VERSION = 1
 
 MAX_NAME = 60
 SETTING = "external"
-"""Footing and profile of such a run: how its recommendations came about is not ours to say."""
+"""Hyper-parameters and profile of such a run: how its recommendations came about is not ours to say."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _spec(external: External, prepared: Prepared, sha256: str) -> dict[str, Any]
         "title": prepared.title,
         "synthetic": prepared.synthetic,
         "protocol": prepared.summary["protocol"],
-        "footing": SETTING,
+        "hparams": SETTING,
         "profile": SETTING,
         "encoder": {},
         "training": {},

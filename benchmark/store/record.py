@@ -83,7 +83,7 @@ class RecordError(Exception):
 class RunRecord:
     """One run: what was asked for, on which data, by which code and machine, and what came out.
 
-    `spec`: dataset, title, synthetic, protocol, footing, profile, encoder, training, method {name, settings},
+    `spec`: dataset, title, synthetic, protocol, hparams, profile, encoder, training, method {name, settings},
     seed. `data`: the source's file name and sha256, the split's fingerprint and counts. `started`,
     `finished`: ISO 8601. `epochs`: per epoch its number, seconds, loss, terms {name: value} and validation
     {metric: value}. `timings`: seconds. `error`: type, message and traceback of a run that failed. `command`
@@ -163,8 +163,19 @@ class RunRecord:
             content = parse_json(document)
         except ValueError as error:
             raise RecordError(f"{source}: not a JSON document ({error})") from error
+        _rename_footing(content)
         _check(content, source)
         return cls(**content)
+
+
+def _rename_footing(content: Any) -> None:
+    """Earlier records call the hyper-parameters "footing", and tuned ones are equal ones whose profile says "tuned"."""
+    spec = content.get("spec") if isinstance(content, dict) else None
+    if isinstance(spec, dict) and "footing" in spec:
+        spec["hparams"] = spec.pop("footing")
+        profile = str(spec.get("profile"))
+        if spec["hparams"] == "equal" and "-tuned" in profile:
+            spec["hparams"], spec["profile"] = "tuned", profile.replace("-tuned", "", 1)
 
 
 _name = matches(f"a name like {NAME.pattern}", lambda v: isinstance(v, str) and NAME.fullmatch(v) is not None)
@@ -177,7 +188,7 @@ _SPEC = object_with(
     title=title,
     synthetic=flag,
     protocol=_PROTOCOL,
-    footing=_name,
+    hparams=_name,
     profile=_name,
     encoder=anything_in,
     training=anything_in,

@@ -73,7 +73,7 @@ class Handmade:
                 "title": self.title,
                 "synthetic": self.synthetic,
                 "protocol": protocol,
-                "footing": "equal",
+                "hparams": "equal",
                 "profile": "paper",
                 "encoder": {"width": 64, "blocks": 2, "heads": 1, "dropout": 0.3, "maxlen": 50},
                 "training": {"batch_size": 256, "epochs": 200, "patience": 15, "betas": [0.9, 0.98]},

@@ -29,7 +29,7 @@ FITTING_WORDS = {
     "--claim": tuple(claim.id for claim in claims()),
     "--stages": ("prepare", "train,report", "report"),
     "--protocol": ("released", "text"),
-    "--footing": ("equal", "released"),
+    "--hparams": ("equal", "released", "tuned"),
     "--profile": ("quick", "paper"),
     "--engine": ("inline", "local", "ray"),
     "--workers": ("2", "64"),
@@ -42,7 +42,6 @@ FITTING_WORDS = {
     "--export-split": ("split", "mine.csv"),
     "--set": tuple(f"{key}={value}" for key, value in FITTING.items()),
     "--compare": ("other\x1fout/results", "other\x1fother"),
-    "--tuned": (),
     "--recompute": (),
     "--no-download": (),
 }

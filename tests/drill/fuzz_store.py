@@ -98,11 +98,11 @@ class Shelf:
         return data
 
     def tuned_with(self, content: bytes) -> Any:
-        """Reads selection.json as --tuned does, and configures a run by it."""
+        """Reads selection.json as --hparams tuned does, and configures a run by it."""
         (self.root / "ml-1m" / "selection.json").write_bytes(content)
         notes: list[str] = []
         changes = stored_changes(Store(self.root, notes.append), "ml-1m", "released-equal-paper", [TUNED])
-        return Configuration("ml-1m", "equal", "paper", (), changes).spec("ML-1M", False, Protocol(), TUNED, 0)
+        return Configuration("ml-1m", "tuned", "paper", (), changes).spec("ML-1M", False, Protocol(), TUNED, 0)
 
 
 def store_targets(shelf: Shelf) -> Iterator[Stored]:
@@ -115,7 +115,7 @@ def store_targets(shelf: Shelf) -> Iterator[Stored]:
         "arrays.npz", "arrays.npz", 5_000, _npz(shelf), shelf.run_with("arrays.npz"), _judge_arrays, BINARY, 0.4
     )
     yield Stored("data.json", "data.json", 4_000, lambda _: shelf.data, shelf.data_with, _judge_data)
-    yield Stored("selection.json", "--tuned", 3_000, _selection, shelf.tuned_with, lambda *_: "")
+    yield Stored("selection.json", "--hparams tuned", 3_000, _selection, shelf.tuned_with, lambda *_: "")
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------

@@ -47,8 +47,8 @@ WORDS = (
 )
 FLAGS = re.findall(
     r"\S+",
-    """--dataset --interactions --methods --seeds --claim --experiments --stages --external --protocol --footing
-    --profile --tuned --set --engine --workers --device --overwrite --time-budget --dry-run --status --compare --export
+    """--dataset --interactions --methods --seeds --claim --experiments --stages --external --protocol --hparams
+    --profile --set --engine --workers --device --overwrite --time-budget --dry-run --status --compare --export
     --import --export-split --nothing -x""",
 )
 FITTING = {

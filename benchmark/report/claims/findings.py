@@ -15,7 +15,7 @@ import pandas as pd
 from benchmark.paper.claims import Claim
 from benchmark.paper.claims import claims as printed_claims
 from benchmark.paper.printed import CITATION
-from benchmark.plan.config import FOOTINGS, PROFILES
+from benchmark.plan.config import HPARAMS, PROFILES
 from benchmark.report.claims.evidence import Verdict
 from benchmark.report.claims.rules import apply
 from benchmark.report.material import Material
@@ -103,7 +103,10 @@ def command(claim: Claim, material: Material) -> str:
         pairs = list(pairwise(_words(records[0].command)))
         source = next(([flag, word] for flag, word in pairs if flag == "--interactions"), source)
         flags = [
-            word for pair in pairs if pair[0] in ("--protocol", "--footing", "--profile", "--set") for word in pair
+            word
+            for pair in pairs
+            if pair[0] in ("--protocol", "--footing", "--hparams", "--profile", "--set")
+            for word in pair
         ]
     return shlex.join([*words, *source, *flags])
 
@@ -120,7 +123,7 @@ def _flags(runs: RunSet) -> list[str]:
     setting, flags = runs.setting, []
     for flag, value, known in (
         ("--protocol", setting.protocol, PRESETS),
-        ("--footing", setting.footing, FOOTINGS),
+        ("--footing", setting.hparams, HPARAMS),
         ("--profile", setting.profile, PROFILES),
     ):
         usual = {"--protocol": "released", "--footing": "equal", "--profile": "paper"}[flag]

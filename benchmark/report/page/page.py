@@ -19,7 +19,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from benchmark.paper.printed import CITATION
-from benchmark.plan.config import Setting
+from benchmark.plan.config import RunSetting
 from benchmark.report.claims.findings import VERDICTS, Finding
 from benchmark.report.figures.captions import caption
 from benchmark.report.material import Material
@@ -129,7 +129,7 @@ def picture(path: Path) -> tuple[bytes, int, int]:
 
 def _dataset(one: Shown, folder: Path, store: str) -> dict[str, object]:
     material, runs = one.material, one.material.runs
-    identity = slug(runs.dataset if runs.setting == Setting() else f"{runs.dataset}-{runs.setting.name}")
+    identity = slug(runs.dataset if runs.setting == RunSetting() else f"{runs.dataset}-{runs.setting.name}")
     rows = run_rows(material, identity)
     shown = replace(runs, records=tuple(row.record for row in rows))
     return {

@@ -75,7 +75,7 @@ def _setting_note(comparison: MainComparison) -> str:
     seeds = {record.seed for record in runs.ours()} | {seed for _, seed in runs.missing}
     text = (
         f"Protocol {runs.setting.protocol} (filter {protocol['filter']}, history {protocol['history']}, ties "
-        f"{protocol['ties']}), footing {runs.setting.footing}, profile {runs.setting.profile}; "
+        f"{protocol['ties']}), footing {runs.setting.hparams}, profile {runs.setting.profile}; "
     )
     text += f"seeds {_list(seeds)}; " if seeds else ""
     threshold = runs.data.get("threshold")

@@ -40,7 +40,7 @@ def identity(runs: RunSet) -> dict[str, object]:
         "title": runs.title,
         "synthetic": runs.synthetic,
         "protocol": runs.setting.protocol,
-        "footing": runs.setting.footing,
+        "footing": runs.setting.hparams,
         "profile": runs.setting.profile,
     }
 
@@ -140,5 +140,5 @@ def closing_notes(runs: RunSet, records: Sequence[RunRecord]) -> list[str]:
     if not records:
         return []
     setting, users = runs.setting, records[0].data["test_users"]
-    rules = f"Protocol {setting.protocol}, footing {setting.footing}, profile {setting.profile}; {users} test users."
+    rules = f"Protocol {setting.protocol}, footing {setting.hparams}, profile {setting.profile}; {users} test users."
     return [rules, machines_note(replace(runs, records=tuple(records)))]

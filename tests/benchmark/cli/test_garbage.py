@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.plan.config import MAX_SETTING, ConfigError, Configuration, Setting
+from benchmark.plan.config import MAX_SETTING, ConfigError, Configuration, RunSetting
 from benchmark.plan.tuning import stored_changes
 from benchmark.report.comparison import main_comparison
 from benchmark.report.figures.all_figures import FIGURES
@@ -402,20 +402,20 @@ def test_data_json_that_no_report_could_use(
 )
 def test_a_tuned_choice_that_is_none(store: Store, choice: Any) -> None:
     store.write_selection("ml-1m", "released-equal-paper", "tuned", {"sasrec-ce": choice})
-    with pytest.raises(ConfigError, match=r"--tuned: ml-1m: sasrec-ce: .* run --experiments tune again"):
+    with pytest.raises(ConfigError, match=r"--hparams tuned: ml-1m: sasrec-ce: .* run --experiments tune again"):
         stored_changes(store, "ml-1m", "released-equal-paper", ["sasrec-ce"])
 
 
 def test_a_tuned_value_that_is_none_is_told_with_its_place() -> None:
     changes = {"sasrec-ce": (("training.learning_rate", "much"),)}
-    with pytest.raises(ConfigError, match=r"--tuned: training\.learning_rate: expected a number"):
+    with pytest.raises(ConfigError, match=r"--hparams tuned: training\.learning_rate: expected a number"):
         configured("sasrec-ce", changes)
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-def configured(method: str, tuned: Any = None, *assignments: str) -> Any:
+def configured(method: str, tuned: Any, *assignments: str) -> Any:
     configuration = Configuration("ml-1m", "equal", "paper", assignments, tuned)
     return configuration.spec("ML-1M", False, configuration.protocol(Protocol()), method, 0)
 
@@ -435,15 +435,15 @@ def configured(method: str, tuned: Any = None, *assignments: str) -> Any:
 )
 def test_assignments_that_once_broke_through(assignment: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        configured("btsr-ce", None, assignment)
+        configured("btsr-ce", {}, assignment)
     assert not fuzz.unclear(str(caught.value), "--set")
 
 
 def test_a_setting_with_a_long_name_has_one_that_fits_a_path() -> None:
-    long = [Setting(profile=f"paper-{'x' * 300}-{n}").name for n in range(2)]
+    long = [RunSetting(profile=f"paper-{'x' * 300}-{n}").name for n in range(2)]
     assert len(set(long)) == 2
     assert all(len(name) == MAX_SETTING for name in long)
-    assert Setting().name == "released-equal-paper"
+    assert RunSetting().name == "released-equal-paper"
 
 
 @pytest.mark.parametrize("text", ["x" * 5000, "a\0b", "\udce9" * 300, "a\x1b=", "=", "\n"])

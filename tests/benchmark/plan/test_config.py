@@ -10,19 +10,19 @@ from datasets.registry import DATASETS
 
 
 def spec(
-    method: str = "btsr-ce", dataset: str = "ml-1m", footing: str = "equal", profile: str = "paper", *sets: str
+    method: str = "btsr-ce", dataset: str = "ml-1m", hparams: str = "equal", profile: str = "paper", *sets: str
 ) -> RunSpec:
-    return Configuration(dataset, footing, profile, sets).spec("ML-1M", False, Protocol(), method, seed=0)
+    return Configuration(dataset, hparams, profile, sets).spec("ML-1M", False, Protocol(), method, seed=0)
 
 
-def test_equal_footing_is_the_same_for_all_methods() -> None:
+def test_equal_hparams_are_the_same_for_all_methods() -> None:
     for dataset in DATASETS:
         specs = [spec(method, dataset) for method in METHODS]
         assert len({s.encoder for s in specs}) == 1
         assert len({s.training for s in specs}) == 1
 
 
-def test_protocol_values_of_the_equal_footing() -> None:
+def test_protocol_values_of_equal_hparams() -> None:
     s = spec()
     assert (s.encoder.width, s.encoder.blocks, s.encoder.heads, s.encoder.maxlen) == (64, 2, 1, 50)
     assert (s.training.batch_size, s.training.epochs, s.training.patience) == (256, 200, 15)
@@ -33,7 +33,7 @@ def test_protocol_values_of_the_equal_footing() -> None:
     assert spec("sasrec-bce").settings.objective.negatives == 64
 
 
-def test_released_footing_of_single_methods() -> None:
+def test_released_hparams_of_single_methods() -> None:
     ce = spec("sasrec-ce", "beauty", "released")
     assert (ce.encoder.maxlen, ce.encoder.dropout, ce.training.batch_size, ce.training.patience) == (200, 0.6, 512, 10)
     sce = spec("sasrec-sce", "ml-1m", "released").settings.objective
@@ -42,8 +42,8 @@ def test_released_footing_of_single_methods() -> None:
     assert (btsr.encoder.dropout, btsr.training.patience, btsr.training.epochs) == (0.1, 30, 200)
 
 
-def test_the_profile_overrides_the_footing() -> None:
-    assert spec(profile="quick", footing="released").training.epochs < 50
+def test_the_profile_overrides_the_hparams() -> None:
+    assert spec(profile="quick", hparams="released").training.epochs < 50
     assert spec(profile="quick").encoder == spec().encoder
 
 
@@ -103,11 +103,11 @@ def test_wrong_assignments_are_named_in_one_line(assignment: str, fragments: lis
     assert all(fragment in message for fragment in fragments), message
 
 
-def test_every_dataset_has_a_readable_configuration_on_both_footings() -> None:
+def test_every_dataset_has_a_readable_configuration_on_all_hparams() -> None:
     for dataset in DATASETS:
-        for footing in ("equal", "released"):
+        for hparams in ("equal", "released"):
             for method in METHODS:
-                assert spec(method, dataset, footing).seed == 0
+                assert spec(method, dataset, hparams).seed == 0
 
 
 def test_the_key_depends_on_what_decides_the_numbers_and_on_nothing_else() -> None:

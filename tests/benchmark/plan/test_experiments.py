@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,8 @@ import torch
 
 from baselines.method import TrainedMethod, TrainingData
 from baselines.registry import METHODS
-from benchmark.plan.config import ConfigError, Configuration, Setting, TrainingSettings
+from benchmark.plan.chosen_datasets import targets_of
+from benchmark.plan.config import ConfigError, Configuration, RunSetting, TrainingSettings
 from benchmark.plan.experiments import NAMES, TRIALS, experiments, trials
 from benchmark.plan.planner import Known, PlannedRun, choose_methods, plan
 from benchmark.plan.tuning import ALIAS, stored_changes, tuned
@@ -23,8 +25,8 @@ from datasets.sequences import Sequences
 KNOWN = Known("ML-1M", False, Protocol(), "fingerprint")
 
 
-def planned(names: list[str], footing: str = "equal", dataset: str = "ml-1m") -> list[PlannedRun]:
-    return plan(Configuration(dataset, footing, "paper"), KNOWN, names, choose_methods(None))
+def planned(names: list[str], hparams: str = "equal", dataset: str = "ml-1m") -> list[PlannedRun]:
+    return plan(Configuration(dataset, hparams, "paper"), KNOWN, names, choose_methods(None))
 
 
 def run_of(runs: list[PlannedRun], experiment: str, label: str, seed: int = 0) -> PlannedRun:
@@ -173,16 +175,32 @@ def test_the_trial_with_the_best_validation_value_is_chosen(handmade: Callable[.
     assert len(choices["duorec"]["trials"]) == TRIALS
 
     store = Store(tmp_path / "results", print)
-    store.write_selection("ml-1m", Setting().name, ALIAS, choices)
-    changes = stored_changes(store, "ml-1m", Setting().name, ["duorec", "popularity"])
-    configuration = Configuration("ml-1m", "equal", "paper", tuned=changes)
+    store.write_selection("ml-1m", RunSetting().name, ALIAS, choices)
+    changes = stored_changes(store, "ml-1m", RunSetting().name, ["duorec", "popularity"])
+    configuration = Configuration("ml-1m", "tuned", "paper", tuned=changes)
     spec = configuration.spec("ML-1M", False, Protocol(), "duorec", 0)
     assert {"settings.weight": spec.settings.weight, "settings.temperature": spec.settings.temperature} == dict(
         second.changes
     )
-    assert spec.profile == "paper-tuned"
+    assert (spec.hparams, spec.profile) == ("tuned", "paper")
     with pytest.raises(ConfigError, match=r"no complete tuning of btsr-ce.*--experiments tune"):
-        stored_changes(store, "ml-1m", Setting().name, ["duorec", "btsr-ce"])
+        stored_changes(store, "ml-1m", RunSetting().name, ["duorec", "btsr-ce"])
+
+
+def test_the_equal_choice_of_tuning_is_what_hparams_tuned_runs(handmade: Callable[..., Any], tmp_path: Path) -> None:
+    store = Store(tmp_path / "results", print)
+    choice = {"duorec": {"changes": {"settings.weight": 0.05}}}
+    store.write_selection("ml-1m", "released-equal-paper-training.epochs-3", ALIAS, choice)
+    options = Namespace(named_datasets=["ml-1m"], all_datasets=False, interactions=None)
+    options.protocol, options.profile, options.set = "released", "paper", ["training.epochs=3"]
+    weights = []
+    for hparams in ("equal", "tuned"):
+        options.hparams = hparams
+        (target,) = targets_of(options, store, ["duorec"])
+        assert target.setting == RunSetting("released", hparams, "paper-training.epochs-3")
+        spec = target.configuration.spec("ML-1M", False, target.protocol, "duorec", 0)
+        weights.append(spec.settings.weight)
+    assert weights == [0.1, 0.05]
 
 
 def test_a_method_with_an_outstanding_trial_is_not_chosen_for(handmade: Callable[..., Any]) -> None:

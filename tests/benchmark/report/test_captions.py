@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.plan.config import Setting
+from benchmark.plan.config import RunSetting
 from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.figures.captions import caption, paper_figure
 from benchmark.report.rows import RunSet
 
 
 def runs(dataset: str = "yelp", title: str = "Yelp", synthetic: bool = False) -> RunSet:
-    return RunSet(dataset, title, synthetic, Setting(), ())
+    return RunSet(dataset, title, synthetic, RunSetting(), ())
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -23,12 +23,12 @@ def test_every_figure_has_a_caption_that_marks_synthetic_data(name: str) -> None
 @pytest.mark.parametrize(
     ("setting", "heading"),
     [
-        (Setting(), "Yelp"),
-        (Setting(footing="released"), "Yelp (released footing)"),
-        (Setting("text", "released", "quick"), "Yelp (text protocol, released footing, quick profile)"),
+        (RunSetting(), "Yelp"),
+        (RunSetting(hparams="released"), "Yelp (released footing)"),
+        (RunSetting("text", "released", "quick"), "Yelp (text protocol, released footing, quick profile)"),
     ],
 )
-def test_another_setting_than_the_usual_is_named(setting: Setting, heading: str) -> None:
+def test_another_setting_than_the_usual_is_named(setting: RunSetting, heading: str) -> None:
     shown = RunSet("yelp", "Yelp", False, setting, ())
     assert shown.heading == heading
     assert caption("noise", shown).startswith(f"{heading}. ")

@@ -15,7 +15,7 @@ import pytest
 from benchmark.cli.arguments import parse
 from benchmark.cli.main import Session, main
 from benchmark.paper.claims import PAPER_DATASETS, Claim, claims, find_claim, read_claims
-from benchmark.plan.config import ConfigError, Setting
+from benchmark.plan.config import ConfigError, RunSetting
 from benchmark.plan.experiments import experiments
 from benchmark.plan.selection import Choice
 from benchmark.report.claims.evidence import Judgement, lead, series
@@ -73,7 +73,7 @@ class Bench:
 
 
 def assemble(maker: Any, records: Sequence[Any], variants: Mapping[str, Any], arrays: Mapping[Any, Any]) -> Material:
-    runs = RunSet(maker.dataset, maker.title, maker.synthetic, Setting(), tuple(records))
+    runs = RunSet(maker.dataset, maker.title, maker.synthetic, RunSetting(), tuple(records))
 
     def load(record: Any) -> Any:
         return arrays.get((record.key, record.seed))

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from benchmark.plan.config import Setting
+from benchmark.plan.config import RunSetting
 from benchmark.plan.experiments import experiments
 from benchmark.report.comparison import main_comparison
 from benchmark.report.figures.all_figures import FIGURES
@@ -123,7 +123,7 @@ def test_another_setting_than_the_usual_is_named(store: Store, handmade: Callabl
     maker = handmade("yelp", "Yelp", False)
     material = with_experiments(fill(store, maker), maker)
     assert draw(name, material).get_suptitle().startswith("Yelp: ")
-    runs = replace(material.runs, setting=Setting(footing="released"))
+    runs = replace(material.runs, setting=RunSetting(hparams="released"))
     other = replace(material, runs=runs, comparison=main_comparison(runs, store.arrays))
     assert draw(name, other).get_suptitle().startswith("Yelp (released footing): ")
 

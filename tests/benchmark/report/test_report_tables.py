@@ -13,7 +13,7 @@ import pytest
 from benchmark.paper.printed import table1_row, table3_row
 from benchmark.report.comparison import main_comparison
 from benchmark.report.material import ExperimentRuns, Material, VariantRuns
-from benchmark.report.rows import RunSet, Setting
+from benchmark.report.rows import RunSet, RunSetting
 from benchmark.report.tables import latex, markdown
 from benchmark.report.tables.all_tables import TABLES
 from benchmark.report.tables.buckets import bucket_tables
@@ -59,7 +59,7 @@ def material(
     maker: Any, experiment: str = "", variants: tuple[VariantRuns, ...] = (), records: tuple[RunRecord, ...] = ()
 ) -> Material:
     """One dataset with one experiment, and these records as the runs of Table 2."""
-    runs = RunSet(maker.dataset, maker.title, maker.synthetic, Setting(), records)
+    runs = RunSet(maker.dataset, maker.title, maker.synthetic, RunSetting(), records)
     comparison = main_comparison(runs, lambda record: maker.arrays()) if records else None
     experiments = {experiment: ExperimentRuns(experiment, "title", variants)} if experiment else {}
     return Material(runs, comparison, experiments, lambda record: maker.arrays())

@@ -12,7 +12,7 @@ import pytest
 
 from benchmark.report.comparison import main_comparison
 from benchmark.report.material import Material
-from benchmark.report.rows import RunSet, Setting
+from benchmark.report.rows import RunSet, RunSetting
 from benchmark.report.significance import summarise_seeds
 from benchmark.report.tables.side_by_side import Beside, side_by_side, side_by_side_tables
 from benchmark.report.tables.user_sampling import Resolution, resolutions, what_follows
@@ -29,7 +29,7 @@ def material(maker: Any, seeds: int = 3, lost: tuple[str, ...] = ()) -> Material
         for method, values in NDCG_10.items()
         for seed in range(seeds)
     )
-    runs = RunSet(maker.dataset, maker.title, maker.synthetic, Setting(), records)
+    runs = RunSet(maker.dataset, maker.title, maker.synthetic, RunSetting(), records)
 
     def load(record: Any) -> Any:
         return None if record.method in lost else maker.arrays(RANKS[record.method])

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from benchmark.plan.config import Setting
+from benchmark.plan.config import RunSetting
 from benchmark.report.figures.marks import BUCKETS
 from benchmark.report.figures.style import style
 from benchmark.report.figures.sweeps import regimes, sensitivity_to_alpha, sensitivity_to_lambda
@@ -36,7 +36,7 @@ def material(
         for label, (method, tests) in variants.items()
     ]
     experiment = ExperimentRuns(name, name, tuple(found))
-    return Material(RunSet("yelp", "Yelp", False, Setting(), ()), None, {name: experiment}, lambda record: None)
+    return Material(RunSet("yelp", "Yelp", False, RunSetting(), ()), None, {name: experiment}, lambda record: None)
 
 
 def drawn(draw: Callable[[Material], Figure | None], shown: Material) -> Figure:

@@ -15,7 +15,7 @@ import pytest
 from baselines.registry import METHODS
 from benchmark.paper.printed import BASELINES, TABLE_2_METRICS, table1, table2_row, table3
 from benchmark.paper.printed import table2 as printed_table2
-from benchmark.plan.config import Setting
+from benchmark.plan.config import RunSetting
 from benchmark.report.comparison import MainComparison, main_comparison
 from benchmark.report.methods import look
 from benchmark.report.rows import COLUMNS, RunSet, planned_runs, rows, stored_runs
@@ -298,8 +298,8 @@ def test_mixed_machines_are_told(store: Store, handmade: Callable[..., Any]) -> 
 
 
 def test_a_setting_names_its_folder() -> None:
-    assert Setting().name == "released-equal-paper"
-    assert Setting("released,ties=shuffle:3", "released", "quick").name == "released-ties-shuffle-3-released-quick"
+    assert RunSetting().name == "released-equal-paper"
+    assert RunSetting("released,ties=shuffle:3", "released", "quick").name == "released-ties-shuffle-3-released-quick"
 
 
 def test_titles_agree_with_the_registry() -> None:
@@ -320,7 +320,7 @@ def test_the_printed_tables() -> None:
 
 
 def test_an_empty_run_set_has_no_methods() -> None:
-    assert RunSet("ml-1m", "ML-1M", False, Setting(), ()).methods() == []
+    assert RunSet("ml-1m", "ML-1M", False, RunSetting(), ()).methods() == []
 
 
 def test_plain_text_is_aligned_and_says_the_same() -> None:

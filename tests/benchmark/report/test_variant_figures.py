@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from benchmark.plan.config import Setting
+from benchmark.plan.config import RunSetting
 from benchmark.report.figures.style import style
 from benchmark.report.figures.variants import noise, ties, views
 from benchmark.report.material import ExperimentRuns, Material, VariantRuns
@@ -33,7 +33,7 @@ def material(
         for label, (method, values) in variants.items()
     ]
     experiment = ExperimentRuns(name, name, tuple(found))
-    runs = RunSet(dataset, "ML-1M", False, Setting(), (), data={"tied_share": 0.2067})
+    runs = RunSet(dataset, "ML-1M", False, RunSetting(), (), data={"tied_share": 0.2067})
     return Material(runs, None, {name: experiment}, lambda record: None)
 
 

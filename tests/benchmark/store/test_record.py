@@ -18,6 +18,25 @@ def test_a_record_comes_back_as_it_was(handmade: Callable[..., Any]) -> None:
     assert RunRecord.from_json(record.to_json(), "record.json") == record
 
 
+@pytest.mark.parametrize(
+    ("footing", "profile", "hparams", "today"),
+    [
+        ("equal", "paper", "equal", "paper"),
+        ("released", "quick", "released", "quick"),
+        ("equal", "paper-tuned-training.epochs-3", "tuned", "paper-training.epochs-3"),
+        ("external", "external", "external", "external"),
+    ],
+)
+def test_records_that_call_the_hyper_parameters_footing_are_read(
+    handmade: Callable[..., Any], footing: str, profile: str, hparams: str, today: str
+) -> None:
+    content = json.loads(handmade().record().to_json())
+    del content["spec"]["hparams"]
+    content["spec"] |= {"footing": footing, "profile": profile}
+    spec = RunRecord.from_json(json.dumps(content), "old.json").spec
+    assert (spec["hparams"], spec["profile"], "footing" in spec) == (hparams, today, False)
+
+
 def test_the_text_is_sorted_and_ends_in_a_newline(handmade: Callable[..., Any]) -> None:
     text = handmade().record().to_json()
     keys = list(json.loads(text))
