@@ -1,0 +1,145 @@
+"""Which numbers of users and items the printed rates are fractions of, and how many runs can stand behind them.
+
+A hit rate over N users is a multiple of 1/N, its mean over R runs one of 1/(R N); coverage likewise with the number of
+training items. The sizes are counted on the data and not printed in the paper: see `source` in audit.toml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from benchmark.paper.audit.finding import (
+    HALF_UNIT,
+    RUNS,
+    SIGNIFICANT,
+    SLACK,
+    AuditFinding,
+    AuditVerdict,
+    agreement,
+    number,
+    title,
+)
+from benchmark.paper.printed import TABLE_2_METHODS, Printed, Table2
+
+MOST_RUNS = 20
+"""Up to here the smallest number of runs that would explain a mean is sought."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """What a dataset's rates are fractions of: `size` users or items (`unit`); `metric` is hr or cov.
+
+    `search`: the first and the last size among which the fitting ones are sought for the values of `methods`.
+    """
+
+    dataset: str
+    metric: str
+    size: int
+    unit: str
+    search: Sequence[int]
+    methods: Sequence[str]
+    source: str
+
+    def rows(self, table: Table2) -> dict[str, Printed]:
+        """The rows of Table 2 that are fractions of it, by metric."""
+        return {
+            metric: row
+            for (dataset, metric), row in table.items()
+            if dataset == self.dataset and metric.startswith(f"{self.metric}@")
+        }
+
+
+def is_multiple(values: np.ndarray, size: int) -> np.ndarray:
+    """Which `values` (n,), printed to four decimals, some k / size rounds to: (n,) bool."""
+    nearest = np.rint(np.asarray(values, dtype=np.float64) * size) / size
+    return np.abs(nearest - values) <= HALF_UNIT + SLACK
+
+
+def fitting_sizes(values: np.ndarray, first: int, last: int) -> tuple[int, list[int]]:
+    """How many `values` (n,) at most are multiples of one size from `first` to `last`, and the sizes that reach it."""
+    counts = [int(is_multiple(values, size).sum()) for size in range(first, last + 1)]
+    most = max(counts)
+    return most, [first + place for place, count in enumerate(counts) if count == most]
+
+
+@cache
+def chance_of_single(size: int, runs: int) -> float:
+    """The share of all means over `runs` runs whose printed form is also that of a single run."""
+    means = np.arange(size * runs) / (size * runs)
+    return float(is_multiple(np.round(means, 4), size).mean())
+
+
+def fewest_runs(values: np.ndarray, size: int, most: int = MOST_RUNS) -> int | None:
+    """The smallest number of runs whose means could all be printed as `values` (n,); None if none up to `most`."""
+    return next((runs for runs in range(1, most + 1) if is_multiple(values, size * runs).all()), None)
+
+
+def sizes(table: Table2, known: Sequence[Population]) -> Iterator[AuditFinding]:
+    """Whether the counted sizes are those that the printed rates of single methods point to."""
+    for population in known:
+        verdict: AuditVerdict = "cannot be told"
+        text = f"Steps of 1/{population.size:,} are finer than the four printed decimals: any value fits."
+        if 1 / population.size >= 2 * HALF_UNIT:
+            rows = population.rows(table)
+            values = np.array([row.values[method] for row in rows.values() for method in population.methods])
+            first, last = population.search
+            most, found = fitting_sizes(values, first, last)
+            fit = f"{found[0]:,} fits" if len(found) == 1 else f"{len(found)} sizes (the first is {found[0]:,}) fit"
+            text = (
+                f"{fit} {most} of the {len(values)} values of {', '.join(map(title, population.methods))}, more than "
+                f"any other size from {first:,} to {last:,} does; {population.source}, there are {population.size:,} "
+                f"{population.unit}."
+            )
+            verdict = agreement(found == [population.size])
+        place = f"Table 2, {population.dataset}, {population.metric}@K"
+        yield AuditFinding(place, f"no number of {population.unit}", text, verdict)
+
+
+def runs_behind(table: Table2, known: Sequence[Population]) -> Iterator[AuditFinding]:
+    """For each dataset and method, whether its rates can be means over five runs, and whether they are as one run's."""
+    for dataset in dict.fromkeys(dataset for dataset, _ in table):
+        rows = [(population, population.rows(table)) for population in known if population.dataset == dataset]
+        if rows:
+            for method in TABLE_2_METHODS:
+                yield _runs_behind(f"Table 2, {dataset}, {title(method)}", method, rows)
+        else:
+            text = "The paper does not print the number of test users, and it has not been counted on the data."
+            yield AuditFinding(f"Table 2, {dataset}", "hr@K, cov@K", text, "cannot be told")
+
+
+def _runs_behind(place: str, method: str, rows: Sequence[tuple[Population, Mapping[str, Printed]]]) -> AuditFinding:
+    """A value that no mean over five runs rounds to settles it; else the chance that such means look like one run's."""
+    chance, single, shown, impossible = 1.0, True, [], []
+    for population, cells in rows:
+        values = np.array([row.values[method] for row in cells.values()])
+        shown += [f"{metric} {number(value)}" for metric, value in zip(cells, values, strict=True)]
+        chance *= chance_of_single(population.size, RUNS) ** len(values)
+        single &= bool(is_multiple(values, population.size).all())
+        strange = values[~is_multiple(values, population.size * RUNS)]
+        if len(strange):
+            impossible.append(
+                f"{', '.join(map(number, strange))}: no mean over {RUNS} runs with {population.size:,} "
+                f"{population.unit} (no multiple of 1/{population.size * RUNS:,}); "
+                f"{_explaining_runs(values, population.size)}."
+            )
+    printed = "; ".join(shown)
+    steps = " and ".join(f"1/{population.size:,} ({population.metric})" for population, _ in rows)
+    if impossible:
+        return AuditFinding(place, printed, " ".join(impossible), "disagrees")
+    if not single:
+        text = f"Not all are multiples of {steps}, as one run's would be; all can be means over {RUNS}."
+        return AuditFinding(place, printed, text, "agrees")
+    probability = f"{chance:.4f}".removeprefix("0") if chance >= 0.0001 else "below .0001"
+    text = f"All are multiples of {steps}, as one run's are; for means over {RUNS} the chance of it is {probability}."
+    return AuditFinding(place, printed, text, "disagrees" if chance < SIGNIFICANT else "cannot be told")
+
+
+def _explaining_runs(values: np.ndarray, size: int) -> str:
+    runs = fewest_runs(values, size)
+    if runs is None:
+        return f"nor does any number of runs up to {MOST_RUNS} give all {len(values)} values"
+    return f"the fewest runs that give all {len(values)} values are {runs}"

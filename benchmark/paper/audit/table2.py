@@ -1,0 +1,141 @@
+"""Table 2 of the paper checked against itself: Improve, stars, and what HR implies about NDCG.
+
+A printed number stands for the interval that rounds to it: printed numbers disagree if no numbers in their intervals
+fit together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from scipy import stats
+
+from benchmark.paper.audit.finding import (
+    HALF_PERCENT,
+    HALF_UNIT,
+    RUNS,
+    SIGNIFICANT,
+    SLACK,
+    AuditFinding,
+    AuditVerdict,
+    agreement,
+    improve,
+    number,
+    percent,
+    title,
+    titles,
+)
+from benchmark.paper.printed import BASELINES, TABLE_2_METHODS, Printed, Table2
+
+
+def improvements(table: Table2) -> Iterator[AuditFinding]:
+    """Improve of every cell against the best printed baseline; where it differs, which printed values would give it."""
+    for (dataset, metric), row in table.items():
+        follows = f"{percent(improve(row.btsr, row.best))} over {titles(row.best_baselines)}, {number(row.best)}"
+        agrees = _gives(row.btsr, row.best, row.improve)
+        if not agrees:
+            follows = " ".join([f"{follows}.", *_baselines_that_explain(row), _value_that_explains(row)])
+        printed = f"{percent(row.improve)} for {number(row.btsr)}"
+        yield AuditFinding(f"Table 2, {dataset}, {metric}", printed, follows, agreement(agrees))
+
+
+def _gives(ours: float, baseline: float, percentage: float) -> bool:
+    """Whether numbers that round to these three fit together."""
+    low = improve(ours - HALF_UNIT, baseline + HALF_UNIT)
+    high = improve(ours + HALF_UNIT, baseline - HALF_UNIT)
+    return low <= percentage + HALF_PERCENT + SLACK and high >= percentage - HALF_PERCENT - SLACK
+
+
+def _baselines_that_explain(row: Printed) -> list[str]:
+    found = []
+    for rival in BASELINES:
+        value = row.values[rival]
+        if _gives(row.btsr, value, row.improve):
+            above = [name for name in BASELINES if row.values[name] > value]
+            found.append(
+                f"The printed percentage is that over {title(rival)}, {number(value)}, which would be the best "
+                f"baseline without {titles(above)}."
+            )
+    return found or ["No baseline's printed value gives the printed percentage."]
+
+
+def _value_that_explains(row: Printed) -> str:
+    """Which BT-SR value the printed percentage implies, and whether the printed value is also a baseline's."""
+    text = f"Over the best baseline it implies {number(row.best * (1 + row.improve / 100))} for BT-SR"
+    same = [name for name in BASELINES if row.values[name] == row.btsr]
+    return f"{text}; the value printed is also {titles(same)}'s." if same else f"{text}."
+
+
+def stars(table: Table2) -> Iterator[AuditFinding]:
+    """Every starred cell in a two-sided one-sample t-test of mean, deviation and n = 5 against the best baseline.
+
+    It is the paired test if the baseline is the same in every run. With a deviation of its own, which is not printed,
+    the paired test can come out differently: the finding names the deviation of the differences that it would take.
+    Cells without a star are left out, unless they are significant however they were rounded.
+    """
+    for (dataset, metric), row in table.items():
+        lead, deviation = row.btsr - row.best, row.btsr_deviation
+        p = one_sample_p(row.btsr, deviation, RUNS, row.best)
+        follows = f"p {_p_value(p)} against {number(row.best)}, {titles(row.best_baselines)}"
+        surely, possibly = (_significant(lead, deviation, side) for side in (-HALF_UNIT, HALF_UNIT))
+        verdict: AuditVerdict = agreement(row.starred and surely)
+        if row.starred and not surely:
+            needed = largest_significant_deviation(max(0.0, lead), RUNS)
+            follows += f"; p < {SIGNIFICANT} takes differences with a deviation below {needed:.5f}"
+            verdict = "cannot be told" if possibly else "disagrees"
+        elif surely and not row.starred:
+            follows += "; no star is printed"
+        if row.starred or surely:
+            printed = f"{number(row.btsr)}{'*' if row.starred else ''} ± {number(deviation)}"
+            yield AuditFinding(f"Table 2, {dataset}, {metric}", printed, f"{follows}.", verdict)
+
+
+def _significant(lead: float, deviation: float, rounded: float) -> bool:
+    """Whether a lead has p < 0.05 with its means and deviation moved by `rounded` each, in its favour if positive."""
+    lead, deviation = lead + 2 * rounded, max(0.0, deviation - rounded)
+    return lead > 0 and one_sample_p(lead, deviation, RUNS, 0.0) < SIGNIFICANT
+
+
+def one_sample_p(mean: float, deviation: float, n: int, reference: float) -> float:
+    """Two-sided p of a one-sample t-test, from a sample's mean, sample deviation and size (2 at least)."""
+    if deviation == 0:
+        return 1.0 if mean == reference else 0.0
+    return float(2 * stats.t.sf(abs(mean - reference) / (deviation / math.sqrt(n)), n - 1))
+
+
+def largest_significant_deviation(difference: float, n: int) -> float:
+    """The sample deviation of n differences below which their mean has p < 0.05 in the paired test."""
+    return abs(difference) * math.sqrt(n) / float(stats.t.ppf(1 - SIGNIFICANT / 2, n - 1))
+
+
+def ndcg_gains(table: Table2) -> Iterator[AuditFinding]:
+    """Every method's gain in NDCG from K = 5 to 10 against its gain in HR.
+
+    With one relevant item a hit at rank r adds 1 / log2(r + 1) to NDCG, so that each hit between 6 and 10 adds between
+    1 / log2(11) and 1 / log2(7). It holds for one run, for means over runs and over users alike.
+    """
+    for dataset in dict.fromkeys(dataset for dataset, _ in table):
+        rows = [table.get((dataset, metric)) for metric in ("hr@5", "hr@10", "ndcg@5", "ndcg@10")]
+        if None not in rows:
+            for method in TABLE_2_METHODS:
+                values = [row.values[method] for row in rows if row]
+                yield _ndcg_gain(f"Table 2, {dataset}, {title(method)}", *values)
+
+
+def _ndcg_gain(place: str, hr5: float, hr10: float, ndcg5: float, ndcg10: float) -> AuditFinding:
+    least, most = 1 / math.log2(11), 1 / math.log2(7)
+    hits, gain = hr10 - hr5, ndcg10 - ndcg5
+    printed = f"HR {number(hr5)} to {number(hr10)}, NDCG {number(ndcg5)} to {number(ndcg10)}"
+    low, high = least * (hits - 2 * HALF_UNIT), most * (hits + 2 * HALF_UNIT)
+    follows = f"A gain of {number(hits)} in HR is one of {low:.5f} to {high:.5f} in NDCG, printed is {number(gain)}"
+    agrees = gain + 2 * HALF_UNIT >= low - SLACK and gain - 2 * HALF_UNIT <= high + SLACK
+    if not agrees:
+        first = math.ceil(1e4 * (hr5 - 2 * HALF_UNIT + (gain - 2 * HALF_UNIT) / most)) / 1e4
+        last = math.floor(1e4 * (hr5 + 2 * HALF_UNIT + (gain + 2 * HALF_UNIT) / least)) / 1e4
+        follows += f"; the other three values fit an HR@10 from {number(first)} to {number(last)}"
+    return AuditFinding(place, printed, f"{follows}.", agreement(agrees))
+
+
+def _p_value(p: float) -> str:
+    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".")
