@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmark.plan.experiments import experiments
 from benchmark.report.comparison import LoadArrays, MainComparison
+from benchmark.report.query import Results, RunGroup
 from benchmark.report.rows import RunSet, seeds_not_done
 from benchmark.report.significance import SeedSummary, summarise_seeds
 from benchmark.store.record import RunRecord
@@ -68,6 +70,31 @@ class Material:
     comparison: MainComparison | None
     experiments: Mapping[str, ExperimentRuns]
     load: LoadArrays
+    queried: Results | None = None
+
+    @cached_property
+    def results(self) -> Results:
+        """The same runs as a query; this class goes when all that shows runs asks that."""
+        if self.queried is not None:
+            return self.queried
+        runs = self.runs
+        groups = [
+            RunGroup(
+                "main",
+                method,
+                method,
+                records=tuple(runs.of(method)),
+                missing=tuple(seed for name, seed in runs.missing if name == method),
+            )
+            for method in runs.methods()
+        ]
+        for name, experiment in self.experiments.items():
+            for v in experiment.variants if name != "main" else ():
+                last = v.label.rpartition(" ")[2]
+                swept = float(last) if last.replace(".", "").isdecimal() else None
+                lost = tuple(seed for seeds in v.not_done.values() for seed in seeds)
+                groups.append(RunGroup(name, v.label, v.method, swept, None, v.done, lost))
+        return Results(runs.dataset, runs.title, runs.synthetic, runs.setting, groups, self.load, runs.data)
 
     def sweep(self, name: str) -> ExperimentRuns | None:
         """The experiment of that name; None unless it has a run that is done and none of Table 2's."""

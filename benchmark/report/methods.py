@@ -1,4 +1,4 @@
-"""How each method is shown: its title, its place in the order, and one look in every figure."""
+"""How each method is shown: its title, its place in the order, and one style in every figure."""
 
 from __future__ import annotations
 
@@ -7,57 +7,70 @@ from dataclasses import dataclass
 
 from baselines.registry import METHODS
 
+Dashes = str | tuple[float, tuple[float, ...]]
+
 
 @dataclass(frozen=True)
-class Look:
+class MethodStyle:
     """A method in print. `dashes`: a line style; `hatch`: a bar's pattern, so that grey prints can be read too."""
 
     title: str
     colour: str
     marker: str
-    dashes: str | tuple[float, tuple[float, ...]] = "-"
+    dashes: Dashes = "-"
     hatch: str = ""
 
 
 # Okabe and Ito's colour-blind safe hues: a family shares one, and its members differ in lightness, marker and dashes.
-LOOKS: dict[str, Look] = {
-    "sasrec-bce": Look("SASRec (BCE)", "#9CCBEB", "o", (0, (1, 1))),
-    "sasrec-ce": Look("SASRec (CE)", "#3C8DC5", "s", (0, (4, 1.5))),
-    "sasrec-sce": Look("SASRec (SCE)", "#0B4A7A", "D", "-"),
-    "cl4srec": Look("CL4SRec", "#E69F00", "^", (0, (5, 1, 1, 1)), "//"),
-    "duorec": Look("DuoRec", "#009E73", "v", (0, (3, 1, 1, 1, 1, 1)), "\\\\"),
-    "ec4srec": Look("EC4SRec", "#CC79A7", "P", (0, (2, 1)), "xx"),
-    "btsr-bce": Look("BT-SR (BCE)", "#F2A380", "<", (0, (1, 1)), ".."),
-    "btsr-ce": Look("BT-SR (CE)", "#D55E00", "*", "-", ".."),
-    "btsr-sce": Look("BT-SR (SCE)", "#7A2E00", "X", (0, (4, 1.5)), ".."),
-    "popularity": Look("Most popular", "#999999", "d", (0, (1, 2))),
-    "markov": Look("Markov chain", "#666666", "h", (0, (6, 2))),
-    "two-stage": Look("Two-stage BT", "#B8A200", "p", (0, (4, 2, 1, 2)), "++"),
+STYLES: dict[str, MethodStyle] = {
+    "sasrec-bce": MethodStyle("SASRec (BCE)", "#9CCBEB", "o", (0, (1, 1))),
+    "sasrec-ce": MethodStyle("SASRec (CE)", "#3C8DC5", "s", (0, (4, 1.5))),
+    "sasrec-sce": MethodStyle("SASRec (SCE)", "#0B4A7A", "D", "-"),
+    "cl4srec": MethodStyle("CL4SRec", "#E69F00", "^", (0, (5, 1, 1, 1)), "//"),
+    "duorec": MethodStyle("DuoRec", "#009E73", "v", (0, (3, 1, 1, 1, 1, 1)), "\\\\"),
+    "ec4srec": MethodStyle("EC4SRec", "#CC79A7", "P", (0, (2, 1)), "xx"),
+    "btsr-bce": MethodStyle("BT-SR (BCE)", "#F2A380", "<", (0, (1, 1)), ".."),
+    "btsr-ce": MethodStyle("BT-SR (CE)", "#D55E00", "*", "-", ".."),
+    "btsr-sce": MethodStyle("BT-SR (SCE)", "#7A2E00", "X", (0, (4, 1.5)), ".."),
+    "popularity": MethodStyle("Most popular", "#999999", "d", (0, (1, 2))),
+    "markov": MethodStyle("Markov chain", "#666666", "h", (0, (6, 2))),
+    "two-stage": MethodStyle("Two-stage BT", "#B8A200", "p", (0, (4, 2, 1, 2)), "++"),
 }
 """Every method in the order of presentation: the paper's Table 2 first, then what it does not have."""
 
 BTSR = ("btsr-bce", "btsr-ce", "btsr-sce")
 """BT-SR on each objective; in a table `btsr` is the one of them that validation chose."""
 
-_UNKNOWN = ("#000000", "1", (0, (1, 3)))
-
-
+_DOTTED: Dashes = (0, (1, 3))
 _EXTERNAL_MARKERS = ("1", "2", "3", "4", "+", "x")
 
 
-def external_look(title: str, place: int) -> Look:
-    """Somebody else's recommendations: in black under the name they were given; `place`, from 0, decides the marker."""
-    return Look(f"{title} (external)", "#000000", _EXTERNAL_MARKERS[place % len(_EXTERNAL_MARKERS)], (0, (1, 3)))
+def style_of(method: str) -> MethodStyle:
+    """A method that STYLES lacks is shown in black, under its title in the registry or else its name."""
+    if method in STYLES:
+        return STYLES[method]
+    return MethodStyle(METHODS[method].title if method in METHODS else method, "#000000", "1", _DOTTED)
 
 
-def look(method: str) -> Look:
-    """A method that this table does not know is shown in black, under its title in the registry or else its name."""
-    if method in LOOKS:
-        return LOOKS[method]
-    return Look(METHODS[method].title if method in METHODS else method, *_UNKNOWN)
+def external_style(title: str, place: int) -> MethodStyle:
+    """Recommendations made elsewhere: in black under the name they were given; `place`, from 0, decides the marker."""
+    marker = _EXTERNAL_MARKERS[place % len(_EXTERNAL_MARKERS)]
+    return MethodStyle(f"{title} (external)", "#000000", marker, _DOTTED)
+
+
+def title_of(method: str) -> str:
+    """A method's name in print, such as `BT-SR (CE)`."""
+    return style_of(method).title
 
 
 def in_order(methods: Iterable[str]) -> list[str]:
     """Distinct methods in the order of presentation, unknown ones last and by name."""
-    known = list(LOOKS)
-    return sorted(set(methods), key=lambda name: (known.index(name) if name in LOOKS else len(known), name))
+    known = list(STYLES)
+    return sorted(set(methods), key=lambda name: (known.index(name) if name in STYLES else len(known), name))
+
+
+# The former names, until figures, page, claims and audit have taken the new ones.
+Look = MethodStyle
+look = style_of
+external_look = external_style
+LOOKS = STYLES

@@ -18,6 +18,7 @@ from benchmark.report.figures.style import save, style
 from benchmark.report.material import Material, experiment_runs
 from benchmark.report.page.page import Shown, write_page
 from benchmark.report.rows import RunSet, planned_runs, stored_runs
+from benchmark.report.shown_runs import planned_results, stored_results
 from benchmark.report.tables.all_tables import TABLES
 from benchmark.report.tables.latex import to_latex
 from benchmark.report.tables.layout import Table
@@ -116,13 +117,18 @@ def _materials(
     records, data, load = store.records(dataset), store.data(dataset), _cached(store.arrays)
     if planned is None:
         run_sets = stored_runs(records, data, notify)
-        return [Material(runs, main_comparison(runs, load), {}, load) for runs in run_sets]
+        stored = stored_results(records, data, load, lambda _: None)
+        return [
+            Material(runs, main_comparison(runs, load), {}, load, results)
+            for runs, results in zip(run_sets, stored, strict=True)
+        ]
     mine = planned.get(dataset, ())
     if not mine:
         return []
     runs = planned_runs(mine, records, data)
+    results = planned_results(mine, records, data, load)
     comparison = main_comparison(runs, load) if runs.records else None
-    return [Material(runs, comparison, experiment_runs(dataset, mine, records), load)]
+    return [Material(runs, comparison, experiment_runs(dataset, mine, records), load, results)]
 
 
 def _render(material: Material, store: Store, out_dir: Path, rendered: Rendered, notify: Notify) -> Shown:

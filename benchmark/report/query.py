@@ -1,0 +1,304 @@
+"""One dataset's runs as one tidy frame, and the questions that tables, figures and claims ask of it.
+
+They all ask the same: what is this metric over the seeds of these runs, alone, against other runs seed by seed, or
+against other runs user by user.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.paper.printed import BASELINES
+from benchmark.plan.config import RunSetting
+from benchmark.plan.selection import Choice, choose
+from benchmark.report.methods import BTSR, MethodStyle, external_style, in_order, style_of
+from benchmark.report.significance import PairedTest, SeedSummary, paired_t_test, summarise_seeds
+from benchmark.runs.metrics import GAINS, per_user
+from benchmark.store.npz import Arrays
+from benchmark.store.record import RunRecord
+
+COLUMNS = (
+    *("dataset", "title", "synthetic", "protocol", "hparams", "profile"),
+    *("experiment", "variant", "swept", "method", "plain", "seed", "key", "status", "stage", "metric", "value"),
+)
+
+COST = "cost"
+"""The stage of the frame that holds what a run took: seconds, epochs, bytes."""
+
+_TIES = re.compile(r"ties-(\d+)")
+"""The stages of a record that hold its accuracy with simultaneous test events in another order, by the order's number.
+"""
+
+LoadArrays = Callable[[RunRecord], Arrays | None]
+
+
+@dataclass(frozen=True)
+class RunGroup:
+    """The runs that are averaged with one another: a method of Table 2, or one variant of another experiment.
+
+    `method`: whose variant it is; its records may name another one, for BT-SR with alpha = 0 is run as SASRec.
+    `swept`: the number that varies in the experiment, such as alpha or a share of noise; None where none does.
+    `plain`: the method without Barlow Twins; None where there is none. `records`: by seed, whatever their status.
+    `missing`: the seeds of planned runs that have no record. `place`: among external methods, for a marker of its own.
+    """
+
+    experiment: str
+    label: str
+    method: str
+    swept: float | None = None
+    plain: str | None = None
+    records: tuple[RunRecord, ...] = ()
+    missing: tuple[int, ...] = ()
+    place: int = 0
+
+    @property
+    def name(self) -> str:
+        """What tells the group from all others of a dataset and setting, such as `alpha/0.1`."""
+        return f"{self.experiment}/{self.label}"
+
+    @property
+    def title(self) -> str:
+        """The group in print, such as `SASRec (CE)`, `alpha 0.1` or `SASRec (CE), noise 0.2`."""
+        if self.label == self.method:
+            return self.style.title
+        match self.experiment:
+            case "alpha" | "lambda":
+                return f"{self.experiment} {self.label}"
+            case "regimes":
+                return f"alpha {self.label}"
+            case "noise":
+                return f"{self.style.title}, noise {self.swept:g}"
+            case "weights":
+                return f"{self.style.title}, weights times {self.swept:g}"
+            case _:
+                return self.label
+
+    @property
+    def style(self) -> MethodStyle:
+        """How its method is shown; an external one under the name that it was given."""
+        if self.external and self.records:
+            given = self.records[0].spec["method"]["settings"].get("title", self.method)
+            return external_style(str(given), self.place)
+        return style_of(self.method)
+
+    @property
+    def external(self) -> bool:
+        """Whether somebody else made the recommendations."""
+        return any(record.external for record in self.records)
+
+    @property
+    def done(self) -> tuple[RunRecord, ...]:
+        """The records that may be averaged, by seed."""
+        return tuple(record for record in self.records if record.done)
+
+    @property
+    def not_done(self) -> dict[str, list[int]]:
+        """The seeds of the others by status, `missing` for those without a record."""
+        seeds = defaultdict(list, {"missing": list(self.missing)} if self.missing else {})
+        for record in self.records:
+            if not record.done:
+                seeds[record.status].append(record.seed)
+        return {status: sorted(seeds[status]) for status in sorted(seeds)}
+
+    @property
+    def asked(self) -> int:
+        """How many runs there are or should be."""
+        return len(self.records) + len(self.missing)
+
+
+class Results:
+    """The runs of one dataset under one setting. Table 2 is the experiment `main`, with a group for each method."""
+
+    def __init__(
+        self,
+        dataset: str,
+        title: str,
+        synthetic: bool,
+        setting: RunSetting,
+        groups: Sequence[RunGroup],
+        load: LoadArrays,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`groups`: experiment by experiment, in the plan's order. `load`: reads the arrays of a record, None if they
+        are lost. `data`: the protocol's entry in data.json.
+        """
+        self.dataset, self.title, self.synthetic, self.setting = dataset, title, synthetic, setting
+        self.groups, self.data = tuple(groups), data or {}
+        self._load, self._loaded = load, dict[tuple[str, int], Arrays | None]()
+
+    @property
+    def heading(self) -> str:
+        """The dataset, and in parentheses what of the setting is not the usual: ML-1M (released footing)."""
+        usual, setting = RunSetting(), self.setting
+        words = [f"{setting.protocol} protocol"] if setting.protocol != usual.protocol else []
+        words += [f"{setting.hparams} footing"] if setting.hparams != usual.hparams else []
+        words += [f"{setting.profile} profile"] if setting.profile != usual.profile else []
+        return f"{self.title} ({', '.join(words)})" if words else self.title
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """COLUMNS, one row per use of a run in a group, stage and metric.
+
+        A run that is not done has no metrics and one row, whose stage and metric are empty.
+        """
+        setting = self.setting
+        head = (self.dataset, self.title, self.synthetic, setting.protocol, setting.hparams, setting.profile)
+        rows = [
+            (*head, group.experiment, group.label, group.swept, group.method, group.plain, *identity, *measured)
+            for group in self.groups
+            for record in group.records
+            for identity in [(record.seed, record.key, record.status)]
+            for measured in _measured(record)
+        ]
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    # --- which runs -------------------------------------------------------------------------------------------------
+
+    def experiment(self, name: str) -> tuple[RunGroup, ...]:
+        """The groups of an experiment; empty if it was not asked for."""
+        return tuple(group for group in self.groups if group.experiment == name)
+
+    def own(self, name: str) -> tuple[RunGroup, ...]:
+        """The groups of an experiment; empty unless one of its runs is done that is not Table 2's as well."""
+        shared = {(record.key, record.seed) for group in self.experiment("main") for record in group.records}
+        groups = self.experiment(name)
+        runs = {(record.key, record.seed) for group in groups for record in group.done}
+        return groups if runs - shared else ()
+
+    def group(self, experiment: str, label: str) -> RunGroup | None:
+        """The group of that label; None if it was not asked for."""
+        return next((group for group in self.experiment(experiment) if group.label == label), None)
+
+    def method(self, method: str) -> RunGroup:
+        """A method's runs of Table 2; a group without records if there are none."""
+        return self.group("main", method) or RunGroup("main", method, method)
+
+    def records(self, *experiments: str) -> list[RunRecord]:
+        """Each record once, of all groups or of those of some experiments."""
+        groups = [group for group in self.groups if not experiments or group.experiment in experiments]
+        return list({(record.key, record.seed): record for group in groups for record in group.records}.values())
+
+    # --- the columns of Table 2 -------------------------------------------------------------------------------------
+
+    @cached_property
+    def ran(self) -> tuple[str, ...]:
+        """The methods of Table 2 that have a record, in the order of presentation."""
+        return tuple(in_order(group.method for group in self.experiment("main") if group.records))
+
+    @cached_property
+    def choice(self) -> Choice | None:
+        """Which objective represents BT-SR, by validation; None if BT-SR has no finished run."""
+        return choose(self.frame[self.frame["experiment"] == "main"], [method for method in BTSR if method in self.ran])
+
+    @property
+    def btsr(self) -> str | None:
+        """The method that represents BT-SR."""
+        return self.choice.choice if self.choice else None
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """Those of the paper's six that were run."""
+        return tuple(method for method in self.ran if method in BASELINES)
+
+    @property
+    def contestants(self) -> tuple[str, ...]:
+        """The columns of the paper's table, as far as they were run: its baselines, then BT-SR."""
+        return (*self.baselines, *([self.btsr] if self.btsr else []))
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """The methods that the paper's table does not have, external ones included."""
+        return tuple(method for method in self.ran if method not in self.contestants)
+
+    # --- the questions ----------------------------------------------------------------------------------------------
+
+    def values(self, runs: RunGroup, metric: str, stage: str = "test") -> dict[int, float]:
+        """The metric by seed, of the finished runs that have it."""
+        return dict(self._by_seed.get((runs.experiment, runs.label, stage, metric), {}))
+
+    def summary(self, runs: RunGroup, metric: str, stage: str = "test") -> SeedSummary:
+        """Mean and deviation over the seeds; NaN, and n = 0, where no run has the metric."""
+        return summarise_seeds(np.array(list(self.values(runs, metric, stage).values()), dtype=float))
+
+    def paired(
+        self, first: RunGroup, second: RunGroup, metric: str, stage: str = "test"
+    ) -> tuple[list[int], np.ndarray, np.ndarray]:
+        """The seeds that both have, and the metric of each side on them, (S,) and (S,)."""
+        ours, theirs = self.values(first, metric, stage), self.values(second, metric, stage)
+        seeds = sorted(ours.keys() & theirs.keys())
+        return seeds, np.array([ours[seed] for seed in seeds]), np.array([theirs[seed] for seed in seeds])
+
+    def difference(self, candidate: RunGroup, baseline: RunGroup, metric: str, stage: str = "test") -> PairedTest:
+        """Candidate minus baseline, seed against seed."""
+        _, ours, theirs = self.paired(candidate, baseline, metric, stage)
+        return paired_t_test(ours, theirs)
+
+    def users(self, runs: RunGroup, metric: str, seeds: Collection[int] | None = None) -> np.ndarray | None:
+        """(N,) float64: what each test user contributes to HR, NDCG or MRR, averaged over all seeds or over these.
+
+        `.../bucketB` is about the users whose target lies in that bucket. None for a metric that is not a mean over
+        users, for fewer than two users, and where arrays are lost or differ in length.
+        """
+        name, _, bucket = metric.partition("/bucket")
+        if name.partition("@")[0] not in GAINS:
+            return None
+        needed = ("ranks", "target_buckets") if bucket else ("ranks",)
+        chosen = [record for record in runs.done if seeds is None or record.seed in seeds]
+        loaded = [arrays for arrays in map(self.load, chosen) if arrays and all(each in arrays for each in needed)]
+        ranks = [a["ranks"][a["target_buckets"] == int(bucket) - 1] if bucket else a["ranks"] for a in loaded]
+        if len(ranks) < max(1, len(chosen)) or len({len(each) for each in ranks}) > 1 or len(ranks[0]) < 2:
+            return None
+        return np.asarray(per_user(name, np.stack(ranks)).mean(axis=0))
+
+    def user_differences(
+        self, candidate: RunGroup, baseline: RunGroup, metric: str, seeds: Collection[int] | None = None
+    ) -> np.ndarray | None:
+        """(N,): candidate minus baseline per user, each averaged over seeds; None where either is unknown."""
+        ours, theirs = self.users(candidate, metric, seeds), self.users(baseline, metric, seeds)
+        return None if ours is None or theirs is None or ours.shape != theirs.shape else ours - theirs
+
+    def arrays(self, runs: RunGroup, *names: str) -> list[Arrays]:
+        """The arrays of the finished runs that have all the named ones, by seed."""
+        loaded = (self.load(record) for record in runs.done)
+        return [arrays for arrays in loaded if arrays and all(name in arrays for name in names)]
+
+    def load(self, record: RunRecord) -> Arrays | None:
+        """The arrays of a record, read once; None if they are lost."""
+        identity = (record.key, record.seed)
+        if identity not in self._loaded:
+            self._loaded[identity] = self._load(record)
+        return self._loaded[identity]
+
+    def tie_orders(self, groups: Sequence[RunGroup]) -> dict[int, str]:
+        """The stages in which these runs were evaluated with simultaneous events in another order, by its number."""
+        stages = {stage for group in groups for record in group.done for stage in record.metrics}
+        return dict(sorted((int(found[1]), stage) for stage in stages if (found := _TIES.fullmatch(stage))))
+
+    @cached_property
+    def _by_seed(self) -> dict[tuple[str, str, str, str], dict[int, float]]:
+        done = self.frame[self.frame["status"] == "done"]
+        columns = (done[name] for name in ("experiment", "variant", "stage", "metric", "seed", "value"))
+        found: dict[tuple[str, str, str, str], dict[int, float]] = defaultdict(dict)
+        for *where, seed, value in zip(*columns, strict=True):
+            found[tuple(where)][seed] = value
+        return found
+
+
+def _measured(record: RunRecord) -> Iterator[tuple[str, str, float]]:
+    """(stage, metric, value) of all that a run measured, its cost included."""
+    if not record.done:
+        yield "", "", float("nan")
+        return
+    for stage, metrics in sorted(record.metrics.items()):
+        for metric, value in metrics.items():
+            yield stage, metric, value
+    cost = record.timings | {"epochs": len(record.epochs), "peak_memory_bytes": record.peak_memory_bytes}
+    yield from ((COST, name, float(value)) for name, value in cost.items() if value is not None)

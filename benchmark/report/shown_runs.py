@@ -1,0 +1,152 @@
+"""Which runs of a store a report shows together: those of a plan, or without one everything, setting by setting."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from benchmark.plan.config import RunSetting
+from benchmark.plan.experiments import Variant, experiments
+from benchmark.plan.planner import PlannedRun
+from benchmark.report.methods import in_order
+from benchmark.report.query import LoadArrays, Results, RunGroup
+from benchmark.store.record import RunRecord, to_json
+
+Notify = Callable[[str], None]
+
+
+def planned_results(
+    planned: Sequence[PlannedRun], records: Sequence[RunRecord], data: Mapping[str, Any] | None, load: LoadArrays
+) -> Results:
+    """The runs of a plan, which is of one dataset and setting and not empty, with the records that they have by now.
+
+    Recommendations that were made elsewhere are shown with them if they were scored under the same protocol.
+    """
+    by_run = {(record.key, record.seed): record for record in records}
+    members: dict[tuple[str, str], list[PlannedRun]] = defaultdict(list)
+    for run in planned:
+        for name, labels in run.uses.items():
+            for label in labels:
+                members[name, label].append(run)
+    spec = planned[0].spec.to_json()
+    groups = [
+        _planned_group(name, variant, members[name, variant.label], by_run)
+        for name, experiment in experiments(spec["dataset"]).items()
+        for variant in experiment.variants
+        if (name, variant.label) in members
+    ]
+    return _results(spec, groups, _external(records, spec["protocol"], data), data, load)
+
+
+def stored_results(
+    records: Sequence[RunRecord], data: Mapping[str, Any] | None, load: LoadArrays, notify: Notify
+) -> list[Results]:
+    """What a store holds of one dataset, by setting: of each method the configuration with the most finished seeds.
+
+    Recommendations that were made elsewhere are shown in every setting with their protocol. Runs on other data than
+    what data.json describes, and other configurations, are named through `notify` and left out.
+    """
+    current = [record for record in records if _is_current(record, data)]
+    if len(current) < len(records):
+        notify(f"{records[0].dataset}: runs on other data than data.json's are left out: {len(records) - len(current)}")
+    by_setting: dict[str, list[RunRecord]] = defaultdict(list)
+    settled = {to_json(record.spec["protocol"]) for record in current if not record.external}
+    for record in current:
+        protocol = to_json(record.spec["protocol"])
+        if not record.external or protocol not in settled:
+            setting = to_json([record.spec["protocol"], record.spec["hparams"], record.spec["profile"]])
+            by_setting[setting].append(record)
+    found = []
+    for _, together in sorted(by_setting.items()):
+        spec, ours = together[0].spec, [record for record in together if not record.external]
+        external = _external(current, spec["protocol"], data)
+        groups = list(_main_configurations(ours, notify))
+        if groups or external:
+            found.append(_results(spec, groups, external, data, load))
+    return found
+
+
+def _planned_group(
+    experiment: str, variant: Variant, runs: Sequence[PlannedRun], by_run: Mapping[tuple[str, int], RunRecord]
+) -> RunGroup:
+    found = {run.spec.seed: by_run.get((run.key, run.spec.seed)) for run in sorted(runs, key=lambda run: run.spec.seed)}
+    return RunGroup(
+        experiment,
+        variant.label,
+        variant.method,
+        swept=_swept(variant),
+        records=tuple(record for record in found.values() if record is not None),
+        missing=tuple(seed for seed, record in found.items() if record is None),
+    )
+
+
+def _swept(variant: Variant) -> float | None:
+    """Read off the label until the plan says it."""
+    try:
+        return float(variant.label.rpartition(" ")[2])
+    except ValueError:
+        return None
+
+
+def _results(
+    spec: Mapping[str, Any],
+    groups: Sequence[RunGroup],
+    external: Sequence[RunRecord],
+    data: Mapping[str, Any] | None,
+    load: LoadArrays,
+) -> Results:
+    """The groups of Table 2 in the order of presentation, then the other experiments."""
+    label, entry = _protocol_entry(spec["protocol"], data)
+    setting = RunSetting(label, spec["hparams"], spec["profile"])
+    main = {group.method: group for group in groups if group.experiment == "main"}
+    shown = [
+        *(main[method] for method in in_order(main)),
+        *(RunGroup("main", r.method, r.method, records=(r,), place=place) for place, r in enumerate(external)),
+        *(group for group in groups if group.experiment != "main"),
+    ]
+    return Results(spec["dataset"], spec["title"], spec["synthetic"], setting, shown, load, entry)
+
+
+def _external(
+    records: Sequence[RunRecord], protocol: Mapping[str, Any], data: Mapping[str, Any] | None
+) -> list[RunRecord]:
+    """Of each name under which recommendations were scored on this data and protocol, the file that was given last."""
+    fitting = [r for r in records if r.external and r.done and r.spec["protocol"] == protocol and _is_current(r, data)]
+    last = {record.method: record for record in sorted(fitting, key=lambda r: (r.finished, r.key))}
+    return [last[method] for method in sorted(last)]
+
+
+def _protocol_entry(protocol: Mapping[str, Any], data: Mapping[str, Any] | None) -> tuple[str, Mapping[str, Any]]:
+    for label, entry in sorted((data or {}).get("protocols", {}).items()):
+        if entry.get("protocol") == protocol:
+            return label, entry
+    return str(protocol["preset"]), {}
+
+
+def _is_current(record: RunRecord, data: Mapping[str, Any] | None) -> bool:
+    fingerprint = _protocol_entry(record.spec["protocol"], data)[1].get("fingerprint")
+    return fingerprint in (None, record.data["fingerprint"])
+
+
+def _main_configurations(records: Sequence[RunRecord], notify: Notify) -> Iterable[RunGroup]:
+    by_method: dict[str, dict[str, list[RunRecord]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        by_method[record.method][_configuration(record)].append(record)
+    for method in in_order(by_method):
+        configurations = by_method[method]
+        finished = Counter({name: sum(r.done for r in group) for name, group in configurations.items()})
+        chosen = max(sorted(configurations), key=lambda name: (finished[name], len(configurations[name])))
+        if len(configurations) > 1:
+            notify(
+                f"{records[0].dataset}: {method} was run in {len(configurations)} configurations; "
+                f"the report shows the one with the most finished seeds ({finished[chosen]})"
+            )
+        by_seed = sorted(configurations[chosen], key=lambda record: record.seed)
+        yield RunGroup("main", method, method, records=tuple(by_seed))
+
+
+def _configuration(record: RunRecord) -> str:
+    versions = {name: record.versions.get(name) for name in ("protocol", "encoder", "method", "evaluation")}
+    decisive = {name: record.spec[name] for name in ("encoder", "training", "method")}
+    return to_json([decisive, versions])
