@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor, nn
-
-from baselines.method import Terms, TrainBatch, TrainedMethod, TrainingData
+from baselines.deferred import regularizers, torch, views
+from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
-from baselines.regularizers import barlow_twins
-from baselines.sasrec import Encoder
-from baselines.views import Shares, TwinPool, crop, mask, nearest_items, reorder, scattered, substitute
-from datasets.sequences import Batch
+from baselines.settings import Shares
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from baselines.encoder import Encoder
+    from baselines.training_data import TrainBatch, TrainingData
+    from datasets.sequences import Batch
 
 
 class BTSR(TrainedMethod):
@@ -47,11 +49,10 @@ class BTSR(TrainedMethod):
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.projector: nn.Module = nn.Identity()
 
     def build(self, width: int) -> nn.Module:
         """The projector (Zbontar et al., ICML 2021): linear maps with batch normalisation and ReLU between them."""
-        settings = self.settings
+        settings, nn = self.settings, torch.nn
         widths = [width] + [settings.projector_width] * settings.projector_layers
         layers: list[nn.Module] = []
         for i in range(settings.projector_layers):
@@ -62,9 +63,9 @@ class BTSR(TrainedMethod):
 
     def prepare(self, data: TrainingData) -> None:
         """Index the training sequences by their final item; find each item's substitute if it will be needed."""
-        self.twins = TwinPool.build(data, self.settings.twin_pool)
+        self.twins = views.TwinPool.build(data, self.settings.twin_pool)
         if self.settings.view == "substitute":
-            self.nearest = nearest_items(data)
+            self.nearest = views.nearest_items(data)
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
         """L_pred on the anchors; L_BT on their last states and their views'. With alpha = 0 this is plain SASRec."""
@@ -88,13 +89,13 @@ class BTSR(TrainedMethod):
             case "twin":
                 return self.twins.draw(batch.rows, rng)
             case "mask":
-                return mask(inputs, scattered(inputs, shares.mask, rng), data.mask_id)
+                return views.mask(inputs, views.scattered(inputs, shares.mask, rng), data.mask_id)
             case "crop":
-                return crop(inputs, shares.crop, data.pad_id, rng)
+                return views.crop(inputs, shares.crop, data.pad_id, rng)
             case "reorder":
-                return reorder(inputs, shares.reorder, rng)
+                return views.reorder(inputs, shares.reorder, rng)
             case "substitute":
-                return substitute(inputs, scattered(inputs, shares.substitute, rng), self.nearest)
+                return views.substitute(inputs, views.scattered(inputs, shares.substitute, rng), self.nearest)
             case "dropout":
                 return inputs
 
@@ -105,7 +106,7 @@ class BTSR(TrainedMethod):
         if projected:
             z_a, z_b = self.projector(z_a), self.projector(z_b)
         per_dimension = settings.normalise == "per-dimension"
-        return barlow_twins(z_a, z_b, settings.lambd, l2=not projected, per_dimension=per_dimension)
+        return regularizers.barlow_twins(z_a, z_b, settings.lambd, l2=not projected, per_dimension=per_dimension)
 
     def report(self) -> dict[str, float]:
         """The share of anchors without a twin."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import torch
-
-from baselines.method import Terms, TrainBatch, TrainedMethod
+from baselines.deferred import regularizers, torch, views
+from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
-from baselines.regularizers import info_nce
-from baselines.sasrec import Encoder
-from baselines.views import Shares, two_random_views
-from datasets.sequences import Batch
+from baselines.settings import Shares
+
+if TYPE_CHECKING:
+    from baselines.encoder import Encoder
+    from baselines.training_data import TrainBatch
 
 
 class CL4SRec(TrainedMethod):
@@ -33,9 +34,9 @@ class CL4SRec(TrainedMethod):
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
         """Both views in one pass that computes their last position alone."""
-        settings, data = self.settings, batch.data
+        settings = self.settings
         states, _ = encoder(batch.inputs)
         next_item = settings.objective(states, batch, encoder.item_table, rng)
-        views = two_random_views(batch.inputs, data, settings.shares, rng)
-        z_a, z_b = encoder.last(Batch.concatenate(views, data.pad_id)).chunk(2)
-        return {"next-item": next_item, "info-nce": settings.weight * info_nce(z_a, z_b, settings.temperature)}
+        z_a, z_b = encoder.last_of_each(views.two_random_views(batch.inputs, batch.data, settings.shares, rng))
+        contrast = regularizers.info_nce(z_a, z_b, settings.temperature)
+        return {"next-item": next_item, "info-nce": settings.weight * contrast}

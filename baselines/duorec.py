@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-
-from baselines.method import Terms, TrainBatch, TrainedMethod, TrainingData
+from baselines.deferred import regularizers, torch, views
+from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
-from baselines.regularizers import info_nce
-from baselines.sasrec import Encoder
-from baselines.views import TwinPool
-from datasets.sequences import Batch
+
+if TYPE_CHECKING:
+    from baselines.encoder import Encoder
+    from baselines.training_data import TrainBatch, TrainingData
 
 
 class DuoRec(TrainedMethod):
@@ -40,18 +39,18 @@ class DuoRec(TrainedMethod):
 
     def prepare(self, data: TrainingData) -> None:
         """Index the training sequences by their next item."""
-        self.twins = TwinPool.build(data, self.settings.twin_pool)
+        self.twins = views.TwinPool.build(data, self.settings.twin_pool)
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
         """Where no twin exists, the sequence under yet another dropout mask stands in for it."""
         settings = self.settings
         states, z = encoder(batch.inputs)
         next_item = settings.objective(states, batch, encoder.item_table, rng)
-        views = [] if settings.mode == "su" else [batch.inputs]
-        views += [] if settings.mode == "un" else [self.twins.draw(batch.rows, rng)]
-        encoded = encoder.last(Batch.concatenate(views, batch.data.pad_id)).chunk(len(views))
+        compared = [] if settings.mode == "su" else [batch.inputs]
+        compared += [] if settings.mode == "un" else [self.twins.draw(batch.rows, rng)]
+        encoded = encoder.last_of_each(compared)
         pairs = [encoded] if settings.mode == "us_x" else [(z, view) for view in encoded]
-        contrast = torch.stack([info_nce(z_a, z_b, settings.temperature) for z_a, z_b in pairs]).sum()
+        contrast = torch.stack([regularizers.info_nce(z_a, z_b, settings.temperature) for z_a, z_b in pairs]).sum()
         return {"next-item": next_item, "info-nce": settings.weight * contrast}
 
     def report(self) -> dict[str, float]:

@@ -6,18 +6,17 @@ No complete public implementation exists; this one follows the paper.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
-
-from baselines.importance import IMPORTANCES
-from baselines.method import Terms, TrainBatch, TrainedMethod, TrainingData
+from baselines.deferred import importance, regularizers, torch, views
+from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
-from baselines.regularizers import attract_negatives, info_nce
-from baselines.sasrec import Encoder
-from baselines.views import TwinPool, draw_by_overlap, guided_view, least_important, most_important
-from datasets.sequences import Batch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from baselines.encoder import Encoder
+    from baselines.training_data import TrainBatch, TrainingData
 
 
 class EC4SRec(TrainedMethod):
@@ -52,12 +51,12 @@ class EC4SRec(TrainedMethod):
 
     def prepare(self, data: TrainingData) -> None:
         """Index the training sequences by their final item."""
-        self.twins = TwinPool.build(data)
+        self.twins = views.TwinPool.build(data)
 
     def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
         """Explain the present predictions, if it is time to."""
         if epoch in self.settings.refresh_after:
-            self.importance = IMPORTANCES[self.settings.importance](encoder, data)
+            self.importance = importance.IMPORTANCES[self.settings.importance](encoder, data)
 
     def state(self) -> dict[str, Tensor]:
         """The importances."""
@@ -69,24 +68,23 @@ class EC4SRec(TrainedMethod):
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
         """The four views in one pass that computes their last position alone."""
-        settings, inputs, pad_id = self.settings, batch.inputs, batch.data.pad_id
+        settings, inputs, data = self.settings, batch.inputs, batch.data
         states, z = encoder(inputs)
         terms = {"next-item": settings.objective(states, batch, encoder.item_table, rng)}
         if self.importance is None:
             return terms
-        importance = self.importance[batch.rows, : inputs.items.shape[1]]
-        least = least_important(inputs, importance, settings.positive_share)
-        most = most_important(inputs, importance, settings.negative_share)
-        first, operator = guided_view(inputs, batch.data, least, rng)
-        second, _ = guided_view(inputs, batch.data, least, rng, avoid=operator)
-        negative, _ = guided_view(inputs, batch.data, most, rng)
-        retrieved = draw_by_overlap(self.twins, batch, importance, rng)
-        views = Batch.concatenate([first, second, negative, retrieved], pad_id)
-        z_a, z_b, z_negative, z_retrieved = encoder.last(views).chunk(4)
-        tau = settings.temperature
-        terms["positive"] = settings.positive * info_nce(z_a, z_b, tau)
-        terms["negative"] = settings.negative * attract_negatives(z_negative, torch.cat([z_a, z_b]), tau)
-        terms["retrieval"] = settings.retrieval * info_nce(z, z_retrieved, tau)
+        explained = self.importance[batch.rows, : inputs.items.shape[1]]  # (B, L)
+        least = views.least_important(inputs, explained, settings.positive_share)
+        most = views.most_important(inputs, explained, settings.negative_share)
+        first, operator = views.guided_view(inputs, data, least, rng)
+        second, _ = views.guided_view(inputs, data, least, rng, avoid=operator)
+        negative, _ = views.guided_view(inputs, data, most, rng)
+        retrieved = views.draw_by_overlap(self.twins, batch, explained, rng)
+        z_a, z_b, z_negative, z_retrieved = encoder.last_of_each([first, second, negative, retrieved])
+        tau, z_positive = settings.temperature, torch.cat([z_a, z_b])
+        terms["positive"] = settings.positive * regularizers.info_nce(z_a, z_b, tau)
+        terms["negative"] = settings.negative * regularizers.attract_negatives(z_negative, z_positive, tau)
+        terms["retrieval"] = settings.retrieval * regularizers.info_nce(z, z_retrieved, tau)
         return terms
 
     def report(self) -> dict[str, float]:

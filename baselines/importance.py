@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from baselines.method import TrainingData
-from baselines.sasrec import Encoder, Layout
+from baselines.encoder import Encoder, Layout
+from baselines.training_data import TrainingData
 from datasets.sequences import Batch, windows
 
 TOKENS_AT_ONCE = 2**14

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from baselines.deferred import torch
+from baselines.method import FittedMethod, Scorer
 
-from baselines.method import FittedMethod, Scorer, TrainingData
-from datasets.sequences import Batch, Sequences
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from baselines.training_data import TrainingData
+    from datasets.sequences import Batch, Sequences
 
 
 class Markov(FittedMethod):
@@ -47,5 +51,6 @@ def _followers(data: TrainingData) -> tuple[Sequences, Sequences]:
     neighbours = users[1:] == users[:-1]
     pairs, counts = (items[:-1] * n_items + items[1:])[neighbours].unique(return_counts=True)
     lengths = torch.bincount(torch.div(pairs, n_items, rounding_mode="floor"), minlength=n_items)
-    followers = Sequences(pairs % n_items, lengths.cumsum(0) - lengths, lengths)
+    starts = lengths.cumsum(0) - lengths
+    followers = replace(data.sequences, items=pairs % n_items, starts=starts, lengths=lengths)
     return followers, replace(followers, items=counts)

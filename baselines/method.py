@@ -1,130 +1,28 @@
-"""What a method is: frozen settings, a version, and either a loss to train on or statistics to fit."""
+"""What a method is: frozen settings, a version, and either a loss to train on or statistics to fit.
+
+Imports no torch, so that a plan, which reads settings and versions alone, needs none.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-
-from datasets.sequences import Batch, Sequences, TwinIndex, shifted_windows, windows
+from baselines.deferred import torch
 
 if TYPE_CHECKING:
-    from baselines.sasrec import Encoder
+    from collections.abc import Callable
 
-NOISE_STREAM = 20251026
-"""Tells the draws of noise from other draws with the same seed."""
+    from baselines.encoder import Encoder
+    from baselines.training_data import TrainBatch, TrainingData
+    from datasets.sequences import Batch
 
-Scorer = Callable[[Batch], Tensor]
+Scorer: TypeAlias = "Callable[[Batch], torch.Tensor]"
 """Histories, a Batch of B rows, in; scores of the whole catalogue, (B, V) float, out."""
 
-Terms = dict[str, Tensor]
+Terms: TypeAlias = "dict[str, torch.Tensor]"
 """Named scalar loss terms, each already multiplied by its weight; the loss is their sum."""
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingData:
-    """The training users' sequences, whole and in time order, over a catalogue of `n_items` items.
-
-    `noisy`: the same with some items replaced, if inputs are not to be what targets are.
-    """
-
-    sequences: Sequences
-    n_items: int
-    maxlen: int
-    noisy: Sequences | None = field(default=None, kw_only=True)
-
-    @property
-    def pad_id(self) -> int:
-        """The index after the last item stands for padding."""
-        return self.n_items
-
-    @property
-    def mask_id(self) -> int:
-        """The index after padding stands for a masked item."""
-        return self.n_items + 1
-
-    @cached_property
-    def trainable(self) -> Tensor:
-        """(n,) the rows with an input and a target, that is with two items or more."""
-        return torch.nonzero(self.sequences.lengths >= 2).squeeze(1)
-
-    @cached_property
-    def inputs(self) -> Sequences:
-        """Every sequence without its final item: what both views of Barlow Twins are cut from."""
-        return (self.sequences if self.noisy is None else self.noisy).without_last(1)
-
-    @cached_property
-    def owned(self) -> Sequences:
-        """Each user's distinct items, ascending."""
-        users, flat = self.sequences.flatten()
-        pairs = torch.unique(users * self.n_items + flat)
-        owners = torch.div(pairs, self.n_items, rounding_mode="floor")
-        counts = torch.bincount(owners, minlength=len(self.sequences))
-        return Sequences(pairs % self.n_items, counts.cumsum(0) - counts, counts)
-
-    @cached_property
-    def someone_owns_all(self) -> bool:
-        """Whether for some user no item of the catalogue is left to serve as a negative."""
-        return bool((self.owned.lengths == self.n_items).any())
-
-    def same_target_index(self) -> TwinIndex:
-        """Which trainable sequences share their final item; a sequence too short to train on is nobody's twin."""
-        final = self.sequences.final_items()
-        unique = self.n_items + torch.arange(len(final), device=final.device)
-        return TwinIndex.build(torch.where(self.sequences.lengths >= 2, final, unique))
-
-    def batch(self, rows: Tensor, host_rows: np.ndarray | None = None) -> TrainBatch:
-        """The training batch of the named sequences, (B,) int64; `host_rows` (B,): the same in host memory, so that a
-        GPU need not be asked for anything.
-        """
-        if host_rows is None:
-            host_rows = rows.cpu().numpy()
-        inputs, targets = shifted_windows(self.sequences, rows, self.maxlen, self.pad_id, host_rows)
-        if self.noisy is not None:
-            inputs = windows(self.inputs, rows, self.maxlen, self.pad_id, host_rows)
-        return TrainBatch(self, rows, host_rows, inputs, targets)
-
-    def with_noise(self, share: float, seed: int) -> TrainingData:
-        """The same data with this share of all input positions replaced by uniform random items; the final items of the
-        sequences and all targets stay.
-        """
-        if share == 0:
-            return self
-        rng = np.random.default_rng([NOISE_STREAM, seed])
-        rows, places = self.sequences.without_last(1).positions()
-        chosen = places[torch.from_numpy(rng.permutation(len(rows))[: round(share * len(rows))])]
-        items = self.sequences.items.clone()
-        items[chosen] = torch.from_numpy(rng.integers(0, self.n_items, len(chosen)))
-        return replace(self, noisy=replace(self.sequences, items=items))
-
-    def to(self, device: torch.device) -> TrainingData:
-        """The same data with its arrays on `device`."""
-        noisy = None if self.noisy is None else self.noisy.to(device)
-        return TrainingData(self.sequences.to(device), self.n_items, self.maxlen, noisy=noisy)
-
-
-@dataclass(frozen=True, eq=False)
-class TrainBatch:
-    """B training sequences: `rows` (B,) name them, `host_rows` (B,) in host memory too, `inputs` holds all but the last
-    item, `targets` (B, L) the next items.
-    """
-
-    data: TrainingData
-    rows: Tensor
-    host_rows: np.ndarray
-    inputs: Batch
-    targets: Tensor
-
-    @cached_property
-    def next_items(self) -> Tensor:
-        """(T,) the target of every real position, in the order of the encoder's states."""
-        return self.targets[self.inputs.positions]
 
 
 class Method(ABC):
@@ -151,9 +49,9 @@ class TrainedMethod(Method):
     def prepare(self, data: TrainingData) -> None:
         """Build indices and statistics before the first epoch."""
 
-    def build(self, width: int) -> nn.Module:
+    def build(self, width: int) -> torch.nn.Module:
         """What the method trains beside the encoder of that width, such as a projector; by default nothing."""
-        return nn.Module()
+        return torch.nn.Module()
 
     def pretraining_epochs(self, budget: int) -> int:
         """How many of the `budget` epochs pretrain: none of them can be the selected one, and the optimiser starts
@@ -168,11 +66,11 @@ class TrainedMethod(Method):
     def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
         """Called after each epoch, counted from 1, before validation."""
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> dict[str, torch.Tensor]:
         """What `on_epoch` has changed, so that a run that was cut short can be continued; `restore` takes it back."""
         return {}
 
-    def restore(self, state: dict[str, Tensor]) -> None:
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
         """Be as when `state` was called, after `prepare`."""
 
 

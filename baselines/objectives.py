@@ -10,14 +10,14 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from baselines.deferred import F, kernels, torch
 
-from baselines.kernels import bucketed_cross_entropy, linear_cross_entropy, sampled_logits
-from baselines.method import TrainBatch
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from baselines.training_data import TrainBatch
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class CrossEntropy(Objective):
 
     def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
         """Mean over positions."""
-        return linear_cross_entropy(states, table, batch.next_items)
+        return kernels.linear_cross_entropy(states, table, batch.next_items)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class ScalableCrossEntropy(Objective):
     def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
         """Mean over the states that some bucket selected, each with its largest loss."""
         x_ids, y_ids = self.select(states.detach().to(table.dtype), table.detach(), rng)
-        return bucketed_cross_entropy(states, table, batch.next_items, x_ids, y_ids)
+        return kernels.bucketed_cross_entropy(states, table, batch.next_items, x_ids, y_ids)
 
     def select(self, states: Tensor, table: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """The states (n_b, size_x) and items (n_b, size_y) of each bucket, ascending; no gradient flows through it."""
@@ -105,9 +105,10 @@ def _sampled_logits(states: Tensor, batch: TrainBatch, table: Tensor, negatives:
     drawn = uniform_negatives(batch, negatives, rng)
     candidates = torch.cat([batch.next_items[:, None], drawn], dim=1)
     if not batch.data.someone_owns_all:
-        return sampled_logits(states, table, candidates)
+        return kernels.sampled_logits(states, table, candidates)
     exhausted = candidates == len(table)
-    return sampled_logits(states, table, candidates.masked_fill(exhausted, 0)).masked_fill(exhausted, -torch.inf)
+    logits = kernels.sampled_logits(states, table, candidates.masked_fill(exhausted, 0))
+    return logits.masked_fill(exhausted, -torch.inf)
 
 
 def uniform_negatives(batch: TrainBatch, negatives: int, rng: torch.Generator) -> Tensor:

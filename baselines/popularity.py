@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from baselines.deferred import torch
+from baselines.method import FittedMethod, Scorer
 
-from baselines.method import FittedMethod, Scorer, TrainingData
-from datasets.sequences import Batch
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from baselines.training_data import TrainingData
+    from datasets.sequences import Batch
 
 
 class Popularity(FittedMethod):

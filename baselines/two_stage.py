@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from baselines.method import Terms, TrainBatch, TrainedMethod, TrainingData
+from baselines.deferred import regularizers, torch, views
+from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
-from baselines.regularizers import barlow_twins
-from baselines.sasrec import Encoder
-from baselines.views import Shares, two_random_views
-from datasets.sequences import Batch
+from baselines.settings import Shares
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from baselines.encoder import Encoder
+    from baselines.training_data import TrainBatch, TrainingData
 
 
 class TwoStage(TrainedMethod):
@@ -57,10 +59,9 @@ class TwoStage(TrainedMethod):
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
         """Of the stage that the epoch belongs to."""
-        settings, data = self.settings, batch.data
+        settings = self.settings
         if self.epochs_left == 0:
             states, _ = encoder(batch.inputs)
             return {"next-item": settings.objective(states, batch, encoder.item_table, rng)}
-        views = two_random_views(batch.inputs, data, settings.shares, rng)
-        z_a, z_b = encoder.last(Batch.concatenate(views, data.pad_id)).chunk(2)
-        return {"barlow-twins": barlow_twins(z_a, z_b, settings.lambd)}
+        z_a, z_b = encoder.last_of_each(views.two_random_views(batch.inputs, batch.data, settings.shares, rng))
+        return {"barlow-twins": regularizers.barlow_twins(z_a, z_b, settings.lambd)}

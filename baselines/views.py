@@ -16,21 +16,12 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from baselines.method import TrainBatch, TrainingData
+from baselines.settings import Shares
+from baselines.training_data import TrainBatch, TrainingData
 from datasets.sequences import Batch, Sequences, TwinIndex, windows
 
 OPERATORS = 3
 """Crop, mask, reorder, in this order."""
-
-
-@dataclass(frozen=True)
-class Shares:
-    """Which share of a sequence's items an operator keeps (`crop`) or touches (the others)."""
-
-    crop: float = 0.6
-    mask: float = 0.3
-    reorder: float = 0.6
-    substitute: float = 0.3
 
 
 # --- which positions ------------------------------------------------------------------------------------------------

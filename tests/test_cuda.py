@@ -19,11 +19,13 @@ import torch
 from torch import Tensor
 
 from baselines.ec4srec import EC4SRec
+from baselines.encoder import Encoder
 from baselines.importance import IMPORTANCES
-from baselines.method import FittedMethod, TrainedMethod, TrainingData
+from baselines.method import FittedMethod, TrainedMethod
 from baselines.registry import METHODS
-from baselines.sasrec import Encoder, EncoderSettings
-from baselines.views import Shares, TwinPool, two_random_views
+from baselines.settings import EncoderSettings, Shares
+from baselines.training_data import TrainingData
+from baselines.views import TwinPool, two_random_views
 from benchmark.plan.config import ConfigError, TrainingSettings
 from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.evaluation import evaluate, evaluate_ranks

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from baselines.btsr import BTSR
-from baselines.method import Terms, TrainBatch
-from baselines.sasrec import CausalAttention, Encoder
+from baselines.encoder import CausalAttention, Encoder
+from baselines.method import Terms
+from baselines.training_data import TrainBatch
 from benchmark.bench import contenders
 from benchmark.bench.race import Contender, Lap, Line, Process, Track
 from benchmark.bench.workloads import Recipe, TrainingLoad

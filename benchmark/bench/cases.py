@@ -14,7 +14,7 @@ import torch
 
 from baselines.method import Method, TrainedMethod
 from baselines.registry import METHODS
-from baselines.sasrec import EncoderSettings
+from baselines.settings import EncoderSettings
 from benchmark.bench import contenders, workloads
 from benchmark.bench.choices import choices, precision, variant_ratios, variants
 from benchmark.bench.measures import Group, Ratio, extrapolate, growth

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from baselines.method import TrainingData
 from baselines.registry import METHODS
+from baselines.training_data import TrainingData
 from benchmark.bench import alternatives, contenders, workloads
 from benchmark.bench.alternatives import Team
 from benchmark.bench.measures import Group, Ratio

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from baselines.encoder import Encoder
 from baselines.method import FittedMethod, Method, TrainedMethod
 from baselines.registry import METHODS
-from baselines.sasrec import Encoder
 from benchmark.bench import naive
 from benchmark.bench.race import Lap
 from benchmark.bench.workloads import EvaluationLoad, Recipe, TrainingLoad, random_cases

@@ -31,9 +31,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from baselines.method import TrainingData
+from baselines.encoder import NORM_EPS
 from baselines.regularizers import barlow_twins
-from baselines.sasrec import NORM_EPS, EncoderSettings
+from baselines.settings import EncoderSettings
+from baselines.training_data import TrainingData
 from datasets.sequences import Sequences
 from datasets.split import Cases
 
@@ -57,7 +58,7 @@ class NaiveTask:
 
 
 class NaiveEncoder(nn.Module):
-    """The computation of `baselines.sasrec.Encoder` on padded rows; its `state_dict` fits here and the other way."""
+    """The computation of `baselines.encoder.Encoder` on padded rows; its `state_dict` fits here and the other way."""
 
     def __init__(self, n_items: int, settings: EncoderSettings) -> None:
         super().__init__()

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from baselines.method import TrainingData
 from baselines.objectives import BinaryCrossEntropy
 from baselines.registry import METHODS
-from baselines.sasrec import EncoderSettings
+from baselines.settings import EncoderSettings
+from baselines.training_data import TrainingData
 from benchmark.bench.naive import NaiveTask
 from benchmark.plan.config import Configuration, TrainingSettings
 from datasets import synthetic

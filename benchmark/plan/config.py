@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from baselines.objectives import Objective
 from baselines.registry import METHODS
-from baselines.sasrec import EncoderSettings, Precision
+from baselines.settings import EncoderSettings, Precision
 from datasets.protocol import Protocol
 
 HPARAMS = ("equal", "released", "tuned")

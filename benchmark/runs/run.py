@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from baselines.method import FittedMethod, Method, Scorer, TrainedMethod, TrainingData
+from baselines.encoder import Encoder
+from baselines.method import FittedMethod, Method, Scorer, TrainedMethod
 from baselines.registry import METHODS
-from baselines.sasrec import ENCODER_VERSION, Encoder
+from baselines.settings import ENCODER_VERSION
+from baselines.training_data import TrainingData
 from benchmark.plan.config import RunSpec
 from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.environment import (

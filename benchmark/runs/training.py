@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from baselines.method import Scorer, Terms, TrainedMethod, TrainingData
+from baselines.encoder import Encoder
+from baselines.method import Scorer, Terms, TrainedMethod
 from baselines.popularity import Popularity
-from baselines.sasrec import Encoder, EncoderSettings
+from baselines.settings import EncoderSettings
+from baselines.training_data import TrainingData
 from benchmark.plan.config import ConfigError, TrainingSettings
 from benchmark.plan.selection import METRIC
 from benchmark.runs.checkpoint import Checkpoint, State

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from baselines.method import TrainingData
+from baselines.training_data import TrainingData
 from datasets.sequences import Sequences
 
 MakeData = Callable[..., TrainingData]

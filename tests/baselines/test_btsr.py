@@ -7,11 +7,14 @@ import pytest
 import torch
 
 from baselines.btsr import BTSR
-from baselines.method import Terms, TrainingData
+from baselines.encoder import Encoder
+from baselines.method import Terms
 from baselines.objectives import OBJECTIVES, CrossEntropy
 from baselines.regularizers import barlow_twins, cross_correlation
-from baselines.sasrec import Encoder, EncoderSettings, SASRec
-from baselines.views import Shares, TwinPool, crop, mask, nearest_items, reorder, scattered, substitute
+from baselines.sasrec import SASRec
+from baselines.settings import EncoderSettings, Shares
+from baselines.training_data import TrainingData
+from baselines.views import TwinPool, crop, mask, nearest_items, reorder, scattered, substitute
 from benchmark.plan.config import TrainingSettings
 from benchmark.runs.training import train
 from datasets.sequences import Batch
@@ -106,7 +109,7 @@ def test_gradients_flow_through_both_views(data: TrainingData, monkeypatch: pyte
             views.append(z)
         return barlow_twins(z_a, z_b, *args, **kwargs)
 
-    monkeypatch.setattr("baselines.btsr.barlow_twins", spy)
+    monkeypatch.setattr("baselines.regularizers.barlow_twins", spy)
     loss_of(btsr(data), small_encoder(), data, data.trainable)["barlow-twins"].backward()
     assert all(z.grad is not None and z.grad.abs().sum() > 0 for z in views)
 
@@ -137,7 +140,7 @@ def test_an_anchor_that_is_its_own_twin_sees_another_dropout_mask(
         views.append((z_a, z_b))
         return barlow_twins(z_a, z_b, *args, **kwargs)
 
-    monkeypatch.setattr("baselines.btsr.barlow_twins", spy)
+    monkeypatch.setattr("baselines.regularizers.barlow_twins", spy)
     loss_of(btsr(data), small_encoder(dropout=0.5), data, torch.tensor([ALONE, ALONE]))
     loss_of(btsr(data), small_encoder(dropout=0.0), data, torch.tensor([ALONE, ALONE]))
     (first, second), (same, again) = views
@@ -186,7 +189,9 @@ def test_the_dropout_view_is_the_sequence_under_another_mask(
     random_data: MakeData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, pairs = random_data(), []
-    monkeypatch.setattr("baselines.btsr.barlow_twins", lambda *args, **kwargs: pairs.append(args[:2]) or args[0].sum())
+    monkeypatch.setattr(
+        "baselines.regularizers.barlow_twins", lambda *args, **kwargs: pairs.append(args[:2]) or args[0].sum()
+    )
     for dropout in (0.5, 0.0):
         loss_of(btsr(data, view="dropout"), wide_encoder(data, dropout), data, data.trainable)
     (z_a, z_b), (same, again) = pairs

@@ -13,20 +13,15 @@ from torch import Tensor
 from baselines.cl4srec import CL4SRec
 from baselines.duorec import DuoRec
 from baselines.ec4srec import EC4SRec
+from baselines.encoder import Encoder
 from baselines.importance import IMPORTANCES
-from baselines.method import Terms, TrainedMethod, TrainingData
+from baselines.method import Terms, TrainedMethod
 from baselines.registry import METHODS
 from baselines.regularizers import attract_negatives, info_nce
-from baselines.sasrec import Encoder, EncoderSettings, SASRec
-from baselines.views import (
-    Shares,
-    TwinPool,
-    draw_by_overlap,
-    guided_view,
-    least_important,
-    most_important,
-    two_random_views,
-)
+from baselines.sasrec import SASRec
+from baselines.settings import EncoderSettings, Shares
+from baselines.training_data import TrainingData
+from baselines.views import TwinPool, draw_by_overlap, guided_view, least_important, most_important, two_random_views
 from benchmark.plan.config import TrainingSettings
 from benchmark.runs.training import train
 from datasets.sequences import Batch
@@ -84,7 +79,7 @@ def contrasted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor]]:
         pairs.append((z_a.detach(), z_b.detach()))
         return info_nce(z_a, z_b, temperature)
 
-    monkeypatch.setattr("baselines.duorec.info_nce", spy)
+    monkeypatch.setattr("baselines.regularizers.info_nce", spy)
     return pairs
 
 

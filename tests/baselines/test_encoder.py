@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from baselines import dropout
-from baselines.sasrec import NORM_EPS, Encoder, EncoderSettings
+from baselines.encoder import NORM_EPS, Encoder
+from baselines.settings import EncoderSettings
 from datasets.sequences import Batch
 
 N_ITEMS = 40

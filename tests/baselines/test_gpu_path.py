@@ -21,10 +21,12 @@ from torch.overrides import TorchFunctionMode
 from baselines.btsr import BTSR
 from baselines.duorec import DuoRec
 from baselines.ec4srec import EC4SRec
+from baselines.encoder import Encoder
 from baselines.importance import IMPORTANCES
-from baselines.method import TrainBatch, TrainedMethod, TrainingData
+from baselines.method import TrainedMethod
 from baselines.registry import METHODS
-from baselines.sasrec import Encoder, EncoderSettings
+from baselines.settings import EncoderSettings
+from baselines.training_data import TrainBatch, TrainingData
 from baselines.views import TwinPool
 from benchmark.runs.environment import reset_peak_memory
 from datasets.sequences import Batch, Sequences, TwinIndex, windows

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from baselines.encoder import Encoder
 from baselines.importance import IMPORTANCES, occlusion, saliency
-from baselines.method import TrainingData
-from baselines.sasrec import Encoder, EncoderSettings
+from baselines.settings import EncoderSettings
+from baselines.training_data import TrainingData
 from datasets.sequences import Batch
 
 MakeData = Callable[..., TrainingData]

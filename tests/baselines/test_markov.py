@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from baselines.markov import Markov
-from baselines.method import TrainingData
 from baselines.popularity import Popularity
+from baselines.training_data import TrainingData
 from datasets.sequences import Batch
 
 MakeData = Callable[..., TrainingData]

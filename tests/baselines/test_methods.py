@@ -8,9 +8,11 @@ import pytest
 import torch
 
 import benchmark.runs.training
-from baselines.method import FittedMethod, Method, TrainedMethod, TrainingData
+from baselines.encoder import Encoder
+from baselines.method import FittedMethod, Method, TrainedMethod
 from baselines.registry import METHODS
-from baselines.sasrec import ENCODER_VERSION, Encoder, EncoderSettings
+from baselines.settings import ENCODER_VERSION, EncoderSettings
+from baselines.training_data import TrainingData
 from benchmark.plan.config import TrainingSettings
 from benchmark.runs.evaluation import evaluate_ranks
 from datasets.sequences import Sequences, windows

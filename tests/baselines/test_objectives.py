@@ -10,7 +10,6 @@ from torch import Tensor
 
 from baselines import kernels
 from baselines.kernels import bucketed_cross_entropy, linear_cross_entropy, sampled_logits
-from baselines.method import TrainBatch, TrainingData
 from baselines.objectives import (
     OBJECTIVES,
     BinaryCrossEntropy,
@@ -20,6 +19,7 @@ from baselines.objectives import (
     ScalableCrossEntropy,
     uniform_negatives,
 )
+from baselines.training_data import TrainBatch, TrainingData
 
 WIDTH = 6
 MakeData = Callable[..., TrainingData]

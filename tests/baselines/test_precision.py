@@ -9,10 +9,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from baselines.encoder import Encoder
 from baselines.kernels import bucketed_cross_entropy, linear_cross_entropy, sampled_logits
-from baselines.method import TrainedMethod, TrainingData
+from baselines.method import TrainedMethod
 from baselines.registry import METHODS
-from baselines.sasrec import Encoder, EncoderSettings
+from baselines.settings import EncoderSettings
+from baselines.training_data import TrainingData
 from benchmark.plan.config import ConfigError, Configuration, RunSpec, TrainingSettings
 from benchmark.runs import training
 from benchmark.runs.training import check_compiler, train

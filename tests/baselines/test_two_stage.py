@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from baselines.method import TrainedMethod, TrainingData
+from baselines.encoder import Encoder
+from baselines.method import TrainedMethod
 from baselines.regularizers import barlow_twins
-from baselines.sasrec import Encoder, EncoderSettings, SASRec
+from baselines.sasrec import SASRec
+from baselines.settings import EncoderSettings, Shares
+from baselines.training_data import TrainingData
 from baselines.two_stage import TwoStage
-from baselines.views import Shares, two_random_views
+from baselines.views import two_random_views
 from benchmark.plan.config import TrainingSettings
 from benchmark.runs.training import Trained, train
 from datasets.sequences import Batch

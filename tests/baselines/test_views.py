@@ -11,9 +11,9 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor
 
-from baselines.method import TrainingData
+from baselines.settings import Shares
+from baselines.training_data import TrainingData
 from baselines.views import (
-    Shares,
     TwinPool,
     crop,
     draw_by_overlap,

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from baselines.method import TrainingData
 from baselines.registry import METHODS
-from baselines.sasrec import EncoderSettings
+from baselines.settings import EncoderSettings
+from baselines.training_data import TrainingData
 from benchmark.bench.peers.channel import CPU, Channel, Job
 from benchmark.bench.workloads import random_cases, training_load
 from benchmark.plan.config import TrainingSettings

@@ -15,10 +15,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.method import TrainBatch, TrainingData
+from baselines.encoder import Encoder
 from baselines.objectives import BinaryCrossEntropy, CrossEntropy, uniform_negatives
 from baselines.regularizers import barlow_twins
-from baselines.sasrec import Encoder, EncoderSettings
+from baselines.settings import EncoderSettings
+from baselines.training_data import TrainBatch, TrainingData
 from benchmark.bench import cases as bench_cases
 from benchmark.bench import contenders, naive, race
 from benchmark.bench.cases import CASES

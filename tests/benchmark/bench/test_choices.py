@@ -13,8 +13,11 @@ import pytest
 import torch
 
 from baselines.btsr import BTSR
-from baselines.method import TrainBatch, TrainedMethod, TrainingData
-from baselines.sasrec import CausalAttention, Encoder, EncoderSettings, SASRec
+from baselines.encoder import CausalAttention, Encoder
+from baselines.method import TrainedMethod
+from baselines.sasrec import SASRec
+from baselines.settings import EncoderSettings
+from baselines.training_data import TrainBatch, TrainingData
 from benchmark.bench import cases, choices
 from benchmark.bench.alternatives import ConcatenatedBTSR, Team, builtin_attention
 from benchmark.bench.measures import Group

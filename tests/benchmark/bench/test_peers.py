@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 import torch
 
-from baselines.method import TrainingData
 from baselines.registry import METHODS
-from baselines.sasrec import EncoderSettings
+from baselines.settings import EncoderSettings
+from baselines.training_data import TrainingData
 from benchmark.bench.command import main
 from benchmark.bench.measures import compare
 from benchmark.bench.peers import launch

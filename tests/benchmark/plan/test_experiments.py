@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from baselines.method import TrainedMethod, TrainingData
+from baselines.method import TrainedMethod
 from baselines.registry import METHODS
+from baselines.training_data import TrainingData
 from benchmark.plan.chosen_datasets import targets_of
 from benchmark.plan.config import ConfigError, Configuration, RunSetting, TrainingSettings
 from benchmark.plan.experiments import NAMES, TRIALS, experiments, trials

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.method import TrainingData
 from baselines.objectives import BinaryCrossEntropy
 from baselines.registry import METHODS
-from baselines.sasrec import EncoderSettings
+from baselines.settings import EncoderSettings
+from baselines.training_data import TrainingData
 from benchmark.plan.config import TrainingSettings
 from benchmark.runs import checkpoint as checkpoint_module
 from benchmark.runs.checkpoint import Checkpoint

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.method import Terms, TrainBatch, TrainedMethod, TrainingData
-from baselines.sasrec import Encoder, EncoderSettings, SASRec
+from baselines.encoder import Encoder
+from baselines.method import Terms, TrainedMethod
+from baselines.sasrec import SASRec
+from baselines.settings import EncoderSettings
+from baselines.training_data import TrainBatch, TrainingData
 from benchmark.plan.config import TrainingSettings
 from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.evaluation import evaluate_ranks

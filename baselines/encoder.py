@@ -1,0 +1,214 @@
+"""SASRec's encoder: a causal Transformer over item sequences (Kang & McAuley, ICDM 2018), used by every neural method.
+
+The variant is the one that the BT-SR paper's released code uses: normalised queries, raw keys and values, and the
+residual taken from the normalised input. Only real positions are computed: sequences are packed into one (T, D) array
+of T tokens, and laid out in padded grids for attention alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.dropout import Dropout
+from baselines.settings import EncoderSettings, Precision
+from datasets.sequences import Batch
+
+NORM_EPS = 1e-8
+SHORTEST_GRID = 4  # shorter rows are not worth a grid of their own
+
+
+class Layout:
+    """Where the T positions of a batch lie, and the padded grids that attention sees them in.
+
+    Rows of like length share a grid (rows, columns). On a CPU the grids are as wide as the longest row, half, a
+    quarter, ... of it, so that less than half of a grid is padding; on a GPU, where counting rows would stall the
+    queue, there is one.
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        rows, columns = batch.positions  # (T,), (T,)
+        self.tokens = batch.items[rows, columns]  # (T,)
+        self.distance = (batch.lengths[rows] - 1 - columns).clamp_min_(0)  # (T,) to the row's last item, 0 at padding
+        self.last = batch.starts + batch.lengths - 1  # (B,) the token of each row's last item
+        if batch.items.is_cuda:
+            self._in_one_grid(batch, rows, columns)
+        else:
+            self._by_length(batch, rows, columns)
+
+    def _in_one_grid(self, batch: Batch, rows: Tensor, columns: Tensor) -> None:
+        count, width = batch.items.shape
+        self.order = torch.arange(count, device=rows.device)  # (B,) the rows as they lie in the grids, laid end to end
+        self.slots = rows * width + columns  # (T,) where the tokens lie in the grids
+        self.grids = [(count, width)]
+        self.lengths = (batch.lengths,)  # of the rows of each grid
+
+    def _by_length(self, batch: Batch, rows: Tensor, columns: Tensor) -> None:
+        lengths, widths = batch.lengths, [batch.items.shape[1]]
+        while widths[0] > SHORTEST_GRID:
+            widths.insert(0, (widths[0] + 1) // 2)
+        ladder = torch.tensor(widths)
+        rung = torch.searchsorted(ladder, lengths)  # (B,) the grid of each row
+        self.order = rung.argsort(stable=True)
+        width = ladder[rung[self.order]]
+        starts = torch.empty_like(width).index_copy_(0, self.order, width.cumsum(0) - width)
+        self.slots = starts[rows] + columns
+        counts = rung.bincount(minlength=len(widths)).tolist()
+        self.grids = [(count, width) for count, width in zip(counts, widths, strict=True) if count]
+        self.lengths = lengths[self.order].split([count for count, _ in self.grids])
+
+    def pad(self, tokens: Tensor) -> list[Tensor]:
+        """(T, D) -> grids of (rows, columns, D), zero at padding."""
+        sizes = [rows * columns for rows, columns in self.grids]
+        if sizes != [len(tokens)]:
+            tokens = tokens.new_zeros(sum(sizes), tokens.shape[1]).index_copy_(0, self.slots, tokens)
+        parts = tokens.split(sizes)
+        return [part.view(*grid, -1) for part, grid in zip(parts, self.grids, strict=True)]
+
+    def pack(self, grids: list[Tensor]) -> Tensor:
+        """Grids of (rows, columns, D) -> (T, D), the real positions row by row."""
+        tokens = torch.cat([grid.flatten(0, 1) for grid in grids])
+        return tokens if len(grids) == 1 and len(tokens) == len(self.slots) else tokens[self.slots]
+
+    def pad_last(self, z: Tensor) -> list[Tensor]:
+        """(B, D), one vector for each row -> grids of (rows, 1, D)."""
+        return list(z[self.order, None].split([rows for rows, _ in self.grids]))
+
+    def pack_last(self, grids: list[Tensor]) -> Tensor:
+        """Grids of (rows, 1, D) -> (B, D)."""
+        return torch.cat(grids).squeeze(1)[self.order.argsort()]
+
+
+class CausalAttention(nn.Module):
+    """Multi-head attention of each position to itself and what came before it."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = Dropout(dropout)
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.out_proj = nn.Linear(width, width)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, query: Tensor, memory: Tensor, layout: Layout, last_only: bool = False) -> Tensor:
+        """`memory` (T, D), `query` (T, D) or, for the last item of each row, (B, D) -> as `query`."""
+        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
+        q, k, v = map(F.linear, (query, memory, memory), weights, biases)
+        queries = layout.pad_last(q) if last_only else layout.pad(q)
+        lengths = layout.lengths if last_only else [None] * len(layout.grids)
+        y = list(map(self._attend, queries, layout.pad(k), layout.pad(v), lengths))
+        return self.out_proj(layout.pack_last(y) if last_only else layout.pack(y))
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, lengths: Tensor | None) -> Tensor:
+        """`q` (rows, Q, D), `k`, `v` (rows, L, D) -> (rows, Q, D): all real keys, or, without `lengths`, the past."""
+        # Real positions come first, so causality alone hides the padding from them, and no row is without a key.
+        q, k, v = (x.unflatten(2, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))  # (rows, heads, ., D / heads)
+        places = torch.arange(k.shape[2], device=k.device)
+        if q.is_cuda:
+            real = None if lengths is None else (places < lengths[:, None])[:, None, None]
+            p = self.dropout.p if self.training else 0.0
+            y = F.scaled_dot_product_attention(q, k, v, real, p, is_causal=real is None)
+        else:  # on short sequences the formula itself beats the built-in, above all in the backward pass
+            hidden = places > places[:, None] if lengths is None else (places >= lengths[:, None])[:, None, None]
+            mask = q.new_zeros(hidden.shape).masked_fill_(hidden, -torch.inf)
+            logits = (q * q.shape[3] ** -0.5) @ k.mT + mask  # (rows, heads, Q, L)
+            y = self.dropout(logits.softmax(3)) @ v
+        return y.transpose(1, 2).flatten(2)
+
+
+class Block(nn.Module):
+    """q = LN(x); x = q + MHA(q, x, x); x = LN(x); x = x + FFN(x)."""
+
+    def __init__(self, settings: EncoderSettings) -> None:
+        super().__init__()
+        width, dropout = settings.width, settings.dropout
+        self.attention_norm = nn.LayerNorm(width, eps=NORM_EPS)
+        self.attention = CausalAttention(width, settings.heads, dropout)
+        self.ffn_norm = nn.LayerNorm(width, eps=NORM_EPS)
+        self.ffn = nn.Sequential(
+            nn.Linear(width, width), Dropout(dropout), nn.ReLU(), nn.Linear(width, width), Dropout(dropout)
+        )
+
+    def forward(self, x: Tensor, layout: Layout, last_only: bool = False) -> Tensor:
+        """(T, D) -> (T, D), or (B, D) if only each row's last item is asked for; that one still sees the whole row."""
+        q = self.attention_norm(x[layout.last] if last_only else x)
+        x = self.ffn_norm(q + self.attention(q, x, layout, last_only))
+        return x + self.ffn(x)
+
+
+class Encoder(nn.Module):
+    """Item sequences in, one state per position out; scores are dot products with the (tied) item table.
+
+    The table has V + 2 rows: the items, padding and the mask token. Only the first V ever compete as answers.
+    Positions are counted from the right: the last item always has position L - 1. No row may be empty.
+
+    `precision`: "bf16" hands the states to the loss in bfloat16 while training, and on a GPU computes the linear maps
+    and the attention in it too; on a CPU these are too small to gain. Weights, z and scores are float32 throughout.
+    """
+
+    def __init__(self, n_items: int, settings: EncoderSettings, precision: Precision = "fp32") -> None:
+        super().__init__()
+        self.n_items, self.settings, self.precision = n_items, settings, precision
+        self.items = nn.Embedding(n_items + 2, settings.width)
+        self.positions = nn.Embedding(settings.maxlen, settings.width)
+        self.dropout = Dropout(settings.dropout)
+        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.blocks))
+        self.norm = nn.LayerNorm(settings.width, eps=NORM_EPS)
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+
+    @property
+    def item_table(self) -> Tensor:
+        """(V, D) the vectors of the real items."""
+        return self.items.weight[: self.n_items]
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The states of the T real positions, (T, D), row by row, and of each row's last item, z (B, D); of a dense
+        batch, those at padding too.
+        """
+        layout = Layout(batch)
+        with self._autocast():
+            x = self.embed(layout)
+            for block in self.blocks:
+                x = block(x, layout)
+            states = self.norm(x)
+        return states.bfloat16() if self._is_coarse else states, states[layout.last]
+
+    def last(self, batch: Batch) -> Tensor:
+        """z (B, D) alone: the same numbers for less, since the last block need not finish the other positions."""
+        layout = Layout(batch)
+        with self._autocast():
+            return self.last_of(self.embed(layout), layout)
+
+    def last_of_each(self, batches: Sequence[Batch]) -> tuple[Tensor, ...]:
+        """z (B, D) of each of several batches of B rows, such as the views of one, in a single pass."""
+        return self.last(Batch.concatenate(batches, pad_id=self.n_items)).chunk(len(batches))
+
+    @property
+    def _is_coarse(self) -> bool:
+        return self.training and self.precision == "bf16"
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast("cuda", torch.bfloat16, enabled=self._is_coarse and self.items.weight.is_cuda)
+
+    def embed(self, layout: Layout) -> Tensor:
+        """The blocks' input, (T, D): items and positions."""
+        items = self.items(layout.tokens) * math.sqrt(self.settings.width)
+        return self.dropout(items + self.positions(self.settings.maxlen - 1 - layout.distance))
+
+    def last_of(self, x: Tensor, layout: Layout) -> Tensor:
+        """z (B, D) from the blocks' input (T, D)."""
+        *blocks, final = self.blocks
+        for block in blocks:
+            x = block(x, layout)
+        return self.norm(final(x, layout, last_only=True))
+
+    def score(self, histories: Batch) -> Tensor:
+        """Scores of the whole catalogue after each history, (B, V)."""
+        return self.last(histories) @ self.item_table.T

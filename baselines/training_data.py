@@ -1,0 +1,115 @@
+"""What methods train on: whole sequences with their indices, and batches of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datasets.sequences import Batch, Sequences, TwinIndex, shifted_windows, windows
+
+NOISE_STREAM = 20251026
+"""Tells the draws of noise from other draws with the same seed."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """The training users' sequences, whole and in time order, over a catalogue of `n_items` items.
+
+    `noisy`: the same with some items replaced, if inputs are not to be what targets are.
+    """
+
+    sequences: Sequences
+    n_items: int
+    maxlen: int
+    noisy: Sequences | None = field(default=None, kw_only=True)
+
+    @property
+    def pad_id(self) -> int:
+        """The index after the last item stands for padding."""
+        return self.n_items
+
+    @property
+    def mask_id(self) -> int:
+        """The index after padding stands for a masked item."""
+        return self.n_items + 1
+
+    @cached_property
+    def trainable(self) -> Tensor:
+        """(n,) the rows with an input and a target, that is with two items or more."""
+        return torch.nonzero(self.sequences.lengths >= 2).squeeze(1)
+
+    @cached_property
+    def inputs(self) -> Sequences:
+        """Every sequence without its final item: what both views of Barlow Twins are cut from."""
+        return (self.sequences if self.noisy is None else self.noisy).without_last(1)
+
+    @cached_property
+    def owned(self) -> Sequences:
+        """Each user's distinct items, ascending."""
+        users, flat = self.sequences.flatten()
+        pairs = torch.unique(users * self.n_items + flat)
+        owners = torch.div(pairs, self.n_items, rounding_mode="floor")
+        counts = torch.bincount(owners, minlength=len(self.sequences))
+        return Sequences(pairs % self.n_items, counts.cumsum(0) - counts, counts)
+
+    @cached_property
+    def someone_owns_all(self) -> bool:
+        """Whether for some user no item of the catalogue is left to serve as a negative."""
+        return bool((self.owned.lengths == self.n_items).any())
+
+    def same_target_index(self) -> TwinIndex:
+        """Which trainable sequences share their final item; a sequence too short to train on is nobody's twin."""
+        final = self.sequences.final_items()
+        unique = self.n_items + torch.arange(len(final), device=final.device)
+        return TwinIndex.build(torch.where(self.sequences.lengths >= 2, final, unique))
+
+    def batch(self, rows: Tensor, host_rows: np.ndarray | None = None) -> TrainBatch:
+        """The training batch of the named sequences, (B,) int64; `host_rows` (B,): the same in host memory, so that a
+        GPU need not be asked for anything.
+        """
+        if host_rows is None:
+            host_rows = rows.cpu().numpy()
+        inputs, targets = shifted_windows(self.sequences, rows, self.maxlen, self.pad_id, host_rows)
+        if self.noisy is not None:
+            inputs = windows(self.inputs, rows, self.maxlen, self.pad_id, host_rows)
+        return TrainBatch(self, rows, host_rows, inputs, targets)
+
+    def with_noise(self, share: float, seed: int) -> TrainingData:
+        """The same data with this share of all input positions replaced by uniform random items; the final items of the
+        sequences and all targets stay.
+        """
+        if share == 0:
+            return self
+        rng = np.random.default_rng([NOISE_STREAM, seed])
+        rows, places = self.sequences.without_last(1).positions()
+        chosen = places[torch.from_numpy(rng.permutation(len(rows))[: round(share * len(rows))])]
+        items = self.sequences.items.clone()
+        items[chosen] = torch.from_numpy(rng.integers(0, self.n_items, len(chosen)))
+        return replace(self, noisy=replace(self.sequences, items=items))
+
+    def to(self, device: torch.device) -> TrainingData:
+        """The same data with its arrays on `device`."""
+        noisy = None if self.noisy is None else self.noisy.to(device)
+        return TrainingData(self.sequences.to(device), self.n_items, self.maxlen, noisy=noisy)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainBatch:
+    """B training sequences: `rows` (B,) name them, `host_rows` (B,) in host memory too, `inputs` holds all but the last
+    item, `targets` (B, L) the next items.
+    """
+
+    data: TrainingData
+    rows: Tensor
+    host_rows: np.ndarray
+    inputs: Batch
+    targets: Tensor
+
+    @cached_property
+    def next_items(self) -> Tensor:
+        """(T,) the target of every real position, in the order of the encoder's states."""
+        return self.targets[self.inputs.positions]
