@@ -9,6 +9,7 @@ import io
 import multiprocessing
 import os
 import signal
+import stat
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -260,6 +261,49 @@ def test_a_writer_killed_between_the_two_renames_loses_nothing(
     assert files(store.root) == before
 
 
+def test_a_writer_killed_twice_in_the_same_place_does_not_block_the_next(
+    store: Store, handmade: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was moved aside, and stayed there, would be in the way of what is to be moved aside now."""
+    maker = handmade()
+    store.save(maker.record(test={"ndcg@10": 0.05}), maker.arrays())
+    with monkeypatch.context() as dying:
+        leave_nothing_behind(dying)
+        store.save(maker.record(test={"ndcg@10": 0.04}), maker.arrays(), overwrite=True)  # dies before it tidies up
+    assert list(store.root.rglob(".old-*"))
+    last = maker.record(test={"ndcg@10": 0.03})
+    store.save(last, maker.arrays(), overwrite=True)
+    assert store.records() == [last]
+    assert not list(store.root.rglob(".old-*"))
+
+
+def test_what_is_written_is_on_the_disk_before_it_is_said_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The content before the rename, and the rename itself afterwards: else a power cut may undo either."""
+    events: list[str] = []
+    fsync, rename, replace_file = os.fsync, os.rename, os.replace
+
+    def kind(handle: int) -> str:
+        return "directory" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file"
+
+    def renaming(move: Callable[..., None]) -> Callable[..., None]:
+        def moved(source: Path, target: Path) -> None:
+            events.append("rename")
+            move(source, target)
+
+        return moved
+
+    monkeypatch.setattr(os, "fsync", lambda handle: (events.append(f"sync {kind(handle)}"), fsync(handle)))
+    monkeypatch.setattr(os, "rename", renaming(rename))
+    monkeypatch.setattr(os, "replace", renaming(replace_file))
+    atomic.write_file(tmp_path / "file", b"content")
+    assert events == ["sync file", "rename", "sync directory"]
+    events.clear()
+    atomic.write_directory(tmp_path / "folder", {"a": b"1", "b": b"2"})
+    assert events == ["sync file", "sync file", "sync directory", "rename", "sync directory"]
+
+
 def test_what_a_living_process_writes_is_not_swept(store: Store, handmade: Callable[..., Any]) -> None:
     path = store.checkpoint_path("0123456789abcdef")
     path.parent.mkdir(parents=True)
@@ -304,6 +348,31 @@ def test_what_killed_processes_left_goes_at_the_next_start(store: Store, handmad
     Store(store.root)
     kept = str(store.checkpoint_path(interrupted.key).relative_to(store.root))
     assert files(store.root) == before | {kept: b"state"}
+
+
+def test_the_checkpoint_of_a_killed_run_without_a_record_stays(store: Store) -> None:
+    """kill -9 leaves no record; the next start goes on from the checkpoint."""
+    checkpoint = store.checkpoint_path("0123456789abcdef")
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"state")
+    Store(store.root)
+    assert checkpoint.read_bytes() == b"state"
+
+
+def test_the_checkpoint_of_a_run_that_another_process_holds_stays(store: Store, handmade: Callable[..., Any]) -> None:
+    """With --overwrite all a run that is done may be under way once more."""
+    maker = handmade()
+    record = maker.record()
+    store.save(record, maker.arrays())
+    checkpoint = store.checkpoint_path(record.key)
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"state")
+    with store.claim(record.key) as mine:
+        assert mine
+        Store(store.root)
+        assert checkpoint.exists()
+    Store(store.root)
+    assert not checkpoint.exists()
 
 
 def test_what_was_left_outside_of_the_store_goes_too(tmp_path: Path) -> None:
@@ -436,14 +505,72 @@ def test_runs_travel_in_an_archive(tmp_path: Path, handmade: Callable[..., Any],
     assert notes == []
 
 
-def test_an_archive_holds_the_runs_asked_for_and_is_reproducible(store: Store, handmade: Callable[..., Any]) -> None:
+def test_an_archive_holds_the_runs_asked_for_and_is_reproducible(
+    store: Store, handmade: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     maker = handmade()
     records = [maker.record(seed=seed) for seed in range(3)]
     for record in records:
         store.save(record, maker.arrays())
     first, second = store.root.parent / "first.tar.gz", store.root.parent / "second.tar.gz"
-    assert store.export_archive(first, {records[1].key}) == store.export_archive(second, {records[1].key}) == 1
+    assert store.export_archive(first, {records[1].key}) == 1
+    with monkeypatch.context() as later:
+        later.setattr("time.time", lambda: 2_000_000_000.0)
+        assert store.export_archive(second, {records[1].key}) == 1
     assert first.read_bytes() == second.read_bytes()
+    with tarfile.open(first) as archive_file:
+        assert archive_file.getnames() == [
+            f"{run_path(store, records[1]).relative_to(store.root)}/{name}" for name in ("record.json", "arrays.npz")
+        ]
+
+
+def test_what_is_here_already_wins_over_what_is_imported(
+    tmp_path: Path, handmade: Callable[..., Any], notes: list[str]
+) -> None:
+    here, there, maker = Store(tmp_path / "here"), Store(tmp_path / "there", notes.append), handmade()
+    mine, theirs = maker.record(test={"ndcg@10": 0.05}), maker.record(test={"ndcg@10": 0.04})
+    here.save(theirs, maker.arrays())
+    here.write_data("ml-1m", "released", {"threshold": 1}, title="Their title", synthetic=False)
+    there.save(mine, maker.arrays())
+    there.write_data("ml-1m", "released", {"threshold": 2}, title="My title", synthetic=False)
+    here.export_archive(tmp_path / "runs.tar.gz")
+    there.import_archive(tmp_path / "runs.tar.gz")
+    assert there.records() == [mine]
+    data = there.data("ml-1m")
+    assert data is not None
+    assert data["title"] == "My title"
+    assert data["protocols"] == {"released": {"threshold": 2}}
+
+
+def test_a_run_that_is_not_done_here_is_replaced_by_one_that_is(tmp_path: Path, handmade: Callable[..., Any]) -> None:
+    here, there, maker = Store(tmp_path / "here"), Store(tmp_path / "there"), handmade()
+    here.save(maker.record(), maker.arrays())
+    there.save(maker.record(status="failed"), {})
+    here.export_archive(tmp_path / "runs.tar.gz")
+    assert len(there.import_archive(tmp_path / "runs.tar.gz").imported) == 1
+    assert there.records() == [maker.record()]
+
+
+def test_only_done_runs_are_imported(tmp_path: Path, handmade: Callable[..., Any], notes: list[str]) -> None:
+    here, there, maker = Store(tmp_path / "here"), Store(tmp_path / "there", notes.append), handmade()
+    here.save(maker.record(status="diverged"), maker.arrays())
+    archive.write_archive(tmp_path / "runs.tar.gz", files(tmp_path / "here").items())
+    summary = there.import_archive(tmp_path / "runs.tar.gz")
+    assert (summary.imported, len(summary.unusable)) == ([], 1)
+    assert there.records() == []
+    assert "the run is diverged, not done" in notes[0]
+
+
+def test_a_run_with_another_key_than_its_folder_is_not_imported(
+    tmp_path: Path, handmade: Callable[..., Any], notes: list[str]
+) -> None:
+    here, there, maker = Store(tmp_path / "here"), Store(tmp_path / "there", notes.append), handmade()
+    here.save(maker.record(), maker.arrays())
+    members = [(name.replace("-s0/", "-s1/"), content) for name, content in files(tmp_path / "here").items()]
+    archive.write_archive(tmp_path / "runs.tar.gz", members)
+    assert len(there.import_archive(tmp_path / "runs.tar.gz").unusable) == 1
+    assert there.records() == []
+    assert "belongs" in notes[0]
 
 
 def test_a_damaged_run_in_an_archive_is_named_and_left_out(
