@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -99,10 +100,22 @@ def test_a_damaged_or_foreign_state_means_beginning_anew(data: TrainingData, val
         again = run("sasrec-sce", data, validation, path)
         assert again.continued == 0
         assert_same(whole, again)
+
+
+def test_a_state_that_fits_only_in_part_leaves_nothing_behind(
+    data: TrainingData, validation: Cases, tmp_path: Path
+) -> None:
+    """Encoder and optimiser fit and are restored; the random state does not. The run begins anew all the same."""
+    path, whole = tmp_path / "run.pt", run("sasrec-sce", data, validation, None)
     with pytest.raises(Cut):
-        run("ec4srec", data, validation, path, 3)
-    torch.save({"encoder": {}}, path)
-    assert_same(whole, run("sasrec-sce", data, validation, path))
+        run("sasrec-sce", data, validation, path, 4)
+    state = Checkpoint(path).load()
+    assert state is not None
+    for broken in ("order", "torch", "best"):
+        torch.save(state | {broken: "no such thing"}, path)
+        again = run("sasrec-sce", data, validation, path)
+        assert again.continued == 0
+        assert_same(whole, again)
 
 
 def test_a_file_that_would_run_code_is_not_loaded(tmp_path: Path) -> None:
@@ -121,6 +134,50 @@ def test_it_is_written_when_it_is_time(tmp_path: Path) -> None:
     assert not path.exists()
     Checkpoint(path, seconds=0.0).offer(lambda: {"a": 1})
     assert Checkpoint(path).load() == {"a": 1}
+
+
+def test_it_is_written_once_in_so_many_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, kept = 1000.0, []
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    checkpoint = Checkpoint(tmp_path / "run.pt", seconds=60.0)
+    for epoch in range(1, 11):  # of 20 seconds each
+        now += 20.0
+        checkpoint.offer(lambda: {"epoch": epoch})  # noqa: B023
+        state = checkpoint.load()
+        kept.append(state["epoch"] if state else 0)
+    assert kept == [0, 0, 3, 3, 3, 6, 6, 6, 9, 9]
+
+
+def test_what_a_killed_worker_left_outside_of_a_store_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with checkpoint_module.temporary() as living:
+        living.write_bytes(b"state")
+        dead = tmp_path / f"{checkpoint_module.TEMPORARY}dead"
+        dead.mkdir()
+        (dead / checkpoint_module.FILE).write_bytes(b"state")
+        checkpoint_module.sweep_temporary()
+        assert living.exists()
+        assert not dead.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_folders_of_our_own_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody can make a folder of that name, or a link to somebody's, where temporary files go."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    theirs, elsewhere = tmp_path / f"{checkpoint_module.TEMPORARY}theirs", tmp_path / "elsewhere"
+    for folder in (theirs, elsewhere):
+        folder.mkdir()
+        (folder / checkpoint_module.FILE).write_bytes(b"state")
+    (tmp_path / f"{checkpoint_module.TEMPORARY}link").symlink_to(elsewhere)
+    with monkeypatch.context() as as_another_user:
+        as_another_user.setattr(os, "geteuid", lambda: os.getuid() + 1)
+        checkpoint_module.sweep_temporary()
+        assert (theirs / checkpoint_module.FILE).exists()
+    checkpoint_module.sweep_temporary()
+    assert not theirs.exists()
+    assert (elsewhere / checkpoint_module.FILE).exists()
 
 
 def test_a_full_disk_costs_the_checkpoint_and_not_the_run(

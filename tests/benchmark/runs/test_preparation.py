@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 from benchmark.runs import preparation
 from benchmark.runs.preparation import Prepared, file_sha256, prepare
 from benchmark.store.store import Store
-from datasets.interactions import DataError
+from datasets.interactions import DataError, Interactions
 from datasets.protocol import Protocol
 from datasets.registry import DATASETS
 
@@ -202,6 +202,50 @@ def test_changed_data_is_not_served_from_the_cache(stage: Stage, count_reads: li
     second = stage(stage.table(csv_bytes(1)))
     assert len(count_reads) == 2
     assert first.fingerprint != second.fingerprint
+
+
+def test_the_name_of_a_preset_alone_is_no_other_rule(stage: Stage, count_reads: list[Path]) -> None:
+    table = stage.table(csv_bytes())
+    stage(table)
+    stage(table, Protocol(preset="text", quantile=0.8))
+    assert len(count_reads) == 1
+
+
+def test_another_version_of_the_protocol_is_not_served_from_the_cache(
+    stage: Stage, count_reads: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = stage.table(csv_bytes())
+    stage(table)
+    monkeypatch.setattr(preparation, "PROTOCOL_VERSION", preparation.PROTOCOL_VERSION + 1)
+    stage(table)
+    assert len(count_reads) == 2
+
+
+def test_the_same_file_read_in_another_format_is_not_served_from_the_cache(
+    stage: Stage, count_reads: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = stage.table(csv_bytes(), "ml-1m.csv")
+    stage(table)
+    monkeypatch.setattr(preparation, "locate", lambda *_: table)
+    prepare("ml-1m", stage.directory, None, LOOSE, stage.cache_dir, stage.store, stage.lines.append)
+    assert len(count_reads) == 2
+
+
+@pytest.mark.parametrize("column", ["user_ids", "item_ids", "timestamps"])
+def test_the_hash_of_generated_data_covers_every_column(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, column: str
+) -> None:
+    data = preparation.synthetic.demo(seed=0)
+    values = getattr(data, column).copy()
+    values[[0, -1]] = values[[-1, 0]]
+    assert values[0] != values[-1]
+
+    def sha256(generated: Interactions) -> str:
+        monkeypatch.setattr(preparation.synthetic, "demo", lambda seed=0: generated)
+        args = ("synthetic", stage.directory, None, Protocol(), stage.cache_dir, stage.store, stage.lines.append)
+        return prepare(*args).summary["sha256"]
+
+    assert sha256(data) != sha256(replace(data, **{column: values}))
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "foreign", "text"])
