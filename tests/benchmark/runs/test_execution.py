@@ -12,6 +12,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Generator, Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -163,11 +164,13 @@ class CountingEngine(InlineEngine):
     def __init__(self) -> None:
         super().__init__(CPU)
         self.jobs: list[Job] = []
+        self.had_checkpoint: list[bool] = []
 
     def run(self, jobs: Iterable[Job], prepared: Prepared, on_epoch: OnEpoch) -> Generator[Finished]:
         def counted() -> Iterable[Job]:
             for job in jobs:
                 self.jobs.append(job)
+                self.had_checkpoint.append(job.checkpoint is not None and job.checkpoint.exists())
                 yield job
 
         yield from super().run(counted(), prepared, on_epoch)
@@ -312,17 +315,48 @@ def _die(*arguments: Any) -> None:
 
 
 def test_a_worker_in_which_a_run_failed_gets_no_other(
-    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: Any
 ) -> None:
-    """What failed may have left it unfit: half an import, a GPU without memory."""
+    """What failed may have left it unfit: half an import, a GPU without memory. The next run gets a fresh worker at
+    once, and not only when it has died of the unfit one; the failed run is not offered again.
+    """
     monkeypatch.setattr("benchmark.runs.engines.local._work", _unfit_after_one)
+    monkeypatch.setattr(local, "ATTEMPTS", 1)
+    monkeypatch.setenv(ATTEMPTS_FILE, str(tmp_path / "attempts"))
     runs = planned(["popularity"], [0, 1])
     Execution(store, LocalEngine(CPU, workers=1)).run(runs, prepared, commands(runs))
     assert statuses(store) == {("popularity", 0): "failed", ("popularity", 1): "failed"}
+    assert (tmp_path / "attempts").read_text().split() == [run.key for run in runs]
+
+
+def test_a_run_whose_worker_dies_is_offered_again_as_often_as_it_should(
+    tmp_path: Path, store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("benchmark.runs.engines.local._work", _die_with_the_job)
+    monkeypatch.setenv(ATTEMPTS_FILE, str(tmp_path / "attempts"))
+    first, second = planned(["popularity"], [0, 1])
+    Execution(store, LocalEngine(CPU, workers=1)).run([first, second], prepared, commands([first, second]))
+    assert statuses(store) == {("popularity", 0): "interrupted", ("popularity", 1): "interrupted"}
+    assert (tmp_path / "attempts").read_text().split() == [first.key] * local.ATTEMPTS + [second.key] * local.ATTEMPTS
+
+
+ATTEMPTS_FILE = "BTSR_TEST_ATTEMPTS"
+
+
+def _note_attempt(job: Job) -> None:
+    with open(os.environ[ATTEMPTS_FILE], "a") as stream:
+        stream.write(f"{job.key}\n")
+
+
+def _die_with_the_job(pipe: Any, device: torch.device, threads: int) -> None:
+    pipe.recv()
+    _note_attempt(pipe.recv())
+    os._exit(7)
 
 
 def _unfit_after_one(pipe: Any, device: torch.device, threads: int) -> None:
     prepared, job = pipe.recv(), pipe.recv()
+    _note_attempt(job)
     outcome = Outcome("failed", error={"type": "RuntimeError", "message": "no such luck", "traceback": ""})
     pipe.send(("finished", (to_record(job.spec, prepared, device, job.command, outcome), {})))
     pipe.recv()
@@ -382,6 +416,52 @@ def test_the_time_budget_keeps_runs_from_starting(
     execution.run(runs, prepared, commands(runs))
     assert execution.out_of_time
     assert statuses(store) == {}
+
+
+def test_the_time_budget_counts_how_long_a_run_is_expected_to_take(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]]
+) -> None:
+    earlier, later = planned(["popularity"], [0, 1])
+    record, arrays = execute(earlier.spec, prepared, CPU, "")
+    store.save(replace(record, timings={"fit_seconds": 700.0, "evaluate_seconds": 300.0}), arrays)
+    for seconds, starts in ((900, False), (3600, True)):
+        execution = Execution(store, InlineEngine(CPU), deadline=time.monotonic() + seconds)
+        execution.run([later], prepared, commands([later]))
+        assert execution.out_of_time != starts
+        assert (("popularity", 1) in statuses(store)) == starts
+
+
+@pytest.mark.parametrize(("overwrite", "kept"), [("never", True), ("failed", True), ("all", False)])
+def test_only_overwriting_everything_begins_without_the_checkpoint(
+    overwrite: str, kept: bool, store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]]
+) -> None:
+    runs = planned(["popularity"], [0])
+    checkpoint = store.checkpoint_path(runs[0].key)
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"state")
+    engine = CountingEngine()
+    Execution(store, engine, overwrite=overwrite).run(runs, prepared, commands(runs))
+    assert [job.checkpoint for job in engine.jobs] == [checkpoint]
+    assert engine.had_checkpoint == [kept]
+    assert not checkpoint.exists(), "the run is stored"
+
+
+def test_a_run_that_another_process_finishes_meanwhile_is_not_done_again(
+    store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = planned(["popularity"], [0])
+    claim, theirs = Store.claim, execute(runs[0].spec, prepared, CPU, "theirs")
+
+    def finish_just_before(self: Store, key: str) -> Any:
+        self.save(*theirs)
+        return claim(self, key)
+
+    monkeypatch.setattr(Store, "claim", finish_just_before)
+    engine = CountingEngine()
+    Execution(store, engine).run(runs, prepared, commands(runs))
+    assert engine.jobs == []
+    with claim(store, runs[0].key) as free:
+        assert free
 
 
 def test_durations_are_medians_of_what_ran(handmade: Callable[..., Any]) -> None:
