@@ -78,10 +78,12 @@ class TrainedMethod(Method):
 class Entry:
     """One line of the registry: how the method is called in print, its class, its default settings.
 
-    `by_default`: whether it is run when nobody names it.
+    `plain`: the method that is left, bit for bit, when this one's `alpha` is 0. `by_default`: whether it is run when no
+    method is named.
     """
 
     title: str
     method: type[Any]
     settings: Any
+    plain: str | None = None
     by_default: bool = True

@@ -23,8 +23,8 @@ METHODS: dict[str, Entry] = {
     "cl4srec": Entry("CL4SRec", CL4SRec, CL4SRec.Settings()),
     "duorec": Entry("DuoRec", DuoRec, DuoRec.Settings()),
     "ec4srec": Entry("EC4SRec", EC4SRec, EC4SRec.Settings()),
-    "btsr-bce": Entry("BT-SR (BCE)", BTSR, BTSR.Settings(BinaryCrossEntropy())),
-    "btsr-ce": Entry("BT-SR (CE)", BTSR, BTSR.Settings(CrossEntropy())),
-    "btsr-sce": Entry("BT-SR (SCE)", BTSR, BTSR.Settings(ScalableCrossEntropy())),
+    "btsr-bce": Entry("BT-SR (BCE)", BTSR, BTSR.Settings(BinaryCrossEntropy()), plain="sasrec-bce"),
+    "btsr-ce": Entry("BT-SR (CE)", BTSR, BTSR.Settings(CrossEntropy()), plain="sasrec-ce"),
+    "btsr-sce": Entry("BT-SR (SCE)", BTSR, BTSR.Settings(ScalableCrossEntropy()), plain="sasrec-sce"),
     "two-stage": Entry("Two-stage BT", TwoStage, TwoStage.Settings()),
 }

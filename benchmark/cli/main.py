@@ -18,7 +18,7 @@ from benchmark.cli.recompute import recompute
 from benchmark.cli.status import overview
 from benchmark.plan.chosen_datasets import Target, targets_of
 from benchmark.plan.config import ConfigError
-from benchmark.plan.planner import Known, PlannedRun, choose_methods, plan
+from benchmark.plan.planner import DatasetFacts, PlannedRun, choose_methods, plan
 from benchmark.plan.tuning import ALIAS, tuned
 from benchmark.runs.engines.engine import Engine
 from benchmark.runs.engines.inline import InlineEngine
@@ -164,7 +164,7 @@ class Session:
     def _prepare_one(self, target: Target) -> Prepared:
         options = self.options
         clock = time.perf_counter()
-        before = Known.stored(self.store, target.name, target.protocol)
+        before = DatasetFacts.stored(self.store, target.name, target.protocol)
         prepared = prepare(
             target.name,
             options.data_dir,
@@ -199,10 +199,10 @@ class Session:
                 raise DataError(f"{target.name}: no data.json for this protocol in results; run --stages prepare first")
         return plans
 
-    def _known(self, target: Target, prepared: dict[str, Prepared]) -> Known | None:
+    def _known(self, target: Target, prepared: dict[str, Prepared]) -> DatasetFacts | None:
         if target.name in prepared:
-            return Known.of(prepared[target.name], target.protocol)
-        return Known.stored(self.store, target.name, target.protocol)
+            return prepared[target.name].facts
+        return DatasetFacts.stored(self.store, target.name, target.protocol)
 
     # --- stages -------------------------------------------------------------------------------------------------
 
@@ -310,7 +310,9 @@ class Session:
 
     def _show_plans(self) -> int:
         """--dry-run and --status; the exit code is 0 if nothing is left."""
-        unknown = [target for target in self.targets if Known.stored(self.store, target.name, target.protocol) is None]
+        unknown = [
+            target for target in self.targets if DatasetFacts.stored(self.store, target.name, target.protocol) is None
+        ]
         plans = self._plans(self._prepare(unknown))
         if not plans:
             raise DataError(NOTHING_TO_DO)

@@ -130,4 +130,4 @@ def _filled(value: Any, dataset: str) -> Any:
     if not isinstance(value, str):
         return value
     swept = swept_method(dataset)
-    return value.replace(SWEPT, swept).replace(PLAIN, swept.replace("btsr", "sasrec"))
+    return value.replace(SWEPT, swept).replace(PLAIN, METHODS[swept].plain or swept)

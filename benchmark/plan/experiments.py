@@ -49,11 +49,14 @@ SCALABLE = ("gowalla", "kindle-store")
 
 @dataclass(frozen=True)
 class Variant:
-    """A method with some settings changed; `label` tells it from the others of its experiment."""
+    """A method with some settings changed; `label` tells it from the others of its experiment, `value` is the number
+    that the experiment varies, if there is one.
+    """
 
     label: str
     method: str
     changes: Changes = ()
+    value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ ON_REQUEST = ("tune",)
 def experiments(dataset: str) -> dict[str, Experiment]:
     """By name, in the order of NAMES."""
     swept = "btsr-sce" if dataset in SCALABLE else "btsr-ce"
-    plain = swept.replace("btsr", "sasrec")
+    plain = METHODS[swept].plain or swept
     found = {
         "main": Experiment("Table 2: BT-SR against its baselines", MAIN_SEEDS, _as_they_are(METHODS)),
         "objectives": Experiment(
@@ -96,7 +99,7 @@ def experiments(dataset: str) -> dict[str, Experiment]:
             "Robustness: random items among the training inputs",
             SWEEP_SEEDS,
             tuple(
-                Variant(f"{method} {share:g}", method, (("training.noise", share),))
+                Variant(f"{method} {share:g}", method, (("training.noise", share),), share)
                 for share in NOISES
                 for method in (plain, swept)
             ),
@@ -157,7 +160,7 @@ def _as_they_are(methods: Iterable[str]) -> tuple[Variant, ...]:
 
 
 def _sweep(method: str, key: str, values: tuple[float, ...]) -> tuple[Variant, ...]:
-    return tuple(Variant(f"{value:g}", method, ((key, value),)) for value in values)
+    return tuple(Variant(f"{value:g}", method, ((key, value),), value) for value in values)
 
 
 def _views(method: str) -> tuple[Variant, ...]:
@@ -168,7 +171,7 @@ def _views(method: str) -> tuple[Variant, ...]:
 
 def _weights() -> Iterator[Variant]:
     for method, names in WEIGHTED.items():
-        yield Variant(f"{method} 1", method)
+        yield Variant(f"{method} 1", method, value=1)
         usual, share = METHODS[method].settings, WEIGHT_SHARE
         changes = tuple((f"settings.{name}", round(share * getattr(usual, name), 6)) for name in names)
-        yield Variant(f"{method} {share:g}", method, changes)
+        yield Variant(f"{method} {share:g}", method, changes, share)

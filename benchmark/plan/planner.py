@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from baselines.btsr import BTSR
 from baselines.registry import METHODS
 from benchmark.plan.config import ConfigError, Configuration, RunSpec, names_method, suggestion
 from benchmark.plan.experiments import Changes, Variant, experiments
-from benchmark.runs.preparation import Prepared
-from benchmark.runs.run import run_key
+from benchmark.plan.run_key import run_key
 from benchmark.store.store import Store
 from datasets.protocol import Protocol
 
 
 @dataclass(frozen=True)
-class Known:
-    """What a plan has to know of a dataset; a store that has been prepared before knows it without the data."""
+class DatasetFacts:
+    """What a plan has to know of a dataset, from `Prepared.facts` or, without the data, from an earlier data.json."""
 
     title: str
     synthetic: bool
@@ -25,12 +23,7 @@ class Known:
     fingerprint: str
 
     @classmethod
-    def of(cls, prepared: Prepared, protocol: Protocol) -> Known:
-        """From the data at hand."""
-        return cls(prepared.title, prepared.synthetic, protocol, prepared.fingerprint)
-
-    @classmethod
-    def stored(cls, store: Store, dataset: str, protocol: Protocol) -> Known | None:
+    def stored(cls, store: Store, dataset: str, protocol: Protocol) -> DatasetFacts | None:
         """From data.json; None if the dataset has not been prepared under this protocol."""
         data = store.data(dataset) or {"protocols": {}}
         for entry in data["protocols"].values():
@@ -67,7 +60,7 @@ def choose_methods(words: Iterable[str] | None) -> tuple[str, ...]:
 
 def plan(
     configuration: Configuration,
-    known: Known,
+    facts: DatasetFacts,
     names: Iterable[str],
     methods: Iterable[str],
     seeds: Sequence[int] | None = None,
@@ -86,23 +79,23 @@ def plan(
             for variant in experiment.variants:
                 if variant.method not in wanted:
                     continue
-                spec = _spec(configuration, known, variant, seed)
-                key = run_key(spec, known.fingerprint)
+                spec = _spec(configuration, facts, variant, seed)
+                key = run_key(spec, facts.fingerprint)
                 specs[f"{key}-{seed}"] = spec
                 mine = uses.setdefault(f"{key}-{seed}", {})
                 mine[name] = (*mine.get(name, ()), variant.label)
     return [PlannedRun(spec, run.rpartition("-")[0], uses[run]) for run, spec in specs.items()]
 
 
-def _spec(configuration: Configuration, known: Known, variant: Variant, seed: int) -> RunSpec:
-    """Of a variant's run. BT-SR with alpha = 0 is SASRec, bit for bit, and so is not run a second time."""
+def _spec(configuration: Configuration, facts: DatasetFacts, variant: Variant, seed: int) -> RunSpec:
+    """The run of a variant. A method that has a plain one is that one when its alpha is 0, and is not run twice."""
 
     def of(method: str, changes: Changes) -> RunSpec:
-        return configuration.spec(known.title, known.synthetic, known.protocol, method, seed, changes)
+        return configuration.spec(facts.title, facts.synthetic, facts.protocol, method, seed, changes)
 
     spec = of(variant.method, variant.changes)
-    plain = variant.method.replace("btsr", "sasrec")
-    if isinstance(spec.settings, BTSR.Settings) and spec.settings.alpha == 0 and plain in METHODS:
+    plain = METHODS[variant.method].plain
+    if plain is not None and spec.settings.alpha == 0:
         changes = tuple((key, value) for key, value in variant.changes if not key.startswith("settings."))
         same = of(plain, changes)
         if (same.encoder, same.training, same.settings.objective) == (

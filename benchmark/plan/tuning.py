@@ -25,8 +25,7 @@ def tuned(planned: Sequence[PlannedRun], records: Sequence[RunRecord]) -> dict[s
     found: dict[str, dict[str, float | None]] = {}
     for run in planned:
         for label in run.uses.get("tune", ()):
-            method = label.partition(":")[0]
-            found.setdefault(method, {})[label] = values.get((run.key, run.spec.seed))
+            found.setdefault(run.spec.method, {})[label] = values.get((run.key, run.spec.seed))
     return {method: _choice(method, scores) for method, scores in sorted(found.items()) if None not in scores.values()}
 
 

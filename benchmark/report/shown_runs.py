@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from baselines.registry import METHODS
 from benchmark.plan.config import RunSetting
 from benchmark.plan.experiments import Variant, experiments
 from benchmark.plan.planner import PlannedRun
@@ -75,18 +76,11 @@ def _planned_group(
         experiment,
         variant.label,
         variant.method,
-        swept=_swept(variant),
+        swept=variant.value,
+        plain=METHODS[variant.method].plain,
         records=tuple(record for record in found.values() if record is not None),
         missing=tuple(seed for seed, record in found.items() if record is None),
     )
-
-
-def _swept(variant: Variant) -> float | None:
-    """Read off the label until the plan says it."""
-    try:
-        return float(variant.label.rpartition(" ")[2])
-    except ValueError:
-        return None
 
 
 def _results(

@@ -17,9 +17,6 @@ from baselines.method import Scorer
 from datasets.sequences import Sequences, windows
 from datasets.split import Cases
 
-EVALUATION_VERSION = 1
-"""Raise it when ranks or raw measurements change for the same scores: it is part of the run key."""
-
 TOP_ITEMS = 50
 NEGATIVES = 300
 NEGATIVE_SEED = 20251026

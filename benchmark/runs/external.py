@@ -21,8 +21,9 @@ import numpy as np
 import torch
 
 from benchmark.plan.config import ConfigError
+from benchmark.plan.run_key import EVALUATION_VERSION
 from benchmark.runs.environment import code_version, hardware, package_versions, seconds_since
-from benchmark.runs.evaluation import EVALUATION_VERSION, TOP_ITEMS, cells_of
+from benchmark.runs.evaluation import TOP_ITEMS, cells_of
 from benchmark.runs.metrics import summarise
 from benchmark.runs.preparation import Prepared, file_sha256
 from benchmark.runs.probes import history_bucket_shares

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.plan.planner import DatasetFacts
 from benchmark.store.atomic_files import StoreError, write_file
 from benchmark.store.checks import MAX_TITLE, UNFIT_FIRST
 from benchmark.store.json_text import printable
@@ -43,6 +44,12 @@ class Prepared:
     split: Split
     fingerprint: str
     summary: dict[str, Any]
+
+    @property
+    def facts(self) -> DatasetFacts:
+        """What a plan has to know of it."""
+        protocol = Protocol(**self.summary["protocol"])
+        return DatasetFacts(self.title, self.synthetic, protocol, self.fingerprint)
 
     @property
     def for_record(self) -> dict[str, Any]:

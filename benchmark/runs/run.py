@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import statistics
 import time
 import traceback
@@ -18,9 +16,9 @@ import torch
 from baselines.encoder import Encoder
 from baselines.method import FittedMethod, Method, Scorer, TrainedMethod
 from baselines.registry import METHODS
-from baselines.settings import ENCODER_VERSION
 from baselines.training_data import TrainingData
 from benchmark.plan.config import RunSpec
+from benchmark.plan.run_key import run_key, versions
 from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.environment import (
     code_version,
@@ -30,14 +28,13 @@ from benchmark.runs.environment import (
     reset_peak_memory,
     seconds_since,
 )
-from benchmark.runs.evaluation import EVALUATION_VERSION, NonFiniteScores, Ranking, evaluate, evaluate_ranks
+from benchmark.runs.evaluation import NonFiniteScores, Ranking, evaluate, evaluate_ranks
 from benchmark.runs.metrics import accuracy, summarise
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.probes import calibration_bins, history_bucket_shares, score_densities, spectrum
 from benchmark.runs.training import Diverged, EpochRow, train
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
-from datasets.protocol import PROTOCOL_VERSION
 from datasets.sequences import windows
 from datasets.split import Cases
 
@@ -46,23 +43,6 @@ EMBEDDING_ROWS = 1024
 TIE_DRAWS = 5
 """How often the finished model is evaluated again with simultaneous test events in another order (stage `ties-<draw>`).
 """
-
-
-def versions(spec: RunSpec) -> dict[str, int]:
-    """The versions whose rise makes earlier runs of this spec void."""
-    method = METHODS[spec.method].method.version
-    return {
-        "protocol": PROTOCOL_VERSION,
-        "encoder": ENCODER_VERSION,
-        "method": method,
-        "evaluation": EVALUATION_VERSION,
-    }
-
-
-def run_key(spec: RunSpec, fingerprint: str) -> str:
-    """16 hex digits of everything that decides the numbers: not the device, and no mere names of presets."""
-    identity = {"spec": spec.identity(), "fingerprint": fingerprint, "versions": versions(spec)}
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.plan.config import Configuration
-from benchmark.plan.planner import Known
+from benchmark.plan.planner import DatasetFacts
 from benchmark.plan.tuning import stored_changes
 from benchmark.store.atomic_files import StoreError
 from benchmark.store.npz import Arrays, to_npz
@@ -94,7 +94,7 @@ class Shelf:
         """Reads data.json, and what a plan knows by it."""
         (self.root / "ml-1m" / "data.json").write_bytes(content)
         data: dict[str, Any] = self.found(lambda store: store.data("ml-1m"))
-        Known.stored(Store(self.root), "ml-1m", Protocol())
+        DatasetFacts.stored(Store(self.root), "ml-1m", Protocol())
         return data
 
     def tuned_with(self, content: bytes) -> Any:

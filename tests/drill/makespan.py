@@ -17,7 +17,7 @@ import torch
 
 from baselines.registry import METHODS
 from benchmark.plan.config import Configuration
-from benchmark.plan.planner import Known, PlannedRun, plan
+from benchmark.plan.planner import DatasetFacts, PlannedRun, plan
 from benchmark.runs.engines.engine import Finished, Job, OnEpoch
 from benchmark.runs.environment import ROOT
 from benchmark.runs.execution import Execution
@@ -134,7 +134,7 @@ class SimulatedEngine:
 def _plan() -> tuple[Prepared, list[PlannedRun]]:
     """The first runs of what the paper says of the dataset, with six seeds; the data itself is not needed."""
     protocol = Protocol.of_preset("released", "none")
-    known = Known("ML-1M", False, protocol, "simulated")
+    known = DatasetFacts("ML-1M", False, protocol, "simulated")
     configuration = Configuration(DATASET, "equal", "paper", [])
     sizes = dict.fromkeys(("items", "train_users", "train_interactions", "test_users"), 1)
     summary = {"source": "none", "sha256": "", **sizes}

@@ -12,7 +12,7 @@ import torch
 from benchmark.cli.main import main
 from benchmark.cli.recompute import recompute
 from benchmark.plan.config import Configuration
-from benchmark.plan.planner import Known, plan
+from benchmark.plan.planner import plan
 from benchmark.runs.preparation import Prepared, prepare
 from benchmark.runs.run import execute
 from benchmark.store.npz import Arrays
@@ -31,7 +31,7 @@ def prepared(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> P
 @pytest.fixture
 def ran(prepared: Prepared) -> tuple[RunRecord, Arrays]:
     configuration = Configuration("synthetic", "equal", "paper", [])
-    (run,) = plan(configuration, Known.of(prepared, Protocol()), ["main"], ["popularity"], [0])
+    (run,) = plan(configuration, prepared.facts, ["main"], ["popularity"], [0])
     return execute(run.spec, prepared, torch.device("cpu"), "python run_all.py")
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from baselines.registry import METHODS
 from benchmark.plan.config import ConfigError, Configuration, RunSpec
-from benchmark.runs.run import run_key
+from benchmark.plan.run_key import run_key
 from datasets.protocol import Protocol
 from datasets.registry import DATASETS
 

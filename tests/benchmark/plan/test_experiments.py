@@ -16,14 +16,14 @@ from baselines.training_data import TrainingData
 from benchmark.plan.chosen_datasets import targets_of
 from benchmark.plan.config import ConfigError, Configuration, RunSetting, TrainingSettings
 from benchmark.plan.experiments import NAMES, TRIALS, experiments, trials
-from benchmark.plan.planner import Known, PlannedRun, choose_methods, plan
+from benchmark.plan.planner import DatasetFacts, PlannedRun, choose_methods, plan
+from benchmark.plan.run_key import run_key
 from benchmark.plan.tuning import ALIAS, stored_changes, tuned
-from benchmark.runs.run import run_key
 from benchmark.store.store import Store
 from datasets.protocol import Protocol
 from datasets.sequences import Sequences
 
-KNOWN = Known("ML-1M", False, Protocol(), "fingerprint")
+KNOWN = DatasetFacts("ML-1M", False, Protocol(), "fingerprint")
 
 
 def planned(names: list[str], hparams: str = "equal", dataset: str = "ml-1m") -> list[PlannedRun]:

@@ -23,7 +23,7 @@ import torch
 
 from baselines.registry import METHODS
 from benchmark.plan.config import Configuration
-from benchmark.plan.planner import Known, PlannedRun, choose_methods, plan
+from benchmark.plan.planner import DatasetFacts, PlannedRun, choose_methods, plan
 from benchmark.runs.engines import local
 from benchmark.runs.engines.engine import Finished, Job, OnEpoch
 from benchmark.runs.engines.inline import InlineEngine
@@ -52,7 +52,7 @@ def planned(prepared: Prepared) -> Callable[..., list[PlannedRun]]:
         methods: Iterable[str] = ("popularity", "sasrec-ce"), seeds: Iterable[int] = (0, 1), *sets: str
     ) -> list[PlannedRun]:
         configuration = Configuration("synthetic", "equal", "paper", [*TINY, *sets])
-        return plan(configuration, Known.of(prepared, Protocol()), ["main"], methods, seeds)
+        return plan(configuration, prepared.facts, ["main"], methods, seeds)
 
     return make
 
@@ -487,7 +487,7 @@ def test_durations_are_medians_of_what_ran(handmade: Callable[..., Any]) -> None
 
 def test_the_plan_goes_seed_by_seed_and_names_each_run_once(prepared: Prepared) -> None:
     configuration = Configuration("synthetic", "equal", "paper", TINY)
-    runs = plan(configuration, Known.of(prepared, Protocol()), ["main", "objectives"], METHODS, [0, 1])
+    runs = plan(configuration, prepared.facts, ["main", "objectives"], METHODS, [0, 1])
     assert len({run.key for run in runs}) == len(runs) == 2 * len(METHODS)
     assert [run.spec.seed for run in runs] == [0] * len(METHODS) + [1] * len(METHODS)
     shared = next(run for run in runs if run.spec.method == "sasrec-ce")
@@ -499,9 +499,9 @@ def test_family_names_choose_their_methods() -> None:
 
 
 def test_a_store_that_was_prepared_knows_enough_to_plan(store: Store, prepared: Prepared) -> None:
-    assert Known.stored(store, "synthetic", Protocol()) == Known.of(prepared, Protocol())
-    assert Known.stored(store, "synthetic", Protocol(filter="core")) is None
-    assert Known.stored(store, "ml-1m", Protocol()) is None
+    assert DatasetFacts.stored(store, "synthetic", Protocol()) == prepared.facts
+    assert DatasetFacts.stored(store, "synthetic", Protocol(filter="core")) is None
+    assert DatasetFacts.stored(store, "ml-1m", Protocol()) is None
 
 
 def test_a_disk_that_is_full_for_a_while_costs_no_run(

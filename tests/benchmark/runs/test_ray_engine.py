@@ -19,7 +19,7 @@ import torch
 
 from benchmark.cli.main import main
 from benchmark.plan.config import ConfigError, Configuration
-from benchmark.plan.planner import Known, PlannedRun, plan
+from benchmark.plan.planner import PlannedRun, plan
 from benchmark.runs import checkpoint
 from benchmark.runs.engines.inline import InlineEngine
 from benchmark.runs.execution import Execution
@@ -65,7 +65,7 @@ def planned(prepared: Prepared) -> list[PlannedRun]:
     """One run of four methods: one counts, one keeps state beside the encoder between epochs."""
     configuration = Configuration("synthetic", "equal", "paper", TINY)
     methods = ("popularity", "sasrec-ce", "ec4srec", "btsr-sce")
-    return plan(configuration, Known.of(prepared, Protocol()), ["main"], methods, [0])
+    return plan(configuration, prepared.facts, ["main"], methods, [0])
 
 
 def commands(runs: list[PlannedRun]) -> dict[str, str]:
