@@ -240,7 +240,7 @@ def _take_claim(options: argparse.Namespace) -> None:
             about = ", ".join(options.claim.datasets)
             raise ConfigError(f"--claim {options.claim.id}: does not speak of {name}, only of {about}")
     options.methods = list(options.claim.methods)
-    options.experiments = ",".join(options.claim.experiments)
+    options.experiments = options.claim.rule.experiment
 
 
 def _usual_stages(options: argparse.Namespace) -> str:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from benchmark.paper.claims import Claim
+from benchmark.paper.claim import Claim
 from benchmark.plan.config import RunSetting
-from benchmark.report.claims.findings import Finding, claims, claims_tables
+from benchmark.report.claims.judged_claims import JudgedClaim, judge_claims
+from benchmark.report.claims.tables import claims_tables
 from benchmark.report.comparison import LoadArrays, MainComparison, main_comparison
 from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.figures.style import save, style
@@ -38,7 +39,7 @@ __all__ = ["Rendered", "RunSetting", "claim_findings", "report"]
 
 Notify = Callable[[str], None]
 
-TOGETHER: dict[str, Callable[[Sequence[Finding]], tuple[Sequence[Table], Sequence[Table], pd.DataFrame]]] = {
+TOGETHER: dict[str, Callable[[Sequence[JudgedClaim]], tuple[Sequence[Table], Sequence[Table], pd.DataFrame]]] = {
     "claims": claims_tables
 }
 """What is about all datasets of a setting: tables, further ones with too much text for LaTeX, the same for machines."""
@@ -75,7 +76,7 @@ def report(
     by_setting: dict[RunSetting, list[MainComparison]] = {}
     of_setting: dict[RunSetting, list[Material]] = {}
     shown: list[Shown] = []
-    findings: list[Finding] = []
+    findings: list[JudgedClaim] = []
     for dataset in datasets:
         materials = _materials(store, dataset, planned, notify)
         if not any(material.comparison for material in materials):
@@ -94,7 +95,7 @@ def report(
         folder = _shared_folder(out_dir / "tables", [material.runs for material in together])
         if len(together) > 1 and (printed := table1(together)):
             _write_tables("table1", *printed, folder, rendered)
-        found = claims(together)
+        found = judge_claims([material.results for material in together])
         for name, tabulate in TOGETHER.items():
             overview, details, frame = tabulate(found)
             _write_tables(name, overview, frame, folder, rendered, details)
@@ -105,10 +106,11 @@ def report(
 
 def claim_findings(
     store: Store, datasets: Sequence[str], planned: Mapping[str, Sequence[PlannedRun]], claim: Claim, notify: Notify
-) -> list[Finding]:
+) -> list[JudgedClaim]:
     """What the planned runs of these datasets say on one claim; nothing is written."""
     materials = [material for dataset in datasets for material in _materials(store, dataset, planned, notify)]
-    return [finding for finding in claims(materials, [claim]) if finding.reported]
+    found = judge_claims([material.results for material in materials], [claim])
+    return [finding for finding in found if finding.reported]
 
 
 def _materials(

@@ -174,6 +174,19 @@ def smallest_detectable_difference(differences: np.ndarray, power: float = POWER
     return float(stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power)) * standard_error(differences)
 
 
+def smallest_detectable_over_seeds(differences: np.ndarray) -> float:
+    """The same for a paired t-test over the S >= 2 seeds of `differences` (S,), by quantiles of t in the place of z."""
+    reach = sum(stats.t.ppf(q, len(differences) - 1) for q in (1 - LEVEL / 2, POWER))
+    return float(reach) * float(differences.std(ddof=1)) / math.sqrt(len(differences))
+
+
+def variance_ratio_test(steady: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    """F = var(other) / var(steady) and its two-sided p, twice the smaller tail; (S,) and (S',), both of which vary."""
+    f = (summarise_seeds(other).deviation / summarise_seeds(steady).deviation) ** 2
+    tail = stats.f(len(other) - 1, len(steady) - 1)
+    return f, min(1.0, 2 * float(min(tail.sf(f), tail.cdf(f))))
+
+
 def standard_error(values: np.ndarray) -> float:
     """Sampling error of a mean over users, sd / sqrt(N), from the per-user `values` (N,); NaN if N < 2."""
     n = len(values)

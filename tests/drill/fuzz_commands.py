@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from benchmark.cli.main import main
-from benchmark.paper.claims import claims
+from benchmark.paper.claims import CLAIMS
 from benchmark.store.atomic_files import StoreError
 from tests.drill.fuzz_words import FITTING, FLAGS, WORDS, edited
 
@@ -26,7 +26,7 @@ FITTING_WORDS = {
     "--methods": ("btsr", "popularity,sasrec-ce", "two-stage"),
     "--seeds": ("0-4", "7"),
     "--experiments": ("main", "alpha,lambda", "tune"),
-    "--claim": tuple(claim.id for claim in claims()),
+    "--claim": tuple(CLAIMS),
     "--stages": ("prepare", "train,report", "report"),
     "--protocol": ("released", "text"),
     "--hparams": ("equal", "released", "tuned"),

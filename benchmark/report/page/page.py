@@ -20,7 +20,7 @@ from PIL import Image
 
 from benchmark.paper.printed import CITATION
 from benchmark.plan.config import RunSetting
-from benchmark.report.claims.findings import VERDICTS, Finding
+from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim
 from benchmark.report.figures.captions import caption
 from benchmark.report.material import Material
 from benchmark.report.page.html import environment, sort_value, to_html
@@ -75,7 +75,7 @@ class _Picture:
     file: str
 
 
-def write_page(root: Path, shown: Sequence[Shown], findings: Sequence[Finding]) -> Path:
+def write_page(root: Path, shown: Sequence[Shown], findings: Sequence[JudgedClaim]) -> Path:
     """Write index.html beside the datasets of the store at `root`, or, if all that is shown is one generated dataset,
     into its folder, so that a demo never takes the place of results; raises StoreError if it cannot be written.
     """
@@ -86,7 +86,7 @@ def write_page(root: Path, shown: Sequence[Shown], findings: Sequence[Finding]) 
     return folder / "index.html"
 
 
-def page(root: Path, shown: Sequence[Shown], findings: Sequence[Finding], folder: Path | None = None) -> str:
+def page(root: Path, shown: Sequence[Shown], findings: Sequence[JudgedClaim], folder: Path | None = None) -> str:
     """The page that shows the store at `root` and stands there or in `folder`; `findings` on the paper's claims may be
     empty.
     """
@@ -177,9 +177,9 @@ def _picture(name: str, path: Path, runs: RunSet, folder: Path) -> _Picture:
     return _Picture(name, words, f"data:image/png;base64,{base64.b64encode(content).decode()}", width, height, file)
 
 
-def _by_claim(findings: Iterable[Finding]) -> list[list[Finding]]:
+def _by_claim(findings: Iterable[JudgedClaim]) -> list[list[JudgedClaim]]:
     """The findings on one claim together, claims in the order of their first finding."""
-    grouped: dict[str, list[Finding]] = {}
+    grouped: dict[str, list[JudgedClaim]] = {}
     for finding in findings:
         grouped.setdefault(finding.claim.id, []).append(finding)
     return list(grouped.values())

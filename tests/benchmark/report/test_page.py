@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.paper.claims import Claim
-from benchmark.report.claims.findings import Finding
+from benchmark.paper.claim import Claim
+from benchmark.paper.rules import Ahead
+from benchmark.report.claims.judged_claims import JudgedClaim
 from benchmark.report.comparison import main_comparison
 from benchmark.report.figures.main import accuracy_and_coverage
 from benchmark.report.figures.style import save, style
@@ -35,10 +36,9 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 CHROMIUMS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-def finding(verdict: str = "confirmed", claim: str = "a-claim", **changes: Any) -> Finding:
-    statement = Claim(
-        claim, f"quoted {claim}", "Section 5", ("ml-1m",), ("main",), ("btsr",), "ahead", {}, "our reading"
-    )
+def finding(verdict: str = "confirmed", claim: str = "a-claim", **changes: Any) -> JudgedClaim:
+    rule = Ahead(experiment="main", pairs=(), metrics=())
+    statement = Claim(claim, f"quoted {claim}", "Section 5", ("ml-1m",), rule, "our reading")
     fields = {
         "claim": statement,
         "dataset": "ml-1m",
@@ -49,7 +49,7 @@ def finding(verdict: str = "confirmed", claim: str = "a-claim", **changes: Any) 
         "command": f"python run_all.py --claim {claim}",
         "reported": True,
     }
-    return Finding(**(fields | changes))
+    return JudgedClaim(**(fields | changes))
 
 
 def shown(store: Store, maker: Any, figures: Path | None = None, sweep: bool = False) -> Shown:

@@ -1,0 +1,44 @@
+"""What a claim of the paper is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmark.paper.rules import Rule, needed
+from benchmark.plan.experiments import experiments
+
+PAPER_DATASETS = ("ml-1m", "beauty", "yelp", "gowalla", "kindle-store")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One checkable statement of the paper, and how the runs decide it.
+
+    `id` is its stable name, for `run_all.py --claim ID`; `quote` is the statement, one sentence at most, or part of
+    one, from `place`; `datasets` are those of which it speaks. `reading` says what we take it to say where the words
+    leave that open.
+    """
+
+    id: str
+    quote: str
+    place: str
+    datasets: tuple[str, ...]
+    rule: Rule
+    reading: str = ""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that have to be run: those of the variants that the rule needs.
+
+        Sweeps vary another method on some datasets. Those of a dataset that is not the paper's are among them, so that
+        every claim can be held against it too.
+        """
+        labels = needed(self.rule)
+        return tuple(
+            dict.fromkeys(
+                variant.method
+                for dataset in (*self.datasets, "synthetic")
+                for variant in experiments(dataset)[self.rule.experiment].variants
+                if not labels or variant.label in labels
+            )
+        )

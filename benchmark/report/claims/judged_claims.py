@@ -1,0 +1,108 @@
+"""The claims of the paper judged by the runs: one verdict per claim and dataset."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import get_args
+
+from benchmark.paper.claim import PAPER_DATASETS, Claim
+from benchmark.paper.claims import CLAIMS
+from benchmark.plan.config import HPARAMS, PROFILES, RunSetting
+from benchmark.report.claims.judgement import Verdict
+from benchmark.report.claims.rules import RULES
+from benchmark.report.query import Results
+from datasets.protocol import PRESETS
+from datasets.registry import DATASETS
+
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+
+@dataclass(frozen=True)
+class JudgedClaim:
+    """What the runs on one dataset say about one claim: a verdict, the numbers as text, one per comparison, and the
+    command that runs what the claim needs. `reported`: whether the report is about this dataset at all.
+    """
+
+    claim: Claim
+    dataset: str
+    title: str
+    synthetic: bool
+    verdict: Verdict
+    numbers: tuple[str, ...]
+    command: str
+    reported: bool
+
+    def as_text(self) -> str:
+        """For a terminal: the verdict, then each comparison on a line of its own."""
+        data = f"{self.title} (SYNTHETIC DATA)" if self.synthetic else self.title
+        lines = [f"{data}: {self.claim.id}: {self.verdict.upper()}", f'  the paper: "{self.claim.quote}"']
+        return "\n".join([*lines, *(f"  {text}" for text in self.numbers)])
+
+
+def judge_claims(shown: Sequence[Results], chosen: Iterable[Claim] | None = None) -> list[JudgedClaim]:
+    """The claims, all or the `chosen`, judged on these datasets, which share a setting: claim by claim.
+
+    A claim is judged on the datasets that it is about. Those of them that are not shown are there too, not run, as soon
+    as one of the paper's is shown; on generated data and on a user's own, every claim is judged.
+    """
+    by_name = {results.dataset: results for results in shown}
+    if not by_name.keys().isdisjoint(PAPER_DATASETS):
+        for name in PAPER_DATASETS:
+            absent = Results(name, DATASETS[name].title, False, shown[0].setting, (), lambda _: None)
+            by_name.setdefault(name, absent)
+    order = sorted(by_name, key=lambda name: list(DATASETS).index(name) if name in DATASETS else len(DATASETS))
+    return [
+        _judged(claim, by_name[name], by_name[name] in shown)
+        for claim in (CLAIMS.values() if chosen is None else chosen)
+        for name in order
+        if name in claim.datasets or name not in PAPER_DATASETS
+    ]
+
+
+def _judged(claim: Claim, results: Results, reported: bool) -> JudgedClaim:
+    judgement = RULES[type(claim.rule)](results, claim.rule)
+    return JudgedClaim(
+        claim=claim,
+        dataset=results.dataset,
+        title=results.title,
+        synthetic=results.synthetic,
+        verdict=judgement.verdict,
+        numbers=judgement.numbers,
+        command=command(claim, results),
+        reported=reported,
+    )
+
+
+def command(claim: Claim, results: Results) -> str:
+    """What runs all that a claim needs on a dataset, under the rules of its runs."""
+    source, flags = ["--dataset", results.dataset], _flags(results.setting)
+    records = [record for record in results.records() if not record.external]
+    if records:
+        pairs = list(pairwise(_words(records[0].command)))
+        source = next(([flag, word] for flag, word in pairs if flag == "--interactions"), source)
+        kept = ("--protocol", "--footing", "--hparams", "--profile", "--set")
+        flags = [word for pair in pairs if pair[0] in kept for word in pair]
+    return shlex.join(["python", "run_all.py", "--claim", claim.id, *source, *flags])
+
+
+def _words(command_line: str) -> list[str]:
+    try:
+        return shlex.split(command_line)
+    except ValueError:  # an unclosed quote in an imported record
+        return command_line.split()
+
+
+def _flags(setting: RunSetting) -> list[str]:
+    """What the names of a setting tell; assignments by --set are not among them."""
+    usual = RunSetting()
+    told = (
+        ("--protocol", setting.protocol, usual.protocol, PRESETS),
+        ("--footing", setting.hparams, usual.hparams, HPARAMS),
+        ("--profile", setting.profile, usual.profile, PROFILES),
+    )
+    return [
+        word for flag, value, default, known in told if value in known and value != default for word in (flag, value)
+    ]

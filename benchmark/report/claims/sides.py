@@ -1,0 +1,187 @@
+"""The two sides of a comparison: a metric of the runs of a variant, by seed and by user, and which side leads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from statistics import fmean
+
+import numpy as np
+
+from benchmark.plan.experiments import Variant, experiments
+from benchmark.report.claims.judgement import Judgement, Reading, count
+from benchmark.report.methods import style_of
+from benchmark.report.query import Results, RunGroup
+from benchmark.report.significance import (
+    LEVEL,
+    MIN_SEEDS,
+    PairedBootstrap,
+    paired_bootstrap,
+    paired_t_test,
+    smallest_detectable_difference,
+    smallest_detectable_over_seeds,
+)
+from benchmark.report.tables.notes import p_value
+from benchmark.report.tables.parts import number, signed
+from benchmark.runs.metrics import GAINS
+
+TARGET_SCORE = "target_score"
+"""The mean score of the test targets, from the density that a run keeps of them."""
+
+RESAMPLES = 2000
+"""Of users: p is then known to .001, which suffices for a verdict at .05, and a report stays fast."""
+
+PerUser = np.ndarray | float | None
+"""(N,) what each test user contributes to a metric; one number where it is not a mean over users; None if lost."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """A metric of one variant: `values` by seed; `users` of given seeds, averaged over them."""
+
+    title: str
+    values: Mapping[int, float]
+    users: Callable[[Collection[int]], PerUser]
+
+    @property
+    def mean(self) -> float:
+        """Over all its seeds; NaN without any."""
+        return fmean(self.values.values()) if self.values else math.nan
+
+
+def side(results: Results, experiment: str, label: str, metric: str, stage: str = "test") -> Side:
+    """A metric of the variant with this label; without values if it was not run."""
+    runs = runs_of(results, experiment, label)
+    values = _target_scores(results, runs) if metric == TARGET_SCORE else results.values(runs, metric, stage)
+
+    def users(seeds: Collection[int]) -> PerUser:
+        if metric.partition("@")[0] in GAINS:
+            return results.users(runs, metric, seeds)
+        chosen = [value for seed, value in values.items() if seed in seeds]
+        return fmean(chosen) if chosen else None
+
+    return Side(side_title(results, experiment, label), values, users)
+
+
+def runs_of(results: Results, experiment: str, label: str) -> RunGroup:
+    """The runs of a variant; a method as it is may have been run for Table 2 or for Table 1."""
+    names = ("main", "objectives") if experiment in ("main", "objectives") else (experiment,)
+    groups = [group for name in names if (group := results.group(name, label))]
+    finished = [group for group in groups if group.done]
+    return (*finished, *groups, RunGroup(experiment, label, label))[0]
+
+
+@cache
+def planned(dataset: str, experiment: str) -> tuple[Variant, ...]:
+    """The variants that the plan has of an experiment, whether they were run or not."""
+    return experiments(dataset)[experiment].variants
+
+
+def side_title(results: Results, experiment: str, label: str) -> str:
+    """A variant in words."""
+    if experiment == "noise":
+        [variant] = [one for one in planned(results.dataset, experiment) if one.label == label]
+        return f"{style_of(variant.method).title} with {dict(variant.changes)['training.noise']:.0%} noise"
+    if experiment in ("alpha", "lambda", "regimes") and label[0].isdigit():
+        return f"{'alpha' if experiment == 'regimes' else experiment} {label}"
+    return f"view {label}" if experiment == "views" else style_of(label).title
+
+
+def combined(title: str, parts: Sequence[tuple[float, Side]]) -> Side:
+    """A weighted sum of sides over the seeds that all of them have."""
+    seeds = set.intersection(*(set(part.values) for _, part in parts))
+    values = {seed: math.fsum(weight * part.values[seed] for weight, part in parts) for seed in sorted(seeds)}
+
+    def users(of: Collection[int]) -> PerUser:
+        shares = [(weight, part.users(of)) for weight, part in parts]
+        present = [weight * share for weight, share in shares if share is not None]
+        lengths = {len(share) for share in present if isinstance(share, np.ndarray)}
+        return sum(present) if len(present) == len(parts) and len(lengths) <= 1 else None
+
+    return Side(title, values, users)
+
+
+def common_seeds(*sides: Side) -> list[int]:
+    """The seeds that all sides have."""
+    return sorted(set.intersection(*(set(one.values) for one in sides)))
+
+
+def lead(leader: Side, trailer: Side, metric: str) -> Reading:
+    """Whether one side is ahead of another: a paired t-test over the seeds that both have, from three on.
+
+    Two seeds decide nothing about seeds. Where they agree in sign, the paired bootstrap over users of the
+    seed-averaged metric is read instead; a single seed never decides.
+    """
+    absent = [one.title for one in (leader, trailer) if not one.values]
+    if absent:
+        return Reading(f"{metric}: not run: {', '.join(absent)}", ran=False)
+    seeds = common_seeds(leader, trailer)
+    if not seeds:
+        return Reading(f"{metric}: {leader.title} and {trailer.title} have no seed in common")
+    ours, theirs = (np.array([one.values[seed] for seed in seeds]) for one in (leader, trailer))
+    difference, users = float((ours - theirs).mean()), user_differences(leader, trailer, seeds)
+    text = (
+        f"{metric}: {leader.title} {number(float(ours.mean()))}, {trailer.title} {number(float(theirs.mean()))}, "
+        f"difference {signed(difference)}; "
+    )
+    if len(seeds) >= MIN_SEEDS:
+        p = paired_t_test(ours, theirs).p
+        text += f"paired t-test over {len(seeds)} seeds, p {p_value(p)}"
+        text += _detectable(ours - theirs, users) if p >= LEVEL else ""
+        return Reading(text, difference, p, seeds=len(seeds))
+    text += f"{count(len(seeds), 'seed')}, too few for a test over seeds"
+    if users is None:
+        return Reading(text, difference, seeds=len(seeds))
+    over_users = paired_bootstrap(users, RESAMPLES)
+    agree = len(seeds) > 1 and abs(int(np.sign(ours - theirs).sum())) == len(seeds)
+    text += f"; bootstrap over {len(users)} users, p {p_value(over_users.p)}"
+    text += "" if agree or len(seeds) < 2 else ", but the seeds disagree"
+    p = over_users.p if agree else math.nan
+    return Reading(text + ("" if p < LEVEL else _detectable(None, users)), difference, p, seeds=len(seeds))
+
+
+def user_differences(leader: Side, trailer: Side, seeds: Collection[int]) -> np.ndarray | None:
+    """(N,) leader minus trailer per test user, each averaged over the seeds; None where users do not tell."""
+    ours, theirs = leader.users(seeds), trailer.users(seeds)
+    if isinstance(ours, np.ndarray) and isinstance(theirs, np.ndarray) and ours.shape == theirs.shape:
+        return ours - theirs
+    return None
+
+
+def over_users(leader: Side, trailer: Side, seeds: Collection[int]) -> PairedBootstrap | None:
+    """The difference under resampling of users; None where users do not tell."""
+    users = user_differences(leader, trailer, seeds)
+    return None if users is None else paired_bootstrap(users, RESAMPLES)
+
+
+def not_run(metric: str, *sides: Side) -> Judgement:
+    """The judgement on sides that cannot be compared: without runs, or without a seed in common."""
+    absent = [one.title for one in sides if not one.values]
+    if absent:
+        return Judgement("not run", (f"{metric}: not run: {', '.join(absent)}",))
+    return Judgement("inconclusive", (f"{metric}: {' and '.join(one.title for one in sides)} share no seed",))
+
+
+def _detectable(seeds: np.ndarray | None, users: np.ndarray | None) -> str:
+    """The smallest true difference that would be seen with 80 % power, over these (S,) seeds and these (N,) users."""
+    known = []
+    if seeds is not None:
+        known.append(f"{number(smallest_detectable_over_seeds(seeds))} over {len(seeds)} seeds")
+    if users is not None:
+        known.append(f"{number(smallest_detectable_difference(users))} over {len(users)} users")
+    return f"; detectable: {', '.join(known)}" if known else ""
+
+
+def _target_scores(results: Results, runs: RunGroup) -> dict[int, float]:
+    """The mean of the density of the targets' scores by seed, of the runs that keep it."""
+    means = {}
+    for record in runs.done:
+        arrays = results.load(record) or {}
+        if "score_grid" in arrays and "target_density" in arrays:
+            grid, density = arrays["score_grid"], arrays["target_density"]
+            mass = float(np.trapezoid(density, grid))
+            if mass > 0:
+                means[record.seed] = float(np.trapezoid(grid * density, grid)) / mass
+    return means

@@ -1,0 +1,126 @@
+"""The tables of claims: every verdict at a glance, then each dataset's verdicts with the numbers that they rest on."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from benchmark.paper.printed import CITATION
+from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim
+from benchmark.report.claims.rules import RULES
+from benchmark.report.significance import MIN_SEEDS
+from benchmark.report.tables.layout import DASH, Cell, Group, Head, Line, Table
+
+
+def claims_tables(findings: Sequence[JudgedClaim]) -> tuple[list[Table], list[Table], pd.DataFrame]:
+    """Every verdict at a glance, in two tables; every reported dataset with its numbers; the same for machines."""
+    swept = [f for f in findings if f.claim.rule.experiment not in ("main", "objectives")]
+    others = [f for f in findings if f.claim.rule.experiment in ("main", "objectives")]
+    parts = {"methods": (others, "on the methods"), "settings": (swept, "on alpha, lambda, views and noise")}
+    overview = [_overview(name, part, what, findings) for name, (part, what) in parts.items() if part]
+    if overview:
+        overview[-1] = replace(overview[-1], notes=tuple(_overview_notes(findings)))
+    names = dict.fromkeys(finding.dataset for finding in findings if finding.reported)
+    details = [_details([f for f in findings if f.dataset == name]) for name in names]
+    return overview, details, pd.DataFrame([_row(finding) for finding in findings])
+
+
+def _overview(name: str, part: Sequence[JudgedClaim], what: str, findings: Sequence[JudgedClaim]) -> Table:
+    columns = list(dict.fromkeys(finding.dataset for finding in findings))
+    by_place = {(finding.claim.id, finding.dataset): finding for finding in part}
+    titles = {finding.dataset: finding for finding in findings}
+    heads = [Head(titles[column].title, "SYNTHETIC" if titles[column].synthetic else "") for column in columns]
+    groups = [
+        _group(claim.id, [(claim.place, *(_verdict(by_place.get((claim.id, column))) for column in columns))])
+        for claim in {finding.claim.id: finding.claim for finding in part}.values()
+    ]
+    return Table(
+        name=f"claims-{name}",
+        caption=f"{_warning(part)}The paper's claims {what}, and what the runs say.",
+        bands=(),
+        heads=(Head("claim"), Head("where"), *heads),
+        sections=(tuple(groups),),
+        notes=(),
+    )
+
+
+def _overview_notes(findings: Sequence[JudgedClaim]) -> Iterable[str]:
+    yield (
+        f"Confirmed or contradicted by a two-sided paired t-test, seed against seed, p < .05 on at least {MIN_SEEDS} "
+        "seeds. Two seeds that agree are read over users instead, by a paired bootstrap; one seed decides nothing. A "
+        "claim about several numbers is confirmed if all are, contradicted if one is after Holm's correction. What is "
+        "read off a figure goes by thresholds, with their reasons in benchmark/paper/claims.toml. "
+        f"{DASH}: the claim does not speak of the dataset. Claims: {CITATION}."
+    )
+    for name in dict.fromkeys(finding.dataset for finding in findings if finding.reported):
+        mine = [finding for finding in findings if finding.dataset == name]
+        counts = Counter(finding.verdict for finding in mine)
+        yield f"{mine[0].title}: {', '.join(f'{counts[verdict]} {verdict}' for verdict in VERDICTS)}."
+    yield "What is not run: python run_all.py --claim CLAIM --dataset DATASET runs it; claims.csv has every command."
+
+
+def _details(findings: Sequence[JudgedClaim]) -> Table:
+    title, synthetic = findings[0].title, findings[0].synthetic
+    return Table(
+        name=re.sub("[^a-z0-9]+", "-", f"{findings[0].dataset}-claims"),
+        caption=f"{_warning(findings)}The paper's claims held against the runs on {title}.",
+        bands=(),
+        heads=(
+            Head(title, "SYNTHETIC" if synthetic else ""),
+            Head("verdict"),
+            Head("the paper"),
+            Head("the runs"),
+            Head("command"),
+        ),
+        sections=(tuple(_detail(finding) for finding in findings),),
+        notes=(),
+    )
+
+
+def _detail(finding: JudgedClaim) -> Group:
+    said = [f"\u201c{finding.claim.quote}\u201d", finding.claim.place, *filter(None, [finding.claim.reading])]
+    lines = max(len(said), len(finding.numbers))
+    columns = [[*texts, *[""] * (lines - len(texts))] for texts in (said, list(finding.numbers))]
+    rows = [
+        (_verdict(finding if i == 0 else None, ""), quote, number, finding.command if i == 0 else "")
+        for i, (quote, number) in enumerate(zip(*columns, strict=True))
+    ]
+    return _group(finding.claim.id, rows)
+
+
+def _group(label: str, rows: Sequence[Sequence[str | Cell]]) -> Group:
+    cells = [tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in row) for row in rows]
+    return (Line(label, cells[0]), *(Line("", row, "below") for row in cells[1:]))
+
+
+def _verdict(finding: JudgedClaim | None, absent: str = DASH) -> Cell:
+    """In bold where the runs decide."""
+    if finding is None:
+        return Cell(absent)
+    return Cell(finding.verdict, place="best" if finding.verdict in ("confirmed", "contradicted") else "")
+
+
+def _warning(findings: Sequence[JudgedClaim]) -> str:
+    if all(finding.synthetic for finding in findings):
+        return "SYNTHETIC DATA, which says nothing about any real dataset. "
+    return ""
+
+
+def _row(finding: JudgedClaim) -> Mapping[str, object]:
+    return {
+        "claim": finding.claim.id,
+        "place": finding.claim.place,
+        "quote": finding.claim.quote,
+        "reading": finding.claim.reading,
+        "rule": RULES[type(finding.claim.rule)].__name__,
+        "dataset": finding.dataset,
+        "title": finding.title,
+        "synthetic": finding.synthetic,
+        "verdict": finding.verdict,
+        "numbers": "; ".join(finding.numbers),
+        "command": finding.command,
+    }

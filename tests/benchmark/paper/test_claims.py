@@ -1,0 +1,109 @@
+"""The paper's claims name what there is, and --claim runs what they need."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.cli.arguments import parse
+from benchmark.cli.main import Session, main
+from benchmark.paper.claim import PAPER_DATASETS, Claim
+from benchmark.paper.claims import CLAIMS, find_claim
+from benchmark.paper.claims_on_methods import CLAIMS_ON_METHODS
+from benchmark.paper.claims_on_settings import CLAIMS_ON_SETTINGS
+from benchmark.paper.rules import Names, Rule
+from benchmark.plan.experiments import experiments
+from benchmark.report.claims.rules import RULES
+from datasets.registry import DATASETS
+
+METRIC_NAMES = re.compile(
+    r"(hr|ndcg)@(1|5|10|20|50)(/bucket[123])?|cov@(1|5|10)(/bucket[123]/items)?|overlap|effective_rank|ece"
+    r"|popularity_kl@10|target_score"
+)
+
+
+def labels_in(rule: Rule) -> list[str]:
+    """Every label that a rule names."""
+    fields = rule._asdict()
+    lists: list[Names] = [*fields.get("pairs", ()), fields.get("at", ()), fields.get("among", ())]
+    lists += [fields.get("rivals", ()), fields["start"] if isinstance(fields.get("start"), tuple) else ()]
+    singles = [fields[name] for name in ("start", "end", "label", "steady", "other") if name in fields]
+    return [label for labels in lists for label in labels] + [each for each in singles if isinstance(each, str)]
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=lambda claim: claim.id)
+def test_a_claim_speaks_of_what_there_is(claim: Claim) -> None:
+    assert type(claim.rule) in RULES
+    assert claim.quote
+    assert claim.place
+    assert set(claim.datasets) <= set(PAPER_DATASETS)
+    fields = claim.rule._asdict()
+    for metric in (*fields.get("metrics", ()), *filter(None, [fields.get("metric")])):
+        assert METRIC_NAMES.fullmatch(metric)
+    for dataset in (*claim.datasets, "synthetic"):
+        variants = experiments(dataset)[claim.rule.experiment].variants
+        assert set(labels_in(claim.rule)) <= {variant.label for variant in variants}
+
+
+def test_the_claims_cover_the_paper() -> None:
+    assert len(CLAIMS) == len([*CLAIMS_ON_METHODS, *CLAIMS_ON_SETTINGS]) >= 40, "ids are unique"
+    assert {dataset for claim in CLAIMS.values() for dataset in claim.datasets} == set(PAPER_DATASETS)
+    assert tuple(name for name, dataset in DATASETS.items() if not dataset.is_synthetic) == PAPER_DATASETS
+
+
+@pytest.mark.parametrize(
+    ("claim", "methods"),
+    [
+        ("regimes-beat-baseline", {"sasrec-bce", "btsr-ce"}),
+        ("low-regime-head", {"btsr-ce"}),
+        ("alpha-zero-hurts", {"btsr-ce", "btsr-sce"}),
+        ("noise-mitigated", {"sasrec-ce", "sasrec-sce", "btsr-ce", "btsr-sce"}),
+        ("sce-best-objective", {"btsr-bce", "btsr-ce", "btsr-sce"}),
+        ("beats-contrastive", {"cl4srec", "duorec", "ec4srec", "btsr-bce", "btsr-ce", "btsr-sce"}),
+        ("pretraining-slower", {"two-stage", "btsr-ce"}),
+        ("gowalla-hr1-peak", {"btsr-sce", "btsr-ce"}),  # CE is what is swept on data that is not the paper's
+    ],
+)
+def test_a_claim_needs_the_methods_that_its_rule_compares(claim: str, methods: set[str]) -> None:
+    assert set(find_claim(claim).methods) == methods
+
+
+def test_a_claim_is_found_without_what_trains_or_tabulates() -> None:
+    code = "import sys, benchmark.paper.claims; print(sorted({'torch', 'pandas', 'scipy'} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+# --- the command line -----------------------------------------------------------------------------------------------
+
+
+def test_a_claim_says_what_to_run(tmp_path: Path) -> None:
+    options = parse(["--claim", "regimes-beat-baseline", "--out-dir", str(tmp_path)])
+    assert (options.experiments, options.methods) == (["regimes"], ["sasrec-bce", "btsr-ce"])
+    assert [target.name for target in Session(options).targets] == ["yelp"]
+    both = parse(["--claim", "substitution-costs", "--out-dir", str(tmp_path)])
+    assert [target.name for target in Session(both).targets] == ["yelp", "kindle-store"]
+    narrowed = parse(["--claim", "substitution-costs", "--dataset", "synthetic", "--out-dir", str(tmp_path)])
+    assert [target.name for target in Session(narrowed).targets] == ["synthetic"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--claim", "ce-beat-bce"], "--claim: unknown claim 'ce-beat-bce'; did you mean 'ce-beats-bce'?"),
+        (["--claim", "ce-beats-bce", "--methods", "btsr"], "leave out --methods and --experiments"),
+        (["--claim", "ce-beats-bce", "--experiments", "main"], "leave out --methods and --experiments"),
+        (["--claim", "gowalla-hr1-peak", "--dataset", "yelp"], "does not speak of yelp, only of gowalla"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
