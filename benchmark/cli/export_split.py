@@ -16,7 +16,7 @@ from benchmark.plan.config import ConfigError
 from benchmark.runs.evaluation import TOP_ITEMS
 from benchmark.runs.preparation import Prepared
 from benchmark.store.atomic_files import write_directory
-from benchmark.store.record import to_json
+from benchmark.store.json_text import to_json
 from datasets.filtering import apply_filter
 from datasets.interactions import DataError, Interactions
 from datasets.sequences import Sequences

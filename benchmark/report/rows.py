@@ -11,7 +11,8 @@ import pandas as pd
 
 from benchmark.plan.config import RunSetting
 from benchmark.report.methods import Look, external_look, in_order, look
-from benchmark.store.record import RunRecord, to_json
+from benchmark.store.json_text import to_json
+from benchmark.store.record import RunRecord
 
 if TYPE_CHECKING:
     from benchmark.plan.planner import PlannedRun

@@ -12,7 +12,8 @@ from benchmark.plan.experiments import Variant, experiments
 from benchmark.plan.planner import PlannedRun
 from benchmark.report.methods import in_order
 from benchmark.report.query import LoadArrays, Results, RunGroup
-from benchmark.store.record import RunRecord, to_json
+from benchmark.store.json_text import to_json
+from benchmark.store.record import RunRecord
 
 Notify = Callable[[str], None]
 

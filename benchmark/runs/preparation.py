@@ -15,9 +15,9 @@ import numpy as np
 
 from benchmark.plan.planner import DatasetFacts
 from benchmark.store.atomic_files import StoreError, write_file
-from benchmark.store.checks import MAX_TITLE, UNFIT_FIRST
 from benchmark.store.json_text import printable
 from benchmark.store.npz import from_npz
+from benchmark.store.schema import MAX_TITLE, UNFIT_FIRST
 from datasets import synthetic
 from datasets.interactions import DataError, Interactions
 from datasets.protocol import PROTOCOL_VERSION, Protocol

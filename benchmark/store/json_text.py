@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
+
+import numpy as np
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 16
@@ -38,6 +41,27 @@ def printable(text: str, kept: str = "") -> str:
     with suppress(UnicodeError):  # a name in UTF-8 of which a plain locale has made something else
         text = text.encode("utf-8", "surrogateescape").decode("utf-8")
     return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)
+
+
+def plain(value: Any) -> Any:
+    """The same value in the types that JSON has.
+
+    A number that is not finite becomes None, and a character that cannot be shown becomes its escape.
+    """
+    if isinstance(value, Mapping):
+        return {printable(str(key)): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        return printable(value, kept="\n\t")
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def to_json(value: Any) -> str:
+    """How every JSON file of the store is written: the same value gives the same text."""
+    return json.dumps(plain(value), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _check(value: Any, depth: int) -> None:

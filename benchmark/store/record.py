@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from benchmark.runs.metrics import BUCKETS
-from benchmark.store.checks import (
-    FieldError,
-    anything_in,
-    count,
-    flag,
-    line,
-    list_of,
-    mapping_of,
-    matches,
-    moderate,
-    moment,
-    number,
-    object_with,
-    object_with_any,
-    optional,
-    positive,
-    seconds,
-    text,
-    title,
-)
-from benchmark.store.json_text import parse_json, printable
-from datasets.interactions import LATEST_TIMESTAMP
-
-SCHEMA = 1
-"""Raise it when a field changes its meaning; a record of another schema is reported and not used."""
-
-STATUSES = ("done", "diverged", "failed", "interrupted")
-"""How a run ends. Only a done run is ever reused; the others stay visible until they are run again."""
-
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-"""What a dataset, a method or a key must look like, because it becomes a path component."""
+from benchmark.store.json_text import parse_json, plain, to_json
+from benchmark.store.schema import SCHEMA, FieldError, RecordDocument, check
 
 EXTERNAL = "external-"
 """How the method of a run begins whose recommendations somebody else made; they were only scored here."""
@@ -57,7 +24,7 @@ WHOLE = ("ranks", "validation_ranks", "top_items", "target_buckets")
 
 SHARE = 1.001  # with room for rounding
 LIMITS = {
-    "target_buckets": BUCKETS - 1,
+    "target_buckets": 2,
     "history_buckets": SHARE,
     "calibration_confidence": SHARE,
     "calibration_accuracy": SHARE,
@@ -178,81 +145,11 @@ def _rename_footing(content: Any) -> None:
             spec["hparams"], spec["profile"] = "tuned", profile.replace("-tuned", "", 1)
 
 
-_name = matches(f"a name like {NAME.pattern}", lambda v: isinstance(v, str) and NAME.fullmatch(v) is not None)
-_status = matches(f"one of {', '.join(STATUSES)}", lambda value: value in STATUSES)
-_schema = matches(f"{SCHEMA}, which this version reads", lambda value: type(value) is int and value == SCHEMA)
-
-_PROTOCOL = object_with(preset=line, filter=line, history=line, ties=line, quantile=number, min_events=count)
-_SPEC = object_with(
-    dataset=_name,
-    title=title,
-    synthetic=flag,
-    protocol=_PROTOCOL,
-    hparams=_name,
-    profile=_name,
-    encoder=anything_in,
-    training=anything_in,
-    method=object_with(name=_name, settings=object_with_any(title=title)),
-    seed=count,
-)
-_DATA = object_with(
-    source=line,
-    sha256=line,
-    fingerprint=line,
-    items=positive,
-    train_users=count,
-    train_interactions=count,
-    test_users=positive,
-)
-_EPOCH = object_with(
-    epoch=count,
-    seconds=number,
-    loss=optional(number),
-    terms=mapping_of(optional(number)),
-    validation=mapping_of(optional(moderate)),
-)
-_RECORD = object_with(
-    schema=_schema,
-    key=_name,
-    status=_status,
-    spec=_SPEC,
-    data=_DATA,
-    versions=anything_in,
-    hardware=anything_in,
-    command=line,
-    started=moment,
-    finished=moment,
-    epochs=list_of(_EPOCH),
-    selected_epoch=optional(count),
-    timings=mapping_of(optional(seconds)),
-    peak_memory_bytes=optional(count),
-    counts=anything_in,
-    metrics=object_with(mapping_of(moderate), test=mapping_of(moderate), validation=mapping_of(moderate)),
-    error=optional(mapping_of(text)),
-)
-
-_SUMMARY = object_with_any(
-    fingerprint=line,
-    source=line,
-    sha256=line,
-    protocol=_PROTOCOL,
-    threshold=matches("a moment in Unix seconds", lambda v: type(v) is int and 0 <= v < LATEST_TIMESTAMP),
-)
-DATA_FILE = object_with(dataset=_name, title=title, synthetic=flag, protocols=mapping_of(_SUMMARY, key=title))
-"""data.json: what is known of a dataset, under each protocol by its label."""
-
-SELECTION_FILE = object_with(dataset=_name, settings=mapping_of(mapping_of(anything_in)))
-"""selection.json: under each setting, choices by alias."""
-
-
 def _check(content: Any, source: str) -> None:
     try:
-        _RECORD(content, "")
-        unknown = sorted(content.keys() - {field.name for field in fields(RunRecord)})
-        if unknown:
-            raise FieldError(f"field {unknown[0]}: unknown")
+        check(RecordDocument, content)
         if content["status"] == "done" and not content["metrics"]["test"]:
-            raise FieldError("field metrics.test: empty although the run is done")
+            raise FieldError("field metrics.test is empty although the run is done")
     except FieldError as error:
         raise RecordError(f"{source}: {error}") from error
 
@@ -283,23 +180,3 @@ def _check_bounds(name: str, array: np.ndarray, highest: float, source: str) -> 
         raise RecordError(f"{source}: array {name}: expected whole numbers, found {array.dtype}")
     if not ((array >= 0) & (array <= highest)).all():
         raise RecordError(f"{source}: array {name}: expected numbers from 0 to {highest:g}")
-
-
-def plain(value: Any) -> Any:
-    """The same value in the types that JSON has; a number that is not finite becomes None, what is no printable
-    character, newline or tab its escape.
-    """
-    if isinstance(value, Mapping):
-        return {printable(str(key)): plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, str):
-        return printable(value, kept="\n\t")
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def to_json(value: Any) -> str:
-    """How every JSON file of the store is written: the same value gives the same text."""
-    return json.dumps(plain(value), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
 from benchmark.store.archive import read_archive, write_archive
 from benchmark.store.atomic_files import StoreError, leftovers, lock, sweep, write_directory, write_file, writing
-from benchmark.store.checks import Check
-from benchmark.store.json_text import parse_json, printable
+from benchmark.store.json_text import parse_json, printable, to_json
 from benchmark.store.npz import ArrayError, Arrays, from_npz, to_npz
-from benchmark.store.record import DATA_FILE, NAME, SELECTION_FILE, RecordError, RunRecord, check_arrays, to_json
+from benchmark.store.record import RecordError, RunRecord, check_arrays
+from benchmark.store.schema import NAME, DataDocument, SelectionDocument, check
 
 __all__ = ["ImportSummary", "Notify", "Store", "StoreError"]
 
@@ -119,7 +120,7 @@ class Store:
 
     def data(self, dataset: str) -> dict[str, Any] | None:
         """data.json: dataset, title, synthetic, protocols {label: summary}; None if absent or unreadable."""
-        return self._read_json(self.root / _component(dataset) / _DATA, DATA_FILE)
+        return self._read_json(self.root / _component(dataset) / _DATA, DataDocument)
 
     def write_data(self, dataset: str, label: str, payload: Mapping[str, Any], *, title: str, synthetic: bool) -> None:
         """Set protocols[label] of data.json; the other labels stay, and a file that says so already is not touched."""
@@ -134,7 +135,7 @@ class Store:
 
     def selection(self, dataset: str, setting: str) -> dict[str, Any]:
         """The choices stored for a setting, {alias: choice}; {} if there are none."""
-        content = self._read_json(self.root / _component(dataset) / _SELECTION, SELECTION_FILE) or {}
+        content = self._read_json(self.root / _component(dataset) / _SELECTION, SelectionDocument) or {}
         return dict(content.get("settings", {}).get(setting, {}))
 
     def write_selection(self, dataset: str, setting: str, alias: str, choice: Mapping[str, Any]) -> None:
@@ -143,7 +144,7 @@ class Store:
             return
         with self._writer():
             path = self.root / _component(dataset) / _SELECTION
-            content = self._read_json(path, SELECTION_FILE) or {"dataset": dataset, "settings": {}}
+            content = self._read_json(path, SelectionDocument) or {"dataset": dataset, "settings": {}}
             content["settings"].setdefault(setting, {})[alias] = dict(choice)
             self._write_json(dataset, _SELECTION, content)
 
@@ -182,7 +183,7 @@ class Store:
                 yield (path / file).relative_to(self.root).as_posix(), (path / file).read_bytes()
 
     def _import_data(self, dataset: str, content: bytes, path: Path) -> None:
-        received = self._parse_json(content, f"{path}: {dataset}/{_DATA}", DATA_FILE)
+        received = self._parse_json(content, f"{path}: {dataset}/{_DATA}", DataDocument)
         if received is None:
             return
         if received["dataset"] != dataset:
@@ -244,19 +245,19 @@ class Store:
             return None
         return arrays
 
-    def _read_json(self, path: Path, check: Check) -> dict[str, Any] | None:
+    def _read_json(self, path: Path, document: type[BaseModel]) -> dict[str, Any] | None:
         try:
-            return self._parse_json(path.read_bytes(), str(path), check)
+            return self._parse_json(path.read_bytes(), str(path), document)
         except FileNotFoundError:
             return None
         except OSError as error:
             self._note(f"{path}: cannot read ({error.strerror}); treated as absent")
             return None
 
-    def _parse_json(self, document: bytes, source: str, check: Check) -> dict[str, Any] | None:
+    def _parse_json(self, text: bytes, source: str, document: type[BaseModel]) -> dict[str, Any] | None:
         try:
-            content = parse_json(document)
-            check(content, "")
+            content = parse_json(text)
+            check(document, content)
             return dict(content)
         except ValueError as error:
             self._note(f"{source}: not what this program writes ({error}); treated as absent")

@@ -19,7 +19,7 @@ from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.preparation import prepare
 from benchmark.store.archive import write_archive
 from benchmark.store.atomic_files import StoreError
-from benchmark.store.record import NAME
+from benchmark.store.schema import NAME
 from benchmark.store.store import Store
 from datasets.protocol import Protocol
 from tests.drill.fuzz_json import json_changed

@@ -15,7 +15,8 @@ from benchmark.cli.arguments import parse
 from benchmark.plan import config
 from benchmark.plan.config import RANGES, Configuration, RunSpec
 from benchmark.runs.external import External
-from benchmark.store.record import NAME, to_json
+from benchmark.store.json_text import to_json
+from benchmark.store.schema import NAME
 from datasets.protocol import Protocol
 from tests.drill.fuzz_mutations import BYTES, LINES, mutated
 

@@ -318,7 +318,7 @@ def test_a_record_that_a_report_could_not_use(handmade: Callable[..., Any], chan
 def test_a_record_of_nothing(handmade: Callable[..., Any], field: str) -> None:
     content = json.loads(handmade().record().to_json())
     content["data"][field] = 0
-    with pytest.raises(RecordError, match=f"field data.{field}: expected a whole number from 1"):
+    with pytest.raises(RecordError, match=f"field data.{field} should be greater than or equal to 1"):
         RunRecord.from_json(json.dumps(content), "record.json")
 
 

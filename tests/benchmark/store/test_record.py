@@ -86,25 +86,33 @@ def edited(record: RunRecord, path: str, value: Any) -> str:
         (
             "status",
             "finished",
-            "field status: expected one of done, diverged, failed, interrupted, found 'finished'",
+            "field status should be 'done', 'diverged', 'failed' or 'interrupted', found 'finished'",
         ),
-        ("schema", 2, "field schema: expected 1, which this version reads, found 2"),
-        ("spec.seed", "0", "field spec.seed: expected a whole number from 0, found '0'"),
-        ("spec.seed", True, "field spec.seed: expected a whole number from 0, found True"),
-        ("spec.seed", -1, "field spec.seed: expected a whole number from 0, found -1"),
-        ("spec.dataset", "../../etc", "field spec.dataset: expected a name like [a-z0-9]"),
-        ("spec.method.name", "BT SR", "field spec.method.name: expected a name like [a-z0-9]"),
-        ("spec.protocol.ties", ..., "field spec.protocol.ties: missing"),
-        ("data", [], "field data: expected an object, found []"),
-        ("epochs", {}, "field epochs: expected a list, found {}"),
-        (
-            "metrics.test",
-            {"ndcg@10": "high"},
-            "field metrics.test.ndcg@10: expected a finite number, found 'high'",
-        ),
-        ("metrics.test", {}, "field metrics.test: empty although the run is done"),
-        ("started", "yesterday", "field started: expected an ISO 8601 time, found 'yesterday'"),
-        ("surprise", 1, "field surprise: unknown"),
+        ("schema", 2, "field schema should be 1, which this version reads, found 2"),
+        ("schema", True, "field schema should be a valid integer, found True"),
+        ("spec.seed", "0", "field spec.seed should be a valid integer, found '0'"),
+        ("spec.seed", True, "field spec.seed should be a valid integer, found True"),
+        ("spec.seed", 1.0, "field spec.seed should be a valid integer, found 1.0"),
+        ("spec.seed", -1, "field spec.seed should be greater than or equal to 0, found -1"),
+        ("spec.synthetic", 1, "field spec.synthetic should be a valid boolean, found 1"),
+        ("spec.dataset", "../../etc", "field spec.dataset should be a name like [a-z0-9]"),
+        ("spec.dataset", "a\n", "field spec.dataset should be a name like [a-z0-9]"),
+        ("spec.method.name", "BT SR", "field spec.method.name should be a name like [a-z0-9]"),
+        ("spec.method.settings", {"title": "=1+1"}, "field spec.method.settings.title should be a title"),
+        ("spec.protocol.ties", ..., "field spec.protocol.ties is missing"),
+        ("data", [], "field data should be an object"),
+        ("data.test_users", 0, "field data.test_users should be greater than or equal to 1, found 0"),
+        ("epochs", {}, "field epochs should be a valid list, found {}"),
+        ("timings.fit_seconds", -1.0, "field timings.fit_seconds should be greater than or equal to 0"),
+        ("timings.fit_seconds", 1e13, "field timings.fit_seconds should be less than or equal to 10000"),
+        ("metrics.test", {"ndcg@10": "high"}, "field metrics.test.ndcg@10 should be a valid number, found 'high'"),
+        ("metrics.test", {"ndcg@10": True}, "field metrics.test.ndcg@10 should be a valid number, found True"),
+        ("metrics.test", {"ndcg@10": 1e13}, "field metrics.test.ndcg@10 should be less than or equal to 10000"),
+        ("metrics.ties-1", {"ndcg@10": "x"}, "field metrics.ties-1.ndcg@10 should be a valid number, found 'x'"),
+        ("metrics.test", {}, "field metrics.test is empty although the run is done"),
+        ("command", "a\nb", "field command should be text on one line"),
+        ("started", "yesterday", "field started should be an ISO 8601 time, found 'yesterday'"),
+        ("surprise", 1, "field surprise is unknown"),
     ],
 )
 def test_a_field_that_does_not_fit_is_named(
@@ -120,7 +128,7 @@ def test_an_epoch_that_does_not_fit_is_named_with_its_place(handmade: Callable[.
     maker = handmade()
     epochs = maker.epochs()
     epochs[1]["seconds"] = None
-    with pytest.raises(RecordError, match=r"field epochs\[1\]\.seconds: expected a finite number, found None"):
+    with pytest.raises(RecordError, match=r"field epochs\[1\]\.seconds should be a valid number, found None"):
         maker.record(epochs=epochs).to_json()
 
 

@@ -587,7 +587,7 @@ def test_a_damaged_run_in_an_archive_is_named_and_left_out(
     assert (len(summary.imported), len(summary.unusable)) == (1, 1)
     assert there.records() == [good]
     assert len(notes) == 1
-    assert "field schema: missing; not imported" in notes[0]
+    assert "field schema is missing; not imported" in notes[0]
 
 
 def tar(path: Path, *members: tarfile.TarInfo, content: bytes = b"") -> Path:
@@ -650,7 +650,7 @@ def test_what_is_no_archive_is_one_clear_line(tmp_path: Path, store: Store, cont
     (tmp_path / "runs.tar.gz").write_bytes(content)
     with pytest.raises(StoreError, match=r"runs\.tar\.gz: is not an intact \.tar\.gz archive"):
         store.import_archive(tmp_path / "runs.tar.gz")
-    with pytest.raises(StoreError, match=r"absent\.tar\.gz: no such file"):
+    with pytest.raises(StoreError, match=r"absent\.tar\.gz: cannot be read \(No such file"):
         store.import_archive(tmp_path / "absent.tar.gz")
 
 
