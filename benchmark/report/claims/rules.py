@@ -26,7 +26,7 @@ from benchmark.paper.rules import (
     Trend,
 )
 from benchmark.report.claims.judgement import Judgement, Reading, count, judge, vote
-from benchmark.report.claims.sides import Side, combined, lead, not_run, planned, runs_of, side, side_title
+from benchmark.report.claims.sides import Side, combined, lead, missing, runs_of, side, title_of, variants
 from benchmark.report.claims.sweeps import balance, drops, grows, hurts, peaks, ratio, trend
 from benchmark.report.query import Results
 from benchmark.report.significance import MIN_SEEDS, summarise_seeds, variance_ratio_test
@@ -73,8 +73,8 @@ def _against_best(results: Results, rule: AgainstBaselines, metric: str) -> list
     ran = [one for name in rule.rivals if (one := side(results, "main", name, metric)).values]
     ours = side(results, "main", results.btsr, metric) if results.btsr else Side("BT-SR", {}, lambda _: None)
     if not ran or not ours.values:
-        missing = [*(["BT-SR"] if not ours.values else []), *(["every baseline"] if not ran else [])]
-        return [Reading(f"{metric}: not run: {', '.join(missing)}", ran=False)]
+        absent = [*(["BT-SR"] if not ours.values else []), *(["every baseline"] if not ran else [])]
+        return [Reading(f"{metric}: not run: {', '.join(absent)}", ran=False)]
     is_ahead, higher = rule.place == "ahead", rule.better == "higher"
     best = (max if higher else min)(ran, key=lambda one: one.mean)
     reading = lead(*((ours, best) if is_ahead == higher else (best, ours)), metric)
@@ -93,14 +93,13 @@ def _against_best(results: Results, rule: AgainstBaselines, metric: str) -> list
 
 def loses_less(results: Results, rule: LosesLess) -> Judgement:
     """Whether noise costs BT-SR less than the same objective without it: a difference of differences."""
-    losses = {}
-    for variant in planned(results.dataset, rule.experiment):
-        share, is_btsr = dict(variant.changes)["training.noise"], variant.method in BTSR
-        if share in (0, rule.noise):
-            losses[is_btsr, share] = side(results, rule.experiment, variant.label, rule.metric)
+    found: dict[tuple[float | None, bool], Side] = {}
+    for variant in variants(results.dataset, rule.experiment):
+        share_and_method = variant.value, variant.method in BTSR
+        found[share_and_method] = side(results, rule.experiment, variant.label, rule.metric)
     changes = []
     for is_btsr in (True, False):
-        before, after = losses[is_btsr, 0], losses[is_btsr, rule.noise]
+        before, after = found[0.0, is_btsr], found[rule.noise, is_btsr]
         changes.append(combined(f"{after.title} minus {before.title}", [(1.0, after), (-1.0, before)]))
     return judge([lead(changes[0], changes[1], rule.metric)])
 
@@ -109,8 +108,8 @@ def steadier(results: Results, rule: Steadier) -> Judgement:
     """Whether one variant deviates less over seeds than another: a two-sided F test, from three seeds on."""
     labels = (rule.steady, rule.other)
     sides = [side(results, rule.experiment, label, rule.metric) for label in labels]
-    if not all(one.values for one in sides):
-        return not_run(rule.metric, *sides)
+    if gap := missing(rule.metric, *sides):
+        return judge([gap])
     seeds = [np.array(list(one.values.values())) for one in sides]
     spreads = [summarise_seeds(values) for values in seeds]
     text = f"{rule.metric}: " + ", ".join(
@@ -142,11 +141,9 @@ def slower(results: Results, rule: Slower) -> Judgement:
 
 def _slower(results: Results, rule: Slower, first: str, second: str) -> Judgement:
     """Only runs on the same hardware are compared."""
-    titles = " against ".join(side_title(results, rule.experiment, label) for label in (first, second))
-    ours, theirs = (
-        {run.seed: run for run in runs_of(results, rule.experiment, label).done if run.timings.get(rule.timing)}
-        for label in (first, second)
-    )
+    sides = [runs_of(results, rule.experiment, label) for label in (first, second)]
+    titles = " against ".join(map(title_of, sides))
+    ours, theirs = ({run.seed: run for run in runs.done if run.timings.get(rule.timing)} for runs in sides)
     if not ours or not theirs:
         return Judgement("not run", (f"{rule.timing}: not run: {titles}",))
     same = [seed for seed in sorted(ours.keys() & theirs.keys()) if ours[seed].hardware == theirs[seed].hardware]

@@ -11,13 +11,11 @@ from statistics import fmean
 import numpy as np
 
 from benchmark.plan.experiments import Variant, experiments
-from benchmark.report.claims.judgement import Judgement, Reading, count
-from benchmark.report.methods import style_of
+from benchmark.report.claims.judgement import Reading, count
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import (
     LEVEL,
     MIN_SEEDS,
-    PairedBootstrap,
     paired_bootstrap,
     paired_t_test,
     smallest_detectable_difference,
@@ -62,31 +60,39 @@ def side(results: Results, experiment: str, label: str, metric: str, stage: str 
         chosen = [value for seed, value in values.items() if seed in seeds]
         return fmean(chosen) if chosen else None
 
-    return Side(side_title(results, experiment, label), values, users)
+    return Side(title_of(runs), values, users)
 
 
 def runs_of(results: Results, experiment: str, label: str) -> RunGroup:
-    """The runs of a variant; a method as it is may have been run for Table 2 or for Table 1."""
+    """The runs of a variant, without records if there are none.
+
+    A method as it is may have been run for Table 2 or for Table 1.
+    """
     names = ("main", "objectives") if experiment in ("main", "objectives") else (experiment,)
     groups = [group for name in names if (group := results.group(name, label))]
-    finished = [group for group in groups if group.done]
-    return (*finished, *groups, RunGroup(experiment, label, label))[0]
+    planned = [
+        RunGroup(experiment, label, variant.method, variant.value)
+        for variant in variants(results.dataset, experiment)
+        if variant.label == label
+    ]
+    return (*(group for group in groups if group.done), *groups, *planned)[0]
 
 
 @cache
-def planned(dataset: str, experiment: str) -> tuple[Variant, ...]:
+def variants(dataset: str, experiment: str) -> tuple[Variant, ...]:
     """The variants that the plan has of an experiment, whether they were run or not."""
     return experiments(dataset)[experiment].variants
 
 
-def side_title(results: Results, experiment: str, label: str) -> str:
-    """A variant in words."""
-    if experiment == "noise":
-        [variant] = [one for one in planned(results.dataset, experiment) if one.label == label]
-        return f"{style_of(variant.method).title} with {dict(variant.changes)['training.noise']:.0%} noise"
-    if experiment in ("alpha", "lambda", "regimes") and label[0].isdigit():
-        return f"{'alpha' if experiment == 'regimes' else experiment} {label}"
-    return f"view {label}" if experiment == "views" else style_of(label).title
+def title_of(runs: RunGroup) -> str:
+    """A variant in a sentence."""
+    match runs.experiment:
+        case "noise":
+            return f"{runs.style.title} with {runs.swept:.0%} noise"
+        case "views":
+            return f"view {runs.label}"
+        case _:
+            return runs.title
 
 
 def combined(title: str, parts: Sequence[tuple[float, Side]]) -> Side:
@@ -103,6 +109,12 @@ def combined(title: str, parts: Sequence[tuple[float, Side]]) -> Side:
     return Side(title, values, users)
 
 
+def missing(metric: str, *sides: Side) -> Reading | None:
+    """The reading where one of the sides has no runs, which it names; None if all have."""
+    absent = [one.title for one in sides if not one.values]
+    return Reading(f"{metric}: not run: {', '.join(absent)}", ran=False) if absent else None
+
+
 def common_seeds(*sides: Side) -> list[int]:
     """The seeds that all sides have."""
     return sorted(set.intersection(*(set(one.values) for one in sides)))
@@ -114,9 +126,8 @@ def lead(leader: Side, trailer: Side, metric: str) -> Reading:
     Two seeds decide nothing about seeds. Where they agree in sign, the paired bootstrap over users of the
     seed-averaged metric is read instead; a single seed never decides.
     """
-    absent = [one.title for one in (leader, trailer) if not one.values]
-    if absent:
-        return Reading(f"{metric}: not run: {', '.join(absent)}", ran=False)
+    if gap := missing(metric, leader, trailer):
+        return gap
     seeds = common_seeds(leader, trailer)
     if not seeds:
         return Reading(f"{metric}: {leader.title} and {trailer.title} have no seed in common")
@@ -148,20 +159,6 @@ def user_differences(leader: Side, trailer: Side, seeds: Collection[int]) -> np.
     if isinstance(ours, np.ndarray) and isinstance(theirs, np.ndarray) and ours.shape == theirs.shape:
         return ours - theirs
     return None
-
-
-def over_users(leader: Side, trailer: Side, seeds: Collection[int]) -> PairedBootstrap | None:
-    """The difference under resampling of users; None where users do not tell."""
-    users = user_differences(leader, trailer, seeds)
-    return None if users is None else paired_bootstrap(users, RESAMPLES)
-
-
-def not_run(metric: str, *sides: Side) -> Judgement:
-    """The judgement on sides that cannot be compared: without runs, or without a seed in common."""
-    absent = [one.title for one in sides if not one.values]
-    if absent:
-        return Judgement("not run", (f"{metric}: not run: {', '.join(absent)}",))
-    return Judgement("inconclusive", (f"{metric}: {' and '.join(one.title for one in sides)} share no seed",))
 
 
 def _detectable(seeds: np.ndarray | None, users: np.ndarray | None) -> str:

@@ -14,9 +14,19 @@ from benchmark.paper.printed import table2_row
 from benchmark.paper.rules import Balance, Drops, Grows, Hurts, Peaks, Ratio, Trend
 from benchmark.plan.selection import METRIC
 from benchmark.report.claims.judgement import MIN_VOTES, Judgement, Reading, count, judge, vote
-from benchmark.report.claims.sides import Side, combined, common_seeds, lead, not_run, over_users, planned, side
+from benchmark.report.claims.sides import (
+    RESAMPLES,
+    Side,
+    combined,
+    common_seeds,
+    lead,
+    missing,
+    side,
+    user_differences,
+    variants,
+)
 from benchmark.report.query import Results
-from benchmark.report.significance import MIN_SEEDS, summarise_seeds
+from benchmark.report.significance import MIN_SEEDS, paired_bootstrap, summarise_seeds
 from benchmark.report.tables.notes import p_value
 from benchmark.report.tables.parts import number, signed
 
@@ -62,14 +72,13 @@ def _peak(sweep: Mapping[str, Side], at: Collection[str], metric: str) -> Readin
 
 def trend(results: Results, rule: Trend) -> Judgement:
     """Kendall's tau of each metric's means over seeds along the sweep, exact where no two tie."""
-    labels = _labels(results, rule.experiment)
-    return judge(
-        [_trend(_sides(results, rule.experiment, labels, metric), metric, rule.rises) for metric in rule.metrics]
-    )
+    return judge([_trend(results, rule, metric) for metric in rule.metrics])
 
 
-def _trend(sweep: Mapping[str, Side], metric: str, rises: bool) -> Reading:
-    points = [(float(label), one) for label, one in sweep.items() if one.values]
+def _trend(results: Results, rule: Trend, metric: str) -> Reading:
+    sweep = variants(results.dataset, rule.experiment)
+    sides = [(variant.value, side(results, rule.experiment, variant.label, metric)) for variant in sweep]
+    points = [(x, one) for x, one in sides if one.values]
     if len(points) < 2:
         return Reading(f"{metric}: {count(len(points), 'value')} of {len(sweep)} run", ran=False)
     seeds = min(len(one.values) for _, one in points)
@@ -81,20 +90,21 @@ def _trend(sweep: Mapping[str, Side], metric: str, rises: bool) -> Reading:
         return Reading(f"{text}; all the same")
     text += f"; Kendall's tau {tau:+.2f} over {len(points)} of {len(sweep)} values, p {p_value(p)}"
     if seeds < MIN_VOTES:
-        return Reading(f"{text}; decided from {MIN_VOTES} seeds on", tau if rises else -tau)
-    return Reading(text, tau if rises else -tau, p)
+        text, p = f"{text}; decided from {MIN_VOTES} seeds on", math.nan
+    return Reading(text, tau if rule.rises else -tau, p)
 
 
 def ratio(results: Results, rule: Ratio) -> Judgement:
     """How many times the metric at the start of the sweep that at its end is, seed by seed."""
     first, last = (side(results, rule.experiment, label, rule.metric) for label in (rule.start, rule.end))
+    if gap := missing(rule.metric, first, last):
+        return judge([gap])
     seeds = common_seeds(first, last)
-    if not seeds:
-        return not_run(rule.metric, first, last)
     factors = [last.values[s] / first.values[s] if first.values[s] else math.inf for s in seeds]
+    shown = ", ".join(f"{factor:.2f}" for factor in factors) or "no seed in common"
     text = (
-        f"{rule.metric}: {first.title} {number(first.mean)}, {last.title} {number(last.mean)}; by seed "
-        f"{', '.join(f'{factor:.2f}' for factor in factors)} times ({rule.at_least:g} asked for)"
+        f"{rule.metric}: {first.title} {number(first.mean)}, {last.title} {number(last.mean)}; by seed {shown} times "
+        f"({rule.at_least:g} asked for)"
     )
     return vote([factor >= rule.at_least for factor in factors], [factor < rule.below for factor in factors], text)
 
@@ -105,9 +115,9 @@ def grows(results: Results, rule: Grows) -> Judgement:
     Contradicted if either fails on every one.
     """
     first, last = (side(results, rule.experiment, label, rule.metric) for label in (rule.start, rule.end))
+    if gap := missing(rule.metric, first, last):
+        return judge([gap])
     seeds = common_seeds(first, last)
-    if not seeds:
-        return not_run(rule.metric, first, last)
     text = (
         f"{rule.metric}: {first.title} {number(first.mean)} (below {number(rule.zero)} asked for), "
         f"{last.title} {number(last.mean)} ({number(rule.at_least)} asked for)"
@@ -154,10 +164,11 @@ def _interval(
     if len(seeds) >= MIN_SEEDS:
         summary = summarise_seeds(np.array(losses))
         return f"{len(seeds)} seeds", (summary.low, summary.high)
-    users = over_users(first, last, seeds) if len(seeds) >= MIN_VOTES else None
+    users = user_differences(first, last, seeds) if len(seeds) >= MIN_VOTES else None
     if users is None:
         return f"{count(len(seeds), 'seed')} in common, too few for an interval", None
-    return f"users ({len(seeds)} seeds, too few for an interval over seeds)", (users.low, users.high)
+    drop = paired_bootstrap(users, RESAMPLES)
+    return f"users ({len(seeds)} seeds, too few for an interval over seeds)", (drop.low, drop.high)
 
 
 def hurts(results: Results, rule: Hurts) -> Judgement:
@@ -181,4 +192,4 @@ def _sides(results: Results, experiment: str, labels: Sequence[str], metric: str
 
 def _labels(results: Results, experiment: str) -> tuple[str, ...]:
     """The variants of a sweep in the plan's order, whether they were run or not."""
-    return tuple(variant.label for variant in planned(results.dataset, experiment))
+    return tuple(variant.label for variant in variants(results.dataset, experiment))

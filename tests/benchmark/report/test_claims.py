@@ -60,21 +60,21 @@ class Bench:
     def __call__(self, sides: Sides, ranks: Mapping[str, tuple[int, ...]] | None = None, **changes: Any) -> Results:
         arrays: dict[tuple[str, int], Any] = {}
         groups: list[RunGroup] = []
-        methods = {name: {v.label: v.method for v in e.variants} for name, e in experiments(self.maker.dataset).items()}
+        known = {name: {v.label: v for v in e.variants} for name, e in experiments(self.maker.dataset).items()}
         for name, values in sides.items():
             experiment, _, label = name.partition(":")
-            method, records = methods[experiment][label], []
+            variant, records = known[experiment][label], []
             for seed, test in enumerate(values):
                 if test is not None:
                     validation = {"ndcg@10": test.get("validation", test.get("ndcg@10", 0.1))}
                     settings = {} if experiment == "main" else {"side": name}
                     record = self.maker.record(
-                        method, seed, test=test, validation=validation, settings=settings, **changes
+                        variant.method, seed, test=test, validation=validation, settings=settings, **changes
                     )
                     records.append(record)
                     if name in (ranks or {}):
                         arrays[record.key, seed] = self.maker.arrays((ranks or {})[name])
-            groups.append(RunGroup(experiment, label, method, records=tuple(records)))
+            groups.append(RunGroup(experiment, label, variant.method, variant.value, records=tuple(records)))
         return assemble(self.maker, groups, arrays)
 
 
@@ -430,6 +430,18 @@ def test_target_scores_come_from_the_density(bench: Bench) -> None:
     assert side(results, "main", "btsr-ce", "target_score").mean == pytest.approx(4.0, abs=1e-3)  # its peak is at 4
     without = bench({"main:btsr-ce": [{"ndcg@10": 0.1}]})
     assert side(without, "main", "btsr-ce", "target_score").values == {}
+
+
+@pytest.mark.parametrize(("mass", "expected"), [(1.0, {0: 2.0}), (3.0, {0: 2.0}), (0.0, {})])
+def test_the_mean_of_a_density_does_not_depend_on_its_mass(
+    handmade: Callable[..., Any], mass: float, expected: dict[int, float]
+) -> None:
+    """A grid that cuts off a tail leaves less than 1. By hand: a triangle over 1 to 3 with its peak at 2."""
+    maker = handmade(users=USERS)
+    record = maker.record("btsr-ce", 0, test={"ndcg@10": 0.1})
+    density = {"score_grid": np.array([1.0, 2.0, 3.0]), "target_density": mass * np.array([0.0, 1.0, 0.0])}
+    results = assemble(maker, [RunGroup("main", "btsr-ce", "btsr-ce", records=(record,))], {(record.key, 0): density})
+    assert side(results, "main", "btsr-ce", "target_score").values == pytest.approx(expected)
 
 
 # --- judged claims and their tables -----------------------------------------------------------------------------------

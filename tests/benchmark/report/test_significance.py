@@ -10,7 +10,16 @@ import pytest
 from scipy import stats
 
 from benchmark.report import significance
-from benchmark.report.significance import compare, holm, paired_bootstrap, paired_t_test, star, summarise_seeds
+from benchmark.report.significance import (
+    compare,
+    holm,
+    paired_bootstrap,
+    paired_t_test,
+    smallest_detectable_over_seeds,
+    star,
+    summarise_seeds,
+    variance_ratio_test,
+)
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
@@ -220,3 +229,22 @@ def test_seed_summary_of_one_run_and_of_none() -> None:
     assert all(math.isnan(value) for value in (one.deviation, one.low, one.high))
     assert none.n == 0
     assert all(math.isnan(value) for value in (none.mean, none.deviation, none.low, none.high))
+
+
+@pytest.mark.parametrize(("factor", "f"), [(5.0, 25.0), (0.2, 0.04), (1.0, 1.0)])
+def test_unequal_variances_count_in_both_directions(factor: float, f: float) -> None:
+    steady = np.array([0.1, 0.2, 0.3])
+    # With 2 and 2 degrees of freedom P(F > f) = 1 / (1 + f), and the smaller tail of 1/f is that of f.
+    assert variance_ratio_test(steady, factor * steady) == pytest.approx((f, 2 / (1 + max(f, 1 / f))))
+
+
+def test_variances_of_unequal_numbers_of_seeds() -> None:
+    steady, other = np.array([0.1, 0.2, 0.3]), np.array([0.1, 0.5, 0.2, 0.9, 0.4])
+    f, p = variance_ratio_test(steady, other)
+    assert f == pytest.approx(np.var(other, ddof=1) / np.var(steady, ddof=1))
+    assert p == pytest.approx(2 * stats.f.sf(f, 4, 2))
+
+
+def test_smallest_difference_over_seeds_by_hand() -> None:
+    # t.975 + t.8 with two degrees of freedom are 4.3027 + 1.0607
+    assert smallest_detectable_over_seeds(np.array([0.1, 0.2, 0.3])) == pytest.approx(5.3633 * 0.1 / 3**0.5, abs=1e-5)
