@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.plan.experiments import experiments
-from benchmark.report.comparison import LoadArrays, MainComparison
+from benchmark.report.comparison import LoadArrays, MainComparison, main_comparison
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.rows import RunSet, seeds_not_done
 from benchmark.report.significance import SeedSummary, summarise_seeds
@@ -93,8 +93,25 @@ class Material:
                 last = v.label.rpartition(" ")[2]
                 swept = float(last) if last.replace(".", "").isdecimal() else None
                 lost = tuple(seed for seeds in v.not_done.values() for seed in seeds)
-                groups.append(RunGroup(name, v.label, v.method, swept, None, v.done, lost))
+                groups.append(RunGroup(name, v.label, v.method, swept, v.done, lost))
         return Results(runs.dataset, runs.title, runs.synthetic, runs.setting, groups, self.load, runs.data)
+
+    @classmethod
+    def of(cls, results: Results) -> Material:
+        """The former view of a query."""
+        main, experiments = results.experiment("main"), {}
+        records = tuple(record for runs in main for record in runs.records)
+        missing = tuple((runs.method, seed) for runs in main for seed in runs.missing)
+        shown = RunSet(
+            results.dataset, results.title, results.synthetic, results.setting, records, missing, results.data
+        )
+        for name in dict.fromkeys(runs.experiment for runs in results.groups):
+            variants = [
+                VariantRuns(runs.label, runs.method, runs.done, runs.not_done) for runs in results.experiment(name)
+            ]
+            experiments[name] = ExperimentRuns(name, name, tuple(variants))
+        comparison = main_comparison(shown, results.load) if records else None
+        return cls(shown, comparison, experiments, results.load, results)
 
     def sweep(self, name: str) -> ExperimentRuns | None:
         """The experiment of that name; None unless it has a run that is done and none of Table 2's."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from baselines.registry import METHODS
 from benchmark.paper.printed import BASELINES
 from benchmark.plan.config import RunSetting
 from benchmark.plan.selection import Choice, choose
@@ -46,15 +47,14 @@ class RunGroup:
 
     `method`: whose variant it is; its records may name another one, for BT-SR with alpha = 0 is run as SASRec.
     `swept`: the number that varies in the experiment, such as alpha or a share of noise; None where none does.
-    `plain`: the method without Barlow Twins; None where there is none. `records`: by seed, whatever their status.
-    `missing`: the seeds of planned runs that have no record. `place`: among external methods, for a marker of its own.
+    `records`: by seed, whatever their status. `missing`: the seeds of planned runs that have no record. `place`: among
+    external methods, for a marker of its own.
     """
 
     experiment: str
     label: str
     method: str
     swept: float | None = None
-    plain: str | None = None
     records: tuple[RunRecord, ...] = ()
     missing: tuple[int, ...] = ()
     place: int = 0
@@ -63,6 +63,11 @@ class RunGroup:
     def name(self) -> str:
         """What tells the group from all others of a dataset and setting, such as `alpha/0.1`."""
         return f"{self.experiment}/{self.label}"
+
+    @property
+    def plain(self) -> str | None:
+        """The method without Barlow Twins, such as `sasrec-ce` of `btsr-ce`; None where there is none."""
+        return METHODS[self.method].plain if self.method in METHODS else None
 
     @property
     def title(self) -> str:

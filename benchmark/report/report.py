@@ -13,23 +13,20 @@ from benchmark.paper.claim import Claim
 from benchmark.plan.config import RunSetting
 from benchmark.report.claims.judged_claims import JudgedClaim, judge_claims
 from benchmark.report.claims.tables import claims_tables
-from benchmark.report.comparison import LoadArrays, MainComparison, main_comparison
 from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.figures.style import save, style
-from benchmark.report.material import Material, experiment_runs
+from benchmark.report.material import Material
 from benchmark.report.page.page import Shown, write_page
-from benchmark.report.rows import RunSet, planned_runs, stored_runs
+from benchmark.report.query import Results
 from benchmark.report.shown_runs import planned_results, stored_results
 from benchmark.report.tables.all_tables import TABLES
 from benchmark.report.tables.latex import to_latex
 from benchmark.report.tables.layout import Table
 from benchmark.report.tables.markdown import to_markdown
 from benchmark.report.tables.plain import to_plain
-from benchmark.report.tables.table1 import table1
-from benchmark.report.tables.table2 import table2, table2_frame
+from benchmark.report.tables.table1 import table1_together
+from benchmark.report.tables.table2 import table2_together
 from benchmark.store.atomic_files import StoreError, write_file
-from benchmark.store.npz import Arrays
-from benchmark.store.record import RunRecord
 
 if TYPE_CHECKING:
     from benchmark.plan.planner import PlannedRun
@@ -39,7 +36,9 @@ __all__ = ["Rendered", "RunSetting", "claim_findings", "report"]
 
 Notify = Callable[[str], None]
 
-TOGETHER: dict[str, Callable[[Sequence[JudgedClaim]], tuple[Sequence[Table], Sequence[Table], pd.DataFrame]]] = {
+Rows = pd.DataFrame | Sequence[Mapping[str, object]]
+
+TOGETHER: dict[str, Callable[[Sequence[JudgedClaim]], tuple[Sequence[Table], Sequence[Table], Rows]]] = {
     "claims": claims_tables
 }
 """What is about all datasets of a setting: tables, further ones with too much text for LaTeX, the same for machines."""
@@ -73,33 +72,28 @@ def report(
     through `notify`. Raises StoreError if `out_dir` cannot be written.
     """
     rendered = Rendered()
-    by_setting: dict[RunSetting, list[MainComparison]] = {}
-    of_setting: dict[RunSetting, list[Material]] = {}
+    by_setting: dict[RunSetting, list[Results]] = {}
     shown: list[Shown] = []
     findings: list[JudgedClaim] = []
     for dataset in datasets:
-        materials = _materials(store, dataset, planned, notify)
-        if not any(material.comparison for material in materials):
+        found = _results(store, dataset, planned, notify)
+        if not any(results.ran for results in found):
             _note(rendered, f"{dataset}: nothing of Table 2 has been run", notify)
-        for material in materials:
-            shown.append(_render(material, store, out_dir, rendered, notify))
-            of_setting.setdefault(material.runs.setting, []).append(material)
-            if material.comparison:
-                by_setting.setdefault(material.runs.setting, []).append(material.comparison)
-    for comparisons in by_setting.values():
-        if len(comparisons) > 1:
-            folder = _shared_folder(out_dir / "tables", [comparison.runs for comparison in comparisons])
-            tables = [table2(comparison, comparisons) for comparison in comparisons]
-            _write_tables("table2", tables, table2_frame(comparisons), folder, rendered)
-    for together in of_setting.values():
-        folder = _shared_folder(out_dir / "tables", [material.runs for material in together])
-        if len(together) > 1 and (printed := table1(together)):
-            _write_tables("table1", *printed, folder, rendered)
-        found = judge_claims([material.results for material in together])
+        for results in found:
+            shown.append(_render(results, store, out_dir, rendered, notify))
+            by_setting.setdefault(results.setting, []).append(results)
+    for together in by_setting.values():
+        folder = _shared_folder(out_dir / "tables", together)
+        if len(together) > 1:
+            if printed := table1_together(together):
+                _write_tables("table1", *printed, folder, rendered)
+            if len(ran := [results for results in together if results.ran]) > 1:
+                _write_tables("table2", *table2_together(ran), folder, rendered)
+        judged = judge_claims(together)
         for name, tabulate in TOGETHER.items():
-            overview, details, frame = tabulate(found)
-            _write_tables(name, overview, frame, folder, rendered, details)
-        findings += found
+            overview, details, rows = tabulate(judged)
+            _write_tables(name, overview, rows, folder, rendered, details)
+        findings += judged
     rendered.page = write_page(store.root, shown, findings)
     return rendered
 
@@ -108,46 +102,34 @@ def claim_findings(
     store: Store, datasets: Sequence[str], planned: Mapping[str, Sequence[PlannedRun]], claim: Claim, notify: Notify
 ) -> list[JudgedClaim]:
     """What the planned runs of these datasets say on one claim; nothing is written."""
-    materials = [material for dataset in datasets for material in _materials(store, dataset, planned, notify)]
-    found = judge_claims([material.results for material in materials], [claim])
-    return [finding for finding in found if finding.reported]
+    found = [results for dataset in datasets for results in _results(store, dataset, planned, notify)]
+    return [judged for judged in judge_claims(found, [claim]) if judged.reported]
 
 
-def _materials(
+def _results(
     store: Store, dataset: str, planned: Mapping[str, Sequence[PlannedRun]] | None, notify: Notify
-) -> list[Material]:
-    records, data, load = store.records(dataset), store.data(dataset), _cached(store.arrays)
+) -> list[Results]:
+    records, data = store.records(dataset), store.data(dataset)
     if planned is None:
-        run_sets = stored_runs(records, data, notify)
-        stored = stored_results(records, data, load, lambda _: None)
-        return [
-            Material(runs, main_comparison(runs, load), {}, load, results)
-            for runs, results in zip(run_sets, stored, strict=True)
-        ]
-    mine = planned.get(dataset, ())
-    if not mine:
-        return []
-    runs = planned_runs(mine, records, data)
-    results = planned_results(mine, records, data, load)
-    comparison = main_comparison(runs, load) if runs.records else None
-    return [Material(runs, comparison, experiment_runs(dataset, mine, records), load, results)]
+        return stored_results(records, data, store.arrays, notify)
+    return [planned_results(runs, records, data, store.arrays)] if (runs := planned.get(dataset)) else []
 
 
-def _render(material: Material, store: Store, out_dir: Path, rendered: Rendered, notify: Notify) -> Shown:
-    runs, comparison = material.runs, material.comparison
-    tables, figures = _folder(out_dir / "tables", runs), _folder(out_dir / "figures", runs)
+def _render(results: Results, store: Store, out_dir: Path, rendered: Rendered, notify: Notify) -> Shown:
+    tables, figures = _folder(out_dir / "tables", results), _folder(out_dir / "figures", results)
     printed, drawn = dict[str, Sequence[Table]](), dict[str, Path]()
     missing: list[str] = []
-    if comparison:
-        _store_choice(store, comparison, notify)
-        rendered.plain.append(to_plain(table2(comparison, [comparison])))
+    _store_choice(store, results, notify)
     for name, tabulate in TABLES.items():
-        made = tabulate(material)
+        made = tabulate(results)
         if made is None:
             missing.append(name)
         else:
             printed[name] = made[0]
             _write_tables(name, *made, tables, rendered)
+    if "table2" in printed:
+        rendered.plain.append(to_plain(printed["table2"][0]))
+    material = Material.of(results)
     for name, draw in FIGURES.items():
         with style():
             figure = draw(material)
@@ -158,15 +140,16 @@ def _render(material: Material, store: Store, out_dir: Path, rendered: Rendered,
                 drawn[name] = figures / f"{name}.png"
     missing = list(dict.fromkeys(missing))  # some names are those of a table and of a figure
     if missing:
-        _note(rendered, f"{runs.dataset}: no run has what these show: {', '.join(missing)}", notify)
+        _note(rendered, f"{results.dataset}: no run has what these show: {', '.join(missing)}", notify)
     return Shown(material, printed, drawn, tables, missing)
 
 
-def _folder(base: Path, runs: RunSet) -> Path:
-    return base / runs.dataset if runs.setting == RunSetting() else base / runs.dataset / runs.setting.name
+def _folder(base: Path, results: Results) -> Path:
+    folder = base / results.dataset
+    return folder if results.setting == RunSetting() else folder / results.setting.name
 
 
-def _shared_folder(base: Path, together: Sequence[RunSet]) -> Path:
+def _shared_folder(base: Path, together: Sequence[Results]) -> Path:
     """Where stands what is about all these datasets of one setting; what is about one alone stands with it."""
     if len(together) == 1:
         return _folder(base, together[0])
@@ -177,7 +160,7 @@ def _shared_folder(base: Path, together: Sequence[RunSet]) -> Path:
 def _write_tables(
     name: str,
     tables: Sequence[Table],
-    frame: pd.DataFrame,
+    rows: Rows,
     folder: Path,
     rendered: Rendered,
     wordy: Sequence[Table] = (),
@@ -186,34 +169,21 @@ def _write_tables(
     for suffix, text in {
         "tex": to_latex(tables),
         "md": to_markdown([*tables, *wordy]),
-        "csv": frame.to_csv(index=False, lineterminator="\n", float_format="%.6f"),
+        "csv": pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.6f"),
     }.items():
         path = folder / f"{name}.{suffix}"
         write_file(path, text.encode())
         rendered.tables.append(path)
 
 
-def _store_choice(store: Store, comparison: MainComparison, notify: Notify) -> None:
+def _store_choice(store: Store, results: Results, notify: Notify) -> None:
     """Keep which objective represents BT-SR; a store that cannot be written does not stop a report."""
-    if comparison.choice is None:
+    if results.choice is None:
         return
-    runs = comparison.runs
     try:
-        store.write_selection(runs.dataset, runs.setting.name, "btsr", comparison.choice.to_json())
+        store.write_selection(results.dataset, results.setting.name, "btsr", results.choice.to_json())
     except StoreError as error:
         notify(str(error))
-
-
-def _cached(load: LoadArrays) -> LoadArrays:
-    kept: dict[tuple[str, int], Arrays | None] = {}
-
-    def cached(record: RunRecord) -> Arrays | None:
-        identity = (record.key, record.seed)
-        if identity not in kept:
-            kept[identity] = load(record)
-        return kept[identity]
-
-    return cached
 
 
 def _note(rendered: Rendered, line: str, notify: Notify) -> None:

@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from baselines.registry import METHODS
 from benchmark.plan.config import RunSetting
 from benchmark.plan.experiments import Variant, experiments
 from benchmark.plan.planner import PlannedRun
@@ -78,7 +77,6 @@ def _planned_group(
         variant.label,
         variant.method,
         swept=variant.value,
-        plain=METHODS[variant.method].plain,
         records=tuple(record for record in found.values() if record is not None),
         missing=tuple(seed for seed, record in found.items() if record is None),
     )

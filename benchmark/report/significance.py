@@ -22,13 +22,19 @@ CELLS_AT_ONCE = 2**21
 
 @dataclass(frozen=True)
 class SeedSummary:
-    """A metric over n seeds: mean, sample standard deviation, 95 % t interval of the mean (NaN if n < 2)."""
+    """A metric over n seeds: mean and sample standard deviation (NaN if n < 2)."""
 
     n: int
     mean: float
     deviation: float
-    low: float
-    high: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % t interval of the mean; NaN if n < 2."""
+        if self.n < 2:
+            return math.nan, math.nan
+        reach = float(stats.t.ppf(1 - LEVEL / 2, self.n - 1)) * self.deviation / math.sqrt(self.n)
+        return self.mean - reach, self.mean + reach
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ class PairedTest:
     t: float
     p: float
 
+    @property
+    def star(self) -> bool:
+        """Whether the candidate earns a star: p < 0.05, a positive difference, at least three pairs of runs."""
+        return self.n >= MIN_SEEDS and self.p < LEVEL and self.difference > 0
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -48,7 +59,6 @@ class Comparison:
     best: int
     improvement: float
     test: PairedTest
-    star: bool
 
 
 @dataclass(frozen=True)
@@ -63,13 +73,10 @@ class PairedBootstrap:
 
 
 def summarise_seeds(runs: np.ndarray) -> SeedSummary:
-    """Mean, deviation and interval of `runs` (R,)."""
+    """Mean and deviation of `runs` (R,)."""
     values = _present(runs)
     n = len(values)
-    mean = float(values.mean()) if n else math.nan
-    deviation = float(values.std(ddof=1)) if n > 1 else math.nan
-    reach = stats.t.ppf(1 - LEVEL / 2, n - 1) * deviation / math.sqrt(n) if n > 1 else math.nan
-    return SeedSummary(n, mean, deviation, mean - reach, mean + reach)
+    return SeedSummary(n, float(values.mean()) if n else math.nan, float(values.std(ddof=1)) if n > 1 else math.nan)
 
 
 def paired_t_test(candidate: np.ndarray, baseline: np.ndarray) -> PairedTest:
@@ -88,15 +95,6 @@ def paired_t_test(candidate: np.ndarray, baseline: np.ndarray) -> PairedTest:
     else:
         t = math.copysign(math.inf, mean) if mean else 0.0
     return PairedTest(n, mean, t, float(2 * stats.t.sf(abs(t), n - 1)))
-
-
-def star(candidate: np.ndarray, baseline: np.ndarray) -> bool:
-    """Whether the candidate earns a star: p < 0.05, a positive difference, at least three pairs of runs."""
-    return _earns_star(paired_t_test(candidate, baseline))
-
-
-def _earns_star(test: PairedTest) -> bool:
-    return test.n >= MIN_SEEDS and test.p < LEVEL and test.difference > 0
 
 
 def best_baseline(baselines: np.ndarray) -> int:
@@ -125,8 +123,7 @@ def compare(candidate: np.ndarray, baselines: np.ndarray) -> Comparison:
     best = best_baseline(baselines)
     rival = np.asarray(baselines)[:, best]
     test = paired_t_test(candidate, rival)
-    gain = improvement(summarise_seeds(candidate).mean, summarise_seeds(rival).mean)
-    return Comparison(best, gain, test, _earns_star(test))
+    return Comparison(best, improvement(summarise_seeds(candidate).mean, summarise_seeds(rival).mean), test)
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
@@ -139,17 +136,12 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def user_differences(candidate: np.ndarray, baseline: np.ndarray) -> np.ndarray:
-    """Candidate minus baseline per user, each averaged over its seeds: (S, N) and (S', N) to (N,) float64."""
-    return np.asarray(candidate.mean(axis=0, dtype=np.float64) - baseline.mean(axis=0, dtype=np.float64))
-
-
 def paired_bootstrap(differences: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> PairedBootstrap:
     """Resample users, N of N with replacement: what if other users of this kind had been the test users?
 
-    `differences` (N,) as from `user_differences`, N >= 1. p is twice the smaller share of resampled means
-    on either side of zero, with the customary one added to count and total. Memory stays within some 24 MiB
-    for N up to two million.
+    `differences` (N,): per user, each method averaged over its seeds; N >= 1. p is twice the smaller share of
+    resampled means on either side of zero, with the customary one added to count and total. Memory stays within some
+    24 MiB for N up to two million.
     """
     values = np.asarray(differences, dtype=np.float64)
     n = len(values)

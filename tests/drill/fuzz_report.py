@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
-from benchmark.report.comparison import main_comparison
 from benchmark.report.material import Material
 from benchmark.report.page.html import to_html
 from benchmark.report.page.runs_table import run_rows
 from benchmark.report.report import TABLES
-from benchmark.report.rows import stored_runs
+from benchmark.report.shown_runs import stored_results
 from benchmark.report.tables.latex import to_latex
 from benchmark.report.tables.markdown import to_markdown
 from benchmark.report.tables.plain import to_plain
@@ -46,11 +45,10 @@ def report_problem(record: RunRecord, arrays: Arrays) -> str:
     def load(_: RunRecord) -> Arrays:
         return arrays
 
-    for runs in stored_runs([record], None, lambda _: None):
-        material = Material(runs, main_comparison(runs, load), {}, load)
-        run_rows(material, "x")
+    for results in stored_results([record], None, load, lambda _: None):
+        run_rows(Material.of(results), "x")
         for tabulate in TABLES.values():
-            for table in (tabulate(material) or ([],))[0]:
+            for table in (tabulate(results) or ([],))[0]:
                 to_plain(table), to_markdown([table])
                 problems = [*active_in_html(to_html(table, "x")), *active_in_latex(to_latex([table]))]
                 if problems:

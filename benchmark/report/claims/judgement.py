@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from benchmark.report.significance import LEVEL, holm
-from benchmark.report.tables.notes import p_value
+from benchmark.report.tables.numbers import p_value
 
 Verdict = Literal["confirmed", "contradicted", "inconclusive", "not run"]
 

@@ -30,8 +30,7 @@ from benchmark.report.claims.sides import Side, combined, lead, missing, runs_of
 from benchmark.report.claims.sweeps import balance, drops, grows, hurts, peaks, ratio, trend
 from benchmark.report.query import Results
 from benchmark.report.significance import MIN_SEEDS, summarise_seeds, variance_ratio_test
-from benchmark.report.tables.notes import p_value
-from benchmark.report.tables.parts import number, percent
+from benchmark.report.tables.numbers import number, p_value, percent
 
 ROUNDING = 1e-12
 """A deviation below this share of its mean is that of equal numbers."""

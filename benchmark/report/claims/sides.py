@@ -21,8 +21,7 @@ from benchmark.report.significance import (
     smallest_detectable_difference,
     smallest_detectable_over_seeds,
 )
-from benchmark.report.tables.notes import p_value
-from benchmark.report.tables.parts import number, signed
+from benchmark.report.tables.numbers import number, p_value, signed
 from benchmark.runs.metrics import GAINS
 
 TARGET_SCORE = "target_score"

@@ -27,8 +27,7 @@ from benchmark.report.claims.sides import (
 )
 from benchmark.report.query import Results
 from benchmark.report.significance import MIN_SEEDS, paired_bootstrap, summarise_seeds
-from benchmark.report.tables.notes import p_value
-from benchmark.report.tables.parts import number, signed
+from benchmark.report.tables.numbers import number, p_value, signed
 
 
 def peaks(results: Results, rule: Peaks) -> Judgement:
@@ -163,7 +162,7 @@ def _interval(
 ) -> tuple[str, tuple[float, float] | None]:
     if len(seeds) >= MIN_SEEDS:
         summary = summarise_seeds(np.array(losses))
-        return f"{len(seeds)} seeds", (summary.low, summary.high)
+        return f"{len(seeds)} seeds", summary.interval
     users = user_differences(first, last, seeds) if len(seeds) >= MIN_VOTES else None
     if users is None:
         return f"{count(len(seeds), 'seed')} in common, too few for an interval", None

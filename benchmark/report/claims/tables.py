@@ -13,7 +13,8 @@ from benchmark.paper.printed import CITATION
 from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim
 from benchmark.report.claims.rules import RULES
 from benchmark.report.significance import MIN_SEEDS
-from benchmark.report.tables.layout import DASH, Cell, Group, Head, Line, Table
+from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table
+from benchmark.report.tables.numbers import DASH
 
 
 def claims_tables(findings: Sequence[JudgedClaim]) -> tuple[list[Table], list[Table], pd.DataFrame]:
@@ -81,7 +82,7 @@ def _details(findings: Sequence[JudgedClaim]) -> Table:
     )
 
 
-def _detail(finding: JudgedClaim) -> Group:
+def _detail(finding: JudgedClaim) -> Stack:
     said = [f"\u201c{finding.claim.quote}\u201d", finding.claim.place, *filter(None, [finding.claim.reading])]
     lines = max(len(said), len(finding.numbers))
     columns = [[*texts, *[""] * (lines - len(texts))] for texts in (said, list(finding.numbers))]
@@ -92,9 +93,9 @@ def _detail(finding: JudgedClaim) -> Group:
     return _group(finding.claim.id, rows)
 
 
-def _group(label: str, rows: Sequence[Sequence[str | Cell]]) -> Group:
+def _group(label: str, rows: Sequence[Sequence[str | Cell]]) -> Stack:
     cells = [tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in row) for row in rows]
-    return (Line(label, cells[0]), *(Line("", row, "below") for row in cells[1:]))
+    return (Row(label, cells[0]), *(Row("", row, "below") for row in cells[1:]))
 
 
 def _verdict(finding: JudgedClaim | None, absent: str = DASH) -> Cell:

@@ -136,7 +136,7 @@ def _dataset(one: Shown, folder: Path, store: str) -> dict[str, object]:
         "identity": identity,
         "runs": runs,
         "heading": runs.heading,
-        "facts": machines_note(shown) if shown.ours() else "",
+        "facts": machines_note(shown.records) if shown.ours() else "",
         "tables": [_table(one, name, identity, folder, store) for name in one.tables],
         "pictures": [_picture(name, path, runs, folder) for name, path in one.figures.items()],
         "rows": rows,

@@ -7,11 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmark.report.comparison import DECIMALS
 from benchmark.report.material import Material, VariantRuns
 from benchmark.report.methods import look
-from benchmark.report.tables.layout import DASH
-from benchmark.report.tables.sweeps import variant_title
+from benchmark.report.query import RunGroup
+from benchmark.report.tables.numbers import DASH, DECIMALS
 from benchmark.store.record import RunRecord
 
 METRICS = ("ndcg@10", "hr@10", "cov@10")
@@ -165,7 +164,8 @@ def _title(name: str, variant: VariantRuns) -> str:
         return look(variant.method).title
     if name == "regimes":
         return f"alpha {variant.label}"
-    return variant_title(name, variant)
+    shares = variant.label.rpartition(" ")[2] if name in ("noise", "weights") else None
+    return RunGroup(name, variant.label, variant.method, None if shares is None else float(shares)).title
 
 
 def _line(use: str, title: str, status: str, seeds: Sequence[int]) -> str:

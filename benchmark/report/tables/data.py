@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import pandas as pd
-
-from benchmark.report.material import Material
-from benchmark.report.rows import RunSet
-from benchmark.report.tables.layout import DASH, Cell, Head, Line, Table
-from benchmark.report.tables.parts import caption, corner, identity, table_name
+from benchmark.report.query import Results
+from benchmark.report.tables.cells import row_of
+from benchmark.report.tables.layout import Head, Made, for_machines, table_of
+from benchmark.report.tables.numbers import DASH
 
 Facts = Mapping[str, Any]
 
@@ -71,39 +69,27 @@ SECTIONS: tuple[tuple[tuple[str, tuple[str | int, ...], Callable[[float], str]],
 """What is shown: a label, where data.json keeps it, and how it is printed."""
 
 
-def data_tables(material: Material) -> tuple[list[Table], pd.DataFrame] | None:
-    """One line per figure; where data.json is lost, what the runs' records tell. None if there are none either."""
-    runs = material.runs
-    facts = runs.data or _of_records(material)
+def data_table(results: Results) -> Made | None:
+    """One line per number; where data.json is lost, what the runs' records tell. None if there are none either."""
+    records = results.records()
+    facts = results.data or (records[0].data if records else {})
     values = [[(label, path, form, _at(facts, path)) for label, path, form in section] for section in SECTIONS]
     if all(value is None for section in values for *_, value in section):
         return None
-    frame = pd.DataFrame(
-        [
-            identity(runs) | {"statistic": ".".join(map(str, path)), "label": label, "value": value}
-            for section in values
-            for label, path, _, value in section
-        ]
+    table = table_of(
+        results,
+        "data",
+        f"{results.heading} before and after filter and split.",
+        [Head("")],
+        [[(row_of(label, [DASH if v is None else form(v)]),) for label, _, form, v in section] for section in values],
+        _notes(results, facts),
     )
-    table = Table(
-        name=table_name(runs, "data"),
-        caption=caption(runs, f"{runs.heading} before and after filter and split."),
-        bands=(),
-        heads=(corner(runs), Head("")),
-        sections=tuple(
-            tuple((Line(label, (Cell(DASH if v is None else form(v)),)),) for label, _, form, v in section)
-            for section in values
-        ),
-        notes=tuple(_notes(runs, facts)),
-    )
-    return [table], frame
-
-
-def _of_records(material: Material) -> Facts:
-    """The counts that every record repeats."""
-    variants = [variant for experiment in material.experiments.values() for variant in experiment.variants]
-    records = [*material.runs.records, *(record for variant in variants for record in variant.done)]
-    return records[0].data if records else {}
+    rows = [
+        {"statistic": ".".join(map(str, path)), "label": label, "value": value}
+        for section in values
+        for label, path, _, value in section
+    ]
+    return [table], for_machines(results, rows)
 
 
 def _at(facts: Facts, path: Sequence[str | int]) -> float | None:
@@ -116,17 +102,17 @@ def _at(facts: Facts, path: Sequence[str | int]) -> float | None:
     return float(found) if isinstance(found, int | float) else None
 
 
-def _notes(runs: RunSet, facts: Facts) -> list[str]:
+def _notes(results: Results, facts: Facts) -> list[str]:
     source, rules = facts.get("source"), facts.get("protocol")
     origin = f"Source: {source}, sha256 {str(facts.get('sha256'))[:12]}. " if source else ""
     filtered = f" (filter {rules['filter']}, ties {rules['ties']})" if isinstance(rules, Mapping) else ""
-    notes = [f"{origin}Protocol {runs.setting.protocol}{filtered}."]
+    notes = [f"{origin}Protocol {results.setting.protocol}{filtered}."]
     notes.append(
         "T is the 0.95 quantile of the timestamps; whoever is active from T on is no training user. A sequence "
         "without a twin shares its last item with no other training sequence, so that Barlow Twins has no second view "
         "of its own for it. Where the last two events of a test user are simultaneous, the order in which the file "
         "lists them decides which of them is the target. A masked target counts as a miss."
     )
-    if not runs.data:
+    if not results.data:
         notes.append("data.json is lost; these figures are from the records of the runs.")
     return notes

@@ -9,7 +9,8 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from benchmark.report.tables.layout import DASH, MINUS, Cell, Line, Table
+from benchmark.report.tables.layout import Cell, Row, Table
+from benchmark.report.tables.numbers import DASH, MINUS
 
 _CHARACTERS = {
     "\\": r"\textbackslash{}",
@@ -51,9 +52,9 @@ def _has_glyph(character: str) -> bool:
     return " " <= base <= "~" and len(accents) <= 1 and all(accent in _ACCENTS for accent in accents)
 
 
-def _row(line: Line) -> Markup:
-    cells = [escape(line.label), *(_cell(cell) for cell in line.cells)]
-    kind = _TYPE[line.kind]
+def _row(row: Row) -> Markup:
+    cells = [escape(row.label), *(_cell(cell) for cell in row.cells)]
+    kind = _TYPE[row.kind]
     return Markup(" & ").join(Markup(f"{{{kind}{cell}}}" if kind and cell else cell) for cell in cells)
 
 

@@ -1,42 +1,58 @@
-"""A table as lines of cells, before it is LaTeX or Markdown."""
+"""A table as rows of cells, before it is LaTeX or Markdown."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-MINUS, DASH = "\u2212", "\u2013"
+from benchmark.report.query import Results
+from benchmark.report.tables.numbers import DASH as DASH
+from benchmark.report.tables.numbers import MINUS as MINUS
+
+Place = Literal["", "best", "second"]
+Kind = Literal["value", "below", "paper"]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number as printed; `place`: whether it is the best or the second best of its line."""
+    """One number as printed; `place`: whether it is the best or the second best of those it is compared with."""
 
     text: str = ""
     star: bool = False
-    place: Literal["", "best", "second"] = ""
+    place: Place = ""
 
 
 @dataclass(frozen=True)
-class Line:
-    """One printed line; `kind`: our value, what stands in small type below it, or the figure that the paper prints."""
+class Row:
+    """One printed line; `kind`: our value, what stands in small type below it, or the number that the paper prints.
+
+    `runs`: the name of the RunGroup that it shows, if it is one.
+    """
 
     label: str
     cells: tuple[Cell, ...]
-    kind: Literal["value", "below", "paper"] = "value"
+    kind: Kind = "value"
+    runs: str = ""
 
 
 @dataclass(frozen=True)
 class Head:
-    """A column's head in two lines; `mark` refers to a note."""
+    """A column's head in two lines; `mark` refers to a note. `runs` as of a Row; `printed`: what the paper prints."""
 
     first: str
     second: str = ""
     mark: str = ""
+    runs: str = ""
+    printed: bool = False
 
 
-Group = tuple[Line, ...]
-"""The lines that belong together: a value and what stands below it."""
+Stack = tuple[Row, ...]
+"""The rows that belong together: a value and what stands below it."""
+
+Made = tuple[Sequence["Table"], Sequence[Mapping[str, object]]]
+"""Tables as printed, and the same for machines as rows of a CSV file."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +60,68 @@ class Table:
     """`bands` (title, columns) stand above the heads, all columns together; rules part the `sections`.
 
     `name` is used in labels and consists of letters, digits and hyphens; all other text may hold any
-    character.
+    character. `runs`: the name of the RunGroup that the whole table is about, if it is one.
     """
 
     name: str
     caption: str
     bands: tuple[tuple[str, int], ...]
     heads: tuple[Head, ...]
-    sections: tuple[tuple[Group, ...], ...]
+    sections: tuple[tuple[Stack, ...], ...]
     notes: tuple[str, ...]
+    runs: str = ""
+
+
+def table_of(
+    results: Results,
+    name: str,
+    caption: str,
+    heads: Sequence[Head],
+    sections: Sequence[Sequence[Stack]],
+    notes: Sequence[str],
+    bands: Sequence[tuple[str, int]] = (),
+    runs: str = "",
+) -> Table:
+    """A table of one dataset: its name in the label and above the rows' labels, marked wherever data was generated.
+
+    Sections without rows are left out.
+    """
+    corner = Head(results.title, "SYNTHETIC" if results.synthetic else "")
+    return Table(
+        name=label_of(results.dataset, name),
+        caption=warning(results.synthetic) + caption,
+        bands=tuple(bands),
+        heads=(corner, *heads),
+        sections=tuple(tuple(section) for section in sections if section),
+        notes=tuple(notes),
+        runs=runs,
+    )
+
+
+def label_of(*words: str) -> str:
+    """A label of letters, digits and hyphens."""
+    return re.sub("[^a-z0-9]+", "-", "-".join(words))
+
+
+def warning(synthetic: bool) -> str:
+    """With what a caption begins whose data was generated."""
+    return "SYNTHETIC DATA, which says nothing about any real dataset. " if synthetic else ""
+
+
+def for_machines(results: Results, rows: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """These rows, each after the columns that say which dataset and setting it is about."""
+    setting = results.setting
+    identity = {
+        "dataset": results.dataset,
+        "title": results.title,
+        "synthetic": results.synthetic,
+        "protocol": setting.protocol,
+        "footing": setting.hparams,
+        "profile": setting.profile,
+    }
+    return [identity | dict(row) for row in rows]
+
+
+# The former names, until claims and page have taken the new ones.
+Line = Row
+Group = Stack

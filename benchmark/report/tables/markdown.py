@@ -1,4 +1,4 @@
-"""Tables as GitHub's Markdown: one row per group of lines, which stand below each other in its cells."""
+"""Tables as GitHub's Markdown: one row per stack of ours, whose rows stand below each other in its cells."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from benchmark.report.tables.layout import Cell, Group, Head, Line, Table
+from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table
 
 _SPECIAL = r"\`*_[]|~"
 
@@ -24,11 +24,11 @@ def escape(text: object) -> str:
     return "".join(f"\\{character}" if character in _SPECIAL else character for character in text)
 
 
-def _row(group: Group) -> Markup:
-    labels = [_small(line, escape(line.label)) for line in group if line.label]
+def _stack(stack: Stack) -> Markup:
+    labels = [_small(row, escape(row.label)) for row in stack if row.label]
     columns = [
-        [_small(line, _cell(line.cells[column])) for line in group if line.cells[column].text]
-        for column in range(len(group[0].cells))
+        [_small(row, _cell(row.cells[column])) for row in stack if row.cells[column].text]
+        for column in range(len(stack[0].cells))
     ]
     return Markup(" | ").join(Markup("<br>".join(lines)) for lines in (labels, *columns))
 
@@ -40,8 +40,8 @@ def _cell(cell: Cell) -> str:
     return text + (r"\*" if cell.star else "")
 
 
-def _small(line: Line, text: str) -> str:
-    match line.kind:
+def _small(row: Row, text: str) -> str:
+    match row.kind:
         case "value":
             return text
         case "below":
@@ -64,4 +64,4 @@ _ENVIRONMENT = jinja2.Environment(
     keep_trailing_newline=True,
     finalize=lambda value: value if isinstance(value, Markup) else escape(value),
 )
-_ENVIRONMENT.filters |= {"row": _row, "head": _head}
+_ENVIRONMENT.filters |= {"stack": _stack, "head": _head}

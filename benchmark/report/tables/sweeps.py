@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from statistics import fmean
-
-import pandas as pd
+from collections.abc import Iterable, Sequence
 
 from benchmark.plan.selection import METRIC
-from benchmark.report.material import ExperimentRuns, Material, VariantRuns
-from benchmark.report.methods import look
-from benchmark.report.rows import RunSet
+from benchmark.report.methods import title_of
+from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import improvement
-from benchmark.report.tables.layout import Cell, Group, Head, Line, Table
-from benchmark.report.tables.parts import (
-    best_mean,
-    caption,
-    closing_notes,
-    corner,
-    count_cell,
-    deviation_cell,
-    group,
-    identity,
-    is_best,
-    mean_cell,
-    percent,
-    status_notes,
-    table_name,
-)
+from benchmark.report.tables.cells import best_of, done_of_asked, mean, stack
+from benchmark.report.tables.layout import Cell, Head, Made, for_machines, table_of
+from benchmark.report.tables.notes import closing_notes, status_notes
+from benchmark.report.tables.numbers import percent
 
 METRICS = (METRIC, "hr@1", "hr@10", "cov@10")
 
@@ -42,93 +26,59 @@ SWEEPS = {
 """The experiments shown this way, and what varies in them."""
 
 
-def sweep_tables(name: str, material: Material) -> tuple[list[Table], pd.DataFrame] | None:
+def sweep_table(name: str, results: Results) -> Made | None:
     """The table of one of SWEEPS; None if no run beyond those of Table 2 is done."""
-    experiment = material.sweep(name)
-    if experiment is None:
+    groups = results.own(name)
+    if not groups:
         return None
-    runs = material.runs
-    table = Table(
-        name=table_name(runs, name),
-        caption=caption(runs, f"{runs.heading}: {SWEEPS[name]}."),
-        bands=(),
-        heads=(corner(runs), *map(Head, METRICS), Head(METRIC, "change"), Head("runs")),
-        sections=_sections(experiment),
-        notes=tuple(_notes(runs, experiment)),
+    methods = dict.fromkeys(runs.method for runs in groups)
+    sections = [[runs for runs in groups if runs.method == method] for method in methods]
+    summaries = {metric: {runs.label: results.summary(runs, metric) for runs in groups} for metric in METRICS}
+    best = {metric: best_of(by_label) for metric, by_label in summaries.items()}
+
+    def pairs(runs: RunGroup, first: RunGroup) -> list[tuple[Cell, str]]:
+        means = [mean(summaries[metric][runs.label], best[metric][runs.label]) for metric in METRICS]
+        change = Cell("" if runs is first else percent(_change(results, runs, first)))
+        return [*means, (change, ""), (done_of_asked(runs), "")]
+
+    table = table_of(
+        results,
+        name,
+        f"{results.heading}: {SWEEPS[name]}.",
+        [*map(Head, METRICS), Head(METRIC, "change"), Head("runs")],
+        [[stack(runs.title, pairs(runs, section[0]), runs=runs) for runs in section] for section in sections],
+        [*_notes(groups, methods), *closing_notes(results, groups)],
     )
-    return [table], pd.DataFrame(
-        [_record(runs, experiment, variant, metric) for variant in experiment.variants for metric in METRICS]
-    )
+    records = [
+        {
+            "experiment": name,
+            "variant": runs.label,
+            "method": runs.method,
+            "metric": metric,
+            "mean": summaries[metric][runs.label].mean,
+            "deviation": summaries[metric][runs.label].deviation,
+            "runs": summaries[metric][runs.label].n,
+            "runs_asked": runs.asked,
+        }
+        for runs in groups
+        for metric in METRICS
+    ]
+    return [table], for_machines(results, records)
 
 
-def variant_title(experiment: str, variant: VariantRuns) -> str:
-    """A variant as printed, such as `alpha 0.1`."""
-    match experiment:
-        case "alpha" | "lambda":
-            return f"{experiment} {variant.label}"
-        case "noise" | "weights":
-            what = "noise" if experiment == "noise" else "weights times"
-            return f"{look(variant.method).title}, {what} {variant.label.rpartition(' ')[2]}"
-        case _:
-            return variant.label
-
-
-def _by_method(experiment: ExperimentRuns) -> dict[str, list[VariantRuns]]:
-    methods = dict.fromkeys(variant.method for variant in experiment.variants)
-    return {method: [v for v in experiment.variants if v.method == method] for method in methods}
-
-
-def _sections(experiment: ExperimentRuns) -> tuple[tuple[Group, ...], ...]:
-    best = {metric: best_mean([v.summary(metric) for v in experiment.variants]) for metric in METRICS}
-    return tuple(
-        tuple(_group(experiment, variant, variants[0], best) for variant in variants)
-        for variants in _by_method(experiment).values()
-    )
-
-
-def _group(experiment: ExperimentRuns, variant: VariantRuns, first: VariantRuns, best: dict[str, float]) -> Group:
-    summaries = {metric: variant.summary(metric) for metric in METRICS}
-    means = [mean_cell(summary, is_best(summary, best[metric])) for metric, summary in summaries.items()]
-    change = Cell("" if variant is first else percent(_change(variant, first)))
-    title = variant_title(experiment.name, variant)
-    return group(
-        Line(title, (*means, change, count_cell(variant))),
-        Line("", (*map(deviation_cell, summaries.values()), Cell(), Cell()), "below"),
-    )
-
-
-def _change(variant: VariantRuns, first: VariantRuns) -> float:
+def _change(results: Results, runs: RunGroup, first: RunGroup) -> float:
     """NDCG@10 in percent of the first variant's, over the seeds that both have; NaN without any."""
-    ours, theirs = variant.values(METRIC), first.values(METRIC)
-    seeds = ours.keys() & theirs.keys()
-    return improvement(fmean(ours[s] for s in seeds), fmean(theirs[s] for s in seeds)) if seeds else math.nan
+    seeds, ours, theirs = results.paired(runs, first, METRIC)
+    return improvement(float(ours.mean()), float(theirs.mean())) if seeds else math.nan
 
 
-def _notes(runs: RunSet, experiment: ExperimentRuns) -> Iterable[str]:
-    swept = ", ".join(look(method).title for method in _by_method(experiment))
+def _notes(groups: Sequence[RunGroup], methods: Iterable[str]) -> Iterable[str]:
     yield (
-        f"{swept}. Mean over seeds, ± sample standard deviation; bold: best of a column. Change: mean NDCG@10 relative "
-        "to the first line of the section, over the seeds that both have, without a test."
+        f"{', '.join(map(title_of, methods))}. Mean over seeds, ± sample standard deviation; bold: best of a column. "
+        "Change: mean NDCG@10 relative to the first line of the section, over the seeds that both have, without a test."
     )
-    for variant in experiment.variants:
-        others = {record.method for record in variant.done} - {variant.method}
-        if others:
-            names = ", ".join(look(method).title for method in sorted(others))
-            title = variant_title(experiment.name, variant)
-            yield f"{look(variant.method).title} at {title} is {names}, whose runs stand here."
-    yield from status_notes({variant_title(experiment.name, v): v for v in experiment.variants})
-    yield from closing_notes(runs, [record for variant in experiment.variants for record in variant.done])
-
-
-def _record(runs: RunSet, experiment: ExperimentRuns, variant: VariantRuns, metric: str) -> dict[str, object]:
-    summary = variant.summary(metric)
-    return identity(runs) | {
-        "experiment": experiment.name,
-        "variant": variant.label,
-        "method": variant.method,
-        "metric": metric,
-        "mean": summary.mean,
-        "deviation": summary.deviation,
-        "runs": summary.n,
-        "runs_asked": variant.asked,
-    }
+    for runs in groups:
+        if others := {record.method for record in runs.done} - {runs.method}:
+            names = ", ".join(map(title_of, sorted(others)))
+            yield f"{runs.style.title} at {runs.title} is {names}, whose runs stand here."
+    yield from status_notes({runs.title: runs for runs in groups})

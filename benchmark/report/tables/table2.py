@@ -1,144 +1,249 @@
-"""Table 2: BT-SR and its baselines, our numbers beside the printed ones."""
+"""Table 2: BT-SR and its baselines, our numbers with the printed ones below them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
-import pandas as pd
-
-from benchmark.report.comparison import MainComparison, MetricRow
-from benchmark.report.material import Material
-from benchmark.report.rows import RunSet
-from benchmark.report.tables.layout import DASH, Cell, Group, Head, Line, Table
-from benchmark.report.tables.notes import p_value, table2_notes
-from benchmark.report.tables.parts import caption, corner, deviation_cell, group, identity, number, percent, table_name
-from benchmark.store.record import EXTERNAL
+from benchmark.paper.printed import BASELINES, CITATION
+from benchmark.report.methods import STYLES, title_of
+from benchmark.report.query import Results, RunGroup
+from benchmark.report.significance import MIN_SEEDS
+from benchmark.report.tables.cells import Pair, mean, row_of, stack
+from benchmark.report.tables.comparison import MainComparison, MetricComparison, main_comparison, starred_after_holm
+from benchmark.report.tables.layout import Cell, Head, Made, Row, Stack, Table, for_machines, table_of
+from benchmark.report.tables.notes import left_out_notes, machines_note
+from benchmark.report.tables.numbers import DASH, DECIMALS, MINUS, count, number, p_value, percent, spans
+from benchmark.runs.metrics import CUTOFFS
 
 IMPROVE = "improve"
 """The one column that is not a method's."""
 
 
-def table2(comparison: MainComparison, family: Sequence[MainComparison]) -> Table:
-    """Table 2 of one dataset: metrics down, methods across; below our mean its deviation and the printed figure.
-
-    `family`: the comparisons shown together with this one, whose tests Holm's correction takes as one family.
-    """
-    runs, columns = comparison.runs, _columns(comparison)
-    beside = len(comparison.extras)
-    text = f"BT-SR against its baselines on {runs.heading}, in the form of the paper's Table 2."
-    bands = (("", 1), ("the paper's columns", len(columns) - beside), ("in addition", beside))
-    groups = {row.metric: _metric_group(row, comparison, columns) for row in comparison.metrics}
-    return Table(
-        name=table_name(runs, "table2"),
-        caption=caption(runs, text),
-        bands=bands if 0 < beside < len(columns) else (),
-        heads=(corner(runs), *(_head(column, comparison) for column in columns)),
-        sections=(
-            tuple(group for metric, group in groups.items() if not metric.startswith("cov@")),
-            tuple(group for metric, group in groups.items() if metric.startswith("cov@")),
-            (_count_group(runs, columns),),
-        ),
-        notes=tuple(table2_notes(comparison, family)),
-    )
-
-
-def table2_of(material: Material) -> tuple[list[Table], pd.DataFrame] | None:
+def table2(results: Results) -> Made | None:
     """Table 2 of one dataset; None if nothing of it has run."""
-    comparison = material.comparison
-    return ([table2(comparison, [comparison])], table2_frame([comparison])) if comparison else None
+    return table2_together([results]) if results.ran else None
 
 
-def table2_frame(comparisons: Sequence[MainComparison]) -> pd.DataFrame:
-    """Table 2 for machines: one row per dataset, metric and method; means as fractions, Improve in percent."""
-    return pd.DataFrame(
-        [
-            _record(comparison, row, method)
-            for comparison in comparisons
-            for row in comparison.metrics
-            for method in (*comparison.contestants, *comparison.extras)
-        ]
+def table2_together(shown: Sequence[Results]) -> Made:
+    """A table per dataset; Holm's correction takes the tests of all of them as one family."""
+    family = [main_comparison(results) for results in shown]
+    rows = [row for comparison in family for row in for_machines(comparison.results, _records(comparison))]
+    return [_table(comparison, family) for comparison in family], rows
+
+
+def _table(comparison: MainComparison, family: Sequence[MainComparison]) -> Table:
+    """Metrics down, methods across; below our mean its deviation and the printed number."""
+    results = comparison.results
+    improve = (IMPROVE,) if results.btsr and results.baselines else ()
+    columns, added = (*results.contestants, *improve, *results.extras), len(results.extras)
+    bands = (("", 1), ("the paper's columns", len(columns) - added), ("in addition", added))
+    return table_of(
+        results,
+        "table2",
+        f"BT-SR against its baselines on {results.heading}, in the form of the paper's Table 2.",
+        [_column(column, results) for column in columns],
+        (
+            [_stack(row, results, columns) for row in comparison.metrics if row.is_accuracy],
+            [_stack(row, results, columns) for row in comparison.metrics if not row.is_accuracy],
+            [_counts(results, columns)],
+        ),
+        tuple(_notes(comparison, family)),
+        bands if 0 < added < len(columns) else (),
     )
 
 
-def _record(comparison: MainComparison, row: MetricRow, method: str) -> dict[str, object]:
-    runs, summary, printed = comparison.runs, row.summaries[method], row.printed
-    is_btsr = method == comparison.btsr
+def _column(name: str, results: Results) -> Head:
+    if name == IMPROVE:
+        return Head("Improve")
+    runs = results.method(name)
+    first, _, second = runs.title.rpartition(" ") if runs.external else runs.title.partition(" ")
+    return Head(first, second, "†" if name == results.btsr else "", runs.name)
+
+
+def _stack(row: MetricComparison, results: Results, columns: Sequence[str]) -> Stack:
+    printed = Row("paper", tuple(_printed(row, column, results) for column in columns), "paper")
+    return stack(row.metric, [_pair(row, column, results) for column in columns], printed)
+
+
+def _pair(row: MetricComparison, column: str, results: Results) -> Pair:
+    if column != IMPROVE:
+        star = column == results.btsr and row.star
+        return mean(row.summaries[column], row.places.get(column, ""), star)
+    if row.versus is None:
+        return Cell(DASH), ""
+    return Cell(percent(row.versus.improvement)), f"p {p_value(row.versus.test.p)}" if row.versus.test.n > 1 else ""
+
+
+def _printed(row: MetricComparison, column: str, results: Results) -> Cell:
+    if row.printed is None or column in results.extras:
+        return Cell()
+    if column == IMPROVE:
+        return Cell(percent(row.printed.improve))
+    if column == results.btsr:
+        return Cell(number(row.printed.btsr), row.printed.starred)
+    return Cell(number(row.printed.values[column]))
+
+
+def _counts(results: Results, columns: Sequence[str]) -> Stack:
+    groups = [RunGroup("main", "", "") if column == IMPROVE else results.method(column) for column in columns]
+    states = sorted({state for runs in groups for state in runs.not_done})
+    counts = [f"{len(runs.done)}/{runs.asked}" if runs.asked else "" for runs in groups]
+
+    def share(runs: RunGroup, state: str) -> str:
+        return f"{state} {len(runs.not_done[state])}/{runs.asked}" if state in runs.not_done else ""
+
+    return (
+        row_of("runs", counts),
+        *(row_of("", [share(runs, state) for runs in groups], "below") for state in states),
+    )
+
+
+# --- notes ----------------------------------------------------------------------------------------------------------
+
+
+def _notes(comparison: MainComparison, family: Sequence[MainComparison]) -> Iterable[str]:
+    """One sentence or a few per note: reading, choice, setting, users, runs left out, methods not run, machines."""
+    results = comparison.results
+    groups = results.experiment("main")
+    yield _reading_note(comparison, family)
+    if results.choice:
+        yield _choice_note(results)
+    yield _setting_note(comparison)
+    if comparison.users and comparison.users.lead:
+        yield _users_note(comparison)
+    yield from left_out_notes({runs.title: runs for runs in groups})
+    if results.method("ec4srec").records:
+        yield "EC4SRec: no complete public implementation exists; this one follows the paper."
+    for runs in groups:
+        if runs.external:
+            yield _external_note(runs)
+    if absent := [title_of(method) for method in STYLES if not results.method(method).records]:
+        yield f"Not run: {', '.join(absent)}."
+    if ours := [record for record in results.records("main") if not record.external]:
+        yield machines_note(ours)
+
+
+def _reading_note(comparison: MainComparison, family: Sequence[MainComparison]) -> str:
+    results = comparison.results
+    ran, six = len(results.baselines), "the paper's six baselines"
+    rivals = six if ran == len(BASELINES) else f"those that were run ({ran}) of {six}"
+    text = "Mean over seeds, ± sample standard deviation."
+    if any(row.printed for row in comparison.metrics):
+        text += f" In italics: what the paper prints ({CITATION})."
+    if len(results.contestants) > 1:
+        text += " Bold: best, underlined: second best of the paper's columns."
+    if any(row.versus for row in comparison.metrics):
+        text += (
+            f" Improve: BT-SR against the best of {rivals}, with the p of a two-sided paired t-test, seed against seed;"
+            f" * marks p < 0.05 in favour of BT-SR on at least {MIN_SEEDS} seeds, for every metric alike."
+        )
+    tested, starred, kept = starred_after_holm(family)
+    if tested:
+        text += (
+            f" Stars on {starred} of {tested} accuracy cells, on {kept} after Holm's correction over these {tested}."
+        )
+    return text
+
+
+def _choice_note(results: Results) -> str:
+    assert results.choice is not None
+    means = [
+        f"{title_of(method)} {number(grounds['mean'])} ({count(len(grounds['seeds']), 'seed')})"
+        for method, grounds in results.choice.evidence.items()
+    ]
+    chosen = title_of(results.choice.choice)
+    return f"† {chosen} represents BT-SR: highest mean validation NDCG@10 among {', '.join(means)}."
+
+
+def _setting_note(comparison: MainComparison) -> str:
+    results = comparison.results
+    groups, setting, records = results.experiment("main"), results.setting, results.records("main")
+    protocol = records[0].spec["protocol"]
+    text = (
+        f"Protocol {setting.protocol} (filter {protocol['filter']}, history {protocol['history']}, ties "
+        f"{protocol['ties']}), footing {setting.hparams}, profile {setting.profile}; "
+    )
+    seeds = {record.seed for record in records if not record.external} | {s for runs in groups for s in runs.missing}
+    text += f"seeds {spans(seeds)}; " if seeds else ""
+    threshold = results.data.get("threshold")
+    if isinstance(threshold, int):
+        text += f"T = {threshold} ({datetime.fromtimestamp(threshold, UTC):%Y-%m-%d %H:%M:%S UTC}); "
+    text += f"{records[0].data['test_users']} test users"
+    if comparison.users and not math.isnan(comparison.users.sampling_error):
+        error, title = comparison.users.sampling_error, results.method(comparison.users.method).title
+        text += f"; the sampling error of NDCG@10 over them is {number(error)} ({title}, mean of its seeds)"
+    if all(record.external for record in records):
+        return f"{text}."
+    return f"{text}. All choices were made on validation; test was computed once, on the selected model."
+
+
+def _users_note(comparison: MainComparison) -> str:
+    users = comparison.users
+    assert users is not None
+    assert users.rival is not None
+    assert users.lead is not None
+    lead = users.lead
+    return (
+        f"Over users instead of seeds (paired bootstrap, seed-averaged): NDCG@10 of BT-SR minus that of "
+        f"{title_of(users.rival)} is {lead.difference:+.{DECIMALS}f}, 95% interval "
+        f"[{lead.low:+.{DECIMALS}f}, {lead.high:+.{DECIMALS}f}], p {p_value(lead.p)}; these users would reveal a true "
+        f"difference of {users.detectable:.{DECIMALS}f} with 80% power."
+    ).replace("-0.", f"{MINUS}0.")
+
+
+def _external_note(runs: RunGroup) -> str:
+    record = runs.records[0]
+    settings, counts = record.spec["method"]["settings"], record.counts
+    text = (
+        f"{runs.title}: recommendations made elsewhere ({settings.get('file')}, sha256 "
+        f"{str(settings.get('sha256'))[:12]}), scored here on the same users, targets and catalogue; how they came "
+        f"about is not ours to say, so no footing is equal; one file, so no deviation and no test. "
+        f"{counts.get('users_without_list')} of {counts.get('users')} test users have no list and count as misses; "
+        f"{counts.get('history_items_dropped')} listed items were dropped because the user's history holds them."
+    )
+    known, others = counts.get("known_cutoff"), counts.get("other_files_before")
+    if isinstance(known, int) and known < max(CUTOFFS):
+        text += f" The shortest list has {count(known, 'item')} then: metrics at a larger K are unknown ({DASH})."
+    if isinstance(others, int) and others:
+        text += f" Before this file, {count(others, 'other file')} of that name had been scored on the test targets."
+    return text
+
+
+# --- for machines ---------------------------------------------------------------------------------------------------
+
+
+def _records(comparison: MainComparison) -> Iterable[dict[str, object]]:
+    results = comparison.results
+    for row in comparison.metrics:
+        for method in (*results.contestants, *results.extras):
+            yield _record(row, method, results)
+
+
+def _record(row: MetricComparison, method: str, results: Results) -> dict[str, object]:
+    """Means as fractions, Improve in percent."""
+    summary, printed = row.summaries[method], row.printed
+    is_btsr, extra, runs = method == results.btsr, method in results.extras, results.method(method)
     versus, name = row.versus if is_btsr else None, "btsr" if is_btsr else method
-    extra = method in comparison.extras
-    return identity(runs) | {
+    return {
         "metric": row.metric,
         "method": method,
-        "column": runs.look(method).title,
+        "column": runs.title,
         "role": "beside" if extra else "btsr" if is_btsr else "baseline",
-        "runs_done": len(runs.done(method)),
-        "runs_asked": runs.asked(method),
+        "runs_done": len(runs.done),
+        "runs_asked": runs.asked,
         "mean": summary.mean,
         "deviation": summary.deviation,
-        "best": method in row.best,
-        "second": method in row.second,
+        "best": row.places.get(method) == "best",
+        "second": row.places.get(method) == "second",
         "best_baseline": row.rival if is_btsr else None,
         "improve_percent": versus.improvement if versus else None,
         "pairs": versus.test.n if versus else None,
         "p": versus.test.p if versus else None,
-        "star": versus.star if versus else None,
+        "star": versus.test.star if versus else None,
         "paper_mean": printed.values.get(name) if printed and not extra else None,
         "paper_deviation": printed.btsr_deviation if printed and is_btsr else None,
         "paper_star": printed.starred if printed and is_btsr else None,
         "paper_improve_percent": printed.improve if printed and is_btsr else None,
     }
-
-
-def _columns(comparison: MainComparison) -> tuple[str, ...]:
-    improve = (IMPROVE,) if comparison.btsr and comparison.baselines else ()
-    return (*comparison.contestants, *improve, *comparison.extras)
-
-
-def _head(column: str, comparison: MainComparison) -> Head:
-    if column == IMPROVE:
-        return Head("Improve")
-    title = comparison.runs.look(column).title
-    first, _, second = title.rpartition(" ") if column.startswith(EXTERNAL) else title.partition(" ")
-    return Head(first, second, "†" if column == comparison.btsr else "")
-
-
-def _metric_group(row: MetricRow, comparison: MainComparison, columns: Sequence[str]) -> Group:
-    lines = (
-        Line(row.metric, tuple(_value(row, column, comparison) for column in columns)),
-        Line("", tuple(_below(row, column) for column in columns), "below"),
-        Line("paper", tuple(_printed(row, column, comparison) for column in columns), "paper"),
-    )
-    return group(*lines)
-
-
-def _value(row: MetricRow, column: str, comparison: MainComparison) -> Cell:
-    if column == IMPROVE:
-        return Cell(percent(row.versus.improvement) if row.versus else DASH)
-    summary = row.summaries[column]
-    star = column == comparison.btsr and row.star
-    return Cell(number(summary.mean), star, row.place(column))
-
-
-def _below(row: MetricRow, column: str) -> Cell:
-    if column == IMPROVE:
-        return Cell(f"p {p_value(row.versus.test.p)}" if row.versus and row.versus.test.n > 1 else "")
-    return deviation_cell(row.summaries[column])
-
-
-def _printed(row: MetricRow, column: str, comparison: MainComparison) -> Cell:
-    if row.printed is None or column in comparison.extras:
-        return Cell()
-    if column == IMPROVE:
-        return Cell(percent(row.printed.improve))
-    name = "btsr" if column == comparison.btsr else column
-    return Cell(number(row.printed.values[name]), name == "btsr" and row.printed.starred)
-
-
-def _count_group(runs: RunSet, columns: Sequence[str]) -> Group:
-    states = sorted({state for column in columns for state in runs.not_done(column)})
-    counts = [f"{len(runs.done(column))}/{runs.asked(column)}" if column != IMPROVE else "" for column in columns]
-    lines = [Line("runs", tuple(Cell(count) for count in counts))]
-    for state in states:
-        seeds = [len(runs.not_done(column).get(state, ())) for column in columns]
-        shares = [f"{state} {n}/{runs.asked(column)}" if n else "" for n, column in zip(seeds, columns, strict=True)]
-        lines.append(Line("", tuple(Cell(share) for share in shares), "below"))
-    return tuple(lines)

@@ -81,7 +81,7 @@ def shown(store: Store, maker: Any, figures: Path | None = None, sweep: bool = F
                 path for path in save(figure, figures / "accuracy-coverage") if path.suffix == ".png"
             )
         }
-    tables = {"table2": [table2(comparison, [comparison])]}
+    tables = {"table2": (table2(material.results) or ([],))[0]}
     return Shown(material, tables, drawn, store.root.parent / "tables", ["ml-1m: ties: no run has what it shows"])
 
 

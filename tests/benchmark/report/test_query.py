@@ -33,9 +33,9 @@ def results(handmade: Callable[..., Any]) -> Results:
     """SASRec (CE) on seeds 0 to 2, BT-SR (CE) on 1 to 3 of which 3 diverged, 4 missing; alpha 0.1 on seed 1."""
     maker = handmade()
     sasrec = group(maker, "main", "sasrec-ce", "sasrec-ce", {0: 0.05, 1: 0.06, 2: 0.07})
-    btsr = group(maker, "main", "btsr-ce", "btsr-ce", {1: 0.08, 2: 0.10}, missing=(4,), plain="sasrec-ce")
+    btsr = group(maker, "main", "btsr-ce", "btsr-ce", {1: 0.08, 2: 0.10}, missing=(4,))
     btsr = replace(btsr, records=(*btsr.records, maker.record("btsr-ce", 3, status="diverged")))
-    alpha = group(maker, "alpha", "0.1", "btsr-ce", {1: 0.09}, swept=0.1, plain="sasrec-ce")
+    alpha = group(maker, "alpha", "0.1", "btsr-ce", {1: 0.09}, swept=0.1)
 
     def load(record: RunRecord) -> Any:
         arrays = maker.arrays(RANKS.get(record.seed, (1, 1, 1, 1)))

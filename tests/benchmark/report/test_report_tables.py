@@ -8,19 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from benchmark.paper.printed import table1_row, table3_row
-from benchmark.report.comparison import main_comparison
-from benchmark.report.material import ExperimentRuns, Material, VariantRuns
-from benchmark.report.rows import RunSet, RunSetting
+from benchmark.plan.config import RunSetting
+from benchmark.report.query import Results, RunGroup
 from benchmark.report.tables import latex, markdown
 from benchmark.report.tables.all_tables import TABLES
 from benchmark.report.tables.buckets import bucket_tables
-from benchmark.report.tables.data import data_tables
+from benchmark.report.tables.data import data_table
 from benchmark.report.tables.layout import Table
-from benchmark.report.tables.sweeps import SWEEPS, sweep_tables
-from benchmark.report.tables.table1 import effects, table1
+from benchmark.report.tables.sweeps import SWEEPS, sweep_table
+from benchmark.report.tables.table1 import effects, table1, table1_together
 from benchmark.report.tables.table3 import table3
 from benchmark.report.tables.ties import tie_spreads, tie_tables
 from benchmark.store.record import RunRecord
@@ -42,32 +42,36 @@ OBJECTIVES: dict[str, tuple[float | None, ...]] = {
 }
 
 
-def variant(
-    maker: Any, label: str, method: str, values: tuple[float | None, ...], metric: str = "ndcg@10"
-) -> VariantRuns:
+def variant(maker: Any, label: str, method: str, values: tuple[float | None, ...], metric: str = "ndcg@10") -> RunGroup:
     """The runs of a variant, one per value; None is a run that failed."""
-    done = [
-        maker.record(method, seed, test={metric: value}, settings={"label": label})
+    records = tuple(
+        maker.record(method, seed, status="failed", settings={"label": label})
+        if value is None
+        else maker.record(method, seed, test={metric: value}, settings={"label": label})
         for seed, value in enumerate(values)
-        if value is not None
-    ]
-    failed = [seed for seed, value in enumerate(values) if value is None]
-    return VariantRuns(label, method, tuple(done), {"failed": failed} if failed else {})
+    )
+    share = label.rpartition(" ")[2]
+    return RunGroup("", label, method, float(share) if share[-1].isdigit() else None, records=records)
 
 
-def material(
-    maker: Any, experiment: str = "", variants: tuple[VariantRuns, ...] = (), records: tuple[RunRecord, ...] = ()
-) -> Material:
+def results(
+    maker: Any,
+    experiment: str = "",
+    variants: tuple[RunGroup, ...] = (),
+    records: tuple[RunRecord, ...] = (),
+    data: Mapping[str, Any] | None = None,
+) -> Results:
     """One dataset with one experiment, and these records as the runs of Table 2."""
-    runs = RunSet(maker.dataset, maker.title, maker.synthetic, RunSetting(), records)
-    comparison = main_comparison(runs, lambda record: maker.arrays()) if records else None
-    experiments = {experiment: ExperimentRuns(experiment, "title", variants)} if experiment else {}
-    return Material(runs, comparison, experiments, lambda record: maker.arrays())
+    methods = dict.fromkeys(record.method for record in records)
+    main = [RunGroup("main", m, m, records=tuple(r for r in records if r.method == m)) for m in methods]
+    groups = (*main, *(replace(runs, experiment=experiment) for runs in variants))
+    setting = RunSetting()
+    return Results(maker.dataset, maker.title, maker.synthetic, setting, groups, lambda _: maker.arrays(), data)
 
 
-def objectives(maker: Any) -> Material:
+def objectives(maker: Any) -> Results:
     """The hand-made store of Table 1."""
-    return material(maker, "objectives", tuple(variant(maker, name, name, v) for name, v in OBJECTIVES.items()))
+    return results(maker, "objectives", tuple(variant(maker, name, name, v) for name, v in OBJECTIVES.items()))
 
 
 def cells(table: Table, label: str) -> list[str]:
@@ -80,26 +84,27 @@ def cells(table: Table, label: str) -> list[str]:
 
 
 def test_what_barlow_twins_adds_to_each_objective(handmade: Callable[..., Any]) -> None:
-    bce, ce, sce = effects(objectives(handmade()))
-    assert bce.regularised.summary("ndcg@10").deviation == pytest.approx(0.011)
-    assert bce.difference.test.t == pytest.approx(5 * math.sqrt(3))
-    assert bce.difference.test.p == pytest.approx(p_of_three(5 * math.sqrt(3)))
-    assert ce.difference.test.p == pytest.approx(p_of_three(math.sqrt(3) / 2))
-    assert (sce.difference.test.n, sce.difference.test.difference) == (2, pytest.approx(-0.01))
-    assert [effect.difference.star for effect in (bce, ce, sce)] == [True, False, False]
+    found = objectives(handmade())
+    bce, ce, sce = effects(found)
+    assert found.summary(bce.regularised, "ndcg@10").deviation == pytest.approx(0.011)
+    assert bce.test.t == pytest.approx(5 * math.sqrt(3))
+    assert bce.test.p == pytest.approx(p_of_three(5 * math.sqrt(3)))
+    assert ce.test.p == pytest.approx(p_of_three(math.sqrt(3) / 2))
+    assert (sce.test.n, sce.test.difference) == (2, pytest.approx(-0.01))
+    assert [effect.test.star for effect in (bce, ce, sce)] == [True, False, False]
     assert (bce.printed, sce.printed) == ((0.0443, 0.0490), (0.0503, 0.0562))
 
 
 def test_the_latex_of_table_1(handmade: Callable[..., Any]) -> None:
-    made = table1([objectives(handmade())])
+    made = table1(objectives(handmade()))
     assert made is not None
     assert latex.to_latex(made[0]) == (GOLDEN / "table1.tex").read_text()
 
 
 def test_table_1_for_machines(handmade: Callable[..., Any]) -> None:
-    made = table1([objectives(handmade())])
+    made = table1(objectives(handmade()))
     assert made is not None
-    frame = made[1].set_index("objective")
+    frame = pd.DataFrame(made[1]).set_index("objective")
     assert frame.loc["BCE", ["mean", "mean_bt", "difference"]].tolist() == pytest.approx([0.05, 0.055, 0.005])
     assert frame.loc["SCE", ["runs", "runs_bt", "pairs"]].tolist() == [2, 3, 2]
     assert frame["star"].tolist() == [True, False, False]
@@ -108,7 +113,7 @@ def test_table_1_for_machines(handmade: Callable[..., Any]) -> None:
 def test_table_1_without_a_plan_is_made_of_the_runs_of_table_2(handmade: Callable[..., Any]) -> None:
     maker = handmade()
     records = tuple(maker.record(m, 0, test={"ndcg@10": v}) for m, v in (("sasrec-ce", 0.05), ("btsr-ce", 0.06)))
-    made = table1([material(maker, records=records)])
+    made = table1(results(maker, records=records))
     assert made is not None
     (table,) = made[0]
     assert cells(table, "ML-1M") == ["–", "0.0500", "–", "–", "0.0600", "–", "–", "+0.0100", "–"]
@@ -117,23 +122,24 @@ def test_table_1_without_a_plan_is_made_of_the_runs_of_table_2(handmade: Callabl
 
 def test_table_1_of_several_datasets(handmade: Callable[..., Any]) -> None:
     synthetic = handmade("synthetic", "Synthetic", synthetic=True)
-    empty = material(handmade("yelp", "Yelp"))
-    made = table1([objectives(handmade()), objectives(synthetic), empty])
+    empty = results(handmade("yelp", "Yelp"))
+    made = table1_together([objectives(handmade()), objectives(synthetic), empty])
     assert made is not None
-    (table,), frame = made
+    (table,), rows = made
+    frame = pd.DataFrame(rows)
     assert [section[0][0].label for section in table.sections] == ["ML-1M", "Synthetic (SYNTHETIC)"]
     assert [[line.label for line in section[0]] for section in table.sections] == [
         ["ML-1M", "", "paper", "runs"],
         ["Synthetic (SYNTHETIC)", "", "runs"],
     ]
     assert frame["dataset"].tolist() == ["ml-1m"] * 3 + ["synthetic"] * 3
-    assert table1([empty]) is None
+    assert table1(empty) is None
 
 
 # --- Table 3 --------------------------------------------------------------------------------------------------------
 
 
-def regimes(maker: Any, *labels: str) -> Material:
+def regimes(maker: Any, *labels: str) -> Results:
     """NDCG@20 on three seeds: SASRec .017, alpha .1 ahead by .001 each time, alpha .4 by .002, -.001, .002."""
     ahead = {"sasrec-bce": (0, 0, 0), "0.1": (1, 1.1, 0.9), "0.4": (2, -1, 2)}
     variants = []
@@ -144,7 +150,7 @@ def regimes(maker: Any, *labels: str) -> Material:
         for record in found.done:
             record.metrics["test"]["hr@1/bucket1"] = 0.01 if label == "0.1" else 0.005
         variants.append(found)
-    return material(maker, "regimes", tuple(variants))
+    return results(maker, "regimes", tuple(variants))
 
 
 def test_the_latex_of_table_3(handmade: Callable[..., Any]) -> None:
@@ -156,7 +162,8 @@ def test_the_latex_of_table_3(handmade: Callable[..., Any]) -> None:
 def test_the_regimes_are_tested_against_bce(handmade: Callable[..., Any]) -> None:
     made = table3(regimes(handmade("yelp", "Yelp")))
     assert made is not None
-    (table,), frame = made
+    (table,), rows = made
+    frame = pd.DataFrame(rows)
     # alpha .1: mean .001, deviation .0001, t = 10 sqrt 3; alpha .4: mean .001, deviation .001 sqrt 3, t = 1
     found = frame[frame["metric"] == "ndcg@20"].set_index("variant")
     assert found.loc["0.1", "p"] == pytest.approx(p_of_three(10 * math.sqrt(3)))
@@ -171,13 +178,14 @@ def test_the_regimes_are_tested_against_bce(handmade: Callable[..., Any]) -> Non
 def test_table_3_with_regimes_missing(handmade: Callable[..., Any]) -> None:
     made = table3(regimes(handmade(), "0.4"))
     assert made is not None
-    (table,), frame = made
+    (table,), rows = made
+    frame = pd.DataFrame(rows)
     assert cells(table, "ndcg@20") == ["–", "–", "0.0180", "–", "–"]
     assert "paper" not in [line.label for section in table.sections for group in section for line in group]
     assert "Not run: SASRec (BCE); BT-SR (CE), alpha 0.1." in table.notes
     assert frame["paper_mean"].isna().all()
-    assert table3(material(handmade())) is None
-    assert table3(material(handmade(), "regimes", (variant(handmade(), "0.1", "btsr-ce", (None,)),))) is None
+    assert table3(results(handmade())) is None
+    assert table3(results(handmade(), "regimes", (variant(handmade(), "0.1", "btsr-ce", (None,)),))) is None
 
 
 def test_the_printed_rows() -> None:
@@ -194,16 +202,17 @@ def test_the_printed_rows() -> None:
 def test_a_sweep_compares_over_the_seeds_that_both_have(handmade: Callable[..., Any]) -> None:
     maker = handmade()
     plain = replace(variant(maker, "0", "sasrec-ce", (0.04, 0.06)), method="btsr-ce")
-    made = sweep_tables(
+    made = sweep_table(
         "alpha",
-        material(
+        results(
             maker,
             "alpha",
             (plain, variant(maker, "0.1", "btsr-ce", (0.05, None)), variant(maker, "0.2", "btsr-ce", (None, None))),
         ),
     )
     assert made is not None
-    (table,), frame = made
+    (table,), rows = made
+    frame = pd.DataFrame(rows)
     # Seed 0 alone is in both: .05 is 25 % more than .04, and equal to the mean of the two.
     assert cells(table, "alpha 0") == ["0.0500", "–", "–", "–", "", "2/2"]
     assert cells(table, "alpha 0.1") == ["0.0500", "–", "–", "–", "+25.0%", "1/2"]
@@ -216,8 +225,8 @@ def test_a_sweep_compares_over_the_seeds_that_both_have(handmade: Callable[..., 
 def test_a_sweep_of_which_only_table_2s_runs_are_done_has_no_table(handmade: Callable[..., Any]) -> None:
     maker = handmade()
     shared, own = variant(maker, "0.05", "btsr-ce", (0.05, 0.06)), variant(maker, "0.1", "btsr-ce", (0.07, None))
-    assert sweep_tables("lambda", material(maker, "lambda", (shared,), shared.done)) is None
-    assert sweep_tables("lambda", material(maker, "lambda", (shared, own), shared.done)) is not None
+    assert sweep_table("lambda", results(maker, "lambda", (shared,), shared.done)) is None
+    assert sweep_table("lambda", results(maker, "lambda", (shared, own), shared.done)) is not None
 
 
 def test_noise_has_a_section_per_method(handmade: Callable[..., Any]) -> None:
@@ -225,7 +234,7 @@ def test_noise_has_a_section_per_method(handmade: Callable[..., Any]) -> None:
     pairs = [(method, share) for share in ("0", "0.4") for method in ("sasrec-ce", "btsr-ce")]
     values = {"sasrec-ce 0": 0.05, "btsr-ce 0": 0.06, "sasrec-ce 0.4": 0.04, "btsr-ce 0.4": 0.057}
     variants = tuple(variant(maker, f"{m} {share}", m, (values[f"{m} {share}"],)) for m, share in pairs)
-    made = sweep_tables("noise", material(maker, "noise", variants))
+    made = sweep_table("noise", results(maker, "noise", variants))
     assert made is not None
     (table,), _ = made
     assert [[group[0].label for group in section] for section in table.sections] == [
@@ -240,25 +249,25 @@ def test_noise_has_a_section_per_method(handmade: Callable[..., Any]) -> None:
 def test_the_spread_over_tie_orders(handmade: Callable[..., Any]) -> None:
     maker = handmade()
     found = variant(maker, "sasrec-ce", "sasrec-ce", (0.05, 0.07, 0.09))
-    # Seed 2 was run before orders were redrawn. Means over the others: .06 as filed, then .05, .06, .07.
+    # Seed 2 was run before orders were redrawn. Means over the others: .06 in the file's order, then .05, .06, .07.
     for record in found.done[:2]:
         for order, lower in ((1, 0.01), (2, 0.0), (3, -0.01)):
             record.metrics[f"ties-{order}"] = {"ndcg@10": record.metrics["test"]["ndcg@10"] - lower}
-    made = material(maker, "ties", (found, variant(maker, "btsr-ce", "btsr-ce", (0.05,))))
+    made = results(maker, "ties", (found, variant(maker, "btsr-ce", "btsr-ce", (0.05,))))
     spread = tie_spreads(made)[0]
-    assert (spread.seeds, spread.as_filed) == (2, pytest.approx(0.06))
+    assert (spread.seeds, spread.in_file) == (2, pytest.approx(0.06))
     assert spread.means == pytest.approx({1: 0.05, 2: 0.06, 3: 0.07})
     assert (spread.orders.deviation, spread.width) == (pytest.approx(0.01), pytest.approx(0.02))
-    tables, frame = tie_tables(made) or ([], None)
+    tables, rows = tie_tables(made) or ([], [])
+    frame = pd.DataFrame(rows)
     assert cells(tables[0], "SASRec (CE), ndcg@10") == [
         *("0.0600", "0.0500", "0.0600", "0.0700"),
         *("0.0600", "0.0100", "0.0200", "2"),
     ]
     assert cells(tables[0], "BT-SR (CE), ndcg@10") == ["–"] * 7 + ["0"]
     assert "SASRec (CE): seed 2 was run before other orders were evaluated." in tables[0].notes
-    assert frame is not None
     assert frame["order"].tolist()[:4] == ["file", 1, 2, 3]
-    assert tie_tables(material(maker, "ties", (variant(maker, "btsr-ce", "btsr-ce", (0.05,)),))) is None
+    assert tie_tables(results(maker, "ties", (variant(maker, "btsr-ce", "btsr-ce", (0.05,)),))) is None
 
 
 # --- buckets and data -----------------------------------------------------------------------------------------------
@@ -274,9 +283,10 @@ def test_bucket_tables(handmade: Callable[..., Any]) -> None:
         maker.record("popularity", 0, test=better),
         maker.record("markov", 0),
     )
-    made = bucket_tables(material(maker, records=records))
+    made = bucket_tables(results(maker, records=records))
     assert made is not None
-    (accuracy, coverage), frame = made
+    (accuracy, coverage), rows = made
+    frame = pd.DataFrame(rows)
     assert cells(accuracy, "SASRec (CE)") == ["0.2000", "–", "0.0000", *["–"] * 6, "2"]
     assert [len(section) for section in accuracy.sections] == [1, 1]  # the paper's methods, others; none for Markov
     assert cells(coverage, "Most popular") == [*["–"] * 5, "0.0150", "1"]
@@ -284,7 +294,7 @@ def test_bucket_tables(handmade: Callable[..., Any]) -> None:
     assert "whose target lies in it: 4, 0 and 0 of 4 users." in accuracy.notes[0]
     row = frame.set_index(["method", "metric"]).loc[("sasrec-ce", "hr@1/bucket1")]
     assert row[["mean", "deviation"]].tolist() == pytest.approx([0.2, math.sqrt(0.02)])
-    assert bucket_tables(material(maker, records=records[3:])) is None
+    assert bucket_tables(results(maker, records=records[3:])) is None
 
 
 DATA: Mapping[str, Any] = {
@@ -299,10 +309,10 @@ DATA: Mapping[str, Any] = {
 
 
 def test_data_statistics(handmade: Callable[..., Any]) -> None:
-    bare = material(handmade())
-    made = data_tables(replace(bare, runs=replace(bare.runs, data=DATA)))
+    made = data_table(results(handmade(), data=DATA))
     assert made is not None
-    (table,), frame = made
+    (table,), rows = made
+    frame = pd.DataFrame(rows)
     assert cells(table, "interactions after the filter") == ["1,000,072"]
     assert cells(table, "items in bucket 3") == ["2,859"]
     assert cells(table, "T (UTC)") == ["2001-06-20 21:57"]
@@ -312,31 +322,31 @@ def test_data_statistics(handmade: Callable[..., Any]) -> None:
 
 
 def test_data_statistics_without_data_json(handmade: Callable[..., Any]) -> None:
-    made = data_tables(objectives(handmade()))
+    made = data_table(objectives(handmade()))
     assert made is not None
     assert cells(made[0][0], "training users") == ["5,227"]
     assert made[0][0].notes[-1] == "data.json is lost; these figures are from the records of the runs."
-    assert data_tables(material(handmade())) is None
+    assert data_table(results(handmade())) is None
 
 
 def test_nothing_run_is_a_gap_everywhere(handmade: Callable[..., Any]) -> None:
-    empty = material(handmade())
+    empty = results(handmade())
     assert {name: tabulate(empty) for name, tabulate in TABLES.items()} == dict.fromkeys(TABLES)
     assert set(SWEEPS) < set(TABLES)
 
 
-def everything(maker: Any) -> Material:
+def everything(maker: Any) -> Results:
     """A dataset with a run of every experiment, bucket metrics and data statistics."""
     test = {"ndcg@10": 0.05, "hr@1/bucket1": 0.1, "cov@10/bucket1/items": 0.1}
     records = tuple(maker.record(method, 0, test=test) for method in ("sasrec-ce", "duorec", "btsr-ce", "external-x"))
     named = variant(maker, "btsr-ce", "btsr-ce", (0.05, None))
     named.done[0].metrics["ties-1"] = {"ndcg@10": 0.04}
-    swept = (variant(maker, "0.1", "btsr-ce", (0.05, None)),)
-    found = {name: ExperimentRuns(name, "title", swept) for name in SWEEPS}
-    found["ties"] = ExperimentRuns("ties", "title", (named,))
-    found |= objectives(maker).experiments | regimes(maker).experiments
-    whole = material(maker, records=records)
-    return replace(whole, runs=replace(whole.runs, data=DATA), experiments=found)
+    swept = variant(maker, "0.1", "btsr-ce", (0.05, None))
+    groups = [replace(swept, experiment=name) for name in SWEEPS]
+    groups += [replace(named, experiment="ties"), *objectives(maker).groups, *regimes(maker).groups]
+    whole = results(maker, records=records, data=DATA)
+    whole.groups += tuple(groups)
+    return whole
 
 
 def test_every_table_compiles_and_escapes_what_comes_from_outside(handmade: Callable[..., Any], tmp_path: Path) -> None:

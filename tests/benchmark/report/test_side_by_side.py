@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from benchmark.report.comparison import main_comparison
-from benchmark.report.material import Material
-from benchmark.report.rows import RunSet, RunSetting
+from benchmark.plan.config import RunSetting
+from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import summarise_seeds
-from benchmark.report.tables.side_by_side import Beside, side_by_side, side_by_side_tables
+from benchmark.report.tables.comparison import main_comparison
+from benchmark.report.tables.side_by_side import MeanPair, mean_pairs, side_by_side_tables
 from benchmark.report.tables.user_sampling import Resolution, resolutions, what_follows
 
 # NDCG@10: SASRec (CE) .05, 1.2 % above the paper's .0494; BT-SR .062, 16.1 % above its .0534.
@@ -22,34 +22,38 @@ NDCG_10 = {"sasrec-ce": (0.04, 0.05, 0.06), "btsr-ce": (0.052, 0.061, 0.073)}
 RANKS = {"sasrec-ce": (2, 0, 12, 1), "btsr-ce": (1, 3, 12, 1)}
 
 
-def material(maker: Any, seeds: int = 3, lost: tuple[str, ...] = ()) -> Material:
+def results(maker: Any, seeds: int = 3, lost: tuple[str, ...] = ()) -> Results:
     """Two methods on four users; the arrays of `lost` ones are gone."""
-    records = tuple(
-        maker.record(method, seed, test={"ndcg@10": values[seed], "cov@10": 0.3})
+    groups = [
+        RunGroup(
+            "main",
+            method,
+            method,
+            records=tuple(
+                maker.record(method, seed, test={"ndcg@10": values[seed], "cov@10": 0.3}) for seed in range(seeds)
+            ),
+        )
         for method, values in NDCG_10.items()
-        for seed in range(seeds)
-    )
-    runs = RunSet(maker.dataset, maker.title, maker.synthetic, RunSetting(), records)
+    ]
 
     def load(record: Any) -> Any:
         return None if record.method in lost else maker.arrays(RANKS[record.method])
 
-    return Material(runs, main_comparison(runs, load), {}, load)
+    return Results(maker.dataset, maker.title, maker.synthetic, RunSetting(), groups, load)
 
 
-def pairs(made: Material) -> dict[tuple[str, str], Beside]:
-    assert made.comparison is not None
-    return {(pair.method, pair.metric): pair for pair in side_by_side(made.comparison, made.load)}
+def pairs(made: Results) -> dict[tuple[str, str], MeanPair]:
+    return {(pair.runs.method, pair.metric): pair for pair in mean_pairs(main_comparison(made))}
 
 
 def test_differences_and_intervals(handmade: Callable[..., Any]) -> None:
-    found = pairs(material(handmade()))
+    found = pairs(results(handmade()))
     assert set(found) == {(m, metric) for m in NDCG_10 for metric in ("ndcg@10", "cov@10")}
     plain, btsr = found["sasrec-ce", "ndcg@10"], found["btsr-ce", "ndcg@10"]
     assert (plain.absolute, plain.relative) == (pytest.approx(0.0006), pytest.approx(100 * 0.0006 / 0.0494))
     assert (plain.within_tolerance, btsr.within_tolerance) == (True, False)
     # Seeds: .05 ± 4.303 * .01 / sqrt 3. Users: 1 / log2(3), 0, 0, 1.
-    assert plain.ours.low == pytest.approx(0.05 - 4.3027 * 0.01 / math.sqrt(3), abs=1e-5)
+    assert plain.ours.interval[0] == pytest.approx(0.05 - 4.3027 * 0.01 / math.sqrt(3), abs=1e-5)
     assert plain.within_seeds is True
     gains = [1 / math.log2(3), 0, 0, 1]
     variance = sum((gain - sum(gains) / 4) ** 2 for gain in gains) / 3
@@ -59,12 +63,14 @@ def test_differences_and_intervals(handmade: Callable[..., Any]) -> None:
 
 
 def test_a_printed_mean_far_off_is_outside_of_everything() -> None:
-    far = Beside("sasrec-ce", "ndcg@10", summarise_seeds(np.array([0.30, 0.31])), 0.5, 0.05)
+    far = MeanPair(
+        RunGroup("main", "sasrec-ce", "sasrec-ce"), "ndcg@10", summarise_seeds(np.array([0.30, 0.31])), 0.5, 0.05
+    )
     assert (far.within_tolerance, far.within_seeds, far.within_users) == (False, False, False)
 
 
 def test_what_is_unknown_stays_so(handmade: Callable[..., Any]) -> None:
-    found = pairs(material(handmade(), seeds=1, lost=("btsr-ce",)))
+    found = pairs(results(handmade(), seeds=1, lost=("btsr-ce",)))
     assert found["sasrec-ce", "cov@10"].within_users is None
     assert found["btsr-ce", "ndcg@10"].within_users is None
     assert found["sasrec-ce", "ndcg@10"].within_users is True
@@ -72,7 +78,7 @@ def test_what_is_unknown_stays_so(handmade: Callable[..., Any]) -> None:
 
 
 def test_the_tables(handmade: Callable[..., Any]) -> None:
-    tables, frame = side_by_side_tables(material(handmade())) or ([], None)
+    tables, rows = side_by_side_tables(results(handmade())) or ([], [])
     assert [table.name for table in tables] == [
         "ml-1m-users",
         "ml-1m-side-by-side",
@@ -85,29 +91,27 @@ def test_the_tables(handmade: Callable[..., Any]) -> None:
     # Coverage .3 against .3185 and .3189, constant over seeds.
     assert plain == ["+1.2%", "−5.8%", "1/2", "1/2", "1/1", "3"]
     assert btsr == ["+16.1%", "−5.9%", "0/2", "1/2", "1/1", "3"]
-    assert frame is not None
-    row = frame.set_index(["method", "metric"]).loc[("sasrec-ce", "ndcg@10")]
+    row = pd.DataFrame(rows).set_index(["method", "metric"]).loc[("sasrec-ce", "ndcg@10")]
     assert row["detectable"] > 0
     assert row["paper_mean"] == 0.0494
 
 
 def test_without_printed_figures_the_users_are_left(handmade: Callable[..., Any]) -> None:
-    made = material(handmade("synthetic", "ML-1M", synthetic=True))
-    ((table,), frame) = side_by_side_tables(made) or ([], None)
+    made = results(handmade("synthetic", "ML-1M", synthetic=True))
+    ((table,), rows) = side_by_side_tables(made) or ([], [])
     assert table.name == "synthetic-users"
     assert table.caption.startswith("SYNTHETIC DATA")
     assert table.notes[0].endswith("The paper prints nothing for this dataset.")
-    assert frame is not None
-    assert frame["metric"].tolist()[0] == "hr@1"
-    gone = material(handmade("synthetic", "ML-1M", synthetic=True), lost=tuple(NDCG_10))
+    assert rows[0]["metric"] == "hr@1"
+    gone = results(handmade("synthetic", "ML-1M", synthetic=True), lost=tuple(NDCG_10))
     assert side_by_side_tables(gone) is None
-    assert side_by_side_tables(replace(made, comparison=None)) is None
+    nothing = Results(made.dataset, made.title, True, RunSetting(), (), lambda _: None)
+    assert side_by_side_tables(nothing) is None
 
 
 def test_what_the_users_can_tell(handmade: Callable[..., Any]) -> None:
-    made = material(handmade())
-    assert made.comparison is not None
-    found = {r.metric: r for r in resolutions(made.comparison, made.load)}["ndcg@10"]
+    made = results(handmade())
+    found = {r.metric: r for r in resolutions(main_comparison(made))}["ndcg@10"]
     assert (found.method, found.rival) == ("btsr-ce", "sasrec-ce")
     # Users' differences: 1 - 1/log2(3), 1/2, 0, 0; both tails and the power: 1.960 + .842.
     differences = [1 - 1 / math.log2(3), 0.5, 0, 0]
@@ -122,7 +126,7 @@ def resolution(metric: str, error: float, detectable: float, lead: float) -> Res
 
 
 def test_the_words_follow_the_numbers(handmade: Callable[..., Any]) -> None:
-    runs = material(handmade()).runs
+    runs = results(handmade())
     blind = [resolution("hr@1", 0.006, 0.008, 0.0027), resolution("ndcg@10", 0.0067, 0.0079, 0.0031)]
     text = " ".join(what_follows(runs, blind))
     assert "Of the 2 accuracy leads that the paper prints for ML-1M, 2 are smaller than the sampling error" in text

@@ -10,19 +10,21 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from baselines.registry import METHODS
 from benchmark.paper.printed import BASELINES, TABLE_2_METRICS, table1, table2_row, table3
 from benchmark.paper.printed import table2 as printed_table2
 from benchmark.plan.config import RunSetting
-from benchmark.report.comparison import MainComparison, main_comparison
-from benchmark.report.methods import look
-from benchmark.report.rows import COLUMNS, RunSet, planned_runs, rows, stored_runs
+from benchmark.report.methods import title_of
+from benchmark.report.query import Results
+from benchmark.report.shown_runs import planned_results, stored_results
 from benchmark.report.tables import latex, markdown
-from benchmark.report.tables.layout import Cell, Head, Line, Table
+from benchmark.report.tables.comparison import MainComparison, main_comparison
+from benchmark.report.tables.layout import Cell, Head, Row, Table
 from benchmark.report.tables.plain import to_plain
-from benchmark.report.tables.table2 import table2, table2_frame
+from benchmark.report.tables.table2 import table2
 from benchmark.store.store import Store
 
 GOLDEN = Path(__file__).parent / "golden" / "table2.tex"
@@ -67,9 +69,9 @@ def fill(store: Store, maker: Any) -> None:
 @pytest.fixture
 def comparison(store: Store, handmade: Callable[..., Any], notes: list[str]) -> MainComparison:
     fill(store, handmade())
-    (runs,) = stored_runs(store.records("ml-1m"), store.data("ml-1m"), notes.append)
+    (results,) = stored_results(store.records("ml-1m"), store.data("ml-1m"), store.arrays, notes.append)
     assert notes == []
-    return main_comparison(runs, store.arrays)
+    return main_comparison(results)
 
 
 def p_of_three(t: float) -> float:
@@ -84,9 +86,10 @@ def test_means_deviations_and_places(comparison: MainComparison) -> None:
     assert row.summaries["btsr-ce"].mean == pytest.approx(0.062)
     assert (row.summaries["duorec"].n, row.summaries["duorec"].mean) == (2, pytest.approx(0.049))
     assert math.isnan(row.summaries["popularity"].deviation)
-    assert (row.best, row.second) == ({"btsr-ce"}, {"sasrec-ce"})
-    assert (comparison.baselines, comparison.btsr) == (("sasrec-bce", "sasrec-ce", "duorec"), "btsr-ce")
-    assert comparison.extras == ("btsr-bce", "popularity")
+    assert (row.places["btsr-ce"], row.places["sasrec-ce"]) == ("best", "second")
+    assert not any(row.places[method] for method in ("sasrec-bce", "duorec"))
+    assert (comparison.results.baselines, comparison.results.btsr) == (("sasrec-bce", "sasrec-ce", "duorec"), "btsr-ce")
+    assert comparison.results.extras == ("btsr-bce", "popularity")
 
 
 def test_a_lead_that_earns_its_star(comparison: MainComparison) -> None:
@@ -116,7 +119,7 @@ def test_a_loss_gets_no_star_however_certain(comparison: MainComparison) -> None
     assert (row.rival, row.versus.test.p) == ("sasrec-bce", pytest.approx(0, abs=1e-12))
     assert row.versus.improvement == pytest.approx(100 * (0.31 - 0.51) / 0.51)
     assert not row.star
-    assert row.place("sasrec-bce") == "best"
+    assert row.places["sasrec-bce"] == "best"
 
 
 def test_what_the_users_can_tell(comparison: MainComparison) -> None:
@@ -132,11 +135,11 @@ def test_what_the_users_can_tell(comparison: MainComparison) -> None:
 
 
 def test_the_latex_of_the_table(comparison: MainComparison) -> None:
-    assert latex.to_latex([table2(comparison, [comparison])]) == GOLDEN.read_text()
+    assert latex.to_latex([printed(comparison)]) == GOLDEN.read_text()
 
 
 def test_the_markdown_of_the_table(comparison: MainComparison) -> None:
-    lines = markdown.to_markdown([table2(comparison, [comparison])]).splitlines()
+    lines = markdown.to_markdown([printed(comparison)]).splitlines()
     head, rule, first, *_ = (line for line in lines if line.startswith("|"))
     columns = ["ML-1M", "SASRec (BCE)", "SASRec (CE)", "DuoRec", "BT-SR (CE)<sup>†</sup>", "Improve", "BT-SR (BCE)"]
     assert head == f"| {' | '.join(columns)} | Most popular |"
@@ -154,7 +157,7 @@ def test_the_markdown_of_the_table(comparison: MainComparison) -> None:
 
 
 def test_the_frame_for_machines(comparison: MainComparison) -> None:
-    frame = table2_frame([comparison]).set_index(["metric", "method"])
+    frame = for_machines(comparison).set_index(["metric", "method"])
     assert len(frame) == 9 * 6
     row = frame.loc[("ndcg@10", "btsr-ce")]
     assert row["role"] == "btsr"
@@ -166,16 +169,30 @@ def test_the_frame_for_machines(comparison: MainComparison) -> None:
     assert (frame.loc[("hr@1", "duorec")]["runs_done"], frame.loc[("hr@1", "duorec")]["runs_asked"]) == (2, 3)
 
 
+def printed(comparison: MainComparison) -> Table:
+    """Its one table."""
+    made = table2(comparison.results)
+    assert made is not None
+    return made[0][0]
+
+
+def for_machines(comparison: MainComparison) -> pd.DataFrame:
+    made = table2(comparison.results)
+    assert made is not None
+    return pd.DataFrame(made[1])
+
+
 def rendered(comparison: MainComparison) -> str:
     """LaTeX and Markdown of a comparison."""
-    table = table2(comparison, [comparison])
+    table = printed(comparison)
     return latex.to_latex([table]) + markdown.to_markdown([table])
 
 
 def compared(store: Store, maker: Any) -> MainComparison:
     """The one comparison that a store holds."""
-    (runs,) = stored_runs(store.records(maker.dataset), store.data(maker.dataset), lambda _: None)
-    return main_comparison(runs, store.arrays)
+    records, data = store.records(maker.dataset), store.data(maker.dataset)
+    (results,) = stored_results(records, data, store.arrays, lambda _: None)
+    return main_comparison(results)
 
 
 def test_synthetic_data_is_labelled_and_never_beside_printed_figures(
@@ -184,12 +201,12 @@ def test_synthetic_data_is_labelled_and_never_beside_printed_figures(
     maker = handmade("ml-1m", "ML-1M", synthetic=True)
     fill(store, maker)
     comparison = compared(store, maker)
-    table = table2(comparison, [comparison])
+    table = printed(comparison)
     assert table.caption.startswith("SYNTHETIC DATA")
     assert (table.heads[0].first, table.heads[0].second) == ("ML-1M", "SYNTHETIC")
     assert all(row.printed is None for row in comparison.metrics)
     assert "paper}" not in rendered(comparison)
-    assert table2_frame([comparison])["synthetic"].all()
+    assert for_machines(comparison)["synthetic"].all()
 
 
 def test_text_from_data_is_escaped(store: Store, handmade: Callable[..., Any], tmp_path: Path) -> None:
@@ -197,7 +214,7 @@ def test_text_from_data_is_escaped(store: Store, handmade: Callable[..., Any], t
     maker = handmade("custom", title)
     store.save(maker.record("btsr-ce"), maker.arrays())
     comparison = compared(store, maker)
-    table = table2(comparison, [comparison])
+    table = printed(comparison)
     tex, text = latex.to_latex([table]), markdown.to_markdown([table])
     assert "<script>" not in tex + text
     assert r"\input{z}" not in tex
@@ -209,7 +226,7 @@ def test_text_from_data_is_escaped(store: Store, handmade: Callable[..., Any], t
 
 
 def test_the_table_compiles(comparison: MainComparison, tmp_path: Path) -> None:
-    assert_compiles(latex.to_latex([table2(comparison, [comparison])] * 2), tmp_path)
+    assert_compiles(latex.to_latex([printed(comparison)] * 2), tmp_path)
 
 
 def assert_compiles(tex: str, folder: Path) -> None:
@@ -237,13 +254,13 @@ def test_planned_runs_without_a_record_are_shown_as_missing(store: Store, handma
     maker = handmade()
     fill(store, maker)
     planned = [plan_of(maker, method, seed) for method in ("sasrec-ce", "btsr-ce") for seed in range(5)]
-    runs = planned_runs(planned, store.records("ml-1m"), store.data("ml-1m"))
-    assert runs.methods() == ["sasrec-ce", "btsr-ce"]
-    assert runs.not_done("btsr-ce") == {"missing": [3, 4]}
-    table = rendered(main_comparison(runs, store.arrays))
+    results = planned_results(planned, store.records("ml-1m"), store.data("ml-1m"), store.arrays)
+    assert [runs.method for runs in results.groups] == ["sasrec-ce", "btsr-ce"]
+    assert results.method("btsr-ce").not_done == {"missing": [3, 4]}
+    table = rendered(main_comparison(results))
     assert "missing 2/5" in table
     assert "SASRec (CE); BT-SR (CE): missing (seeds 3, 4); no part of their means." in table
-    assert not planned_runs(planned, [], None).records
+    assert not planned_results(planned, [], None, store.arrays).records()
 
 
 def test_without_a_plan_the_configuration_with_most_seeds_is_shown(
@@ -253,8 +270,8 @@ def test_without_a_plan_the_configuration_with_most_seeds_is_shown(
     fill(store, maker)
     for seed in range(2):
         store.save(maker.record("btsr-ce", seed, settings={"alpha": 0.1}), maker.arrays())
-    (runs,) = stored_runs(store.records("ml-1m"), store.data("ml-1m"), notes.append)
-    assert {str(record.spec["method"]["settings"]) for record in runs.of("btsr-ce")} == {"{}"}
+    (results,) = stored_results(store.records("ml-1m"), store.data("ml-1m"), store.arrays, notes.append)
+    assert {str(r.spec["method"]["settings"]) for r in results.method("btsr-ce").records} == {"{}"}
     assert notes == [
         "ml-1m: btsr-ce was run in 2 configurations; the report shows the one with the most finished seeds (3)"
     ]
@@ -269,17 +286,16 @@ def test_settings_are_kept_apart_and_runs_on_other_data_left_out(
     store.save(maker.record(seed=1, protocol={"preset": "text", "filter": "core"}), maker.arrays())
     maker.fingerprint = "another"
     store.save(maker.record(seed=2), maker.arrays())
-    found = stored_runs(store.records("ml-1m"), store.data("ml-1m"), notes.append)
-    assert {runs.setting.name: [r.seed for r in runs.records] for runs in found} == {
+    found = stored_results(store.records("ml-1m"), store.data("ml-1m"), store.arrays, notes.append)
+    assert {results.setting.name: [r.seed for r in results.records()] for results in found} == {
         "released-equal-paper": [0],
         "text-equal-paper": [1],
     }
     assert notes == ["ml-1m: runs on other data than data.json's are left out: 1"]
 
 
-def test_rows_are_tidy(comparison: MainComparison) -> None:
-    frame = rows(comparison.runs)
-    assert tuple(frame.columns) == COLUMNS
+def test_the_frame_is_tidy(comparison: MainComparison) -> None:
+    frame = comparison.results.frame
     assert (frame["protocol"].unique(), frame["title"].unique()) == (["released"], ["ML-1M"])
     diverged = frame[frame["status"] == "diverged"]
     assert diverged[["method", "seed", "metric"]].to_numpy().tolist() == [["duorec", 2, ""]]
@@ -291,7 +307,7 @@ def test_mixed_machines_are_told(store: Store, handmade: Callable[..., Any]) -> 
     record = maker.record(seed=0)
     store.save(record, maker.arrays())
     store.save(maker.record(seed=1, hardware=record.hardware | {"device": "cuda"}), maker.arrays())
-    text = table2(compared(store, maker), []).notes[-1]
+    text = printed(compared(store, maker)).notes[-1]
     assert text == (
         "The runs come from different machines or versions. Device: cpu (1 run), cuda (1 run); torch: 2.13.0."
     )
@@ -303,7 +319,7 @@ def test_a_setting_names_its_folder() -> None:
 
 
 def test_titles_agree_with_the_registry() -> None:
-    assert {name: look(name).title for name in METHODS} == {name: entry.title for name, entry in METHODS.items()}
+    assert {name: title_of(name) for name in METHODS} == {name: entry.title for name, entry in METHODS.items()}
 
 
 def test_the_printed_tables() -> None:
@@ -320,7 +336,8 @@ def test_the_printed_tables() -> None:
 
 
 def test_an_empty_run_set_has_no_methods() -> None:
-    assert RunSet("ml-1m", "ML-1M", False, RunSetting(), ()).methods() == []
+    empty = Results("ml-1m", "ML-1M", False, RunSetting(), (), lambda _: None)
+    assert (empty.ran, empty.btsr, empty.records(), len(empty.frame)) == ((), None, [], 0)
 
 
 def test_plain_text_is_aligned_and_says_the_same() -> None:
@@ -330,7 +347,7 @@ def test_plain_text_is_aligned_and_says_the_same() -> None:
         caption="A caption.",
         bands=(),
         heads=(Head("ML-1M"), Head("BT-SR", "(CE)", "†"), Head("SASRec", "(CE)")),
-        sections=(((Line("hr@1", cells), Line("", (Cell("±0.0048"), Cell("±0.0011")), "below")),),),
+        sections=(((Row("hr@1", cells), Row("", (Cell("±0.0048"), Cell("±0.0011")), "below")),),),
         notes=("† Chosen on validation.",),
     )
     assert to_plain(table).splitlines()[:-1] == [

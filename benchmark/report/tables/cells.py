@@ -1,0 +1,68 @@
+"""Cells with what stands below them: means over seeds with their deviations, paired differences with their p."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from benchmark.report.query import RunGroup
+from benchmark.report.significance import PairedTest, SeedSummary
+from benchmark.report.tables.layout import Cell, Kind, Place, Row, Stack
+from benchmark.report.tables.numbers import DASH, DECIMALS, number, p_value, signed
+
+Pair = tuple[Cell, str]
+"""A cell and the text below it."""
+
+Key = TypeVar("Key")
+
+
+def stack(label: str, pairs: Sequence[Pair], *more: Row, runs: RunGroup | None = None) -> Stack:
+    """A row of cells, what stands below them, and `more` rows; those without any text are left out."""
+    shown = runs.name if runs and runs.records else ""
+    rows = (
+        Row(label, tuple(cell for cell, _ in pairs), runs=shown),
+        Row("", tuple(Cell(text) for _, text in pairs), "below"),
+        *more,
+    )
+    return tuple(row for row in rows if any(cell.text for cell in row.cells))
+
+
+def row_of(label: str, texts: Sequence[str], kind: Kind = "value", runs: RunGroup | None = None) -> Row:
+    """A row of plain texts."""
+    return Row(label, tuple(map(Cell, texts)), kind, runs.name if runs and runs.records else "")
+
+
+def mean(summary: SeedSummary, place: Place = "", star: bool = False) -> Pair:
+    """The mean over seeds, its sample standard deviation below; nothing there with fewer than two runs."""
+    return Cell(number(summary.mean), star, place), deviation(summary)
+
+
+def deviation(summary: SeedSummary) -> str:
+    """The sample standard deviation; nothing with fewer than two runs."""
+    return f"±{number(summary.deviation)}" if summary.n > 1 else ""
+
+
+def difference(test: PairedTest) -> Pair:
+    """The mean difference over the pairs, its p below; nothing there below two pairs."""
+    return Cell(signed(test.difference), test.star), f"p {p_value(test.p)}" if test.n > 1 else ""
+
+
+def done_of_asked(runs: RunGroup) -> Cell:
+    """How many runs are done of how many asked for."""
+    return Cell(f"{len(runs.done)}/{runs.asked}" if runs.asked else DASH)
+
+
+def places(summaries: Mapping[Key, SeedSummary]) -> dict[Key, Place]:
+    """Which are best and second best of the means as printed; equal ones share a place."""
+    printed = {key: round(summary.mean, DECIMALS) for key, summary in summaries.items() if summary.n}
+    highest: dict[float, Place] = dict(
+        zip(sorted(set(printed.values()), reverse=True), ("best", "second"), strict=False)
+    )
+    return {key: highest.get(printed[key], "") if key in printed else "" for key in summaries}
+
+
+def best_of(summaries: Mapping[Key, SeedSummary]) -> dict[Key, Place]:
+    """The best alone; nobody if all are equal."""
+    ranked = places(summaries)
+    distinct = "second" in ranked.values()
+    return {key: "best" if place == "best" and distinct else "" for key, place in ranked.items()}

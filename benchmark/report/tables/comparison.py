@@ -1,0 +1,120 @@
+"""The numbers of Table 2: means over seeds, who is best, whether BT-SR beats the best baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.paper.printed import TABLE_2_METRICS, Printed, table2_row
+from benchmark.plan.selection import METRIC
+from benchmark.report.query import Results
+from benchmark.report.significance import (
+    LEVEL,
+    Comparison,
+    PairedBootstrap,
+    SeedSummary,
+    compare,
+    holm,
+    paired_bootstrap,
+    smallest_detectable_difference,
+    standard_error,
+)
+from benchmark.report.tables.cells import places
+from benchmark.report.tables.layout import Place
+
+
+@dataclass(frozen=True)
+class MetricComparison:
+    """One metric: each method over its seeds and its place among the paper's columns, BT-SR `versus` the best baseline,
+    `rival`, and the printed row.
+    """
+
+    metric: str
+    summaries: Mapping[str, SeedSummary]
+    places: Mapping[str, Place]
+    rival: str | None
+    versus: Comparison | None
+    printed: Printed | None
+
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether it is a mean over users; coverage is none."""
+        return not self.metric.startswith("cov@")
+
+    @property
+    def star(self) -> bool:
+        """Whether BT-SR earns the star."""
+        return self.versus is not None and self.versus.test.star
+
+
+@dataclass(frozen=True)
+class UserView:
+    """What the test users can tell about NDCG@10, seed-averaged: its sampling error for `method`, and BT-SR's lead.
+
+    `lead`, `detectable`: mean difference to `rival` under resampling of users, and the smallest true one that
+    a test over these users finds with 80 % power; None without a pair.
+    """
+
+    method: str
+    sampling_error: float
+    rival: str | None = None
+    lead: PairedBootstrap | None = None
+    detectable: float | None = None
+
+
+@dataclass(frozen=True)
+class MainComparison:
+    """Table 2 in numbers; `users` is None if no run has its ranks."""
+
+    results: Results
+    metrics: tuple[MetricComparison, ...]
+    users: UserView | None
+
+
+def main_comparison(results: Results) -> MainComparison:
+    """Compare the methods of Table 2."""
+    metrics = tuple(_compare(results, metric) for metric in TABLE_2_METRICS)
+    return MainComparison(results, metrics, _user_view(results, metrics))
+
+
+def starred_after_holm(comparisons: Sequence[MainComparison]) -> tuple[int, int, int]:
+    """How many accuracy cells of these tables are tested, starred, and starred still after Holm."""
+    rows = [row for comparison in comparisons for row in comparison.metrics if row.versus and row.is_accuracy]
+    tested = [(row.star, row.versus.test.p) for row in rows if row.versus and not math.isnan(row.versus.test.p)]
+    adjusted = holm(np.array([p for _, p in tested]))
+    kept = sum(star and bool(p < LEVEL) for (star, _), p in zip(tested, adjusted, strict=True))
+    return len(tested), sum(star for star, _ in tested), kept
+
+
+def _compare(results: Results, metric: str) -> MetricComparison:
+    summaries = {method: results.summary(results.method(method), metric) for method in results.ran}
+    ranked = places({method: summaries[method] for method in results.contestants})
+    btsr, baselines = results.btsr, results.baselines
+    rival = versus = None
+    if btsr and summaries[btsr].n and any(summaries[method].n for method in baselines):
+        values = {method: results.values(results.method(method), metric) for method in (btsr, *baselines)}
+        seeds = sorted({seed for by_seed in values.values() for seed in by_seed})
+        runs = np.array([[values[method].get(seed, math.nan) for method in values] for seed in seeds])
+        versus = compare(runs[:, 0], runs[:, 1:])
+        rival = baselines[versus.best]
+    printed = None if results.synthetic else table2_row(results.title, metric)
+    return MetricComparison(metric, summaries, ranked, rival, versus, printed)
+
+
+def _user_view(results: Results, metrics: Sequence[MetricComparison]) -> UserView | None:
+    row = next(row for row in metrics if row.metric == METRIC)
+    best = sorted(method for method, place in row.places.items() if place == "best")
+    measured = [name for name, summary in row.summaries.items() if summary.n]
+    method = next(filter(None, [results.btsr, *best, *measured]), "")
+    runs = results.method(method)
+    gains = results.users(runs, METRIC)
+    if gains is None:
+        return None
+    differences = results.user_differences(runs, results.method(row.rival), METRIC) if row.rival else None
+    if differences is None:
+        return UserView(method, standard_error(gains))
+    detectable = smallest_detectable_difference(differences)
+    return UserView(method, standard_error(gains), row.rival, paired_bootstrap(differences), detectable)

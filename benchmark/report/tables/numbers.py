@@ -1,0 +1,48 @@
+"""How numbers are printed: four decimals as in the paper, signs, percent, p, lists of seeds."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+
+MINUS, DASH = "\u2212", "\u2013"
+DECIMALS = 4
+"""As the paper prints; best and second best are those of the numbers as printed."""
+
+
+def number(value: float, decimals: int = DECIMALS) -> str:
+    """With so many decimals, a dash for NaN."""
+    return DASH if math.isnan(value) else f"{value:.{decimals}f}".replace("-", MINUS)
+
+
+def signed(value: float) -> str:
+    """Four decimals and the sign; what rounds to zero has none."""
+    if math.isnan(value):
+        return DASH
+    text = f"{value:+.{DECIMALS}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", MINUS)
+
+
+def percent(value: float) -> str:
+    """One decimal and the sign, a dash for NaN."""
+    return DASH if math.isnan(value) else f"{value:+.1f}%".replace("-", MINUS)
+
+
+def p_value(p: float) -> str:
+    """As in `p = .012`, from the sign on."""
+    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".")
+
+
+def count(n: int, thing: str) -> str:
+    """`1 seed`, `2 seeds`."""
+    return f"{n} {thing}{'' if n == 1 else 's'}"
+
+
+def spans(seeds: Iterable[int]) -> str:
+    """Numbers with runs of three and more drawn together: 0-4, 7, 8, with a longer dash."""
+    texts: list[str] = []
+    for _, span in itertools.groupby(enumerate(sorted(seeds)), lambda pair: pair[1] - pair[0]):
+        values = [seed for _, seed in span]
+        texts += [f"{values[0]}{DASH}{values[-1]}"] if len(values) > 2 else map(str, values)
+    return ", ".join(texts)
