@@ -1,11 +1,11 @@
-"""State of a run in flight: saved now and then, found again, continued."""
+"""The state of a run that is under way: saved now and then, and found again after an interruption."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import os
+import secrets
 import tempfile
 import time
 import zipfile
@@ -16,21 +16,22 @@ from typing import Any
 
 import torch
 
-from benchmark.store.atomic_files import UNFINISHED, StoreError, write_file
+from benchmark.store.atomic_files import UNFINISHED, StoreError, lock, write_file
 
 SECONDS_BETWEEN = 60.0
 """How much of a run a crash may cost, in seconds; on the largest dataset writing the state takes one."""
 
-TEMPORARY, FILE = "btsr-checkpoint-", "checkpoint.pt"
-"""Names of the directory and of the checkpoint in it, where a run has no store beside it."""
+TEMPORARY, LOCK, FILE = "btsr-checkpoint-", ".lock", "checkpoint.pt"
+"""Where a run has no store beside it: how its folder's name begins, its lock's ends, and the checkpoint in it."""
 
 State = dict[str, Any]
-"""Tensors, numbers, texts, and lists and dicts of them: what torch loads without running any code of the file's."""
+"""Tensors, numbers, texts, and lists and dicts of them, which torch loads without running any code from the file."""
 
 
 class Checkpoint:
-    """One run's file. It is written at the end of an epoch if `seconds` have gone by; whoever stores the run
-    removes it.
+    """One run's file, written at the end of an epoch once `seconds` have passed since it was written last.
+
+    The code that stores the run removes it.
     """
 
     def __init__(self, path: Path, seconds: float | None = None) -> None:
@@ -38,7 +39,7 @@ class Checkpoint:
         self.written = time.monotonic()
 
     def load(self) -> State | None:
-        """The state, on the CPU; None if there is none that can be read, so that the run begins anew."""
+        """The state, on the CPU; None if no intact one is there, and the run begins from the start."""
         try:
             with zipfile.ZipFile(self.path) as members:
                 intact = members.testzip() is None  # torch itself compares no checksums
@@ -47,7 +48,7 @@ class Checkpoint:
             return None
 
     def offer(self, state: Callable[[], State]) -> None:
-        """Save what `state` gives if it is time; where that cannot be written, the one before stays."""
+        """Save what `state` returns if it is time; if it cannot be written, the earlier one stays."""
         if 0 <= time.monotonic() - self.written < self.seconds:
             return
         content = io.BytesIO()
@@ -59,50 +60,38 @@ class Checkpoint:
 
 @contextmanager
 def temporary() -> Iterator[Path]:
-    """Where a checkpoint can be kept for as long as the block takes. What processes left that were killed within theirs
-    is removed first.
-    """
+    """A place for a checkpoint, among the machine's temporary files, for as long as the block takes."""
     sweep_temporary()
-    path, handle = _held()
-    try:
-        yield path / FILE
-    finally:
-        _empty(path)
-        os.close(handle)
+    folder = Path(tempfile.gettempdir(), f"{TEMPORARY}{secrets.token_hex(8)}")
+    with lock(folder.with_suffix(LOCK), wait=True):
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder / FILE
+        finally:
+            _remove(folder)
 
 
 def sweep_temporary() -> None:
-    """Remove what dead processes of this user left of `temporary`; the kernel drops their locks, however they died."""
-    for path in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
-        with contextlib.suppress(OSError):  # somebody else's, or gone meanwhile, or held by one that lives
-            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                if os.fstat(handle).st_uid == os.geteuid():
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    _empty(path)
-            finally:
-                os.close(handle)
+    """Remove what killed processes of this user left of `temporary`: their locks have ended with them."""
+    for lock_path in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*{LOCK}"):
+        folder = lock_path.with_suffix("")
+        with contextlib.suppress(OSError, StoreError):  # it is gone meanwhile
+            if not (_is_ours(lock_path) and _is_ours(folder)):
+                continue
+            with lock(lock_path, wait=False) as has_ended:
+                if has_ended:
+                    _remove(folder)
 
 
-def _held() -> tuple[Path, int]:
-    """A new directory, locked until the handle is closed or this process is gone."""
-    while True:
-        path = Path(tempfile.mkdtemp(prefix=TEMPORARY))
-        try:
-            handle = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:  # it was swept before it was locked
-            continue
-        with contextlib.suppress(OSError):  # a file system that cannot lock; then nobody can sweep there either
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        if path.exists():
-            return path, handle
-        os.close(handle)
+def _is_ours(path: Path) -> bool:
+    """Whether we made it: in a place where everybody may write, a file or link of that name can be another user's."""
+    return path.lstat().st_uid == os.geteuid() and not path.is_symlink()
 
 
-def _empty(path: Path) -> None:
-    """Remove a directory of `temporary`; only what belongs there, so that one of somebody's that has its name stays."""
+def _remove(folder: Path) -> None:
+    """Remove a folder of `temporary`, with only those files that belong there."""
     with contextlib.suppress(OSError):
-        for file in path.iterdir():
+        for file in folder.iterdir():
             if file.name == FILE or (file.name.startswith(UNFINISHED) and file.name.endswith(FILE)):
                 file.unlink()
-        path.rmdir()
+        folder.rmdir()

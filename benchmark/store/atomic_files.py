@@ -1,10 +1,9 @@
-"""Files and directories that appear whole or not at all, and locks that die with their process."""
+"""Files and directories that appear whole or not at all, and locks that end with the process that holds them."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import secrets
 import shutil
@@ -13,9 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import BaseFileLock, FileLock, Timeout
+
 UNFINISHED = ".tmp-"
 """What the name of a file or directory begins with until it is whole."""
 _REPLACED = ".old-"
+"""The same for a directory that is being replaced."""
 
 _SPACE = "free some space and start again, finished runs are kept"
 _FILE_IN_THE_WAY = "a file stands where a directory is needed, move it or choose another {option}"
@@ -33,7 +35,7 @@ _REMEDIES = {
 
 
 class StoreError(Exception):
-    """Something could not be written or read back; the message is one line naming the path and the remedy."""
+    """Something cannot be written or read; the message is one line that names the path and the remedy."""
 
 
 @contextmanager
@@ -48,8 +50,8 @@ def writing(path: Path, option: str = "--out-dir") -> Iterator[None]:
 
 
 def check_directory(path: Path, option: str = "--out-dir", written: bool = True) -> None:
-    """Raise StoreError unless the directory `path` is there or can be made and, if it is `written`, be written to."""
-    place = next(place for place in (path.absolute(), *path.absolute().parents) if _is_there(place, path, option))
+    """Raise StoreError unless the directory `path` exists or can be made and, if it is `written`, can be written to."""
+    place = next(place for place in (path.absolute(), *path.absolute().parents) if _exists(place, path, option))
     with writing(place, option):
         if not place.is_dir():
             raise _refusal(errno.ENOTDIR)
@@ -57,8 +59,8 @@ def check_directory(path: Path, option: str = "--out-dir", written: bool = True)
             raise _refusal(errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES)
 
 
-def _is_there(place: Path, path: Path, option: str) -> bool:
-    with writing(path, option):
+def _exists(place: Path, path: Path, option: str) -> bool:
+    with writing(path, option):  # Path.exists would hide a name that is too long
         try:
             return bool(place.stat())
         except (FileNotFoundError, NotADirectoryError):
@@ -73,21 +75,22 @@ def write_file(path: Path, content: bytes) -> None:
     """Write or replace one file; a reader or a crash sees the old content or the new, nothing else."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh, stream = _held_file(path)
-        try:
-            with stream:
-                _write_through(stream, content)
+        fresh = unfinished(path)
+        with _file_lock(fresh):  # by which `sweep` tells it from what a killed process left
+            try:
+                with fresh.open("wb") as stream:
+                    _write_through(stream, content)
                 os.replace(fresh, path)
-        finally:
-            fresh.unlink(missing_ok=True)
+            finally:
+                fresh.unlink(missing_ok=True)
         _sync_directory(path.parent)
 
 
 def write_directory(path: Path, files: Mapping[str, bytes], option: str = "--out-dir") -> None:
-    """Write or replace one directory of files; nobody else may write or `sweep` the directory around it meanwhile.
+    """Write or replace one directory of files. No other process may write or `sweep` its parent meanwhile.
 
-    A directory that is in the way is moved aside first, for no system renames onto a full one; if the process
-    dies between the two renames, `sweep` puts it back. `option` is what the user named the place by.
+    A directory that is in the way is moved aside first, because a rename cannot replace one that has files in it. If
+    the process dies between the two renames, `sweep` puts the old one back. `option`: how the user named the place.
     """
     with writing(path, option):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,17 +112,17 @@ def write_directory(path: Path, files: Mapping[str, bytes], option: str = "--out
 
 
 def unfinished(path: Path) -> Path:
-    """A new name beside `path`, for what is to become it."""
+    """A name in the same directory under which `path` is written until it is whole."""
     return path.with_name(f"{UNFINISHED}{secrets.token_hex(4)}-{path.name}")
 
 
 def leftovers(directory: Path) -> list[Path]:
-    """What killed or working writers have lying directly in `directory`."""
+    """The unfinished and replaced files and directories directly in `directory`."""
     return sorted([*directory.glob(f"{UNFINISHED}*"), *directory.glob(f"{_REPLACED}*")])
 
 
 def sweep(directory: Path) -> None:
-    """Remove the leftovers in `directory`, or put them back in place; a file that a living process writes stays."""
+    """Remove the leftovers in `directory` or put them back in place; a file that another process is writing stays."""
     for left in leftovers(directory):
         if left.name.startswith(_REPLACED):
             _settle(left)
@@ -130,7 +133,7 @@ def sweep(directory: Path) -> None:
 
 
 def sweep_files(root: Path) -> None:
-    """Remove the files that killed writers left anywhere below `root`; one that a living process writes stays."""
+    """Remove what killed processes left anywhere below `root`; a file that another process is writing stays."""
     with writing(root):
         for left in sorted(root.rglob(f"{UNFINISHED}*")):
             if left.is_file():
@@ -139,46 +142,30 @@ def sweep_files(root: Path) -> None:
 
 @contextmanager
 def lock(path: Path, wait: bool) -> Iterator[bool]:
-    """Hold `path` as a lock, removed on leaving; yields whether it was had (always, with `wait`).
+    """Hold `path` as a lock; yields whether this process has it now (always, with `wait`).
 
-    The kernel drops the lock when the process dies, however it dies; the file that is left then holds nobody up.
+    The kernel drops the lock when the process ends, in whatever way; the file that is left then blocks nobody.
     """
+    held = _file_lock(path, wait)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = _locked(path, wait)
-    if handle is None:
+        with contextlib.suppress(Timeout):
+            held.acquire()
+    if not held.is_locked:
         yield False
         return
     try:
         yield True
     finally:
-        # Removed while still held: whoever waits for this file finds that it is gone, and makes a new one.
+        # Removed while it is still held: a process that waits for this file notices, and makes a new one.
         with contextlib.suppress(OSError):
             path.unlink()
-        os.close(handle)
+        held.release()
 
 
-def _locked(path: Path, wait: bool) -> int | None:
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            if _is_open_file(handle, path):
-                return handle
-        except BlockingIOError:
-            os.close(handle)
-            return None
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
-
-
-def _is_open_file(handle: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), os.stat(path))
-    except FileNotFoundError:
-        return False
+def _file_lock(path: Path, wait: bool = True) -> BaseFileLock:
+    # A soft lock, which would outlive a killed process, never takes its place.
+    return FileLock(path, timeout=-1 if wait else 0, fallback_to_soft=False)
 
 
 def _settle(replaced: Path) -> None:
@@ -192,34 +179,9 @@ def _settle(replaced: Path) -> None:
         os.rename(replaced, place)
 
 
-def _held_file(path: Path) -> tuple[Path, BinaryIO]:
-    """A new file beside `path`, locked until it is closed: so others can tell it from what a dead process left."""
-    while True:
-        fresh = unfinished(path)
-        stream = fresh.open("xb")
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            if _is_open_file(stream.fileno(), fresh):
-                return fresh, stream
-        except BaseException:
-            stream.close()
-            fresh.unlink(missing_ok=True)
-            raise
-        stream.close()  # it was swept before it was locked
-
-
 def _remove_unless_held(path: Path) -> None:
-    try:
-        handle = os.open(path, os.O_RDWR)
-    except FileNotFoundError:  # its writer has just moved it into place
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with contextlib.suppress(Timeout), _file_lock(path, wait=False):
         path.unlink(missing_ok=True)
-    except BlockingIOError:
-        return
-    finally:
-        os.close(handle)
 
 
 def _write_through(stream: BinaryIO, content: bytes) -> None:

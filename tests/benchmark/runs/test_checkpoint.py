@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import subprocess
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +22,7 @@ from benchmark.plan.config import TrainingSettings
 from benchmark.runs import checkpoint as checkpoint_module
 from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.training import Trained, train
-from benchmark.store.atomic_files import StoreError
+from benchmark.store.atomic_files import StoreError, write_file
 from datasets.sequences import Sequences
 from datasets.split import Cases
 
@@ -148,29 +150,78 @@ def test_it_is_written_once_in_so_many_seconds(tmp_path: Path, monkeypatch: pyte
     assert kept == [0, 0, 3, 3, 3, 6, 6, 6, 9, 9]
 
 
-def test_what_a_killed_worker_left_outside_of_a_store_is_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with checkpoint_module.temporary() as living:
-        living.write_bytes(b"state")
-        dead = tmp_path / f"{checkpoint_module.TEMPORARY}dead"
-        dead.mkdir()
-        (dead / checkpoint_module.FILE).write_bytes(b"state")
+HOLDS = """
+import os, signal
+from benchmark.runs import checkpoint
+with checkpoint.temporary() as path:
+    path.write_bytes(b"state")
+    path.with_name(".tmp-0-checkpoint.pt").write_bytes(b"st")
+    print(path, flush=True)
+    signal.pause()
+"""
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files of this process and of its children go."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return tmp_path / "temporary"
+
+
+def test_what_killed_workers_left_is_swept_and_nothing_else(temporary: Path) -> None:
+    root = Path(__file__).resolve().parents[3]
+    holder = subprocess.Popen([sys.executable, "-c", HOLDS], cwd=root, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    held = Path(holder.stdout.readline().strip())
+    with checkpoint_module.temporary() as own:
+        write_file(own, b"state")
         checkpoint_module.sweep_temporary()
-        assert living.exists()
-        assert not dead.exists()
-    assert list(tmp_path.iterdir()) == []
+        assert held.exists(), "its process lives"
+        assert own.exists()
+    assert not own.parent.exists()
+    holder.kill()
+    holder.communicate()
+    mine = left_behind(temporary, "thesis")
+    (mine / "thesis.tex").touch()
+    (temporary / f"{checkpoint_module.TEMPORARY}file").touch()
+    checkpoint_module.sweep_temporary()
+    assert not held.parent.exists()
+    assert [path.name for path in mine.iterdir()] == ["thesis.tex"]
+    assert {path.name for path in temporary.iterdir()} == {mine.name, f"{checkpoint_module.TEMPORARY}file"}
 
 
-def test_only_folders_of_our_own_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_locked_before_it_is_there(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Path.mkdir
+
+    def swept_at_once(self: Path, *arguments: Any, **options: Any) -> None:
+        make(self, *arguments, **options)
+        if self.parent == temporary:
+            checkpoint_module.sweep_temporary()
+
+    with monkeypatch.context() as sweeping:
+        sweeping.setattr(Path, "mkdir", swept_at_once)
+        with checkpoint_module.temporary() as path:
+            assert path.parent.exists()
+    assert list(temporary.iterdir()) == []
+
+
+def left_behind(folder: Path, name: str) -> Path:
+    """What a worker that was killed leaves in `folder`."""
+    left = folder / f"{checkpoint_module.TEMPORARY}{name}"
+    left.mkdir(parents=True)
+    left.with_suffix(checkpoint_module.LOCK).touch()
+    (left / checkpoint_module.FILE).write_bytes(b"state")
+    return left
+
+
+def test_only_folders_of_our_own_are_swept(temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Anybody can make a folder of that name, or a link to somebody's, where temporary files go."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    theirs, elsewhere = tmp_path / f"{checkpoint_module.TEMPORARY}theirs", tmp_path / "elsewhere"
-    for folder in (theirs, elsewhere):
-        folder.mkdir()
-        (folder / checkpoint_module.FILE).write_bytes(b"state")
-    (tmp_path / f"{checkpoint_module.TEMPORARY}link").symlink_to(elsewhere)
+    theirs, elsewhere = left_behind(temporary, "theirs"), left_behind(tmp_path / "elsewhere", "real")
+    link = temporary / f"{checkpoint_module.TEMPORARY}link"
+    link.symlink_to(elsewhere)
+    link.with_suffix(checkpoint_module.LOCK).touch()
     with monkeypatch.context() as as_another_user:
         as_another_user.setattr(os, "geteuid", lambda: os.getuid() + 1)
         checkpoint_module.sweep_temporary()

@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +18,9 @@ import torch
 from benchmark.cli.main import main
 from benchmark.plan.config import ConfigError, Configuration
 from benchmark.plan.planner import PlannedRun, plan
-from benchmark.runs import checkpoint
 from benchmark.runs.engines.inline import InlineEngine
 from benchmark.runs.execution import Execution
 from benchmark.runs.preparation import Prepared, prepare
-from benchmark.store.atomic_files import write_file
 from benchmark.store.store import Store
 from datasets import synthetic
 from datasets.protocol import Protocol
@@ -194,68 +190,6 @@ def test_signals_stay_ours(engine: Callable[..., Any]) -> None:
 def test_gpus_that_the_cluster_lacks(engine: Callable[..., Any]) -> None:
     with pytest.raises(ConfigError, match="--device cuda: no node"):
         engine(device="cuda")
-
-
-HOLDS = """
-import os, signal
-from benchmark.runs import checkpoint
-with checkpoint.temporary() as path:
-    path.write_bytes(b"state")
-    path.with_name(".tmp-0-checkpoint.pt").write_bytes(b"st")
-    print(path, flush=True)
-    signal.pause()
-"""
-
-
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary files of this process and of its children go."""
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    return tmp_path / "temporary"
-
-
-def test_what_killed_workers_left_is_swept_and_nothing_else(temporary: Path) -> None:
-    root = Path(__file__).resolve().parents[3]
-    holder = subprocess.Popen([sys.executable, "-c", HOLDS], cwd=root, stdout=subprocess.PIPE, text=True)
-    assert holder.stdout is not None
-    held = Path(holder.stdout.readline().strip())
-    with checkpoint.temporary() as own:
-        write_file(own, b"state")
-        checkpoint.sweep_temporary()
-        assert held.exists(), "its process lives"
-        assert own.exists()
-    assert not own.parent.exists()
-    holder.kill()
-    holder.communicate()
-    mine = temporary / f"{checkpoint.TEMPORARY}thesis"
-    mine.mkdir()
-    (mine / "thesis.tex").touch()
-    (temporary / f"{checkpoint.TEMPORARY}link").symlink_to(mine)
-    (temporary / f"{checkpoint.TEMPORARY}file").touch()
-    present = set(temporary.iterdir())
-    with checkpoint.temporary() as own:
-        assert set(temporary.iterdir()) == {*present, own.parent} - {held.parent}
-    assert (mine / "thesis.tex").exists()
-
-
-def test_a_directory_that_is_swept_before_it_is_locked_is_made_again(
-    temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make, made = tempfile.mkdtemp, list[str]()
-
-    def swept_at_once(**options: Any) -> str:
-        made.append(make(**options))
-        if len(made) == 1:
-            checkpoint.sweep_temporary()
-        return made[-1]
-
-    monkeypatch.setattr(tempfile, "mkdtemp", swept_at_once)
-    with checkpoint.temporary() as path:
-        assert str(path.parent) == made[1]
-        write_file(path, b"state")
-    assert list(temporary.iterdir()) == []
 
 
 def test_a_cluster_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

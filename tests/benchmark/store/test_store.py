@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from benchmark.store import archive
 from benchmark.store import atomic_files as atomic
@@ -304,18 +305,32 @@ def test_what_is_written_is_on_the_disk_before_it_is_said_to_be_there(
     assert events == ["sync file", "sync file", "sync directory", "rename", "sync directory"]
 
 
-def test_what_a_living_process_writes_is_not_swept(store: Store, handmade: Callable[..., Any]) -> None:
+def test_what_a_living_process_writes_is_not_swept(store: Store) -> None:
     path = store.checkpoint_path("0123456789abcdef")
     path.parent.mkdir(parents=True)
-    fresh, stream = atomic._held_file(path)
-    dead = path.with_name(".tmp-0-dead.pt")
+    fresh, dead = (path.with_name(f".tmp-{name}.pt") for name in ("living", "dead"))
     dead.write_bytes(b"half")
-    Store(store.root)
-    assert fresh.exists()
-    assert not dead.exists()
-    stream.close()
+    with FileLock(fresh):
+        Store(store.root)
+        assert fresh.exists()
+        assert not dead.exists()
     Store(store.root)
     assert not fresh.exists()
+
+
+def test_a_file_is_locked_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_file, swept = os.replace, []
+
+    def sweep_first(source: Path, target: Path) -> None:
+        atomic.sweep(tmp_path)
+        atomic.sweep_files(tmp_path)
+        swept.append(source)
+        replace_file(source, target)
+
+    monkeypatch.setattr(os, "replace", sweep_first)
+    atomic.write_file(tmp_path / "file", b"content")
+    assert files(tmp_path) == {"file": b"content"}
+    assert swept
 
 
 def test_a_file_swept_before_its_lock_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,6 +346,26 @@ def test_a_file_swept_before_its_lock_is_made_anew(tmp_path: Path, monkeypatch: 
     atomic.write_file(tmp_path / "file", b"content")
     assert files(tmp_path) == {"file": b"content"}
     assert swept
+
+
+def test_a_lock_that_was_removed_while_it_was_waited_for_is_made_anew(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its holder removes it before it lets go: whoever then got the removed file would hold nothing."""
+    flock, key, removed = fcntl.flock, "0123456789abcdef", []
+
+    def remove_first(handle: Any, how: int) -> None:
+        if not removed:
+            removed.extend(store.root.glob(".locks/*"))
+            removed[0].unlink()
+        flock(handle, how)
+
+    monkeypatch.setattr("fcntl.flock", remove_first)
+    with atomic.lock(store.root / ".locks" / key, wait=True) as mine:
+        assert mine
+        with atomic.lock(store.root / ".locks" / key, wait=False) as second:
+            assert not second
+    assert removed
 
 
 def test_what_killed_processes_left_goes_at_the_next_start(store: Store, handmade: Callable[..., Any]) -> None:
@@ -380,11 +415,10 @@ def test_what_was_left_outside_of_the_store_goes_too(tmp_path: Path) -> None:
     deep.mkdir(parents=True)
     (deep / ".tmp-0-table2.md").write_text("half")
     (deep / "table2.md").write_text("whole")
-    held, stream = atomic._held_file(deep / "table3.md")
-    atomic.sweep_files(tmp_path / "tables")
-    atomic.sweep_files(tmp_path / "absent")
-    assert set(files(tmp_path)) == {"tables/ml-1m/table2.md", f"tables/ml-1m/{held.name}"}
-    stream.close()
+    with FileLock(deep / ".tmp-1-table3.md"):
+        atomic.sweep_files(tmp_path / "tables")
+        atomic.sweep_files(tmp_path / "absent")
+        assert set(files(tmp_path)) == {"tables/ml-1m/table2.md", "tables/ml-1m/.tmp-1-table3.md"}
 
 
 # Two at once
