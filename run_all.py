@@ -1,19 +1,9 @@
 """The door to the reproduction of "Barlow Twins for Sequential Recommendation": python run_all.py --help."""
 
-import os
-import signal
-import sys
+if __name__ == "__main__":  # worker processes import this file as well
+    from benchmark.cli.start import begin, end
 
-from benchmark.runs.signals import leave, listen
+    begin("run_all.py")
+    from benchmark.cli.main import main  # after begin, because it takes a while
 
-if __name__ == "__main__":
-    listen(leave)
-    try:
-        os.getcwd()
-    except OSError as error:  # libraries would abort the process over it
-        sys.exit(f"run_all.py: the directory that you are in: {error.strerror or error}; go to one that is there")
-    from benchmark.cli.main import main  # here, for it takes seconds, and workers import this file as well
-
-    code = main()
-    listen(signal.SIG_IGN)  # nothing is left to interrupt
-    sys.exit(code)
+    end(main())

@@ -1,10 +1,9 @@
-"""`python -m benchmark COMMAND`: everything beside preparing, training and reporting, which `run_all.py` does."""
-
-import sys
-
-from benchmark.bench.command import main
+"""`python -m benchmark COMMAND`: everything other than preparing, training and reporting, which `run_all.py` does."""
 
 if __name__ == "__main__":
-    if sys.argv[1:2] != ["bench"]:
-        sys.exit("python -m benchmark: give a command: bench")
-    sys.exit(main(sys.argv[2:]))
+    from benchmark.cli.start import begin, end
+
+    begin("python -m benchmark")
+    from benchmark.cli.commands import main  # after begin, because it takes a while
+
+    end(main())

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from baselines.registry import METHODS
-from benchmark.cli.arguments import parse
+from benchmark.cli import commands
+from benchmark.cli.main import parse
 from benchmark.paper.printed import BASELINES
 from benchmark.plan.planner import choose_methods
 from datasets.registry import DATASETS
@@ -55,6 +56,13 @@ def test_every_command_is_one_that_the_program_takes(command: str) -> None:
     words = [word for word in shlex.split(command)[2:] if word != "steady"]
     options = parse(words if "steady" not in command else words[:-1])
     assert choose_methods(options.methods)
+
+
+@pytest.mark.parametrize("command", lines_starting("python -m benchmark"))
+def test_every_other_command_is_one_too(command: str) -> None:
+    words = shlex.split(command)[3:]
+    if words != ["--help"]:
+        commands.parse(words[0], words[1:])
 
 
 @pytest.mark.parametrize(("document", "target"), links())

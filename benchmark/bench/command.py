@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shlex
-import signal
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -22,13 +21,14 @@ from benchmark.bench.race import Track
 from benchmark.bench.setting import Outcome, Setting
 from benchmark.bench.tables import ratio_lines, to_markdown
 from benchmark.bench.workloads import SIZES
+from benchmark.cli.exits import FAILURE
+from benchmark.cli.options import Parser
 from benchmark.plan.config import ConfigError, suggestion
 from benchmark.runs.environment import ROOT, code_version, hardware, package_versions
 from benchmark.store.atomic_files import StoreError, write_file
 from benchmark.store.json_text import parse_json
-from datasets.interactions import DataError
 
-FAILURE, USAGE, INTERRUPTED = 1, 2, 130
+USUAL = [name for name in CASES if name not in ON_REQUEST]
 DATASETS = ("ml-1m", "beauty")
 EXAMPLES = """examples:
   python -m benchmark bench                                   every case not on request: some ten minutes
@@ -41,46 +41,13 @@ EXAMPLES = """examples:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise ConfigError(f"{message}; see python -m benchmark bench --help")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the cases; the exit code is 0, 1 if a contender or a file failed, 2 for wrong usage."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        words = sys.argv[1:] if arguments is None else arguments
-        options = _parse(words)
-        return _run(options, _command(words))
-    except ConfigError as error:
-        return _fail(str(error), USAGE)
-    except (DataError, StoreError) as error:
-        return _fail(str(error), FAILURE)
-    except KeyboardInterrupt:
-        return _fail("interrupted; the cases that were finished are written", INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILURE
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _parse(words: list[str]) -> argparse.Namespace:
-    parser = _Parser(
-        prog="python -m benchmark bench",
-        description="Measures the suite's own ways and the usual way by turns; see benchmark/bench/naive.py.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    usual = [name for name in CASES if name not in ON_REQUEST]
+def add_arguments(parser: Parser) -> None:
+    """What to measure, and how."""
+    parser.epilog = EXAMPLES
     parser.add_argument(
         "--cases",
         metavar="NAME[,NAME]",
-        help=f"of {', '.join(CASES)} (default: {','.join(usual)}; with --against: peers)",
+        help=f"of {', '.join(CASES)} (default: {','.join(USUAL)}; with --against: peers)",
     )
     parser.add_argument(
         "--dataset",
@@ -107,8 +74,16 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, default=ROOT / "data", help="raw data (default: data/ in the clone)")
     parser.add_argument("--out-dir", type=Path, default=ROOT, help="holds results/ and tables/ (default: the clone)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works")
-    options = parser.parse_args(words)
-    cases = options.cases if options.cases is not None else "peers" if options.against is not None else ",".join(usual)
+
+
+def run(options: Namespace) -> int:
+    """Measure the cases; the exit code is 1 if a contender failed."""
+    _check(options)
+    return _run(options, _command(options.words))
+
+
+def _check(options: Namespace) -> None:
+    cases = options.cases if options.cases is not None else "peers" if options.against is not None else ",".join(USUAL)
     options.cases = _known("--cases", cases, list(CASES))
     options.against = _known("--against", options.against, list(PEERS)) if options.against is not None else tuple(PEERS)
     options.peer_python = dict(map(_interpreter, options.peer_python))
@@ -122,7 +97,6 @@ def _parse(words: list[str]) -> argparse.Namespace:
         raise ConfigError("--device cuda: this machine or this torch has no CUDA; use --device cpu")
     if options.device == "cuda" and set(options.cases) & {"choices", "peers", "peers-quality"}:
         raise ConfigError("--device cuda: choices, peers and peers-quality run on the CPU; use --device cpu")
-    return options
 
 
 def _interpreter(text: str) -> tuple[str, Path]:
@@ -163,7 +137,7 @@ def _command(words: Sequence[str]) -> str:
     return shlex.join(["python", "-m", "benchmark", "bench", *kept])
 
 
-def _run(options: argparse.Namespace, command: str) -> int:
+def _run(options: Namespace, command: str) -> int:
     device = torch.device(options.device)
     torch.set_num_threads(options.threads)
     track = Track(device, options.threads, options.repeats)
@@ -197,9 +171,7 @@ def _run(options: argparse.Namespace, command: str) -> int:
     return code
 
 
-def _document(
-    name: str, outcome: Outcome, options: argparse.Namespace, command: str, started: datetime
-) -> dict[str, Any]:
+def _document(name: str, outcome: Outcome, options: Namespace, command: str, started: datetime) -> dict[str, Any]:
     return {
         "case": name,
         "description": " ".join((CASES[name].__doc__ or "").split()),
@@ -235,8 +207,3 @@ def _documents(directory: Path, cases: Sequence[str]) -> list[dict[str, Any]]:
 
 def _note(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _fail(line: str, code: int) -> int:
-    print(f"benchmark bench: {line}", file=sys.stderr)
-    return code

@@ -1,15 +1,18 @@
-"""Two stores side by side: the same runs' metrics and how they differ, and the runs that only one of them has."""
+"""python -m benchmark compare: the metrics of two stores' runs side by side, and the runs that only one of them has."""
 
 from __future__ import annotations
 
 import math
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.cli.exits import FAILURE
+from benchmark.cli.options import ALL, Parser, add_dataset
 from benchmark.plan.config import ConfigError
 from benchmark.store.record import RunRecord
-from benchmark.store.store import Store
+from benchmark.store.store import Store, to_stderr
 
 ALWAYS = ("ndcg@10", "hr@10", "cov@10")
 """Test metrics that are shown of every run; others are where they differ."""
@@ -18,6 +21,21 @@ DECIMALS = 6
 
 Identity = tuple[str, str, str, int]
 """A run in any store: dataset, method, key, seed."""
+
+
+def add_arguments(parser: Parser) -> None:
+    """The two stores, and which datasets to compare."""
+    parser.add_argument("stores", nargs=2, type=Path, metavar="STORE", help="an --out-dir or a results directory")
+    add_dataset(parser)
+
+
+def run(options: Namespace) -> int:
+    """Show the comparison; the exit code is 1 if the stores differ."""
+    first, second = options.stores
+    datasets = [] if ALL in (options.dataset or [ALL]) else options.dataset
+    text, same = compare_stores(first, second, datasets, to_stderr)
+    print(text, end="")
+    return 0 if same else FAILURE
 
 
 @dataclass(frozen=True)
@@ -81,10 +99,10 @@ def open_store(path: Path, notify: Callable[[str], None]) -> Store:
     """The store at `path`, a results directory or one that has it inside; ConfigError if there is no store."""
     root = path / "results" if (path / "results").is_dir() else path
     if not root.is_dir():
-        raise ConfigError(f"--compare: {path} is not a directory; name two --out-dir or results directories")
+        raise ConfigError(f"{path} is not a directory; name two --out-dir or results directories")
     store = Store(root, notify)
     if not store.datasets():
-        raise ConfigError(f"--compare: {path} holds no runs; name two --out-dir or results directories")
+        raise ConfigError(f"{path} holds no runs; name two --out-dir or results directories")
     return store
 
 

@@ -1,10 +1,12 @@
-"""What an outsider needs to recommend for our test users, as plain files with original ids; test targets are withheld.
+"""python -m benchmark export-split: what another recommender needs to recommend for our test users.
 
-The files hold the publisher's data. They go where the user says and nowhere else, least of all into results/.
+These are plain files with original ids; the test targets are withheld. They hold the publisher's data, so they are
+written only where the user says, and never into results/.
 """
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.cli.options import ROOT, Parser, add_datasets, add_places, add_protocol, chosen_datasets
+from benchmark.cli.planning import command_about
+from benchmark.cli.preparing import NOTHING_TO_DO, open_store, prepare_all
 from benchmark.plan.config import ConfigError
 from benchmark.runs.evaluation import TOP_ITEMS
-from benchmark.runs.preparation import Prepared
-from benchmark.store.atomic_files import write_directory
+from benchmark.runs.preparation import Prepared, interactions_of
+from benchmark.store.atomic_files import check_directory, write_directory, writing
 from benchmark.store.json_text import to_json
 from datasets.filtering import apply_filter
 from datasets.interactions import DataError, Interactions
@@ -62,50 +67,80 @@ Fingerprint of the split: {fingerprint}
 """
 
 
+def add_arguments(parser: Parser) -> None:
+    """The directory to write, and whose split."""
+    parser.add_argument(
+        "--to", type=Path, required=True, metavar="DIR", help="a new directory; it gets a folder for each dataset"
+    )
+    add_datasets(parser)
+    add_protocol(parser)
+    add_places(parser)
+
+
+def run(options: Namespace) -> int:
+    """Write the split of each dataset."""
+    directory = options.to
+    with writing(directory, "--to"):
+        check_place(directory, (options.out_dir, ROOT))
+    check_directory(directory, "--to")
+    store = open_store(options.out_dir)
+    chosen = chosen_datasets(options, store)
+    prepared = prepare_all(chosen, store, options)
+    if not prepared:
+        raise DataError(NOTHING_TO_DO)
+    for dataset in chosen:
+        if dataset.name in prepared:
+            interactions = interactions_of(dataset.name, options.data_dir, dataset.interactions)
+            command = command_about(dataset, options, "python", "-m", "benchmark", "score", "mine.csv")
+            folder = export_split(prepared[dataset.name], interactions, command, directory)
+            print(f"{prepared[dataset.name].title}: written to {folder}; README.txt there explains the files")
+    return 0
+
+
 def check_place(directory: Path, published_in: Iterable[Path]) -> None:
     """Raise ConfigError unless `directory` is new or empty and outside what is published of `published_in`."""
     place = directory.resolve()
     for folder in ((root / name).resolve() for root in published_in for name in PUBLISHED):
         if folder in (place, *place.parents):
             raise ConfigError(
-                f"--export-split {directory}: {folder.name}/ is published, and original ids must not be; "
+                f"--to {directory}: {folder.name}/ is published, and original ids must not be published; "
                 "name a directory elsewhere"
             )
     if directory.exists() and not directory.is_dir():
-        raise ConfigError(f"--export-split {directory}: is a file; name a new directory")
+        raise ConfigError(f"--to {directory}: is not a directory; name a new directory")
     if directory.exists() and any(directory.iterdir()):
-        raise ConfigError(f"--export-split {directory}: is not empty, and nothing is overwritten; name a new directory")
+        raise ConfigError(f"--to {directory}: is not empty, and nothing is overwritten; name a new directory")
 
 
 def export_split(prepared: Prepared, interactions: Interactions, command: str, directory: Path) -> Path:
-    """Write the folder <directory>/<dataset>, whole or not at all, and return it.
+    """Write the folder <directory>/<dataset>, completely or not at all, and return it.
 
-    `interactions`: what was split, for its timestamps. `command` scores a file of recommendations. Raises DataError if
-    the interactions are not those of the split, StoreError if the folder cannot be written.
+    `interactions` are those that were split; their timestamps are written. `command` scores a file of recommendations.
+    Raises DataError if the interactions are not those of the split, StoreError if the folder cannot be written.
     """
     split = prepared.split
     histories = split.cases("test").histories
-    train_seconds, event_seconds = _moments(prepared, interactions)
-    is_history = np.ones(len(event_seconds), dtype=bool)
+    train_timestamps, event_timestamps = _timestamps(prepared, interactions)
+    is_history = np.ones(len(event_timestamps), dtype=bool)
     is_history[(histories.starts + histories.lengths).numpy()] = False  # the test targets
-    events = _events(split, split.events, split.test_user_labels, event_seconds)
+    events = _events(split, split.events, split.test_user_labels, event_timestamps)
     facts = _facts(prepared) | {"history_events": int(is_history.sum())}
     files = {
-        "train.csv": _csv(_events(split, split.train, split.train_user_labels, train_seconds)),
+        "train.csv": _csv(_events(split, split.train, split.train_user_labels, train_timestamps)),
         "test_histories.csv": _csv(events[is_history]),
         "catalogue.csv": _csv(pd.DataFrame({"itemid": split.item_labels})),
         "split.json": to_json(facts).encode(),
         "README.txt": _readme(facts, split, command).encode(),
     }
     folder = directory / prepared.name
-    write_directory(folder, files, "--export-split")
+    write_directory(folder, files, "--to")
     return folder
 
 
-def _events(split: Split, sequences: Sequences, users: np.ndarray, seconds: np.ndarray) -> pd.DataFrame:
+def _events(split: Split, sequences: Sequences, users: np.ndarray, timestamps: np.ndarray) -> pd.DataFrame:
     owners = np.repeat(np.arange(len(users)), sequences.lengths.numpy())
     items = split.item_labels[sequences.items.numpy()]
-    return pd.DataFrame({"userid": users[owners], "itemid": items, "timestamp": seconds})
+    return pd.DataFrame({"userid": users[owners], "itemid": items, "timestamp": timestamps})
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
@@ -113,7 +148,7 @@ def _csv(frame: pd.DataFrame) -> bytes:
 
 
 def _facts(prepared: Prepared) -> dict[str, Any]:
-    """split.json; nothing in it tells of targets."""
+    """The content of split.json; nothing in it reveals the targets."""
     names = ("source", "sha256", "fingerprint", "protocol", "threshold")
     counts = ("train_users", "train_interactions", "items", "test_users")
     return {
@@ -141,13 +176,13 @@ def _readme(facts: dict[str, Any], split: Split, command: str) -> str:
     )
 
 
-# --- the time of each event, which a Split does not keep --------------------------------------------------------------
+# --- timestamps, which a Split does not keep --------------------------------------------------------------------------
 
 
-def _moments(prepared: Prepared, interactions: Interactions) -> tuple[np.ndarray, np.ndarray]:
-    """Unix seconds of each of the split's training items and of its events.
+def _timestamps(prepared: Prepared, interactions: Interactions) -> tuple[np.ndarray, np.ndarray]:
+    """The timestamp of each of the split's training items, and of each of its events.
 
-    Within a user both ascend, however ties are broken, so that who and what take part is all there is to find out.
+    Within a user timestamps ascend however ties are broken, so it is enough to know which rows are in the split.
     """
     split, protocol = prepared.split, prepared.summary["protocol"]
     data, _ = apply_filter(protocol["filter"], interactions)

@@ -1,389 +1,280 @@
-"""Arguments -> plan -> execute -> report."""
+"""run_all.py: prepare -> plan -> train -> report."""
 
 from __future__ import annotations
 
-import io
-import os
-import shlex
-import sys
+import argparse
+import re
 import time
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
-import torch
-
-from benchmark.cli.arguments import ROOT, parse
-from benchmark.cli.compare import compare_stores
-from benchmark.cli.export_split import check_place, export_split
-from benchmark.cli.recompute import recompute
-from benchmark.cli.status import overview
-from benchmark.plan.chosen_datasets import Target, targets_of
+from benchmark.cli.exits import FAILURE, fail, run
+from benchmark.cli.options import (
+    PAPERS,
+    ChosenDataset,
+    Once,
+    Parser,
+    add_datasets,
+    add_places,
+    add_rules,
+    add_runs,
+    add_workers,
+    chosen_datasets,
+    read_list,
+)
+from benchmark.cli.planning import Plans, command_of, plan_all, records_of
+from benchmark.cli.preparing import check_places, open_store, prepare_all
+from benchmark.cli.status import cores, likely_device, overview
 from benchmark.plan.config import ConfigError
-from benchmark.plan.planner import DatasetFacts, PlannedRun, choose_methods, plan
-from benchmark.plan.tuning import ALIAS, tuned
-from benchmark.runs.engines.engine import Engine
-from benchmark.runs.engines.inline import InlineEngine
-from benchmark.runs.engines.local import LocalEngine
-from benchmark.runs.execution import Execution
-from benchmark.runs.external import score, summary_line
+from benchmark.plan.planner import DatasetFacts, choose_methods
 from benchmark.runs.outstanding import is_left
-from benchmark.runs.preparation import Prepared, interactions_of, prepare
-from benchmark.runs.signals import INTERRUPTED, SAFE, unwinding
-from benchmark.runs.training import check_compiler
-from benchmark.store.atomic_files import check_directory, sweep_files, writing
-from benchmark.store.json_text import printable
-from benchmark.store.record import RunRecord
-from benchmark.store.store import Store, StoreError, to_stderr
-from datasets.interactions import DataError
-from datasets.registry import MissingData
+from benchmark.store.store import Store, to_stderr
+from datasets.registry import DATASETS
 
-FAILURE, USAGE = 1, 2
-CACHE = ".cache"
-NOTHING_TO_DO = "no dataset is there to work on; see the lines above, or try --dataset synthetic"
+if TYPE_CHECKING:
+    import torch
+
+    from benchmark.runs.engines.engine import Engine
+    from benchmark.runs.preparation import Prepared
+
+PROGRAM = "run_all.py"
+STAGES = ("prepare", "train", "report")
+ENGINES = ("inline", "local", "ray")
+OVERWRITE = ("never", "failed", "all")
+EXAMPLES = """examples:
+  python run_all.py --dataset gowalla                       everything that the paper shows of Gowalla
+  python run_all.py --dataset ml-1m,beauty --seeds 0-4 --engine local --workers 2
+  python run_all.py --dataset ml-1m --methods sasrec-ce,btsr --dry-run
+  python run_all.py --interactions my.csv --methods btsr-ce --set training.epochs=50
+  python run_all.py --dataset ml-1m --stages report         tables and figures from finished runs alone
+  python -m benchmark --help                                the other commands: status, export, import, score, ...
+"""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 all that was asked for is there, 1 it is not, 2 wrong usage."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark for it
+    return run(PROGRAM, lambda: _reproduce(parse(arguments)))
+
+
+def parse(arguments: list[str] | None) -> Namespace:
+    """Read the arguments; raises ConfigError for what cannot be understood."""
+    parser = Parser(
+        "python run_all.py",
+        "Reproduces 'Barlow Twins for Sequential Recommendation': prepare, train, evaluate, report.",
+        EXAMPLES,
+    )
+    what = parser.add_argument_group("what to run")
+    add_datasets(what)
+    add_runs(what)
+    what.add_argument(
+        "--claim",
+        metavar="ID",
+        help="run only what one claim of the paper needs, and show its verdict (tables/claims.md)",
+    )
+    what.add_argument(
+        "--stages",
+        action=Once,
+        type=read_list(STAGES),
+        metavar="NAME[,NAME]",
+        help=f"from {', '.join(STAGES)} (default: all)",
+    )
+    add_rules(parser.add_argument_group("under which rules"))
+    add_places(parser.add_argument_group("where data is"))
+    where = parser.add_argument_group("where to run")
+    where.add_argument(
+        "--engine", choices=ENGINES, help="inline: this process; local: worker processes; ray: a Ray cluster"
+    )
+    add_workers(where)
+    where.add_argument("--ray-address", metavar="A", help="of the cluster, such as auto or 10.0.0.1:6379")
+    where.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: auto)")
+    flow = parser.add_argument_group("flow")
+    flow.add_argument("--overwrite", choices=OVERWRITE, default="never", help="which finished runs to do again")
+    flow.add_argument("--time-budget", type=_seconds, metavar="150m", help="start no run that would end later")
+    flow.add_argument("--dry-run", action="store_true", help="show the plan: done, left, an estimate")
+    options = parser.parse_args(arguments)
+    if options.ray_address is not None and options.engine != "ray":
+        parser.error("--ray-address: says where --engine ray runs; add that, or leave both out")
     try:
-        with unwinding():
-            options = parse(arguments)
-            code = _compare(options) if options.compare else Session(options).run()
-            if sys.stdout is not None:
-                sys.stdout.flush()
-            return code
+        if options.claim is not None:
+            _use_claim(options)
     except ConfigError as error:
-        return _fail(str(error), USAGE)
-    except (DataError, StoreError) as error:
-        return _fail(str(error), FAILURE)
-    except KeyboardInterrupt:
-        return _fail(f"interrupted; {SAFE}", INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILURE
-    except OSError as error:
-        return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", FAILURE)
+        parser.error(str(error))
+    options.stages = options.stages or list(STAGES)
+    return options
 
 
-def _compare(options: Namespace) -> int:
-    first, second = options.compare
-    text, same = compare_stores(first, second, options.named_datasets, _note)
-    print(text, end="")
-    return 0 if same else FAILURE
+def _use_claim(options: Namespace) -> None:
+    """Put the claim itself in the place of its name, and set the methods and experiments that it needs."""
+    from benchmark.paper.claims import find_claim
+
+    if options.methods is not None or options.experiments is not None:
+        raise ConfigError("--claim: determines the methods and experiments; leave out --methods and --experiments")
+    options.claim = find_claim(options.claim)
+    for name in options.dataset or ():
+        if name != "all" and name not in options.claim.datasets and not DATASETS[name].is_synthetic:
+            about = ", ".join(options.claim.datasets)
+            raise ConfigError(f"--claim {options.claim.id}: is not about {name}, only about {about}")
+    options.methods = list(options.claim.methods)
+    options.experiments = [options.claim.rule.experiment]
 
 
-def _fail(line: str, code: int) -> int:
-    _note(f"run_all.py: {line}")
-    return code
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text, re.ASCII)
+    if not match:
+        raise argparse.ArgumentTypeError(f"'{text:.60}' is not a duration; use for example 90s, 150m or 6h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "": 60}[match[2]]
 
 
-class Session:
-    """One call of run_all.py."""
+# --- prepare -> plan -> train -> report -----------------------------------------------------------------------------
 
-    def __init__(self, options: Namespace) -> None:
-        self.options = options
-        self.methods = choose_methods(options.methods)
-        self.device = _device(options.device, options.engine)
-        self.deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
-        self._check_places(".locks")
-        self.store = Store(options.out_dir / "results")
-        self._sweep()
-        self.targets = targets_of(options, self.store, self.methods)
-        self._check_places(*(target.name for target in self.targets))
 
-    def run(self) -> int:
-        """All stages."""
-        options = self.options
-        if options.import_file:
-            self._import()
-        if options.dry_run or options.status:
-            return self._show_plans()
-        needs_data = {"prepare", "train"} & set(options.stages) or options.external or options.export_split
-        prepared = self._prepare(self.targets) if needs_data or options.recompute else {}
-        if options.recompute:
-            return self._recompute(prepared)
-        plans = self._plans(prepared)
-        if not plans:
-            raise DataError(NOTHING_TO_DO)
-        if options.export_split:
-            self._export_split(prepared)
-        if options.external:
-            self._score_external(prepared)
-        late = self._train(plans, prepared) if "train" in options.stages else set()
-        if "report" in options.stages:
-            self._report(plans)
-        if options.export:
-            keys = [run.key for runs in plans.values() for run in runs]
-            keys += [record.key for name in plans for record in self.store.records(name) if record.external]
-            count = self.store.export_archive(options.export, keys)
-            print(f"exported {count} finished runs to {options.export}")
-        return self._conclude(plans, late)
+def _reproduce(options: Namespace) -> int:
+    deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
+    methods = choose_methods(options.methods)
+    store = open_store(options.out_dir)
+    chosen = chosen_datasets(options, store, methods, options.claim.datasets if options.claim else PAPERS)
+    if options.dry_run:
+        return _show_plan(options, store, chosen, methods)
+    is_trained, is_reported = "train" in options.stages, "report" in options.stages
+    writes_tables = is_reported and not options.claim
+    parts = (["results"] if is_trained or writes_tables else []) + (["tables", "figures"] if writes_tables else [])
+    check_places(options.out_dir, parts, [dataset.name for dataset in chosen])
+    device = _device(options) if is_trained else None
 
-    def _check_places(self, *folders: str) -> None:
-        """Whether what is to be written can be, as far as that shows before hours of work."""
-        options = self.options
-        check_directory(options.out_dir, written=False)
-        if options.export_split:
-            with writing(options.export_split, "--export-split"):
-                check_place(options.export_split, (options.out_dir, ROOT))
-            check_directory(options.export_split, "--export-split")
-        if options.export:
-            check_directory(options.export.parent, "--export")
-        if options.dry_run or options.status or options.recompute:
-            return
-        reports = "report" in options.stages and not options.claim
-        if reports or "train" in options.stages or options.external or options.import_file:
-            for place in ("", *folders):
-                check_directory(options.out_dir / "results" / place)
-        for name in ("tables", "figures") if reports else ():
-            for place in ("", *folders):
-                check_directory(options.out_dir / name / place)
+    prepared = prepare_all(chosen, store, options) if {"prepare", "train"} & set(options.stages) else {}
+    plans = plan_all(chosen, methods, store, options, prepared)
+    late = _train(options, device, store, chosen, prepared, plans, deadline) if device else set()
+    if is_reported:
+        _report(options, store, plans)
+    return _conclude(options, store, plans, late) if is_trained or is_reported else 0
 
-    def _sweep(self) -> None:
-        """Remove what killed processes left outside of the store."""
-        for name in ("tables", "figures", CACHE):
-            try:
-                sweep_files(self.options.out_dir / name)
-            except StoreError as error:
-                _note(f"{error}; what a killed process left there stays")
 
-    # --- what to work on --------------------------------------------------------------------------------------
-
-    def _prepare(self, targets: list[Target]) -> dict[str, Prepared]:
-        """The targets' data; one that nobody named and that is not there is skipped with its instructions."""
-        prepared = {}
-        for target in targets:
-            try:
-                prepared[target.name] = self._prepare_one(target)
-            except MissingData as error:
-                if target.named:
-                    raise
-                _note(f"{target.name}: skipped: {error}")
-        return prepared
-
-    def _prepare_one(self, target: Target) -> Prepared:
-        options = self.options
-        clock = time.perf_counter()
-        before = DatasetFacts.stored(self.store, target.name, target.protocol)
-        prepared = prepare(
-            target.name,
-            options.data_dir,
-            target.interactions,
-            target.protocol,
-            options.out_dir / CACHE,
-            self.store,
-            _note,
-            download=not (options.no_download or options.dry_run or options.status),
-        )
-        summary = prepared.summary
-        if before is not None and before.fingerprint != prepared.fingerprint:
-            _note(f"{prepared.title}: {summary['source']} is not what earlier runs here saw; they stay, unreported")
-        _note(
-            f"{prepared.title} ({prepared.label}): {summary['train_users']:,} training users, "
-            f"{summary['items']:,} items, {summary['train_interactions']:,} interactions; "
-            f"{summary['test_users']:,} test users "
-            f"({time.perf_counter() - clock:.1f} s)"
-        )
-        return prepared
-
-    def _plans(self, prepared: dict[str, Prepared]) -> dict[str, list[PlannedRun]]:
-        """The runs of each target whose data, or data.json, is there."""
-        plans = {}
-        for target in self.targets:
-            facts = self._known(target, prepared)
-            if facts is not None:
-                plans[target.name] = plan(
-                    target.configuration, facts, self.options.experiments, self.methods, self.options.seeds
-                )
-            elif target.named:
-                raise DataError(f"{target.name}: no data.json for this protocol in results; run --stages prepare first")
-        return plans
-
-    def _known(self, target: Target, prepared: dict[str, Prepared]) -> DatasetFacts | None:
-        if target.name in prepared:
-            return prepared[target.name].facts
-        return DatasetFacts.stored(self.store, target.name, target.protocol)
-
-    # --- stages -------------------------------------------------------------------------------------------------
-
-    def _train(self, plans: dict[str, list[PlannedRun]], prepared: dict[str, Prepared]) -> set[str]:
-        """Execute all plans; returns the keys of the runs that the time budget kept from starting."""
-        if any(run.spec.training.compile for runs in plans.values() for run in runs):
-            check_compiler(self.device)
-        execution = Execution(self.store, self._engine(), self.options.overwrite, self.deadline)
-        for name, runs in plans.items():
-            commands = {run.key: self._command(run) for run in runs}
-            execution.run(runs, prepared[name], commands)
-        self._keep_tuned(plans)
-        every = [run for runs in plans.values() for run in runs] if execution.out_of_time else []
-        return {run.key for run in every if run.key not in execution.attempted and self._is_left(run)}
-
-    def _is_left(self, run: PlannedRun) -> bool:
-        return is_left(self._record(run), self.options.overwrite)
-
-    def _keep_tuned(self, plans: dict[str, list[PlannedRun]]) -> None:
-        """Write what tuning chose, for --hparams tuned to read."""
-        for target in self.targets:
-            if choices := tuned(plans.get(target.name, []), self.store.records(target.name)):
-                self.store.write_selection(target.name, target.setting.name, ALIAS, choices)
-
-    def _engine(self) -> Engine:
-        if self.options.engine == "ray":
-            return self._ray_engine()
-        workers = self.options.workers or _default_workers(self.device)
-        kind = self.options.engine or ("local" if workers > 1 else "inline")
-        if kind == "inline" and workers > 1 and self.options.workers:
-            _note(f"--workers {workers}: not used, --engine inline does one run at a time; use --engine local")
-        return InlineEngine(self.device) if kind == "inline" else LocalEngine(self.device, workers)
-
-    def _ray_engine(self) -> Engine:
-        try:
-            from benchmark.runs.engines.ray import RayEngine  # not at the top: Ray is optional
-        except ImportError as error:
-            raise ConfigError(
-                f'--engine ray: {error.name} is not installed; use pip install -e ".[ray]", or --engine local'
-            ) from None
-        return RayEngine(self.options.ray_address, self.options.device, self.options.workers)
-
-    def _report(self, plans: dict[str, list[PlannedRun]]) -> None:
-        try:
-            # not at the top: training machines need no plotting packages
-            from benchmark.report.report import claim_findings, report
-        except ImportError as error:
-            raise ConfigError(
-                f"the report needs {error.name}; install requirements.lock, or use --stages prepare,train"
-            ) from None
-        if self.options.claim:
-            for finding in claim_findings(self.store, list(plans), plans, self.options.claim, _note):
-                print(finding.as_text())
-            return
-        rendered = report(self.store, self.options.out_dir, list(plans), plans, _note)
-        for text in rendered.plain:
-            print(text)
-        for path in rendered.tables:
-            print(f"table   {path}")
-        for path in rendered.figures:
-            if path.suffix == ".png":
-                print(f"figure  {path}")
-        print(f"page    {rendered.page}")
-
-    def _import(self) -> None:
-        summary = self.store.import_archive(self.options.import_file)
-        print(
-            f"imported {len(summary.imported)} runs from {self.options.import_file}; "
-            f"{len(summary.already_done)} were here already, {len(summary.unusable)} unusable"
-        )
-
-    # --- recommendations made elsewhere -------------------------------------------------------------------------
-
-    def _export_split(self, prepared: dict[str, Prepared]) -> None:
-        for target in self.targets:
-            if target.name in prepared:
-                interactions = interactions_of(target.name, self.options.data_dir, target.interactions)
-                command = self._call(target.name, "--external", "mine.csv")
-                folder = export_split(prepared[target.name], interactions, command, self.options.export_split)
-                print(f"{prepared[target.name].title}: written to {folder}; README.txt there says what is what")
-
-    def _score_external(self, prepared: dict[str, Prepared]) -> None:
-        """Score all files before any is stored; their one dataset has been prepared."""
-        [data] = prepared.values()
-        known, runs = self.store.records(data.name), []
-        for external in self.options.external:
-            command = self._call(data.name, "--external", f"{external.name}={external.file}")
-            runs.append(score(external, data, command, known))
-        for record, arrays in runs:
-            self.store.save(record, arrays, overwrite=True)
-            _note(summary_line(record))
-
-    def _recompute(self, prepared: dict[str, Prepared]) -> int:
-        differing = 0
-        for data in prepared.values():
-            found = recompute(self.store, data, _note)
-            print(
-                f"{data.title}: {found.checked} finished runs checked, {found.completed} got metrics that they lacked, "
-                f"{found.differing} say something else"
-            )
-            differing += found.differing
-        return FAILURE if differing else 0
-
-    # --- what is there ------------------------------------------------------------------------------------------
-
-    def _show_plans(self) -> int:
-        """--dry-run and --status; the exit code is 0 if nothing is left."""
-        unknown = [
-            target for target in self.targets if DatasetFacts.stored(self.store, target.name, target.protocol) is None
-        ]
-        plans = self._plans(self._prepare(unknown))
-        if not plans:
-            raise DataError(NOTHING_TO_DO)
-        total_left = 0
-        for runs in plans.values():
-            workers = self.options.workers or _default_workers(self.device)
-            lines, left = overview(self.store, runs, self.options.overwrite, self.device.type, workers)
+def _show_plan(options: Namespace, store: Store, chosen: list[ChosenDataset], methods: tuple[str, ...]) -> int:
+    """--dry-run: what is done and what is left; only data that the store does not know yet is read."""
+    unknown = [dataset for dataset in chosen if DatasetFacts.stored(store, dataset.name, dataset.protocol) is None]
+    plans = plan_all(chosen, methods, store, options, prepare_all(unknown, store, options, download=False))
+    device, workers = likely_device(options.device)
+    for dataset in chosen:
+        if runs := plans.get(dataset.name):
+            lines, left = overview(runs, store, options.overwrite, device, options.workers or workers)
             print("\n".join(lines))
-            if self.options.dry_run and left:
-                print(f"  first: {self._command(left[0])}")
-            total_left += len(left)
-        return FAILURE if self.options.status and total_left else 0
-
-    def _conclude(self, plans: dict[str, list[PlannedRun]], late: set[str]) -> int:
-        """Say what is missing; 0 if nothing that the stages should have given is."""
-        if "train" not in self.options.stages and (self.options.external or "report" not in self.options.stages):
-            return 0
-        missing = [run for runs in plans.values() for run in runs if run.key in late or not _done(self._record(run))]
-        if not missing:
-            return 0
-        reason = "see --status"
-        if late:
-            goes = "begins with the first again" if self.options.overwrite == "all" else "goes on"
-            reason = f"the time budget ended; the same command {goes}"
-        statuses = {record.status for run in missing if (record := self._record(run)) is not None}
-        if "interrupted" in statuses:
-            reason += "; interrupted runs are continued by the same command"
-        if statuses & {"diverged", "failed"}:
-            reason += "; diverged or failed runs are done again with --overwrite failed"
-        return _fail(f"{len(missing)} of {sum(map(len, plans.values()))} planned runs are not done: {reason}", FAILURE)
-
-    def _record(self, run: PlannedRun) -> RunRecord | None:
-        return self.store.find(run.spec.dataset, run.spec.method, run.key, run.spec.seed)
-
-    def _command(self, run: PlannedRun) -> str:
-        """The literal command that regenerates one run."""
-        return self._call(run.spec.dataset, "--methods", run.spec.method, "--seeds", str(run.spec.seed))
-
-    def _call(self, dataset: str, *what: str) -> str:
-        """A command about one dataset under the rules of this one."""
-        options, words = self.options, ["python", "run_all.py"]
-        target = next(t for t in self.targets if t.name == dataset)
-        own = target.interactions
-        words += ["--interactions", printable(own.name)] if own else ["--dataset", dataset]
-        words += what
-        for flag, default in (("protocol", "released"), ("hparams", "equal"), ("profile", "paper")):
-            if getattr(options, flag) != default:
-                words += [f"--{flag}", getattr(options, flag)]
-        for assignment in options.set:
-            words += ["--set", assignment]
-        return shlex.join(words)
+            if left:
+                print(f"  first: {command_of(left[0], dataset, options)}")
+    return 0
 
 
-def _done(record: RunRecord | None) -> bool:
-    return record is not None and record.done
+def _train(
+    options: Namespace,
+    device: torch.device,
+    store: Store,
+    chosen: list[ChosenDataset],
+    prepared: dict[str, Prepared],
+    plans: Plans,
+    deadline: float | None,
+) -> set[str]:
+    """Execute all plans; returns the keys of the runs that the time budget kept from starting."""
+    from benchmark.plan.tuning import ALIAS, tuned
+    from benchmark.runs.execution import Execution
+    from benchmark.runs.training import check_compiler
+
+    if any(run.spec.training.compile for runs in plans.values() for run in runs):
+        check_compiler(device)
+    execution = Execution(store, _engine(options, device), options.overwrite, deadline)
+    late = set()
+    for dataset in chosen:
+        runs = plans.get(dataset.name, [])
+        if runs:
+            execution.run(runs, prepared[dataset.name], {run.key: command_of(run, dataset, options) for run in runs})
+        stored = store.records(dataset.name)
+        if choices := tuned(runs, stored):
+            store.write_selection(dataset.name, dataset.setting.name, ALIAS, choices)
+        if execution.out_of_time:
+            records = records_of(runs, stored)
+            late |= {run.key for run in runs if is_left(records.get(run.key), options.overwrite)} - execution.attempted
+    return late
 
 
-_note = to_stderr
-
-
-def _device(choice: str, engine: str | None) -> torch.device:
+def _device(options: Namespace) -> torch.device:
     """Where runs execute; on a cluster that is a guess, for estimates, until the engine has asked the cluster."""
-    available = torch.cuda.is_available() or (engine == "ray" and choice == "cuda")
-    if choice == "cuda" and not available:
+    import torch
+
+    is_available = torch.cuda.is_available() or (options.engine == "ray" and options.device == "cuda")
+    if options.device == "cuda" and not is_available:
         raise ConfigError(
             "--device cuda: this machine or this torch has no CUDA; use --device cpu or install a CUDA build"
         )
-    return torch.device("cuda" if available and choice != "cpu" else "cpu")
+    return torch.device("cuda" if is_available and options.device != "cpu" else "cpu")
+
+
+def _engine(options: Namespace, device: torch.device) -> Engine:
+    if options.engine == "ray":
+        return _ray_engine(options)
+    from benchmark.runs.engines.inline import InlineEngine
+    from benchmark.runs.engines.local import LocalEngine
+
+    workers = options.workers or _default_workers(device)
+    kind = options.engine or ("local" if workers > 1 else "inline")
+    if kind == "inline" and workers > 1 and options.workers:
+        to_stderr(f"--workers {workers}: not used, --engine inline does one run at a time; use --engine local")
+    return InlineEngine(device) if kind == "inline" else LocalEngine(device, workers)
 
 
 def _default_workers(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.device_count()
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    import torch
+
+    return torch.cuda.device_count() if device.type == "cuda" else cores()
+
+
+def _ray_engine(options: Namespace) -> Engine:
+    try:
+        from benchmark.runs.engines.ray import RayEngine  # Ray is optional
+    except ImportError as error:
+        raise ConfigError(
+            f'--engine ray: {error.name} is not installed; use pip install -e ".[ray]", or --engine local'
+        ) from None
+    return RayEngine(options.ray_address, options.device, options.workers)
+
+
+def _report(options: Namespace, store: Store, plans: Plans) -> None:
+    try:
+        from benchmark.report.report import claim_findings, report  # training machines need no plotting packages
+    except ImportError as error:
+        raise ConfigError(
+            f"the report needs {error.name}; install requirements.lock, or use --stages prepare,train"
+        ) from None
+    if options.claim:
+        for finding in claim_findings(store, list(plans), plans, options.claim, to_stderr):
+            print(finding.as_text())
+        return
+    rendered = report(store, options.out_dir, list(plans), plans, to_stderr)
+    for text in rendered.plain:
+        print(text)
+    for path in rendered.tables:
+        print(f"table   {path}")
+    for path in rendered.figures:
+        if path.suffix == ".png":
+            print(f"figure  {path}")
+    print(f"page    {rendered.page}")
+
+
+def _conclude(options: Namespace, store: Store, plans: Plans, late: set[str]) -> int:
+    """Say what is missing; 0 if nothing that the stages should have given is."""
+    missing, statuses = 0, set()
+    for name, runs in plans.items():
+        records = records_of(runs, store.records(name))
+        for planned in runs:
+            record = records.get(planned.key)
+            if planned.key in late or record is None or not record.done:
+                missing += 1
+                statuses.add(record.status if record else "")
+    if not missing:
+        return 0
+    reason = "see python -m benchmark status"
+    if late:
+        goes = "begins with the first again" if options.overwrite == "all" else "goes on"
+        reason = f"the time budget ended; the same command {goes}"
+    if "interrupted" in statuses:
+        reason += "; interrupted runs are continued by the same command"
+    if statuses & {"diverged", "failed"}:
+        reason += "; diverged or failed runs are done again with --overwrite failed"
+    return fail(PROGRAM, f"{missing} of {sum(map(len, plans.values()))} planned runs are not done: {reason}", FAILURE)

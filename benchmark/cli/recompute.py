@@ -1,32 +1,64 @@
-"""The metrics of stored runs once more, from their own arrays: a check, and the way of a new metric to earlier runs."""
+"""python -m benchmark recompute: the metrics of stored runs, computed from their arrays again.
+
+This checks stored metrics, and adds a new metric to earlier runs.
+"""
 
 from __future__ import annotations
 
 import math
+from argparse import Namespace
 from dataclasses import dataclass, replace
 
+from benchmark.cli.exits import FAILURE
+from benchmark.cli.options import Parser, add_datasets, add_places, add_protocol, chosen_datasets
+from benchmark.cli.preparing import NOTHING_TO_DO, open_store, prepare_all
 from benchmark.runs.metrics import accuracy, summarise
 from benchmark.runs.preparation import Notify, Prepared
 from benchmark.store.record import RunRecord
-from benchmark.store.store import Store
+from benchmark.store.store import Store, to_stderr
+from datasets.interactions import DataError
 
 TOLERANCE = 1e-9  # relative; another machine may sum in another order
 
 
 @dataclass
 class Recomputed:
-    """How many runs were looked at, how many of them got metrics that they lacked, and how many say something else."""
+    """How many runs were checked, how many of them got metrics that they lacked, and how many differ."""
 
     checked: int = 0
     completed: int = 0
     differing: int = 0
 
 
+def add_arguments(parser: Parser) -> None:
+    """Whose runs."""
+    add_datasets(parser)
+    add_protocol(parser)
+    add_places(parser)
+
+
+def run(options: Namespace) -> int:
+    """Recompute the runs of each dataset; the exit code is 1 if one of them differs from its record."""
+    store = open_store(options.out_dir)
+    prepared = prepare_all(chosen_datasets(options, store), store, options)
+    if not prepared:
+        raise DataError(NOTHING_TO_DO)
+    is_different = False
+    for data in prepared.values():
+        found = recompute(store, data, to_stderr)
+        print(
+            f"{data.title}: {found.checked} finished runs checked, {found.completed} got metrics that they lacked, "
+            f"{found.differing} differ from their records"
+        )
+        is_different = is_different or found.differing > 0
+    return FAILURE if is_different else 0
+
+
 def recompute(store: Store, prepared: Prepared, notify: Notify) -> Recomputed:
     """Compute the metrics of every finished run on this data from its arrays, and store those that it lacks.
 
-    A run whose record says something else is named through `notify` and left as it is. What needs the model, such as
-    other orders of tied events, stays as it was measured.
+    A run whose record differs is named through `notify` and left as it is. Metrics that need the model, such as those
+    for other orders of tied events, stay as they were measured.
     """
     found = Recomputed()
     for record in store.records(prepared.name):

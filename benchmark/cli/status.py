@@ -1,24 +1,56 @@
-"""A plan beside what the store has of it: for --dry-run and --status."""
+"""python -m benchmark status: which runs of a plan are done, which are left, and how long they will take."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from benchmark.plan.planner import PlannedRun
+from benchmark.cli.exits import FAILURE
+from benchmark.cli.options import Parser, add_datasets, add_output, add_rules, add_runs, chosen_datasets
+from benchmark.cli.planning import plan_all, records_of
+from benchmark.cli.preparing import open_store
+from benchmark.plan.planner import PlannedRun, choose_methods
 from benchmark.runs.outstanding import Durations, is_left
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
 
+DRIVER = Path("/proc/driver/nvidia/gpus")
+"""Has an entry for each GPU where the NVIDIA driver runs."""
+
+
+def add_arguments(parser: Parser) -> None:
+    """What the status is about; neither data nor torch is needed."""
+    add_datasets(parser)
+    add_runs(parser)
+    add_rules(parser)
+    add_output(parser)
+
+
+def run(options: Namespace) -> int:
+    """Show each dataset's runs; the exit code is 0 if nothing is left."""
+    methods = choose_methods(options.methods)
+    store = open_store(options.out_dir)
+    total_left = 0
+    for runs in plan_all(chosen_datasets(options, store, methods), methods, store, options).values():
+        lines, left = overview(runs, store, "never", *likely_device("auto"))
+        print("\n".join(lines))
+        total_left += len(left)
+    return FAILURE if total_left else 0
+
 
 def overview(
-    store: Store, runs: Sequence[PlannedRun], overwrite: str, device: str, workers: int
+    runs: Sequence[PlannedRun], store: Store, overwrite: str, device: str, workers: int
 ) -> tuple[list[str], list[PlannedRun]]:
-    """Lines of text, and the runs that are left; `runs` are of one dataset, each told where it is needed first.
+    """Lines of text, and the runs that are left; `runs` are those of one dataset, each shown with the first experiment
+    that needs it.
 
-    `device`, of which type, and `workers` are for the estimate.
+    `device`, its type, and `workers` are for the estimate.
     """
-    records = {run.key: store.find(run.spec.dataset, run.spec.method, run.key, run.spec.seed) for run in runs}
-    left = [run for run in runs if is_left(records[run.key], overwrite)]
+    stored = store.records(runs[0].spec.dataset)
+    records = records_of(runs, stored)
+    left = [run for run in runs if is_left(records.get(run.key), overwrite)]
     lines = [f"{runs[0].spec.title}: {len(runs)} runs, {len(runs) - len(left)} ended, {len(left)} left"]
     for experiment in dict.fromkeys(next(iter(run.uses)) for run in runs):
         lines.append(f"  {experiment}")
@@ -29,26 +61,40 @@ def overview(
                 f"    {label:<14} " + "; ".join(f"{state}: seeds {','.join(s)}" for state, s in states.items())
             )
     if left:
-        durations = Durations(store.records(runs[0].spec.dataset), device)
+        durations = Durations(stored, device)
         estimates = [durations.estimate(run.spec) for run in left]
         lines.append(_estimate(estimates, workers))
     return lines, left
 
 
-def _states(runs: Sequence[PlannedRun], records: dict[str, RunRecord | None]) -> dict[str, list[str]]:
+def likely_device(choice: str) -> tuple[str, int]:
+    """The type of device that --device `choice` will give, and how many runs it will take at a time.
+
+    This is for estimates: torch knows for sure, but takes seconds to import.
+    """
+    gpus = len(list(DRIVER.glob("*"))) if choice != "cpu" else 0
+    return ("cuda", gpus) if gpus else ("cuda" if choice == "cuda" else "cpu", cores())
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _states(runs: Sequence[PlannedRun], records: Mapping[str, RunRecord]) -> dict[str, list[str]]:
     states: dict[str, list[str]] = {}
     for run in runs:
-        record = records[run.key]
-        states.setdefault(record.status if record else "not run", []).append(str(run.spec.seed))
+        state = records[run.key].status if run.key in records else "not run"
+        states.setdefault(state, []).append(str(run.spec.seed))
     return states
 
 
 def _estimate(estimates: Sequence[float | None], workers: int) -> str:
+    """`estimates`: seconds of each run that is left, None where no run tells."""
     known = [estimate for estimate in estimates if estimate is not None]
     if not known:
-        return "  no estimate: no run of this dataset has finished yet"
+        return "  no estimate: no comparable run of this dataset has finished yet"
     hours = sum(known) / workers / 3600
-    others = (
-        f", without {len(estimates) - len(known)} runs of a kind not seen yet" if len(known) < len(estimates) else ""
-    )
-    return f"  about {hours:.1f} h for what is left, with {workers} workers, going by the runs that are there{others}"
+    text = f"  about {hours:.1f} h for what is left with {workers} workers, judging by finished runs"
+    unknown = len(estimates) - len(known)
+    return f"{text}; {unknown} runs are not counted, as no comparable run has finished" if unknown else text

@@ -59,10 +59,10 @@ class External:
             name, file = re.sub(r"(\.(csv|tsv|txt|gz))+$", "", Path(text).name, flags=re.IGNORECASE), text
         name = name.strip()
         if not file:
-            raise ConfigError(f"--external {text!r:.200}: no file; give FILE or NAME=FILE")
+            raise ConfigError(f"{text!r:.200}: no file; give FILE or NAME=FILE")
         if not name[:1].isalnum() or not name.isprintable() or len(name) > MAX_NAME:
             raise ConfigError(
-                f"--external {text!r:.200}: {name!r:.80} is no usable name; give NAME=FILE, the name beginning with a "
+                f"{text!r:.200}: {name!r:.80} is not a usable name; give NAME=FILE, the name beginning with a "
                 f"letter or digit, of at most {MAX_NAME} printable characters"
             )
         return cls(name, Path(file))
@@ -86,7 +86,7 @@ def parse_externals(texts: Sequence[str]) -> list[External]:
     externals: dict[str, External] = {}
     for external in map(External.parse, texts):
         if external.method in externals:
-            raise ConfigError(f"--external: two files are called '{external.name}'; give each its own as NAME=FILE")
+            raise ConfigError(f"two files are called '{external.name}'; give each its own as NAME=FILE")
         externals[external.method] = external
     return list(externals.values())
 

@@ -124,9 +124,9 @@ def _parsed(fields: list[str], layout: _Layout, users: Index, items: Index) -> t
     if _is_undecoded(user + item):
         raise ValueError("is not UTF-8 text; convert the file to UTF-8")
     if user not in users:
-        raise ValueError(f"user {user!r:.60} is no test user; use the ids of test_histories.csv (--export-split)")
+        raise ValueError(f"user {user!r:.60} is no test user; use the ids in test_histories.csv of export-split")
     if item not in items:
-        raise ValueError(f"item {item!r:.60} is not in the catalogue; use the ids of catalogue.csv (--export-split)")
+        raise ValueError(f"item {item!r:.60} is not in the catalogue; use the ids in catalogue.csv of export-split")
     is_number = rank.isascii() and rank.isdecimal() and len(rank) <= MAX_RANK_DIGITS
     if not is_number or int(rank) < 1:
         raise ValueError(f"rank {rank!r:.60} is not a whole number from 1; number each user's items 1, 2, 3, ...")

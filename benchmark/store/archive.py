@@ -20,12 +20,12 @@ MAX_RATIO = 100
 RATIO_FROM_BYTES = 64 * 2**20
 """Up to this many unpacked bytes the ratio does not matter."""
 
-_REMEDY = "give an archive made by --export"
+_REMEDY = "give an archive that python -m benchmark export wrote"
 
 
 def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
     """Write (name, content) pairs as .tar.gz, whole or not at all; the same members give the same bytes."""
-    with writing(path, "--export"):
+    with writing(path, "--to"):
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = unfinished(path)
         try:

@@ -325,5 +325,6 @@ def _check_member(name: str, path: Path) -> None:
     is_file = parts[0].endswith((".html", ".json"))  # what else stands in results/ is the page and such
     if not (is_data or is_run) or is_file or not all(NAME.fullmatch(part) for part in parts):
         raise StoreError(
-            f"{path}: refused: member {name!r:.200} is no part of a store; give an archive made by --export"
+            f"{path}: refused: member {name!r:.200} is not part of a store; "
+            "give an archive that python -m benchmark export wrote"
         )

@@ -147,7 +147,7 @@ class Caches:
 
 
 class Imports:
-    """An archive for --import: nothing is written but runs and data.json, and only where they belong."""
+    """An archive of runs to import: nothing is written but runs and data.json, and only where they belong."""
 
     name, place, inputs = "archives of runs", "runs.tar.gz", 3_000
 

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from baselines.registry import METHODS
-from benchmark.cli.arguments import parse
+from benchmark.cli.main import parse
 from benchmark.plan import config
 from benchmark.plan.config import RANGES, Configuration, RunSpec
 from benchmark.runs.external import External
@@ -48,9 +48,8 @@ WORDS = (
 )
 FLAGS = re.findall(
     r"\S+",
-    """--dataset --interactions --methods --seeds --claim --experiments --stages --external --protocol --hparams
-    --profile --set --engine --workers --device --overwrite --time-budget --dry-run --status --compare --export
-    --import --export-split --nothing -x""",
+    """--dataset --interactions --methods --seeds --claim --experiments --stages --protocol --hparams
+    --profile --set --engine --workers --device --overwrite --time-budget --dry-run --status --export --nothing -x""",
 )
 FITTING = {
     "training.epochs": "7",
@@ -163,7 +162,7 @@ class CommandLines:
 class Names:
     """Other people's names for their files, which become a method's name and a line of a table."""
 
-    name, place, inputs = "names of recommendations", "--external", 8_000
+    name, place, inputs = "names of recommendations", "", 8_000
 
     def make(self, rng: Random) -> bytes:
         """Any text, often with `=`."""
@@ -172,7 +171,7 @@ class Names:
         return (f"{text}=mine.csv" if rng.random() < 0.4 else text).encode("utf-8", "surrogatepass")
 
     def read(self, content: bytes) -> External:
-        """What --external takes it for."""
+        """What the command score takes it for."""
         return External.parse(content.decode("utf-8", "surrogatepass"))
 
     def check(self, content: bytes, result: External) -> str:

@@ -70,7 +70,7 @@ def comes_to(session: Session, whole: Reference, rng: random.Random, earliest: f
 
 def look(plan: Plan, out: Path, log: Path) -> None:
     """Start once more without doing anything; what killed processes left has to be gone afterwards."""
-    session = Session(plan.arguments(out, "--status"), log)
+    session = Session(plan.arguments(out, "--dry-run"), log)
     session.ends_within(HANG_SECONDS)
     session.end()
 

@@ -23,13 +23,13 @@ from baselines.training_data import TrainBatch, TrainingData
 from benchmark.bench import cases as bench_cases
 from benchmark.bench import contenders, naive, race
 from benchmark.bench.cases import CASES
-from benchmark.bench.command import main
 from benchmark.bench.measures import Group, Ratio, compare, extrapolate, growth
 from benchmark.bench.naive import NaiveEncoder, NaiveTask, PaddedBatch, PaddedUsers
 from benchmark.bench.race import Contender, Result, Track
 from benchmark.bench.setting import Outcome, Setting
 from benchmark.bench.tables import to_markdown
 from benchmark.bench.workloads import random_cases, training_load
+from benchmark.cli.commands import main as command
 from benchmark.runs.evaluation import evaluate_ranks
 from datasets.sequences import Batch, Sequences
 from datasets.split import Cases
@@ -326,11 +326,11 @@ def test_table_says_what_is_missed_skipped_and_extrapolated() -> None:
     ],
 )
 def test_bad_input_is_one_line_and_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words) == 2
+    assert command(["bench", *words]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.count("\n") == 1
-    assert printed.err.startswith("benchmark bench: ")
+    assert printed.err.startswith("python -m benchmark bench: ")
 
 
 FOREIGN = [
@@ -353,13 +353,13 @@ def test_foreign_json_is_one_line_before_anything_is_measured(
     path = tmp_path / "results" / "bench" / "memory.json"
     path.parent.mkdir(parents=True)
     path.write_bytes(content.encode("latin-1"))
-    assert main(["--quick", "--cases", "twins", "--out-dir", str(tmp_path)]) == 1
+    assert command(["bench", "--quick", "--cases", "twins", "--out-dir", str(tmp_path)]) == 1
     printed = capsys.readouterr()
     assert not measured
     assert printed.err.count("\n") == 1
     assert "memory.json" in printed.err
     path.rename(path.with_name("twins.json"))  # which is about to be written anew
-    assert main(["--quick", "--cases", "twins", "--out-dir", str(tmp_path)]) == 0
+    assert command(["bench", "--quick", "--cases", "twins", "--out-dir", str(tmp_path)]) == 0
     assert measured == ["twins"]
 
 
@@ -372,8 +372,8 @@ def test_foreign_json_is_one_line_before_anything_is_measured(
 )
 def test_the_command_writes_json_and_a_table(cases: str, tmp_path: Path) -> None:
     words = ["--quick", "--repeats", "1", "--cases", cases]
-    command = [sys.executable, "-m", "benchmark", "bench", *words, "--out-dir", str(tmp_path)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+    line = [sys.executable, "-m", "benchmark", "bench", *words, "--out-dir", str(tmp_path)]
+    done = subprocess.run(line, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     table = (tmp_path / "tables" / "bench.md").read_text()
     for case in cases.split(","):

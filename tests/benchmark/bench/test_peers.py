@@ -16,13 +16,13 @@ import torch
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
-from benchmark.bench.command import main
 from benchmark.bench.measures import compare
 from benchmark.bench.peers import launch
 from benchmark.bench.peers.channel import Job
 from benchmark.bench.peers.launch import PEERS, Driven, Peer, export
 from benchmark.bench.peers.quality import LEVEL, Learner, Look, learn, level_group, scorer
 from benchmark.bench.race import Track
+from benchmark.cli.commands import main as command
 from benchmark.plan.config import TrainingSettings
 from benchmark.runs.environment import ROOT
 from benchmark.runs.evaluation import evaluate_ranks
@@ -213,7 +213,7 @@ def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_the_command_races_who_is_there(
     pretended: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(pretended) == 0
+    assert command(["bench", *pretended]) == 0
     document = json.loads((tmp_path / "results" / "bench" / "peers.json").read_text())
     [group] = document["groups"]
     by_name = {result["contender"]: result for result in group["results"]}
@@ -235,7 +235,7 @@ def test_the_command_races_who_is_there(
 
 @pytest.mark.slow
 def test_the_command_compares_quality(pretended: list[str], tmp_path: Path) -> None:
-    assert main([*pretended, "--cases", "peers-quality", "--quality-seconds", "2"]) == 0
+    assert command(["bench", *pretended, "--cases", "peers-quality", "--quality-seconds", "2"]) == 0
     document = json.loads((tmp_path / "results" / "bench" / "peers-quality.json").read_text())
     [group] = document["groups"]
     looks = group["details"]["looks"]
@@ -262,8 +262,8 @@ def test_our_own_driver_trains_as_a_run_does(prepared: Split, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", PEERS)
-def test_the_readme_says_how_to_install(name: str) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_documentation_says_how_to_install(name: str) -> None:
+    readme = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
     assert name in readme
     assert f"install torch=={launch.TORCH} " in readme
     lines = (ROOT / "benchmark" / "bench" / "peers" / f"{name}.txt").read_text(encoding="ascii").splitlines()
@@ -285,7 +285,7 @@ def test_the_readme_says_how_to_install(name: str) -> None:
     ],
 )
 def test_bad_input_is_one_line_and_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words) == 2
+    assert command(["bench", *words]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.count("\n") == 1

@@ -16,8 +16,10 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 
+from benchmark.cli.commands import COMMANDS
+from benchmark.cli.commands import main as run_command
 from benchmark.cli.main import main
-from benchmark.plan.chosen_datasets import name_of
+from benchmark.plan.own_files import name_of
 from benchmark.store import atomic_files as atomic
 from benchmark.store.store import Store
 from datasets import synthetic
@@ -103,20 +105,24 @@ def test_dry_run_and_status_tell_what_is_left(
     assert main(command("--dry-run")) == 0
     assert "6 runs, 0 ended, 6 left" in capsys.readouterr().out
     assert Store(tmp_path / "out" / "results").records() == []
-    assert main(command("--status")) == 1
+    assert run_command(["status", *command()]) == 1
     main(command("--engine", "inline", "--methods", "popularity", "--stages", "train"))
     capsys.readouterr()
     assert main(command("--dry-run")) == 0
-    out = capsys.readouterr().out
-    assert "6 runs, 2 ended, 4 left" in out
-    assert "done: seeds 0,1" in out
+    planned = capsys.readouterr().out
+    assert "6 runs, 2 ended, 4 left" in planned
+    assert "done: seeds 0,1" in planned
+    assert run_command(["status", *command()]) == 1
+    assert capsys.readouterr().out in planned
+    assert run_command(["status", *command("--methods", "popularity")]) == 0
 
 
 def test_runs_move_between_machines(tmp_path: Path, command: Callable[..., list[str]]) -> None:
     archive = tmp_path / "runs.tar.gz"
     assert main(command("--engine", "inline", "--methods", "popularity")) == 0
-    assert main(command("--methods", "popularity", "--export", str(archive))) == 0
-    assert main(command("--methods", "popularity", "--import", str(archive), out="elsewhere")) == 0
+    assert run_command(["export", *command("--methods", "popularity", "--to", str(archive))]) == 0
+    assert run_command(["import", str(archive), "--out-dir", str(tmp_path / "elsewhere")]) == 0
+    assert main(command("--methods", "popularity", "--stages", "report", out="elsewhere")) == 0
     assert files(tmp_path / "elsewhere" / "tables") == files(tmp_path / "out" / "tables")
 
 
@@ -220,21 +226,13 @@ WRONG = [
     (["--set", "protocol.ties=random"], 2, ["ties", "random"]),
     (["--nonsense"], 2, ["--nonsense"]),
     (["--dataset", "ml-1m", "--stages", "report"], 1, ["ml-1m", "prepare"]),
-    (["--export", "."], 2, ["--export .", "name one such as"]),
-    (["--export", ""], 2, ["--export", "name one such as"]),
-    (["--export", "/"], 2, ["--export /", "name one such as"]),
-    (["--export", "nowhere/.."], 2, ["--export nowhere/..", "name one such as"]),
-    (["--export", "/dev/null"], 2, ["--export /dev/null", "name one such as"]),
-    (["--interactions", "a.csv", "--interactions", "b.csv"], 2, ["--interactions", "2 times"]),
-    (["--methods", "popularity", "--methods", "markov"], 2, ["--methods", "2 times", "commas"]),
-    (["--seeds", "0", "--seeds", "1"], 2, ["--seeds", "2 times", "commas"]),
-    (["--status", "--external", "nothere.csv"], 2, ["--status", "leave out --external"]),
-    (["--dry-run", "--export", "runs.tar.gz"], 2, ["--dry-run", "leave out --export"]),
-    (["--dry-run", "--import", "runs.tar.gz"], 2, ["--dry-run", "writes nothing", "leave out --import"]),
-    (["--recompute", "--export-split", "split"], 2, ["--recompute", "leave out --export-split"]),
-    (["--compare", "a", "b", "--export", "runs.tar.gz"], 2, ["--compare", "leave out --export"]),
-    (["--compare", "a", "b", "--methods", "markov"], 2, ["--compare", "leave out --methods"]),
-    (["--import", "absent.tar.gz"], 1, ["absent.tar.gz"]),
+    (["--interactions", "a.csv", "--interactions", "b.csv"], 2, ["--interactions", "more than once"]),
+    (["--methods", "popularity", "--methods", "markov"], 2, ["--methods", "more than once", "commas"]),
+    (["--seeds", "0", "--seeds", "1"], 2, ["--seeds", "more than once", "commas"]),
+    (["--dry-run", "--export", "runs.tar.gz"], 2, ["--export", "python -m benchmark export"]),
+    (["--status", "--dataset", "ml-1m"], 2, ["--status", "python -m benchmark status"]),
+    (["--external=Mine=lists.csv"], 2, ["--external", "python -m benchmark score"]),
+    (["--tuned"], 2, ["--tuned", "--hparams tuned"]),
 ]
 
 
@@ -248,6 +246,82 @@ def test_wrong_usage_is_one_line(
     errors = capsys.readouterr().err.strip()
     assert len(errors.splitlines()) == 1, errors
     assert all(fragment in errors for fragment in fragments), errors
+
+
+WRONG_COMMANDS = [
+    (["statsu"], 2, ["statsu", "'status'"]),
+    (["status", "--methods", "sasrek-ce"], 2, ["status: ", "sasrek-ce", "'sasrec-ce'"]),
+    (["status", "--engine", "local"], 2, ["--engine", "python -m benchmark status --help"]),
+    (["status", "--dataset", "ml-1m", "--out-dir", "new"], 1, ["ml-1m", "--stages prepare"]),
+    (["export"], 2, ["--to"]),
+    *((["export", "--to", place], 2, [f"--to {place}", "name one such as"]) for place in (".", "", "/", "nowhere/..")),
+    (["export", "--to", "/dev/null"], 2, ["--to /dev/null", "name one such as"]),
+    (["import", "absent.tar.gz"], 1, ["absent.tar.gz"]),
+    (["export-split"], 2, ["--to"]),
+    (["score", "mine.csv"], 2, ["one dataset", "--dataset"]),
+    (["score", "a/mine.csv", "b/Mine.csv", "--dataset", "ml-1m"], 2, ["two files are called 'Mine'", "NAME=FILE"]),
+    (["score", "--dataset", "ml-1m", "=x.csv"], 2, ["'=x.csv'", "NAME=FILE"]),
+    (["compare", "a", "b", "--methods", "markov"], 2, ["--methods", "compare --help"]),
+    (["compare", "a"], 2, ["STORE"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "fragments"),
+    WRONG_COMMANDS,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_wrong_usage_of_a_command_is_one_line(
+    tmp_path: Path,
+    arguments: list[str],
+    code: int,
+    fragments: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command(arguments) == code
+    errors = capsys.readouterr().err.strip()
+    assert len(errors.splitlines()) == 1, errors
+    assert errors.startswith("python -m benchmark")
+    assert all(fragment in errors for fragment in fragments), errors
+
+
+def test_every_command_is_listed_and_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command([]) == 2
+    listed = capsys.readouterr().out
+    for name, (_, summary) in COMMANDS.items():
+        assert f"  {name} " in listed
+        with pytest.raises(SystemExit) as ended:
+            run_command([name, "--help"])
+        assert ended.value.code == 0
+        assert summary[1:] in " ".join(capsys.readouterr().out.split())
+
+
+HEAVY = ("torch", "pandas", "scipy.stats", "matplotlib")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["run_all.py", "--help"], ["-m", "benchmark", "--help"], ["-m", "benchmark", "status", "--dataset", "ml-1m"]],
+)
+def test_what_answers_at_once_imports_nothing_that_takes_seconds(words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *words], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "benchmark.plan.config" in imported
+    assert not imported & set(HEAVY)
+
+
+def test_on_windows_one_line_says_what_is_needed() -> None:
+    """There, the module fcntl does not exist; here it is kept from being imported."""
+    for entry in ("run_all.py", "benchmark/__main__.py"):
+        code = f"import runpy, sys; sys.modules['fcntl'] = None; runpy.run_path({entry!r}, run_name='__main__')"
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 1
+        assert done.stderr == "This needs Linux or macOS; on Windows, run it inside WSL.\n"
 
 
 TABLES = {
@@ -300,10 +374,17 @@ def test_an_output_directory_that_cannot_be_written(
     tmp_path: Path, command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "out").write_text("a file where a directory should be")
-    for words in (command(), command("--status"), command("--recompute"), command("--stages", "report")):
-        assert main(words) == 1
-        assert capsys.readouterr().err == (
-            f"run_all.py: {tmp_path / 'out'}: cannot write (Not a directory); "
+    where = ["--dataset", "synthetic", "--out-dir", str(tmp_path / "out")]
+    for program, words in (
+        (main, command()),
+        (main, command("--stages", "report")),
+        (run_command, ["status", *command()]),
+        (run_command, ["recompute", *where]),
+        (run_command, ["score", "mine.csv", *where]),
+    ):
+        assert program(words) == 1
+        assert capsys.readouterr().err.endswith(
+            f": {tmp_path / 'out'}: cannot write (Not a directory); "
             "a file stands where a directory is needed, move it or choose another --out-dir\n"
         )
 
@@ -319,23 +400,21 @@ def test_a_file_in_the_way_is_told_before_anything_is_done(
     assert len(files(tmp_path / "out")) == 1
 
 
-@pytest.mark.parametrize("flag", ["--out-dir", "--export", "--export-split"])
+@pytest.mark.parametrize(("name", "flag"), [("", "--out-dir"), ("export", "--to"), ("export-split", "--to")])
 def test_a_place_that_cannot_be_is_told_with_its_option(
-    tmp_path: Path, command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str], flag: str
+    tmp_path: Path, table: Path, capsys: pytest.CaptureFixture[str], name: str, flag: str
 ) -> None:
     (tmp_path / "file").write_text("")
     for place, remedy in ((tmp_path / ("x" * 300) / "y", "a shorter"), (tmp_path / "file" / "y", "another")):
-        assert main(command("--methods", "popularity", flag, str(place))) == 1
+        words = ["--interactions", str(table), flag, str(place)]
+        assert (run_command([name, *words]) if name else main(words)) == 1
         errors = capsys.readouterr().err
         assert len(errors.splitlines()) == 1, errors
         assert errors.endswith(f"choose {remedy} {flag}\n")
 
 
 def test_a_split_that_cannot_be_written_halfway_is_told_with_its_option(
-    tmp_path: Path,
-    command: Callable[..., list[str]],
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, table: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, write = tmp_path / "split", atomic._write_through
 
@@ -345,8 +424,9 @@ def test_a_split_that_cannot_be_written_halfway_is_told_with_its_option(
         write(stream, content)
 
     monkeypatch.setattr(atomic, "_write_through", refuse)
-    assert main(command("--stages", "prepare", "--export-split", str(place))) == 1
-    assert capsys.readouterr().err.endswith("make it writable or choose another --export-split\n")
+    words = ["--interactions", str(table), "--out-dir", str(tmp_path / "out"), "--to", str(place)]
+    assert run_command(["export-split", *words]) == 1
+    assert capsys.readouterr().err.endswith("make it writable or choose another --to\n")
     assert not files(place)
 
 
@@ -427,7 +507,7 @@ def test_an_empty_list_is_an_error(flag: str, capsys: pytest.CaptureFixture[str]
 
 
 def test_status_without_any_data_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--status", "--data-dir", str(tmp_path), "--out-dir", str(tmp_path)]) == 1
+    assert run_command(["status", "--out-dir", str(tmp_path)]) == 1
     assert "no dataset is there" in capsys.readouterr().err
 
 
@@ -447,4 +527,4 @@ def test_a_directory_that_has_been_removed_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(["sh", "-c", words], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
-    assert "the directory that you are in" in done.stderr
+    assert "the current directory" in done.stderr

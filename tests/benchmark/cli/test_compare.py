@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from benchmark.cli.commands import main as command
 from benchmark.cli.compare import compare_records, to_text
-from benchmark.cli.main import main
 from benchmark.store.store import Store
 
 
@@ -81,12 +81,12 @@ def test_the_command_says_by_its_exit_code_whether_stores_differ(
         store.save(beauty.record(), beauty.arrays())
         store.save(movies.record(test={"ndcg@10": value}), movies.arrays())
     paths = [str(tmp_path / "a"), str(tmp_path / "b" / "results")]
-    assert main(["--compare", *paths]) == 1
+    assert command(["compare", *paths]) == 1
     assert "2 runs in both: 1 with exactly the same metrics, 1 with others" in capsys.readouterr().out
-    assert main(["--compare", *paths, "--dataset", "beauty"]) == 0
+    assert command(["compare", *paths, "--dataset", "beauty"]) == 0
     assert "ml-1m" not in capsys.readouterr().out
-    assert main(["--compare", paths[0], str(tmp_path / "nothing")]) == 2
+    assert command(["compare", paths[0], str(tmp_path / "nothing")]) == 2
     assert "not a directory" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
-    assert main(["--compare", paths[0], str(tmp_path / "empty")]) == 2
+    assert command(["compare", paths[0], str(tmp_path / "empty")]) == 2
     assert "holds no runs" in capsys.readouterr().err

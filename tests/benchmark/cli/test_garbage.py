@@ -450,7 +450,7 @@ def test_a_setting_with_a_long_name_has_one_that_fits_a_path() -> None:
 def test_names_that_can_be_no_path(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         External.parse(text)
-    assert not fuzz.unclear(str(caught.value), "--external")
+    assert not fuzz.unclear(str(caught.value), "")
 
 
 def test_a_header_without_end(tmp_path: Path) -> None:

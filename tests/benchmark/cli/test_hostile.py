@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.cli.commands import main as command
 from benchmark.cli.main import main
 from benchmark.report.report import report
 from benchmark.runs.checkpoint import Checkpoint
@@ -137,7 +138,7 @@ def test_ids_leave_as_they_came(tmp_path: Path) -> None:
     with (tmp_path / "mine.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([("userid", "itemid", "timestamp"), *lines])
     words = ["--interactions", str(tmp_path / "mine.csv"), "--out-dir", str(tmp_path), "--set", "protocol.quantile=0.8"]
-    assert main([*words, "--export-split", str(tmp_path / "split")]) == 0
+    assert command(["export-split", "--to", str(tmp_path / "split"), *words]) == 0
     written = []
     for name in ("train.csv", "test_histories.csv"):
         with (tmp_path / "split" / "mine" / name).open(newline="") as stream:
@@ -224,16 +225,19 @@ def test_a_member_of_a_damaged_tar_is_refused_whole(tmp_path: Path) -> None:
         stream.read()
 
 
-@pytest.mark.parametrize("flag", ["--interactions", "--import"])
-def test_a_pipe_is_not_waited_for(tmp_path: Path, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("program", "words"), [(main, ["--stages", "prepare", "--interactions"]), (command, ["import"])]
+)
+def test_a_pipe_is_not_waited_for(
+    tmp_path: Path, program: Callable[[list[str]], int], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     os.mkfifo(tmp_path / "mine.csv")
     found: list[int] = []
-    words = [flag, str(tmp_path / "mine.csv"), "--out-dir", str(tmp_path), "--stages", "prepare"]
 
     def run() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("signal.signal", lambda *_: None)  # which only the main thread may call
-            found.append(main(words))
+            found.append(program([*words, str(tmp_path / "mine.csv"), "--out-dir", str(tmp_path)]))
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()

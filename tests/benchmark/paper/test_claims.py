@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli.arguments import parse
-from benchmark.cli.main import Session, main
+from benchmark.cli.main import main, parse
+from benchmark.cli.options import chosen_datasets
 from benchmark.paper.claim import PAPER_DATASETS, Claim
 from benchmark.paper.claims import CLAIMS, find_claim
 from benchmark.paper.claims_on_methods import CLAIMS_ON_METHODS
@@ -18,6 +18,7 @@ from benchmark.paper.claims_on_settings import CLAIMS_ON_SETTINGS
 from benchmark.paper.rules import Names, Rule
 from benchmark.plan.experiments import experiments
 from benchmark.report.claims.rules import RULES
+from benchmark.store.store import Store
 from datasets.registry import DATASETS
 
 METRIC_NAMES = re.compile(
@@ -82,13 +83,16 @@ def test_a_claim_is_found_without_what_trains_or_tabulates() -> None:
 
 
 def test_a_claim_says_what_to_run(tmp_path: Path) -> None:
-    options = parse(["--claim", "regimes-beat-baseline", "--out-dir", str(tmp_path)])
+    options = parse(["--claim", "regimes-beat-baseline"])
     assert (options.experiments, options.methods) == (["regimes"], ["sasrec-bce", "btsr-ce"])
-    assert [target.name for target in Session(options).targets] == ["yelp"]
-    both = parse(["--claim", "substitution-costs", "--out-dir", str(tmp_path)])
-    assert [target.name for target in Session(both).targets] == ["yelp", "kindle-store"]
-    narrowed = parse(["--claim", "substitution-costs", "--dataset", "synthetic", "--out-dir", str(tmp_path)])
-    assert [target.name for target in Session(narrowed).targets] == ["synthetic"]
+
+    def chosen(*words: str) -> list[str]:
+        options = parse(["--claim", *words])
+        return [dataset.name for dataset in chosen_datasets(options, Store(tmp_path), every=options.claim.datasets)]
+
+    assert chosen("regimes-beat-baseline") == ["yelp"]
+    assert chosen("substitution-costs") == ["yelp", "kindle-store"]
+    assert chosen("substitution-costs", "--dataset", "synthetic") == ["synthetic"]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +101,7 @@ def test_a_claim_says_what_to_run(tmp_path: Path) -> None:
         (["--claim", "ce-beat-bce"], "--claim: unknown claim 'ce-beat-bce'; did you mean 'ce-beats-bce'?"),
         (["--claim", "ce-beats-bce", "--methods", "btsr"], "leave out --methods and --experiments"),
         (["--claim", "ce-beats-bce", "--experiments", "main"], "leave out --methods and --experiments"),
-        (["--claim", "gowalla-hr1-peak", "--dataset", "yelp"], "does not speak of yelp, only of gowalla"),
+        (["--claim", "gowalla-hr1-peak", "--dataset", "yelp"], "is not about yelp, only about gowalla"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(

@@ -13,7 +13,7 @@ import torch
 from baselines.method import TrainedMethod
 from baselines.registry import METHODS
 from baselines.training_data import TrainingData
-from benchmark.plan.chosen_datasets import targets_of
+from benchmark.cli.options import chosen_datasets
 from benchmark.plan.config import ConfigError, Configuration, RunSetting, TrainingSettings
 from benchmark.plan.experiments import NAMES, TRIALS, experiments, trials
 from benchmark.plan.planner import DatasetFacts, PlannedRun, choose_methods, plan
@@ -192,14 +192,14 @@ def test_the_equal_choice_of_tuning_is_what_hparams_tuned_runs(handmade: Callabl
     store = Store(tmp_path / "results", print)
     choice = {"duorec": {"changes": {"settings.weight": 0.05}}}
     store.write_selection("ml-1m", "released-equal-paper-training.epochs-3", ALIAS, choice)
-    options = Namespace(named_datasets=["ml-1m"], all_datasets=False, interactions=None)
+    options = Namespace(dataset=["ml-1m"], interactions=None)
     options.protocol, options.profile, options.set = "released", "paper", ["training.epochs=3"]
     weights = []
     for hparams in ("equal", "tuned"):
         options.hparams = hparams
-        (target,) = targets_of(options, store, ["duorec"])
-        assert target.setting == RunSetting("released", hparams, "paper-training.epochs-3")
-        spec = target.configuration.spec("ML-1M", False, target.protocol, "duorec", 0)
+        (chosen,) = chosen_datasets(options, store, ["duorec"])
+        assert chosen.setting == RunSetting("released", hparams, "paper-training.epochs-3")
+        spec = chosen.configuration.spec("ML-1M", False, chosen.protocol, "duorec", 0)
         weights.append(spec.settings.weight)
     assert weights == [0.1, 0.05]
 

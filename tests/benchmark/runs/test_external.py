@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.cli.arguments import parse
+from benchmark.cli.commands import main as command
 from benchmark.cli.main import main
 from benchmark.plan.config import ConfigError
 from benchmark.report.figures.main import accuracy_and_coverage
@@ -171,7 +171,7 @@ def test_names_are_shown_as_given_and_never_a_path() -> None:
     "text", ["", "=x.csv", "name=", ".csv", "a\nb=x.csv", "_x=x.csv", "x" * 61 + "=x.csv", "$x=x.csv"]
 )
 def test_a_name_that_cannot_be_shown_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="--external") as caught:
+    with pytest.raises(ConfigError, match="NAME=FILE") as caught:
         External.parse(text)
     assert len(str(caught.value).splitlines()) == 1
 
@@ -179,21 +179,15 @@ def test_a_name_that_cannot_be_shown_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["--external", "a/mine.csv", "--external", "b/Mine.csv", "--dataset", "ml-1m"],
-        ["--external", "mine.csv"],
-        ["--external", "mine.csv", "--dataset", "ml-1m,beauty"],
-        ["--external", "mine.csv", "--dataset", "ml-1m", "--interactions", "my.csv"],
+        ["a/mine.csv", "b/Mine.csv", "--dataset", "ml-1m"],
+        ["mine.csv"],
+        ["mine.csv", "--dataset", "ml-1m,beauty"],
+        ["mine.csv", "--dataset", "ml-1m", "--interactions", "my.csv"],
     ],
 )
-def test_one_name_one_file_one_dataset(words: list[str]) -> None:
-    with pytest.raises(ConfigError, match="--external"):
-        parse(words)
-
-
-def test_others_work_starts_no_training() -> None:
-    assert parse(["--dataset", "ml-1m", "--external", "mine.csv"]).stages == ["report"]
-    assert parse(["--dataset", "ml-1m", "--export-split", "split"]).stages == ["prepare"]
-    assert parse(["--dataset", "ml-1m", "--external", "mine.csv", "--stages", "train,report"]).stages[0] == "train"
+def test_one_name_one_file_one_dataset(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(["score", *words, "--out-dir", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("python -m benchmark score: ")
 
 
 # --- from the files that leave the house to the table that shows what came back ---------------------------------------
@@ -209,11 +203,18 @@ class Shop:
         self.frame = pd.DataFrame({"userid": users, "itemid": items, "timestamp": data.timestamps})
         self.frame.to_csv(self.table, index=False)
         assert self("--engine", "inline", "--stages", "prepare,train") == 0
-        assert self("--export-split", str(folder / "split")) == 0
+        assert self.command("export-split", "--to", str(folder / "split")) == 0
 
     def __call__(self, *words: str) -> int:
         fixed = ["--interactions", str(self.table), "--methods", "popularity", "--seeds", "0"]
         return main([*fixed, "--out-dir", str(self.out), *words])
+
+    def command(self, name: str, *words: str) -> int:
+        return command([name, "--interactions", str(self.table), "--out-dir", str(self.out), *words])
+
+    def score(self, *files: str) -> int:
+        """Score the files and report; the exit code of the first that fails."""
+        return self.command("score", *files) or self("--stages", "report")
 
     @property
     def store(self) -> Store:
@@ -265,14 +266,14 @@ def test_what_is_exported_is_the_data_without_the_targets(shop: Shop) -> None:
     facts = json.loads((shop.split / "split.json").read_text())
     assert facts["fingerprint"] == shop.store.records()[0].data["fingerprint"]
     assert (facts["recommendations"]["per_user"], facts["protocol"]["quantile"]) == (50, 0.95)
-    assert "--external mine.csv" in (shop.split / "README.txt").read_text()
+    assert "python -m benchmark score mine.csv" in (shop.split / "README.txt").read_text()
     assert not list((shop.out / "results").rglob("*.csv")), "original ids stay out of results/"
 
 
 @pytest.mark.usefixtures("no_figures")
 def test_most_popular_made_outside_gets_the_numbers_of_ours(shop: Shop, tmp_path: Path) -> None:
     shop.most_popular().sample(frac=1, random_state=0).to_csv(tmp_path / "lists.csv")
-    assert shop("--external", f"Their & popular={tmp_path / 'lists.csv'}") == 0
+    assert shop.score(f"Their & popular={tmp_path / 'lists.csv'}") == 0
     (ours,), (theirs,) = (
         [record for record in shop.store.records() if record.method.startswith(method)]
         for method in ("popularity", "external-their-popular-")
@@ -285,7 +286,8 @@ def test_most_popular_made_outside_gets_the_numbers_of_ours(shop: Shop, tmp_path
     assert reference is not None
     for name in ("top_items", "target_buckets", "history_buckets"):
         assert np.array_equal(arrays[name], reference[name]), name
-    assert "/" not in theirs.command.partition("--external")[2]
+    assert theirs.command.startswith("python -m benchmark score ")
+    assert "/" not in theirs.command
     # The column, from the store alone.
     shop.table.rename(tmp_path / "gone.csv")
     try:
@@ -309,7 +311,7 @@ def test_what_is_not_known_is_a_dash_and_said(shop: Shop, tmp_path: Path, capsys
     first = lists["userid"].iloc[0]
     path = tmp_path / "short.tsv"
     lists[lists["userid"] != first].to_csv(path, sep="\t", index=False)
-    assert shop("--external", str(path)) == 0
+    assert shop.score(str(path)) == 0
     (record,) = (record for record in shop.store.records() if record.method == "external-short")
     known, dropped = record.counts["known_cutoff"], record.counts["history_items_dropped"]
     assert 1 < known < 10
@@ -330,7 +332,7 @@ def test_the_last_file_of_a_name_is_shown_and_the_others_are_counted(shop: Shop,
     path = tmp_path / "tried.csv"
     for length in (50, 20, 50):
         shop.most_popular(length).to_csv(path, index=False)
-        assert shop("--external", str(path)) == 0
+        assert shop.score(str(path)) == 0
     records = [record for record in shop.store.records() if record.method == "external-tried"]
     assert len(records) == 2
     (note,) = (line for line in shop.markdown.splitlines() if line.startswith("- tried (external)"))
@@ -342,7 +344,7 @@ def test_a_name_cannot_break_a_figure(shop: Shop, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("benchmark.report.report.FIGURES", {"accuracy-coverage": accuracy_and_coverage})
     path = tmp_path / "lists.csv"
     shop.most_popular().to_csv(path, index=False)
-    assert shop("--external", rf"A $\frac{{$ _x_ <b>={path}") == 0
+    assert shop.score(rf"A $\frac{{$ _x_ <b>={path}") == 0
     assert (shop.out / "figures" / "my-shop" / "accuracy-coverage.png").exists()
     assert r"A $\\frac{$ \_x\_ &lt;b&gt; (external)" in shop.markdown
 
@@ -355,42 +357,46 @@ def test_an_unusable_file_is_one_line_and_leaves_no_trace(
     shop.most_popular().to_csv(good, index=False)
     bad.write_text("userid,itemid,rank\nu1,nowhere,1\n")
     for path in (bad, tmp_path / "absent.csv", tmp_path):
-        assert shop("--external", str(good), "--external", f"x={path}") == 1
+        assert shop.score(str(good), f"x={path}") == 1
         last = capsys.readouterr().err.splitlines()[-1]
-        assert last.startswith("run_all.py: ")
+        assert last.startswith("python -m benchmark score: ")
         assert path.name in last
     assert len(shop.store.records()) == before
 
 
 def test_nothing_is_overwritten_and_nothing_published(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     for place in (shop.split, shop.table, shop.out / "results" / "new", shop.out / "tables"):
-        assert shop("--export-split", str(place)) == 2
+        assert shop.command("export-split", "--to", str(place)) == 2
         errors = capsys.readouterr().err.splitlines()
         assert len(errors) == 1
         assert str(place) in errors[0]
 
 
 def test_a_full_history_and_shuffled_ties_are_exported_as_they_are_used(shop: Shop, tmp_path: Path) -> None:
-    rules = ["--set", "protocol.history=full", "--set", "protocol.ties=shuffle:1", "--export-split", str(tmp_path)]
-    assert shop(*rules) == 0
+    rules = ["--set", "protocol.history=full", "--set", "protocol.ties=shuffle:1"]
+    assert shop.command("export-split", "--to", str(tmp_path), *rules) == 0
     histories = pd.read_csv(tmp_path / "my-shop" / "test_histories.csv")
     assert len(histories) > len(shop.exported("test_histories"))
     assert (histories.groupby("userid")["timestamp"].diff().dropna() >= 0).all()
     known = shop.frame.set_index(["userid", "itemid", "timestamp"]).index
     assert histories.set_index(["userid", "itemid", "timestamp"]).index.isin(known).all()
-    command = "--external mine.csv --set protocol.history=full --set protocol.ties=shuffle:1"
-    assert command in (tmp_path / "my-shop" / "README.txt").read_text()
+    assert " mine.csv " in (tmp_path / "my-shop" / "README.txt").read_text()
+    assert " ".join(rules) in (tmp_path / "my-shop" / "README.txt").read_text()
 
 
 @pytest.mark.usefixtures("no_figures")
 def test_they_travel_with_the_runs_and_stand_alone(shop: Shop, tmp_path: Path) -> None:
     path = tmp_path / "lists.csv"
     shop.most_popular().to_csv(path, index=False)
-    alone = str(tmp_path / "alone")
-    assert shop("--external", str(path), "--out-dir", alone, "--export", str(tmp_path / "runs.tar.gz")) == 0
+    alone, archive = ["--out-dir", str(tmp_path / "alone")], str(tmp_path / "runs.tar.gz")
+    assert shop.command("score", str(path), *alone) == 0
+    assert shop("--stages", "report", *alone) == 1, "our own run is not there"
+    assert shop.command("export", "--to", archive, *alone) == 0
     store = Store(tmp_path / "alone" / "results")
     assert [record.method for record in store.records()] == ["external-lists"]
     table = (tmp_path / "alone" / "tables" / "my-shop" / "table2.md").read_text()
     assert "| My Shop | lists (external) |" in table
-    assert shop("--import", str(tmp_path / "runs.tar.gz"), "--out-dir", str(tmp_path / "there")) == 1
+    there = ["--out-dir", str(tmp_path / "there")]
+    assert command(["import", archive, *there]) == 0
+    assert shop("--stages", "report", *there) == 1
     assert (tmp_path / "there" / "tables" / "my-shop" / "table2.md").read_text() == table

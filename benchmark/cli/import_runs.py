@@ -1,0 +1,27 @@
+"""python -m benchmark import: take over the runs of an archive that `export` wrote on another machine."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from benchmark.cli.exits import FAILURE
+from benchmark.cli.options import Parser, add_output
+from benchmark.cli.preparing import check_places, open_store
+
+
+def add_arguments(parser: Parser) -> None:
+    """The archive."""
+    parser.add_argument("archive", type=Path, metavar="FILE", help="an archive that the command export wrote")
+    add_output(parser)
+
+
+def run(options: Namespace) -> int:
+    """Import; the exit code is 1 if a run of the archive cannot be used."""
+    check_places(options.out_dir, ["results"])
+    summary = open_store(options.out_dir).import_archive(options.archive)
+    print(
+        f"imported {len(summary.imported)} runs from {options.archive}; "
+        f"{len(summary.already_done)} were here already, {len(summary.unusable)} unusable"
+    )
+    return FAILURE if summary.unusable else 0

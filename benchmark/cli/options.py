@@ -1,0 +1,258 @@
+"""Options that several commands share, each defined once, and the lists of words that they take."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from benchmark.plan import experiments
+from benchmark.plan.config import HPARAMS, PROFILES, ConfigError, Configuration, RunSetting, suggestion
+from benchmark.plan.own_files import name_of
+from benchmark.plan.tuning import stored_changes
+from benchmark.store.json_text import printable
+from benchmark.store.store import Store
+from datasets.protocol import PRESETS, Protocol
+from datasets.registry import DATASETS
+
+ALL = "all"
+PAPERS = tuple(name for name, dataset in DATASETS.items() if not dataset.is_synthetic)
+"""The datasets of the paper, which `all` stands for."""
+
+MAX_MESSAGE = 500
+MAX_SEEDS = 1000
+MAX_WORKERS = 1024
+ROOT = Path(__file__).resolve().parents[2]
+
+MOVED = {
+    "--footing": "use --hparams",
+    "--tuned": "use --hparams tuned",
+    "--external": "use the command python -m benchmark score",
+    **{
+        f"--{command}": f"use the command python -m benchmark {command}"
+        for command in ("status", "export-split", "export", "import", "recompute", "compare")
+    },
+}
+"""Options of run_all.py that have become something else."""
+
+
+Arguments = argparse._ActionsContainer
+"""A parser, or a group of its options."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are ConfigErrors: one printable line."""
+
+    def __init__(self, program: str, description: str, epilog: str | None = None) -> None:
+        super().__init__(
+            prog=program,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise ConfigError; an option of earlier versions is answered with what takes its place."""
+        given = message.partition("unrecognized arguments: ")[2].split(" ")[0].partition("=")[0]
+        remedy = MOVED.get(given, "" if "; " in message else f"see {self.prog} --help")
+        message = _shortened(printable(message))  # what was typed may be anything
+        raise ConfigError(f"{message}; {remedy}" if remedy else message)
+
+
+class Once(argparse.Action):
+    """Stores the value of an option that may be given once; otherwise all but the last would be ignored silently."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        """Store, or refuse a second value."""
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"argument {option}: given more than once; give it once, several values with commas")
+        setattr(namespace, self.dest, values)
+
+
+# --- groups of options ----------------------------------------------------------------------------------------------
+
+
+def add_dataset(parser: Arguments) -> None:
+    """--dataset alone."""
+    parser.add_argument(
+        "--dataset",
+        action="extend",
+        type=read_list([*DATASETS, ALL]),
+        metavar="NAME[,NAME]",
+        help=f"{', '.join(DATASETS)}, or {ALL}: the paper's five (default: {ALL})",
+    )
+
+
+def add_datasets(parser: Arguments) -> None:
+    """--dataset and --interactions: what to work on."""
+    add_dataset(parser)
+    parser.add_argument(
+        "--interactions",
+        action=Once,
+        type=Path,
+        metavar="FILE",
+        help="a file of your own with the columns userid, itemid, timestamp",
+    )
+
+
+def add_runs(parser: Arguments) -> None:
+    """--methods, --seeds and --experiments: which runs of a dataset."""
+    parser.add_argument(
+        "--methods",
+        action=Once,
+        type=read_list(),
+        metavar="NAME[,NAME]",
+        help="methods or families such as btsr (default: all)",
+    )
+    parser.add_argument(
+        "--seeds", action=Once, type=_seeds, help="such as 0,1 or 0-4 (default: 0-4, for the sweeps 0,1)"
+    )
+    parser.add_argument(
+        "--experiments",
+        action=Once,
+        type=read_list(experiments.NAMES),
+        metavar="NAME[,NAME]",
+        help=f"from {', '.join(experiments.NAMES)} (default: all but {', '.join(experiments.ON_REQUEST)})",
+    )
+
+
+def add_protocol(parser: Arguments) -> None:
+    """--protocol and --set: under which rules data is split."""
+    parser.add_argument("--protocol", choices=PRESETS, default="released", help="filtering preset (default: released)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="such as training.epochs=50 or btsr.alpha=0.3"
+    )
+    parser.set_defaults(hparams="equal", profile="paper")
+
+
+def add_rules(parser: Arguments) -> None:
+    """--protocol, --set, --hparams and --profile: under which rules runs are made."""
+    add_protocol(parser)
+    parser.add_argument(
+        "--hparams",
+        choices=HPARAMS,
+        default="equal",
+        help="equal: the same for all methods; released: as published; tuned: what --experiments tune has chosen "
+        "on validation (default: equal)",
+    )
+    parser.add_argument("--profile", choices=PROFILES, default="paper", help="quick: few epochs (default: paper)")
+
+
+def add_output(parser: Arguments) -> None:
+    """--out-dir: where runs are kept."""
+    parser.add_argument(
+        "--out-dir", type=Path, default=ROOT, help="holds results/, tables/ and figures/ (default: the clone)"
+    )
+
+
+def add_places(parser: Arguments) -> None:
+    """--data-dir, --out-dir and --no-download: where data comes from and where runs are kept."""
+    parser.add_argument("--data-dir", type=Path, default=ROOT / "data", help="raw data (default: data/ in the clone)")
+    add_output(parser)
+    parser.add_argument("--no-download", action="store_true", help="never fetch missing data")
+
+
+def add_workers(parser: Arguments) -> None:
+    """--workers: how many runs at a time."""
+    parser.add_argument(
+        "--workers",
+        type=_workers,
+        metavar="N",
+        help="runs at a time (default: one per core, or per GPU; with ray, of the cluster)",
+    )
+
+
+# --- the datasets that are asked for --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ChosenDataset:
+    """One dataset to work on, with its configuration; `named` if the user asked for it by name."""
+
+    name: str
+    interactions: Path | None
+    named: bool
+    configuration: Configuration
+    protocol: Protocol
+    setting: RunSetting
+
+
+def chosen_datasets(
+    options: argparse.Namespace, store: Store, methods: Sequence[str] = (), every: Sequence[str] = PAPERS
+) -> list[ChosenDataset]:
+    """The datasets that parsed arguments ask for; `every` is what "all" stands for.
+
+    Raises ConfigError for an invalid configuration, or if --hparams tuned lacks what tuning chose for `methods`.
+    """
+    words, own = options.dataset or [], options.interactions
+    names = dict.fromkeys((name for name in words if name != ALL), True)
+    if ALL in words or not (words or own):
+        names |= {name: name in names for name in every}
+    chosen = [_chosen(name, None, named, options, store, methods) for name, named in names.items()]
+    return chosen + ([_chosen(name_of(own), own, True, options, store, methods)] if own else [])
+
+
+def _chosen(
+    name: str, own: Path | None, named: bool, options: argparse.Namespace, store: Store, methods: Sequence[str]
+) -> ChosenDataset:
+    configuration = Configuration(name, options.hparams, options.profile, options.set)
+    released_filter = DATASETS[name].released_filter if own is None else "none"
+    protocol = configuration.protocol(Protocol.of_preset(options.protocol, released_filter))
+    setting = RunSetting(protocol.label(released_filter), options.hparams, configuration.profile)
+    if options.hparams == "tuned":
+        changes = stored_changes(store, name, replace(setting, hparams="equal").name, methods)
+        configuration = Configuration(name, options.hparams, options.profile, options.set, changes)
+    return ChosenDataset(name, own, named, configuration, protocol, setting)
+
+
+# --- what the words mean --------------------------------------------------------------------------------------------
+
+
+def read_list(known: Collection[str] | None = None) -> Callable[[str], list[str]]:
+    """A reader of comma-separated words, each of `known` if that is given."""
+
+    def read(text: str) -> list[str]:
+        words = _words(text)
+        if not words:
+            raise argparse.ArgumentTypeError("nothing named; leave it out for the default, or give names with commas")
+        for word in words:
+            if known is not None and word not in known:
+                raise argparse.ArgumentTypeError(f"unknown '{word:.60}'{suggestion(word, known)}")
+        return words
+
+    return read
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _seeds(text: str) -> list[int]:
+    seeds: list[int] = []
+    for word in _words(text) or [text]:
+        match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", word, re.ASCII)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if not 0 <= last - first <= MAX_SEEDS:
+            raise argparse.ArgumentTypeError(
+                f"'{word:.60}' is not a seed or a range of seeds; use for example 0,1 or 0-4"
+            )
+        seeds.extend(range(first, last + 1))
+    return list(dict.fromkeys(seeds))
+
+
+def _workers(text: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not 1 <= int(text) <= MAX_WORKERS:
+        raise argparse.ArgumentTypeError(f"'{text:.60}' is not a whole number; use one from 1 to {MAX_WORKERS:,}")
+    return int(text)
+
+
+def _shortened(message: str) -> str:
+    """Without its middle, where it is long: the beginning says what is wrong, the end what to do."""
+    half = MAX_MESSAGE // 2
+    return message if len(message) <= MAX_MESSAGE else f"{message[:half]} ... {message[-half:]}"

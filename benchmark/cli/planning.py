@@ -1,0 +1,76 @@
+"""The planned runs of the datasets that a command works on, their records, and the commands that regenerate them."""
+
+from __future__ import annotations
+
+import shlex
+from argparse import Namespace
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from benchmark.cli.options import ChosenDataset
+from benchmark.cli.preparing import NOTHING_TO_DO
+from benchmark.plan.experiments import NAMES, ON_REQUEST
+from benchmark.plan.planner import DatasetFacts, PlannedRun, plan
+from benchmark.store.json_text import printable
+from benchmark.store.record import RunRecord
+from benchmark.store.store import Store
+from datasets.interactions import DataError
+
+if TYPE_CHECKING:
+    from benchmark.runs.preparation import Prepared
+
+Plans = dict[str, list[PlannedRun]]
+"""Planned runs by dataset."""
+
+
+def plan_all(
+    chosen: Iterable[ChosenDataset],
+    methods: Sequence[str],
+    store: Store,
+    options: Namespace,
+    prepared: Mapping[str, Prepared] | None = None,
+) -> Plans:
+    """The runs of each dataset that is prepared, now or according to the store's data.json.
+
+    Raises DataError if a named dataset is not, or if none is.
+    """
+    plans = {}
+    names = options.experiments or [name for name in NAMES if name not in ON_REQUEST]
+    for dataset in chosen:
+        facts = DatasetFacts.stored(store, dataset.name, dataset.protocol)
+        if prepared and dataset.name in prepared:
+            facts = prepared[dataset.name].facts
+        if facts is not None:
+            plans[dataset.name] = plan(dataset.configuration, facts, names, methods, options.seeds)
+        elif dataset.named:
+            raise DataError(
+                f"{dataset.name}: the store has no data.json for this protocol; "
+                "use python run_all.py --stages prepare first"
+            )
+    if not plans:
+        raise DataError(NOTHING_TO_DO)
+    return plans
+
+
+def records_of(runs: Iterable[PlannedRun], records: Iterable[RunRecord]) -> dict[str, RunRecord]:
+    """The records, out of one dataset's `records`, of planned runs, by the run's key."""
+    found = {(record.key, record.seed): record for record in records}
+    return {run.key: found[run.key, run.spec.seed] for run in runs if (run.key, run.spec.seed) in found}
+
+
+def command_of(run: PlannedRun, dataset: ChosenDataset, options: Namespace) -> str:
+    """The literal command that regenerates one run."""
+    words = ["--methods", run.spec.method, "--seeds", str(run.spec.seed)]
+    return command_about(dataset, options, "python", "run_all.py", *words)
+
+
+def command_about(dataset: ChosenDataset, options: Namespace, *words: str) -> str:
+    """The command that `words` give, about one dataset and under the rules of `options`."""
+    own = dataset.interactions
+    every = [*words, *(["--interactions", printable(own.name)] if own else ["--dataset", dataset.name])]
+    for flag, default in (("protocol", "released"), ("hparams", "equal"), ("profile", "paper")):
+        if getattr(options, flag, default) != default:
+            every += [f"--{flag}", getattr(options, flag)]
+    for assignment in options.set:
+        every += ["--set", assignment]
+    return shlex.join(every)

@@ -1,0 +1,89 @@
+"""Opening the store, and preparing the data of the datasets that a command works on."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.cli.options import ChosenDataset
+from benchmark.plan.planner import DatasetFacts
+from benchmark.store.atomic_files import check_directory, sweep_files
+from benchmark.store.store import Store, StoreError, to_stderr
+from datasets.download import MissingData
+
+if TYPE_CHECKING:
+    from benchmark.runs.preparation import Prepared
+
+CACHE = ".cache"
+NOTHING_TO_DO = "no dataset is there to work on; see the lines above, or try --dataset synthetic"
+
+
+def open_store(out_dir: Path) -> Store:
+    """The store below `out_dir`, after removing what killed processes left; StoreError if it cannot be a directory."""
+    check_directory(out_dir, written=False)
+    for name in ("tables", "figures", CACHE):
+        try:
+            sweep_files(out_dir / name)
+        except StoreError as error:
+            to_stderr(f"{error}; what a killed process left there stays")
+    return Store(out_dir / "results")
+
+
+def check_places(out_dir: Path, parts: Iterable[str], folders: Iterable[str] = ()) -> None:
+    """Raise StoreError where something stands in the way, before hours of work: in results/, tables/ or figures/
+    (`parts`), and in their `folders`.
+    """
+    for part in parts:
+        for folder in ("", *([".locks"] if part == "results" else []), *folders):
+            check_directory(out_dir / part / folder)
+
+
+def prepare_all(
+    chosen: Iterable[ChosenDataset], store: Store, options: Namespace, download: bool = True
+) -> dict[str, Prepared]:
+    """Prepare the data of each dataset; raises MissingData if that of a named one is not there.
+
+    A dataset that was not named is left out then, and its instructions are shown.
+    """
+    prepared = {}
+    for dataset in chosen:
+        try:
+            prepared[dataset.name] = _prepare(dataset, store, options, download and not options.no_download)
+        except MissingData as error:
+            if dataset.named:
+                raise
+            to_stderr(f"{dataset.name}: skipped: {error}")
+    return prepared
+
+
+def _prepare(dataset: ChosenDataset, store: Store, options: Namespace, download: bool) -> Prepared:
+    from benchmark.runs.preparation import prepare  # it needs torch, which takes seconds to import
+
+    clock = time.perf_counter()
+    before = DatasetFacts.stored(store, dataset.name, dataset.protocol)
+    prepared = prepare(
+        dataset.name,
+        options.data_dir,
+        dataset.interactions,
+        dataset.protocol,
+        options.out_dir / CACHE,
+        store,
+        to_stderr,
+        download=download,
+    )
+    summary = prepared.summary
+    if before is not None and before.fingerprint != prepared.fingerprint:
+        to_stderr(
+            f"{prepared.title}: {summary['source']} differs from what earlier runs here used; "
+            "those runs are kept but not reported"
+        )
+    to_stderr(
+        f"{prepared.title} ({prepared.label}): {summary['train_users']:,} training users, "
+        f"{summary['items']:,} items, {summary['train_interactions']:,} interactions; "
+        f"{summary['test_users']:,} test users "
+        f"({time.perf_counter() - clock:.1f} s)"
+    )
+    return prepared
