@@ -10,7 +10,7 @@ from typing import get_args
 
 from benchmark.paper.claim import PAPER_DATASETS, Claim
 from benchmark.paper.claims import CLAIMS
-from benchmark.plan.config import HPARAMS, PROFILES, RunSetting
+from benchmark.plan.config import RunSetting
 from benchmark.report.claims.judgement import Verdict
 from benchmark.report.claims.rules import RULES
 from benchmark.report.query import Results
@@ -78,14 +78,17 @@ def _judged(claim: Claim, results: Results, reported: bool) -> JudgedClaim:
 
 def command(claim: Claim, results: Results) -> str:
     """What runs all that a claim needs on a dataset, under the rules of its runs."""
-    source, flags = ["--dataset", results.dataset], _flags(results.setting)
+    setting, usual, source, changes = results.setting, RunSetting(), ["--dataset", results.dataset], list[str]()
+    names = [("--hparams", setting.hparams, usual.hparams), ("--profile", setting.profile, usual.profile)]
+    if setting.protocol in PRESETS:
+        names.insert(0, ("--protocol", setting.protocol, usual.protocol))
     records = [record for record in results.records() if not record.external]
-    if records:
+    if records:  # they know what the names of a setting do not tell
         pairs = list(pairwise(_words(records[0].command)))
         source = next(([flag, word] for flag, word in pairs if flag == "--interactions"), source)
-        kept = ("--protocol", "--footing", "--hparams", "--profile", "--set")
-        flags = [word for pair in pairs if pair[0] in kept for word in pair]
-    return shlex.join(["python", "run_all.py", "--claim", claim.id, *source, *flags])
+        changes = [word for pair in pairs if pair[0] == "--set" for word in pair]
+    flags = [word for flag, name, default in names if name != default for word in (flag, name)]
+    return shlex.join(["python", "run_all.py", "--claim", claim.id, *source, *flags, *changes])
 
 
 def _words(command_line: str) -> list[str]:
@@ -93,16 +96,3 @@ def _words(command_line: str) -> list[str]:
         return shlex.split(command_line)
     except ValueError:  # an unclosed quote in an imported record
         return command_line.split()
-
-
-def _flags(setting: RunSetting) -> list[str]:
-    """What the names of a setting tell; assignments by --set are not among them."""
-    usual = RunSetting()
-    told = (
-        ("--protocol", setting.protocol, usual.protocol, PRESETS),
-        ("--footing", setting.hparams, usual.hparams, HPARAMS),
-        ("--profile", setting.profile, usual.profile, PROFILES),
-    )
-    return [
-        word for flag, value, default, known in told if value in known and value != default for word in (flag, value)
-    ]

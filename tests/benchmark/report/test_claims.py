@@ -498,8 +498,11 @@ def test_every_finding_has_the_command_that_would_run_it(bench: Bench, full: Res
     )
     [first, *_] = judge_claims([quick])
     assert first.command.endswith("--claim bt-improves-objectives --interactions 'my file.csv' --set a.b=1")
-    broken = bench({"main:btsr-ce": [{"hr@1": 0.1}]}, command="python 'run_all.py --profile quick")
-    assert judge_claims([broken])[0].command.endswith("--profile quick")
+    broken = bench({"main:btsr-ce": [{"hr@1": 0.1}]}, command="python 'run_all.py --set a.b=1")
+    assert judge_claims([broken])[0].command.endswith("--set a.b=1")
+    setting = RunSetting("text", "released", "quick")
+    other = Results("ml-1m", "ML-1M", False, setting, (), quick.load)
+    assert judge_claims([other])[0].command.endswith("--protocol text --hparams released --profile quick")
 
 
 def test_tables_show_every_verdict(full: Results) -> None:
