@@ -207,7 +207,7 @@ CLAIMS_ON_METHODS = (
         quote="significantly enhances long-tail item coverage",
         place="Abstract",
         datasets=PAPER_DATASETS,
-        reading="Items of the least popular bucket in anyone's top 10, against the best baseline.",
+        reading="Items of the least popular bucket that are in any user's top 10, against the best baseline.",
         rule=AgainstBaselines(metrics=("cov@10/bucket3/items",)),
     ),
 )

@@ -53,7 +53,7 @@ CLAIMS_ON_SETTINGS = (
         place="Section 5.2, Figures 3 and 4",
         datasets=FIGURES_3_AND_4,
         reading=(
-            "pp are percentage points. On Yelp Table 2 prints an HR@1 of at most .0049, half a point: it cannot "
+            "pp means percentage points. On Yelp Table 2 prints an HR@1 of at most .0049, half a point: it cannot "
             "drop by two."
         ),
         rule=Drops(
@@ -71,8 +71,8 @@ CLAIMS_ON_SETTINGS = (
         place="Section 5.2, Figures 3 and 4",
         datasets=FIGURES_3_AND_4,
         reading=(
-            "Items of bucket 3 in anyone's top 10 over the catalogue: the other coverage, of whatever is shown to "
-            "users with such a target, cannot be 0."
+            "Items of bucket 3 that are in any user's top 10, as a share of the catalogue. The other coverage, of "
+            "the items shown to users whose target is in the bucket, cannot be 0."
         ),
         rule=Grows(
             experiment="alpha",
@@ -224,7 +224,7 @@ CLAIMS_ON_SETTINGS = (
         ),
         place="Section 5.2",
         datasets=("yelp", "kindle-store"),
-        reading="Item-based: substitution. NDCG@10 lies more than 6 % below that with the same-target twin.",
+        reading="Item-based means substitution. NDCG@10 lies more than 6 % below that with the same-target twin.",
         rule=Ahead(
             experiment="views",
             pairs=(("twin", "substitute"),),
@@ -241,8 +241,7 @@ CLAIMS_ON_SETTINGS = (
         place="Section 3.3",
         datasets=PAPER_DATASETS,
         reading=(
-            "A smaller variance of NDCG@10 over seeds than with a projector; an accuracy that is higher would be "
-            "another claim."
+            "A smaller variance of NDCG@10 over seeds than with a projector; higher accuracy would be another claim."
         ),
         rule=Steadier(experiment="views", steady="twin", other="projector", metric="ndcg@10"),
     ),

@@ -42,13 +42,13 @@ def audit_csv(made: Sequence[Check]) -> str:
 def audit_markdown(made: Sequence[Check]) -> str:
     """An overview with the number of verdicts, then a section per check."""
     lines = [
-        "<!-- Written by run_all.py from benchmark/paper/. -->",
+        "<!-- Written by python -m benchmark audit from benchmark/paper/. -->",
         "",
-        "# What the paper prints, held against itself",
+        "# What the paper prints, checked against itself",
         "",
         f"Every figure is from the tables of {CITATION} or follows from them by arithmetic; nothing was run for it. "
-        "A printed number is taken as all that rounds to it. *Disagrees* says that two printed things do not fit "
-        "together, not which of them is right, nor why. *Cannot be told* says that the paper prints too little to "
+        "A printed number stands for every number that rounds to it. *Disagrees* says that two printed things do not "
+        "fit together, not which of them is right, nor why. *Cannot be told* says that the paper prints too little to "
         "decide. Quotations have Greek letters and hyphens restored.",
         "",
         f"| check | {' | '.join(VERDICTS)} |",
@@ -71,10 +71,10 @@ def _section(check: Check) -> list[str]:
     whole = len(check.findings) <= SHOWN_WHOLE
     shown = [finding for finding in check.findings if whole or finding.verdict != "agrees"]
     method = escape(check.method).replace("\\*", "*")  # *emphasis* is meant as such
-    told = ", ".join(f"{verdict}: {count}" for verdict, count in _counts(check).items())
-    left_out = " What agrees is in audit.csv." if len(shown) < len(check.findings) else ""
+    agree, disagree, unknown = _counts(check).values()
+    left_out = " Those that agree are in audit.csv." if len(shown) < len(check.findings) else ""
     lines = [f'<a id="{check.name}"></a>', f"## {escape(check.title)}", "", method, ""]
-    lines += [f"Of {len(check.findings)}: {told}.{left_out}"]
+    lines += [f"{agree} agree, {disagree} disagree, {unknown} cannot be told.{left_out}"]
     if shown:
         lines += ["", "| place | printed | what follows | verdict |", "|:--|:--|:--|:--|"]
         lines += [f"| {' | '.join(map(escape, astuple(finding)))} |" for finding in shown]

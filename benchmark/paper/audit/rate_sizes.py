@@ -131,10 +131,13 @@ def _runs_behind(place: str, method: str, rows: Sequence[tuple[Population, Mappi
     if impossible:
         return AuditFinding(place, printed, " ".join(impossible), "disagrees")
     if not single:
-        text = f"Not all are multiples of {steps}, as one run's would be; all can be means over {RUNS}."
+        text = f"Not all are multiples of {steps}, as a single run's would be; all can be means over {RUNS} runs."
         return AuditFinding(place, printed, text, "agrees")
     probability = f"{chance:.4f}".removeprefix("0") if chance >= 0.0001 else "below .0001"
-    text = f"All are multiples of {steps}, as one run's are; for means over {RUNS} the chance of it is {probability}."
+    text = (
+        f"All are multiples of {steps}, as a single run's are; means over {RUNS} runs would look like this with probability "
+        f"{probability}."
+    )
     return AuditFinding(place, printed, text, "disagrees" if chance < SIGNIFICANT else "cannot be told")
 
 

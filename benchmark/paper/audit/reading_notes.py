@@ -75,7 +75,7 @@ def _figure(figure: Mapping[str, Any], printed: Sequence[PrintedNumber]) -> tupl
     row, column = f"{figure['dataset']}, {figure['metric']}", figure.get("column")
     there = next((one.value for one in candidates if one.row == row and one.column == column), None)
     if there is not None and abs(there - value) <= SLACK:
-        return f"{claim}: so printed.", "agrees"
+        return f"{claim}: printed as such.", "agrees"
     instead = "" if there is None else f"printed is {show(there)}; "
     places = dict.fromkeys(f"{one.where}, {one.row}" for one in candidates if abs(one.value - value) <= SLACK)
     if places:

@@ -82,7 +82,7 @@ def stars(table: Table2) -> Iterator[AuditFinding]:
         verdict: AuditVerdict = agreement(row.starred and surely)
         if row.starred and not surely:
             needed = largest_significant_deviation(max(0.0, lead), RUNS)
-            follows += f"; p < {SIGNIFICANT} takes differences with a deviation below {needed:.5f}"
+            follows += f"; p < {SIGNIFICANT} requires differences with a deviation below {needed:.5f}"
             verdict = "cannot be told" if possibly else "disagrees"
         elif surely and not row.starred:
             follows += "; no star is printed"
@@ -128,7 +128,7 @@ def _ndcg_gain(place: str, hr5: float, hr10: float, ndcg5: float, ndcg10: float)
     hits, gain = hr10 - hr5, ndcg10 - ndcg5
     printed = f"HR {number(hr5)} to {number(hr10)}, NDCG {number(ndcg5)} to {number(ndcg10)}"
     low, high = least * (hits - 2 * HALF_UNIT), most * (hits + 2 * HALF_UNIT)
-    follows = f"A gain of {number(hits)} in HR is one of {low:.5f} to {high:.5f} in NDCG, printed is {number(gain)}"
+    follows = f"A gain of {number(hits)} in HR means one of {low:.5f} to {high:.5f} in NDCG; printed is {number(gain)}"
     agrees = gain + 2 * HALF_UNIT >= low - SLACK and gain - 2 * HALF_UNIT <= high + SLACK
     if not agrees:
         first = math.ceil(1e4 * (hr5 - 2 * HALF_UNIT + (gain - 2 * HALF_UNIT) / most)) / 1e4

@@ -39,7 +39,9 @@ class Reading:
         p = min(1.0, self.p * chances) if not math.isnan(self.p) else self.p
         if math.isnan(p) or p == self.p:
             return self
-        return replace(self, p=p, text=f"{self.text} (times {chances}, as the best of as many: {p_value(p)})")
+        return replace(
+            self, p=p, text=f"{self.text} (times {chances}, since the best of {chances} is compared: p {p_value(p)})"
+        )
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def vote(holds: Sequence[bool], fails: Sequence[bool], text: str) -> Judgement:
     """Confirmed if the claim holds on every seed, contradicted if it fails on every one; from two seeds on."""
     text = f"{text}; {count(len(holds), 'seed')}"
     if len(holds) < MIN_VOTES:
-        return Judgement("inconclusive", (f"{text}, decided from {MIN_VOTES} on",))
+        return Judgement("inconclusive", (f"{text}, too few to decide",))
     return Judgement("confirmed" if all(holds) else "contradicted" if all(fails) else "inconclusive", (text,))
 
 

@@ -148,7 +148,7 @@ def _slower(results: Results, rule: Slower, first: str, second: str) -> Judgemen
     same = [seed for seed in sorted(ours.keys() & theirs.keys()) if ours[seed].hardware == theirs[seed].hardware]
     factors = [ours[seed].timings[rule.timing] / theirs[seed].timings[rule.timing] for seed in same]
     shown = ", ".join(f"{factor:.2f}" for factor in factors) or "no seed on the same hardware"
-    text = f"{rule.timing}: {titles}, by seed {shown} times ({rule.at_least:g} asked for)"
+    text = f"{rule.timing}: {titles}, by seed {shown} times ({rule.at_least:g} required)"
     return vote([factor >= rule.at_least for factor in factors], [factor < 1 for factor in factors], text)
 
 

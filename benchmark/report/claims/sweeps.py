@@ -89,7 +89,7 @@ def _trend(results: Results, rule: Trend, metric: str) -> Reading:
         return Reading(f"{text}; all the same")
     text += f"; Kendall's tau {tau:+.2f} over {len(points)} of {len(sweep)} values, p {p_value(p)}"
     if seeds < MIN_VOTES:
-        text, p = f"{text}; decided from {MIN_VOTES} seeds on", math.nan
+        text, p = f"{text}; one seed is too few to decide", math.nan
     return Reading(text, tau if rule.rises else -tau, p)
 
 
@@ -103,7 +103,7 @@ def ratio(results: Results, rule: Ratio) -> Judgement:
     shown = ", ".join(f"{factor:.2f}" for factor in factors) or "no seed in common"
     text = (
         f"{rule.metric}: {first.title} {number(first.mean)}, {last.title} {number(last.mean)}; by seed {shown} times "
-        f"({rule.at_least:g} asked for)"
+        f"({rule.at_least:g} required)"
     )
     return vote([factor >= rule.at_least for factor in factors], [factor < rule.below for factor in factors], text)
 
@@ -118,8 +118,8 @@ def grows(results: Results, rule: Grows) -> Judgement:
         return judge([gap])
     seeds = common_seeds(first, last)
     text = (
-        f"{rule.metric}: {first.title} {number(first.mean)} (below {number(rule.zero)} asked for), "
-        f"{last.title} {number(last.mean)} ({number(rule.at_least)} asked for)"
+        f"{rule.metric}: {first.title} {number(first.mean)} (below {number(rule.zero)} required), "
+        f"{last.title} {number(last.mean)} ({number(rule.at_least)} required)"
     )
     from_zero = [first.values[seed] < rule.zero for seed in seeds]
     far = [last.values[seed] >= rule.at_least for seed in seeds]
@@ -151,7 +151,7 @@ def drops(results: Results, rule: Drops) -> Judgement:
     if bounds is None:
         return Judgement("inconclusive", (f"{text}; {over}",))
     text += f", 95% interval {signed(bounds[0])} to {signed(bounds[1])} over {over}"
-    text += f"; {number(low)} to {number(high)} asked for"
+    text += f"; {number(low)} to {number(high)} required"
     if bounds[1] < low or bounds[0] > high:
         return Judgement("contradicted", (text,))
     return Judgement("confirmed" if bounds[0] > 0 and low <= drop <= high else "inconclusive", (text,))

@@ -53,9 +53,9 @@ def _overview_notes(findings: Sequence[JudgedClaim]) -> Iterable[str]:
     yield (
         f"Confirmed or contradicted by a two-sided paired t-test, seed against seed, p < .05 on at least {MIN_SEEDS} "
         "seeds. Two seeds that agree are read over users instead, by a paired bootstrap; one seed decides nothing. A "
-        "claim about several numbers is confirmed if all are, contradicted if one is after Holm's correction. What is "
-        "read off a figure goes by thresholds, with their reasons in benchmark/paper/claims.toml. "
-        f"{DASH}: the claim does not speak of the dataset. Claims: {CITATION}."
+        "claim about several numbers is confirmed if all are, contradicted if one is after Holm's correction. A "
+        "claim that is read off a figure is decided by thresholds, whose reasons stand with the claims in "
+        f"benchmark/paper. {DASH}: the claim is not about the dataset. Claims: {CITATION}."
     )
     for name in dict.fromkeys(finding.dataset for finding in findings if finding.reported):
         mine = [finding for finding in findings if finding.dataset == name]
@@ -68,7 +68,7 @@ def _details(findings: Sequence[JudgedClaim]) -> Table:
     title, synthetic = findings[0].title, findings[0].synthetic
     return Table(
         name=re.sub("[^a-z0-9]+", "-", f"{findings[0].dataset}-claims"),
-        caption=f"{_warning(findings)}The paper's claims held against the runs on {title}.",
+        caption=f"{_warning(findings)}The paper's claims, judged by the runs on {title}.",
         bands=(),
         heads=(
             Head(title, "SYNTHETIC" if synthetic else ""),

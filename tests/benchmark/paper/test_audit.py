@@ -302,7 +302,7 @@ HUNDRED = Population("D", "hr", 100, "test users", (51, 199), ("sasrec-bce",), "
 @pytest.mark.parametrize(
     ("values", "verdict", "told"),
     [
-        ((0.12, 0.34, 0.56), "disagrees", "the chance of it is .0080"),  # like one run's: .2 ** 3
+        ((0.12, 0.34, 0.56), "disagrees", "with probability .0080"),  # like one run's: .2 ** 3
         ((0.12, 0.34, 0.562), "agrees", "can be means over 5"),  # .562 = 281/500
         ((0.12, 0.34, 0.561), "disagrees", "0.5610: no mean over 5 runs with 100 test users"),  # 280.5/500
     ],
@@ -409,7 +409,7 @@ def test_datasets_counted_by_hand() -> None:
 @pytest.mark.parametrize(
     ("figure", "verdict", "told"),
     [
-        ({"value": 0.06, "metric": "hr@1", "column": "btsr"}, "agrees", "so printed"),
+        ({"value": 0.06, "metric": "hr@1", "column": "btsr"}, "agrees", "printed as such"),
         (
             {"value": 0.05, "metric": "hr@1", "column": "btsr"},
             "disagrees",
@@ -417,7 +417,7 @@ def test_datasets_counted_by_hand() -> None:
         ),
         ({"value": 0.07, "metric": "hr@1", "column": "btsr"}, "disagrees", "printed is 0.0600; no table has it"),
         ({"value": 0.07, "metric": "hr@1 at α = 0.4"}, "cannot be told", "no table has it"),
-        ({"improve": 20.0, "metric": "hr@1", "column": "improve"}, "agrees", "so printed"),
+        ({"improve": 20.0, "metric": "hr@1", "column": "improve"}, "agrees", "printed as such"),
         ({"improve": 20.0, "metric": "ndcg@10, tail"}, "disagrees", "printed as Table 2, Improve, D, hr@1"),
         ({"improve": 0.06, "metric": "hr@1"}, "cannot be told", "no table has it"),  # a metric is no percentage
     ],
@@ -460,7 +460,7 @@ def test_a_long_check_leaves_to_the_csv_file_what_agrees() -> None:
     long = audit_markdown([Check("x", "X", "", (*agreeing, AuditFinding("odd", "1", "2", "disagrees")))])
     assert long.count("\n| place ") == 1
     assert "| odd | 1 | 2 | disagrees |" in long
-    assert f"agrees: {SHOWN_WHOLE}, disagrees: 1, cannot be told: 0. What agrees is in audit.csv." in long
+    assert f"{SHOWN_WHOLE} agree, 1 disagree, 0 cannot be told. Those that agree are in audit.csv." in long
 
 
 def test_the_committed_audit_is_what_the_checks_give(tmp_path: Path, made: list[Check]) -> None:

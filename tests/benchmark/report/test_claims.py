@@ -203,7 +203,7 @@ def test_against_baselines_in_all_verdicts(bench: Bench) -> None:
     assert outcome(table_2(UNSURE, BASE)).verdict == "inconclusive"
     behind = outcome(table_2(BASE, SURE))
     assert behind.verdict == "contradicted"
-    assert "(times 6, as the best of as many: = .016); printed +6.2%" in behind.numbers[0]  # .0027 times 6
+    assert "(times 6, since the best of 6 is compared: p = .016); printed +6.2%" in behind.numbers[0]  # .0027 times 6
     # behind by .010, .012, .015: p = .014 is not enough for the best of six
     assert outcome(table_2(BASE, (0.04, 0.062, 0.085))).verdict == "inconclusive"
     some = outcome(table_2(SURE, BASE, names=["sasrec-ce", "duorec"]))
