@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import pickle
 import subprocess
@@ -193,17 +194,19 @@ def test_what_killed_workers_left_is_swept_and_nothing_else(temporary: Path) -> 
 
 
 def test_a_folder_is_locked_before_it_is_there(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make = Path.mkdir
+    flock, swept = fcntl.flock, []
 
-    def swept_at_once(self: Path, *arguments: Any, **options: Any) -> None:
-        make(self, *arguments, **options)
-        if self.parent == temporary:
+    def sweep_first(handle: Any, how: int) -> None:
+        if not swept:
+            swept.append(handle)
             checkpoint_module.sweep_temporary()
+        flock(handle, how)
 
     with monkeypatch.context() as sweeping:
-        sweeping.setattr(Path, "mkdir", swept_at_once)
+        sweeping.setattr("fcntl.flock", sweep_first)
         with checkpoint_module.temporary() as path:
             assert path.parent.exists()
+    assert swept
     assert list(temporary.iterdir()) == []
 
 
