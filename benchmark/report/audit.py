@@ -10,7 +10,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from benchmark.paper.audit.checks import Check, checks
-from benchmark.paper.audit.finding import VERDICTS
+from benchmark.paper.audit.finding import AUDIT_VERDICTS
 from benchmark.paper.printed import CITATION
 from benchmark.report.tables.markdown import escape
 from benchmark.store.atomic_files import write_file
@@ -51,7 +51,7 @@ def audit_markdown(made: Sequence[Check]) -> str:
         "fit together, not which of them is right, nor why. *Cannot be told* says that the paper prints too little to "
         "decide. Quotations have Greek letters and hyphens restored.",
         "",
-        f"| check | {' | '.join(VERDICTS)} |",
+        f"| check | {' | '.join(AUDIT_VERDICTS)} |",
         "|:--|--:|--:|--:|",
     ]
     for check in made:
@@ -64,7 +64,7 @@ def audit_markdown(made: Sequence[Check]) -> str:
 
 def _counts(check: Check) -> dict[str, int]:
     counts = Counter(finding.verdict for finding in check.findings)
-    return {verdict: counts[verdict] for verdict in VERDICTS}
+    return {verdict: counts[verdict] for verdict in AUDIT_VERDICTS}
 
 
 def _section(check: Check) -> list[str]:

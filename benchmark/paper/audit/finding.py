@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from baselines.registry import METHODS
 
 AuditVerdict = Literal["agrees", "disagrees", "cannot be told"]
-VERDICTS: tuple[AuditVerdict, ...] = get_args(AuditVerdict)
+AUDIT_VERDICTS: tuple[AuditVerdict, ...] = get_args(AuditVerdict)
 
 HALF_UNIT = 0.5e-4
 """Metrics are printed to four decimals: the largest distance between a number and its printed form."""

@@ -135,8 +135,8 @@ def _runs_behind(place: str, method: str, rows: Sequence[tuple[Population, Mappi
         return AuditFinding(place, printed, text, "agrees")
     probability = f"{chance:.4f}".removeprefix("0") if chance >= 0.0001 else "below .0001"
     text = (
-        f"All are multiples of {steps}, as a single run's are; means over {RUNS} runs would look like this with probability "
-        f"{probability}."
+        f"All are multiples of {steps}, as a single run's are; means over {RUNS} runs would look like this with "
+        f"probability {probability}."
     )
     return AuditFinding(place, printed, text, "disagrees" if chance < SIGNIFICANT else "cannot be told")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.paper.audit.finding import SLACK, AuditFinding, AuditVerdict, number, percent, title
-from benchmark.paper.printed import Table1, Table2
+from benchmark.paper.printed import TABLE_1_METRIC, TABLE_3_METRIC, Table1, Table2
 
 IMPROVE = "improve"
 """The column of Table 2 that holds percentages."""
@@ -45,7 +45,7 @@ def reading_notes(
 def _printed_numbers(table1: Table1, table2: Table2, table3: Table1) -> Iterator[PrintedNumber]:
     for dataset, values in table1.items():
         for method, value in values.items():
-            yield PrintedNumber(dataset, "ndcg@10", method, value, f"Table 1, {title(method)}")
+            yield PrintedNumber(dataset, TABLE_1_METRIC, method, value, f"Table 1, {title(method)}")
     for (dataset, metric), row in table2.items():
         for method, value in row.values.items():
             yield PrintedNumber(dataset, metric, method, value, f"Table 2, {title(method)}")
@@ -54,7 +54,7 @@ def _printed_numbers(table1: Table1, table2: Table2, table3: Table1) -> Iterator
         yield PrintedNumber(dataset, metric, IMPROVE, row.improve, "Table 2, Improve")
     for dataset, values in table3.items():
         for variant, value in values.items():
-            yield PrintedNumber(dataset, "ndcg@20", variant, value, f"Table 3, column {variant}")
+            yield PrintedNumber(dataset, TABLE_3_METRIC, variant, value, f"Table 3, column {variant}")
 
 
 def _reading_note(entry: Mapping[str, Any], printed: Sequence[PrintedNumber]) -> AuditFinding:

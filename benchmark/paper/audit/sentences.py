@@ -16,11 +16,9 @@ from benchmark.paper.audit.finding import (
     title,
     titles,
 )
-from benchmark.paper.printed import BASELINES, TABLE_1_METHODS, Printed, Table1, Table2
+from benchmark.paper.printed import BASELINES, TABLE_1_METHODS, TABLE_1_METRIC, Printed, Table1, Table2
 
-METRIC = "ndcg@10"
-"""The metric of Table 1."""
-DECIMALS = 4
+PRINTED_DECIMALS = 4
 """How many decimals the tables print of a metric."""
 FEWER_DECIMALS = {("Kindle Store", "btsr-sce"): 3}
 """The cell of Table 1 that has fewer: it prints 0.079."""
@@ -68,16 +66,16 @@ def best_variants(
     """
     for dataset, values, row in _in_both(table1, table2):
         best = max(WITH_BT, key=values.__getitem__)
-        digits = decimals.get((dataset, best), DECIMALS)
+        digits = decimals.get((dataset, best), PRINTED_DECIMALS)
         ours, theirs, deviation = row.btsr, values[best], row.btsr_deviation
         # Numbers that are printed alike to four decimals may come from one; otherwise their intervals must touch.
-        reach = 0.0 if digits == DECIMALS else HALF_UNIT + 0.5 * 10**-digits
+        reach = 0.0 if digits == PRINTED_DECIMALS else HALF_UNIT + 0.5 * 10**-digits
         agrees = abs(ours - theirs) <= reach + SLACK
         follows = f"Table 1 has {theirs:.{digits}f} as its best ({title(best)})"
         if not agrees and deviation > 0:
             follows += f", {abs(theirs - ours) / deviation:.1f} times the printed deviation away"
         printed = f"{number(ours)} ± {number(deviation)}"
-        yield AuditFinding(f"Table 2, {dataset}, {METRIC}", printed, f"{follows}.", agreement(agrees))
+        yield AuditFinding(f"Table 2, {dataset}, {TABLE_1_METRIC}", printed, f"{follows}.", agreement(agrees))
 
 
 def named_objectives(table1: Table1, named: Mapping[str, str], place: str) -> Iterator[AuditFinding]:
@@ -130,5 +128,7 @@ def top_1_drop(table2: Table2, datasets: Collection[str], points: float) -> Iter
 def _in_both(table1: Table1, table2: Table2) -> list[tuple[str, Mapping[str, float], Printed]]:
     """The datasets of both tables, with Table 1's values and Table 2's row for the same metric."""
     return [
-        (dataset, values, table2[dataset, METRIC]) for dataset, values in table1.items() if (dataset, METRIC) in table2
+        (dataset, values, table2[dataset, TABLE_1_METRIC])
+        for dataset, values in table1.items()
+        if (dataset, TABLE_1_METRIC) in table2
     ]

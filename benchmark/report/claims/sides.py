@@ -27,7 +27,7 @@ from benchmark.runs.metrics import GAINS
 TARGET_SCORE = "target_score"
 """The mean score of the test targets, from the density that a run keeps of them."""
 
-RESAMPLES = 2000
+CLAIM_RESAMPLES = 2000
 """Of users: p is then known to .001, which suffices for a verdict at .05, and a report stays fast."""
 
 PerUser = np.ndarray | float | None
@@ -144,7 +144,7 @@ def lead(leader: Side, trailer: Side, metric: str) -> Reading:
     text += f"{count(len(seeds), 'seed')}, too few for a test over seeds"
     if users is None:
         return Reading(text, difference, seeds=len(seeds))
-    over_users = paired_bootstrap(users, RESAMPLES)
+    over_users = paired_bootstrap(users, CLAIM_RESAMPLES)
     agree = len(seeds) > 1 and abs(int(np.sign(ours - theirs).sum())) == len(seeds)
     text += f"; bootstrap over {len(users)} users, p {p_value(over_users.p)}"
     text += "" if agree or len(seeds) < 2 else ", but the seeds disagree"

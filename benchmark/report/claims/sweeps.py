@@ -15,7 +15,7 @@ from benchmark.paper.rules import Balance, Drops, Grows, Hurts, Peaks, Ratio, Tr
 from benchmark.plan.selection import METRIC
 from benchmark.report.claims.judgement import MIN_VOTES, Judgement, Reading, count, judge, vote
 from benchmark.report.claims.sides import (
-    RESAMPLES,
+    CLAIM_RESAMPLES,
     Side,
     combined,
     common_seeds,
@@ -166,7 +166,7 @@ def _interval(
     users = user_differences(first, last, seeds) if len(seeds) >= MIN_VOTES else None
     if users is None:
         return f"{count(len(seeds), 'seed')} in common, too few for an interval", None
-    drop = paired_bootstrap(users, RESAMPLES)
+    drop = paired_bootstrap(users, CLAIM_RESAMPLES)
     return f"users ({len(seeds)} seeds, too few for an interval over seeds)", (drop.low, drop.high)
 
 

@@ -15,7 +15,7 @@ from scipy import stats
 from benchmark.paper.audit import rate_sizes, references, sentences
 from benchmark.paper.audit import table2 as audit_table2
 from benchmark.paper.audit.checks import Check, audit_data, checks, populations
-from benchmark.paper.audit.finding import VERDICTS, AuditFinding
+from benchmark.paper.audit.finding import AUDIT_VERDICTS, AuditFinding
 from benchmark.paper.audit.rate_sizes import Population, fewest_runs, fitting_sizes, is_multiple
 from benchmark.paper.audit.reading_notes import reading_notes
 from benchmark.paper.printed import (
@@ -442,10 +442,10 @@ def made() -> list[Check]:
 def test_the_document_holds_every_check_and_counts_its_verdicts(made: list[Check]) -> None:
     text, frame = audit_markdown(made), pd.read_csv(io.StringIO(audit_csv(made)))
     assert tuple(frame.columns) == COLUMNS
-    assert set(frame["verdict"]) == set(VERDICTS)
+    assert set(frame["verdict"]) == set(AUDIT_VERDICTS)
     assert len({check.name for check in made}) == len(made)
     for check in made:
-        counts = " | ".join(str(sum(f.verdict == verdict for f in check.findings)) for verdict in VERDICTS)
+        counts = " | ".join(str(sum(f.verdict == verdict for f in check.findings)) for verdict in AUDIT_VERDICTS)
         assert f"](#{check.name}) | {counts} |" in text
         assert f'<a id="{check.name}"></a>' in text
     assert all(line.count(" | ") == 3 for line in text.splitlines() if line.startswith("| Table"))
