@@ -1,23 +1,16 @@
-"""From the publishers' bytes to interactions: which datasets exist, where their files are, how each is read."""
+"""Which datasets exist, what they are called and where their files come from; `datasets.reading` reads these."""
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from datasets import synthetic
 from datasets.download import MissingData, Remote, check_recorded, fetch
-from datasets.interactions import DataError, Interactions
 from datasets.protocol import Filter
-from datasets.publishers import amazon, gowalla, movielens, yelp
-from datasets.readers import table
 
-__all__ = ["DATASETS", "Dataset", "MissingData", "Published", "locate", "read_interactions"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["DATASETS", "Dataset", "MissingData", "Published", "locate"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset: `title` as the paper prints it; `read` takes a publisher's file; `remote` is where one is offered.
+    """A dataset: `title` as the paper prints it; `remote` is where its publisher offers a file.
 
     `released_filter`: the filter of the paper's released code. `page`: the web page with its terms. A dataset without
     `published` files comes from its own module.
@@ -44,7 +37,6 @@ class Dataset:
 
     name: str
     title: str
-    read: Callable[[Path], Interactions]
     published: tuple[Published, ...] = ()
     released_filter: Filter = "none"
     remote: Remote | None = None
@@ -83,7 +75,6 @@ _ALL = (
     Dataset(
         name="ml-1m",
         title="ML-1M",
-        read=movielens.read,
         published=(Published(("ml-1m.zip", "ratings.dat", "ml-1m/ratings.dat"), (1_000_209, 6_040, 3_706), True),),
         remote=Remote(
             "https://files.grouplens.org/datasets/movielens/ml-1m.zip",
@@ -95,7 +86,6 @@ _ALL = (
     Dataset(
         name="beauty",
         title="Beauty",
-        read=amazon.read_five_core,
         published=(
             Published(_plain_or_gzip("reviews_Beauty_5.json"), _BEAUTY_CORE, verified=True),
             Published(_plain_or_gzip("ratings_Beauty.csv"), _BEAUTY_CORE),
@@ -106,11 +96,10 @@ _ALL = (
     Dataset(
         name="yelp",
         title="Yelp",
-        read=yelp.read,
         published=(
             Published(
                 (
-                    *_plain_or_gzip(yelp.REVIEWS),
+                    *_plain_or_gzip("yelp_academic_dataset_review.json"),
                     "yelp_dataset.tar",
                     "yelp_dataset.tgz",
                     "yelp_dataset.zip",
@@ -124,7 +113,6 @@ _ALL = (
     Dataset(
         name="gowalla",
         title="Gowalla",
-        read=gowalla.read,
         published=(Published(_plain_or_gzip("loc-gowalla_totalCheckins.txt"), (6_442_892, 107_092, 1_280_969)),),
         released_filter="one-pass",
         remote=Remote(f"{_SNAP}/loc-gowalla_totalCheckins.txt.gz"),
@@ -133,7 +121,6 @@ _ALL = (
     Dataset(
         name="kindle-store",
         title="Kindle Store",
-        read=amazon.read,
         published=(
             Published(_plain_or_gzip("ratings_Kindle_Store.csv"), (3_205_467, 1_406_890, 430_530)),
             Published(
@@ -150,7 +137,7 @@ _ALL = (
         ),
         page="https://snap.stanford.edu/data/amazon/productGraph/",
     ),
-    Dataset(name="synthetic", title="Synthetic", read=lambda _: synthetic.demo()),
+    Dataset(name="synthetic", title="Synthetic"),
 )
 
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _ALL}
@@ -171,30 +158,3 @@ def locate(dataset: Dataset, data_dir: Path, download: bool = False) -> Path:
     if download and dataset.remote is not None:
         return fetch(dataset.remote, data_dir)
     raise MissingData(f"{dataset.name}: no file in {data_dir}; {dataset.instructions(data_dir)}")
-
-
-def read_interactions(path: Path, dataset: Dataset | None = None) -> Interactions:
-    """Read what `locate` found for the dataset, or, without one, anybody's table (see `datasets.readers.table`).
-
-    Raises DataError (one line) if the file cannot be used or, for a publisher's own file, is not all there.
-    """
-    if dataset is None or path.name in dataset.tables:
-        return table.read(path)
-    data = dataset.read(path)
-    for published in dataset.published:
-        if path.name in {Path(name).name for name in published.names}:
-            _check_counts(data, published, path)
-    return data
-
-
-def _check_counts(data: Interactions, published: Published, path: Path) -> None:
-    if published.remark:
-        logger.warning("%s: %s", path, published.remark)
-    found = (len(data), data.n_users, data.n_items)
-    if published.counts in (None, found):
-        return
-    expected = "{:,} interactions of {:,} users with {:,} items".format(*published.counts)
-    message = f"{path}: holds {'{:,}, {:,} and {:,}'.format(*found)} instead of {expected}"
-    if published.verified:
-        raise DataError(f"{message}; fetch it again, or give your own version as a table (--interactions)")
-    logger.warning("%s (as reported by others; nobody here could check): another version of the file?", message)

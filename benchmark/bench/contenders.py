@@ -17,7 +17,8 @@ from benchmark.bench.workloads import EvaluationLoad, Recipe, TrainingLoad, rand
 from benchmark.runs.evaluation import evaluate, evaluate_ranks
 from benchmark.runs.training import EpochRow, train
 from datasets.protocol import Protocol
-from datasets.registry import DATASETS, read_interactions
+from datasets.reading import read_interactions
+from datasets.registry import DATASETS
 from datasets.sequences import TwinIndex
 from datasets.split import split
 

@@ -20,7 +20,8 @@ from benchmark.bench.naive import NaiveTask
 from benchmark.plan.config import Configuration, TrainingSettings
 from datasets import synthetic
 from datasets.protocol import Protocol
-from datasets.registry import DATASETS, MissingData, locate, read_interactions
+from datasets.reading import read_interactions
+from datasets.registry import DATASETS, MissingData, locate
 from datasets.sequences import Sequences
 from datasets.split import Cases, Split, split
 

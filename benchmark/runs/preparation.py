@@ -22,7 +22,8 @@ from datasets import synthetic
 from datasets.interactions import DataError, Interactions
 from datasets.protocol import PROTOCOL_VERSION, Protocol
 from datasets.readers.sources import check_plain, open_source
-from datasets.registry import DATASETS, Dataset, locate, read_interactions
+from datasets.reading import read_interactions
+from datasets.registry import DATASETS, Dataset, locate
 from datasets.split import Split, split
 
 if TYPE_CHECKING:

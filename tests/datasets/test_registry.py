@@ -13,8 +13,8 @@ from datasets import registry, synthetic
 from datasets.download import Remote
 from datasets.filtering import FILTERS
 from datasets.interactions import DataError
-from datasets.publishers import movielens
-from datasets.registry import DATASETS, Dataset, MissingData, Published, locate, read_interactions
+from datasets.reading import READERS, read_interactions
+from datasets.registry import DATASETS, Dataset, MissingData, Published, locate
 
 TABLE = "userid,itemid,timestamp\n1,2,3\n"
 RATINGS = "1::2::5::3\n1::3::5::4\n"
@@ -36,6 +36,7 @@ def test_titles_are_those_of_the_paper() -> None:
         "synthetic": "Synthetic",
     }
     assert all(dataset.released_filter in FILTERS for dataset in DATASETS.values())
+    assert READERS.keys() == DATASETS.keys()
 
 
 @pytest.mark.parametrize("name", [name for name in DATASETS if name != "synthetic"])
@@ -96,7 +97,7 @@ def test_tables_are_not_counted(tmp_path: Path) -> None:
 
 def counted(counts: tuple[int, int, int], verified: bool, remark: str | None = None) -> Dataset:
     published = Published(("x/ratings.dat",), counts, verified, remark)
-    return Dataset("mine", "Mine", movielens.read, (published,))
+    return Dataset("ml-1m", "ML-1M", (published,))
 
 
 def test_counts_of_publishers_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
