@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from benchmark.cli.exits import FAILURE
 from benchmark.cli.options import Parser, add_datasets, add_places, add_protocol, chosen_datasets
 from benchmark.cli.preparing import NOTHING_TO_DO, open_store, prepare_all
+from benchmark.runs.external import metrics_of
 from benchmark.runs.metrics import accuracy, summarise
 from benchmark.runs.preparation import Notify, Prepared
 from benchmark.store.record import RunRecord
@@ -78,7 +79,8 @@ def recompute(store: Store, prepared: Prepared, notify: Notify) -> Recomputed:
 def _metrics(store: Store, record: RunRecord, prepared: Prepared) -> tuple[dict[str, dict[str, float]], str]:
     """The record's metrics with those that it lacks, and the names of those that its arrays contradict."""
     arrays = store.arrays(record) or {}
-    fresh = {"test": summarise(arrays, prepared.split.item_buckets)}
+    split = prepared.split
+    fresh = {"test": metrics_of(arrays, split) if record.external else summarise(arrays, split.item_buckets)}
     if "validation_ranks" in arrays:
         fresh["validation"] = accuracy(arrays["validation_ranks"])
     differing = [

@@ -181,8 +181,6 @@ def measure(lists: Sequences, split: Split) -> tuple[Arrays, dict[str, float], d
         "target_buckets": split.item_buckets[targets],
         "history_buckets": history_bucket_shares(test.histories, split.item_buckets),
     }
-    metrics = summarise(arrays, split.item_buckets)
-    metrics["masked_targets"] = float(np.isin(np.arange(len(targets)) * n_items + targets, seen).mean())
     counts = {
         "users": len(targets),
         "users_without_list": int((lists.lengths == 0).sum()),
@@ -190,7 +188,21 @@ def measure(lists: Sequences, split: Split) -> tuple[Arrays, dict[str, float], d
         "history_items_dropped": len(listed) - len(users),
         "known_cutoff": known,
     }
-    return arrays, {name: value for name, value in metrics.items() if _cutoff(name) <= known}, counts
+    return arrays, metrics_of(arrays, split), counts
+
+
+def metrics_of(arrays: Arrays, split: Split) -> dict[str, float]:
+    """Test metrics from the arrays of `measure`: those of `summarise` as far as the lists are known.
+
+    A rank of 0 says no more than that the target is not in the list, so whether it is masked is asked of the split.
+    """
+    test, n_items = split.cases("test"), split.n_items
+    width = arrays["top_items"].shape[1]
+    known = TOP_ITEMS if width == n_items else width  # the whole catalogue is known at any K
+    metrics = summarise(arrays, split.item_buckets)
+    targets = torch.arange(len(test.targets)) * n_items + test.targets
+    metrics["masked_targets"] = torch.isin(targets, cells_of(test.histories, n_items)).double().mean().item()
+    return {name: value for name, value in metrics.items() if _cutoff(name) <= known}
 
 
 def _known_cutoff(lists: Sequences, lengths: np.ndarray, available: np.ndarray, split: Split) -> int:

@@ -6,6 +6,8 @@ import gzip
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,10 +15,13 @@ import pytest
 
 from benchmark.cli.commands import main as command
 from benchmark.cli.main import main
+from benchmark.cli.recompute import recompute
 from benchmark.plan.config import ConfigError
 from benchmark.report.figures.main import accuracy_and_coverage
+from benchmark.runs import external
 from benchmark.runs.external import External, measure, parse_externals
 from benchmark.runs.metrics import CUTOFFS
+from benchmark.runs.preparation import prepare
 from benchmark.runs.ranked_lists import read_ranked_lists
 from benchmark.store.store import Store
 from datasets import synthetic
@@ -155,7 +160,21 @@ def test_a_bad_file_is_one_line_that_says_where_and_what(tmp_path: Path, name: s
     assert len(str(caught.value)) < 400
 
 
-# --- names ------------------------------------------------------------------------------------------------------------
+# --- keys and names ---------------------------------------------------------------------------------------------------
+
+
+def test_the_key_covers_everything_that_decides_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def key(name: str = "x", sha256: str = "0", fingerprint: str = "f", quantile: float = 0.9) -> str:
+        prepared: Any = SimpleNamespace(fingerprint=fingerprint, summary={"protocol": {"quantile": quantile}})
+        return external._key(External(name, Path("x.csv")), prepared, sha256)
+
+    keys = [key(), key(name="y"), key(sha256="1"), key(fingerprint="g"), key(quantile=0.8)]
+    for version in ("PROTOCOL_VERSION", "EVALUATION_VERSION", "EXTERNAL_VERSION"):
+        with monkeypatch.context() as later:
+            later.setattr(external, version, getattr(external, version) + 1)
+            keys.append(key())
+    assert len(set(keys)) == len(keys)
+    assert key() == keys[0]
 
 
 def test_names_are_shown_as_given_and_never_a_path() -> None:
@@ -201,6 +220,7 @@ class Shop:
         self.table, self.out, self.split = folder / "My Shop.csv", folder / "out", folder / "split" / "my-shop"
         users, items = np.char.add("u", data.user_ids.astype(str)), np.char.add("i", data.item_ids.astype(str))
         self.frame = pd.DataFrame({"userid": users, "itemid": items, "timestamp": data.timestamps})
+        self.frame = self.frame.sample(frac=1, random_state=0)  # nothing may depend on the order of rows
         self.frame.to_csv(self.table, index=False)
         assert self("--engine", "inline", "--stages", "prepare,train") == 0
         assert self.command("export-split", "--to", str(folder / "split")) == 0
@@ -333,11 +353,27 @@ def test_the_last_file_of_a_name_is_shown_and_the_others_are_counted(shop: Shop,
     for length in (50, 20, 50):
         shop.most_popular(length).to_csv(path, index=False)
         assert shop.score(str(path)) == 0
+        (note,) = (line for line in shop.markdown.splitlines() if line.startswith("- tried (external)"))
+        assert ("metrics at a larger K" in note) == (length == 20)
     records = [record for record in shop.store.records() if record.method == "external-tried"]
     assert len(records) == 2
-    (note,) = (line for line in shop.markdown.splitlines() if line.startswith("- tried (external)"))
     assert note.endswith("Before this file, 1 other file of that name had been scored on the test targets.")
-    assert "metrics at a larger K" not in note
+
+
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize("length", [50, 12])
+def test_recomputing_agrees_with_what_was_scored(shop: Shop, tmp_path: Path, length: int) -> None:
+    """Short lists, too: metrics that are unknown are not filled in. Masked targets are those that the history holds."""
+    path = tmp_path / f"first-{length}.csv"
+    lists = shop.most_popular(length)
+    lists[lists["userid"] != lists["userid"].iloc[0]].to_csv(path, index=False)
+    assert shop.score(str(path)) == 0
+    lines: list[str] = []
+    prepared = prepare("my-shop", tmp_path, shop.table, Protocol(), tmp_path / "cache", shop.store, lines.append)
+    before = shop.store.records()
+    found = recompute(shop.store, prepared, lines.append)
+    assert (found.checked, found.completed, found.differing) == (len(before), 0, 0)
+    assert shop.store.records() == before
 
 
 def test_a_name_cannot_break_a_figure(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
