@@ -14,7 +14,7 @@ from benchmark.plan.config import RunSetting
 from benchmark.report.claims.judged_claims import JudgedClaim, judge_claims
 from benchmark.report.claims.tables import claims_tables
 from benchmark.report.figures.all_figures import FIGURES
-from benchmark.report.figures.style import save, style
+from benchmark.report.figures.canvas import appearance, save
 from benchmark.report.material import Material
 from benchmark.report.page.page import Shown, write_page
 from benchmark.report.query import Results
@@ -131,8 +131,8 @@ def _render(results: Results, store: Store, out_dir: Path, rendered: Rendered, n
         rendered.plain.append(to_plain(printed["table2"][0]))
     material = Material.of(results)
     for name, draw in FIGURES.items():
-        with style():
-            figure = draw(material)
+        with appearance():
+            figure = draw(results)
             if figure is None:
                 missing.append(name)
             else:

@@ -1,6 +1,6 @@
-"""Every figure: a function that draws a dataset's material, or returns None where no run has what it takes.
+"""Every figure: a function that draws the results of a dataset, or returns None where no run has what it shows.
 
-Draw and save within `style.style()`.
+Draw and save within `canvas.appearance()`.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from collections.abc import Callable, Mapping
 
 from matplotlib.figure import Figure
 
-from benchmark.report.figures import calibration, main, sweeps, variants
-from benchmark.report.material import Material
+from benchmark.report.figures import accuracy, curves, popularity, scores, sweeps
+from benchmark.report.query import Results
 
-FIGURES: Mapping[str, Callable[[Material], Figure | None]] = {
-    "figure1-buckets": main.bucket_accuracy,
-    "figure2-scores": main.score_densities,
-    "figure2-spectrum": main.singular_values,
-    "learning-curves": main.learning_curves,
-    "accuracy-coverage": main.accuracy_and_coverage,
+FIGURES: Mapping[str, Callable[[Results], Figure | None]] = {
+    "figure1-buckets": popularity.bucket_accuracy,
+    "figure2-scores": scores.score_densities,
+    "figure2-spectrum": curves.singular_values,
+    "learning-curves": curves.learning_curves,
+    "accuracy-coverage": accuracy.accuracy_and_coverage,
     "sensitivity-alpha": sweeps.sensitivity_to_alpha,
     "sensitivity-lambda": sweeps.sensitivity_to_lambda,
-    "figure5-regimes": sweeps.regimes,
-    "views": variants.views,
-    "noise": variants.noise,
-    "ties": variants.ties,
-    "reliability": calibration.reliability,
-    "popularity-calibration": calibration.popularity_calibration,
+    "figure5-regimes": popularity.regimes,
+    "views": accuracy.views,
+    "noise": sweeps.noise,
+    "ties": accuracy.ties,
+    "reliability": scores.reliability,
+    "popularity-calibration": popularity.popularity_calibration,
 }
 """By the name of its file."""

@@ -1,57 +1,68 @@
-"""The words around a figure: what it shows, how it is read, and which figure of the paper it corresponds to."""
+"""The captions of figures: what each shows, how to read it, and which figure of the paper it corresponds to."""
 
 from __future__ import annotations
 
-from benchmark.report.rows import RunSet
+from benchmark.report.query import Results
 
-BY_BUCKET = "The catalogue is cut by popularity into three buckets with a third of the training interactions each."
-SPREAD = "Bars, bands and crosses: one sample standard deviation over seeds on either side of the mean."
+BY_BUCKET = (
+    "The catalogue is cut by popularity into three buckets, each of which holds a third of the training interactions."
+)
+SPREAD = "Error bars and bands show one sample standard deviation over seeds on either side of the mean."
 
 _TEXTS = {
-    "figure1-buckets": f"HR@1 and HR@10 over the test users whose target lies in a popularity bucket. {BY_BUCKET}",
+    "figure1-buckets": (
+        "HR@1 and HR@10 over the test users whose target lies in one of three popularity buckets. " + BY_BUCKET
+    ),
     "figure2-scores": (
-        "Densities of the scores of targets and of random negatives. Overlap: the area that both share, as a part of "
-        "the targets'; lower is better separated."
+        "Densities of the scores that targets and random negatives get. Overlap is the area under both curves, as a "
+        "share of the area under the targets' curve; the lower it is, the better the two are told apart."
     ),
     "figure2-spectrum": (
-        "Singular values of the test users' embeddings, each over their sum. The effective rank is the exponential of "
-        "their entropy; higher is flatter."
+        "Singular values of the test users' embeddings, divided by their sum. The effective rank is the exponential "
+        "of their entropy; the higher it is, the flatter the spectrum. The last value falls to zero because the final "
+        "LayerNorm removes one dimension."
     ),
-    "learning-curves": "Validation NDCG@10 by epoch: thin lines are seeds, the marker stands at the selected epochs.",
-    "accuracy-coverage": "Test NDCG@10 against coverage@10, the share of the catalogue in anybody's first ten.",
+    "learning-curves": (
+        "Validation NDCG@10 by epoch, averaged over seeds; a run that has stopped keeps its last value. The marker "
+        "stands at the mean of the selected epochs."
+    ),
+    "accuracy-coverage": (
+        "Test NDCG@10 against coverage@10, which is the share of the catalogue that is in the first ten of any user."
+    ),
     "sensitivity-alpha": (
-        "Hit rate and coverage by α, the weight of the Barlow Twins term; α = 0 is SASRec. Left over all test users, "
-        f"beside it by popularity bucket. {BY_BUCKET} Coverage of a bucket is read in two ways: its items that are "
-        "shown to anybody, and all items shown to the users whose target is in it; both over the whole catalogue."
+        "Hit rate and coverage by α, the weight of the Barlow Twins term; α = 0 is SASRec. The left column shows all "
+        f"test users, the other two show popularity buckets. {BY_BUCKET} Coverage is split in two ways: by the bucket "
+        "of the items that are shown, and by the bucket of the target of the users to whom they are shown. Both are "
+        "shares of the whole catalogue."
     ),
     "sensitivity-lambda": (
-        "The same by λ, the weight of decorrelation within the Barlow Twins term; λ = 0 leaves its invariance alone."
+        "The same by λ, the weight of decorrelation within the Barlow Twins term; λ = 0 leaves only the invariance."
     ),
     "figure5-regimes": (
-        "HR@1 and HR@10 by the popularity of the target: BT-SR at two values of α against SASRec (BCE). In the legend "
-        "the NDCG@20 of Table 3."
+        "HR@1 and HR@10 by the popularity of the target, for BT-SR at two values of α and for SASRec (BCE). The legend "
+        "gives the NDCG@20 of Table 3."
     ),
     "views": (
         "BT-SR with other views than the same-target twin, and with a projector instead of L2 normalisation: the "
-        "change against the twin view, seed by seed."
+        "change against the twin view, seed by seed. The twin itself is the zero line."
     ),
     "noise": (
-        "NDCG@10 on unchanged test data after a share of the training inputs was replaced by random items; right, the "
-        "change against the same seed without replacements."
+        "NDCG@10 on unchanged test data after a share of the training inputs was replaced by random items. On the "
+        "right: the change against the same seed without replacements."
     ),
     "ties": (
-        "Test NDCG@10 of trained models when simultaneous test events are put into five random orders (circles), and "
-        "in the order of the file (filled). One column per seed."
+        "Test NDCG@10 of trained models when simultaneous test events are put into other random orders (circles), and "
+        "in the order of the file (diamonds). Each line is one seed."
     ),
     "reliability": (
-        "How often the first item is the target, against the probability that the model gives it: 15 bins of equally "
-        "many users, square-root axes. On the diagonal a model is calibrated. ECE: expected calibration error, the "
-        "mean distance from it."
+        "How often the first item is the target, against the probability that the model gives it, in 15 bins of "
+        "equally many users. A calibrated model lies on the dashed line. ECE, the expected calibration error, is the "
+        "mean distance from it. Each method has its own axes."
     ),
     "popularity-calibration": (
-        "Left, Kullback-Leibler divergence between the popularity buckets of a user's history and of the first ten "
-        "recommended (Steck 2018); lower is truer to the user's taste. Right, of which buckets the users' histories, "
-        "their targets and the first ten recommended consist."
+        "On the left, the Kullback-Leibler divergence between the popularity buckets of a user's history and of the "
+        "first ten recommended items (Steck 2018); the lower it is, the closer to the user's taste. On the right, the "
+        "share of each bucket in the users' histories, in their targets and in the first ten recommended items."
     ),
 }
 
@@ -74,9 +85,9 @@ def paper_figure(name: str, dataset: str) -> str:
     return _PAPER_BY_DATASET.get((name, dataset), _PAPER.get(name, ""))
 
 
-def caption(name: str, runs: RunSet) -> str:
-    """A caption for one of FIGURES; first of all whether the data is real. Raises KeyError for another name."""
-    mark = "SYNTHETIC DATA, which says nothing about any real dataset. " if runs.synthetic else ""
-    paper = paper_figure(name, runs.dataset)
+def caption(name: str, results: Results) -> str:
+    """The caption of one of FIGURES; it begins by saying whether the data is real. Raises KeyError for another name."""
+    mark = "SYNTHETIC DATA, which says nothing about any real dataset. " if results.synthetic else ""
+    paper = paper_figure(name, results.dataset)
     source = f" In the paper: {paper}." if paper else ""
-    return f"{mark}{runs.heading}. {_TEXTS[name]} {SPREAD}{source}"
+    return f"{mark}{results.heading}. {_TEXTS[name]} {SPREAD}{source}"

@@ -1,144 +1,181 @@
-"""How BT-SR depends on alpha and lambda: accuracy and coverage, over all users and by popularity bucket.
+"""How results depend on a number: BT-SR on alpha and on lambda, and both methods on the share of noise.
 
-Figures 3 to 9 of the paper. Each function draws one figure, or returns None where too little of its experiment has
-run to compare anything; variants that have not run leave a gap and are named.
+Variants that have not run leave a gap in their line and are named.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Any
 
+import numpy as np
+import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from benchmark.plan.selection import METRIC
+from benchmark.report.figures.canvas import INK, panels
 from benchmark.report.figures.captions import paper_figure
-from benchmark.report.figures.marks import BUCKETS, bars, line, seeds_note, with_deviation
-from benchmark.report.figures.style import panels
-from benchmark.report.material import ExperimentRuns, Material, VariantRuns
-from benchmark.report.methods import Look, look
+from benchmark.report.figures.legends import seeds_note
+from benchmark.report.figures.popularity import BUCKETS
+from benchmark.report.methods import Dashes, MethodStyle, in_order, style_of
+from benchmark.report.query import Results, RunGroup
 
-BASELINE = "sasrec-bce"
-"""What Figure 5 and Table 3 hold the two regimes against."""
+Points = list[tuple[float | None, str, float]]
+"""(x, title of the line, value) of every run."""
 
 MOST_TICKS = 6
 
-CUTOFFS = ("@1", "@5", "@10")
-_Marks = tuple[tuple[str, str | tuple[float, tuple[float, ...]]], ...]
-_CUTOFF_MARKS: _Marks = (("o", (0, (1, 1.2))), ("s", (0, (4, 1.5))), ("^", "-"))
-_BUCKET_MARKS: _Marks = (("D", "-"), ("v", (0, (4, 1.5))), ("P", (0, (1, 1.2))))
-_REGIME_HATCHES = ("", "xxxx")
-
-_GRID = (
+BY_CUTOFF, BY_BUCKET = ("@1", "@5", "@10"), ("/bucket1", "/bucket2", "/bucket3")
+PANELS = (
     (
-        ("hit rate", tuple(f"hr{k}" for k in CUTOFFS)),
-        ("HR@1 by bucket", tuple(f"hr@1/bucket{b}" for b in (1, 2, 3))),
-        ("HR@10 by bucket", tuple(f"hr@10/bucket{b}" for b in (1, 2, 3))),
+        "hit rate",
+        ("all test users", [f"hr{k}" for k in BY_CUTOFF]),
+        ("@1, by bucket of the target", [f"hr@1{b}" for b in BY_BUCKET]),
+        ("@10, by bucket of the target", [f"hr@10{b}" for b in BY_BUCKET]),
     ),
     (
-        ("coverage", tuple(f"cov{k}" for k in CUTOFFS)),
-        ("coverage@10, bucket's items", tuple(f"cov@10/bucket{b}/items" for b in (1, 2, 3))),
-        ("coverage@10, bucket's users", tuple(f"cov@10/bucket{b}/users" for b in (1, 2, 3))),
+        "share of the catalogue shown",
+        ("all test users", [f"cov{k}" for k in BY_CUTOFF]),
+        ("@10, by bucket of the item", [f"cov@10{b}/items" for b in BY_BUCKET]),
+        ("@10, by bucket of the target", [f"cov@10{b}/users" for b in BY_BUCKET]),
     ),
 )
-"""Panels with their title and their three metrics: by cut-off in the first column, by bucket in the others."""
+"""Rows of three panels: what is measured, then each panel's title and the metric of each of its three lines."""
+
+LINES: tuple[tuple[str, Dashes, float], ...] = (("o", "-", 0.28), ("v", (0, (4, 1.5)), 0.48), ("P", (0, (1, 1.2)), 0.7))
+"""Marker, dashes and lightness of the three lines in a panel."""
+
+POINTS: dict[str, Any] = {
+    "errorbar": "sd",
+    "native_scale": True,
+    "linewidth": 1.4,
+    "markersize": 5,
+    "markeredgecolor": INK,
+    "markeredgewidth": 0.4,
+    "capsize": 0.12,
+    "err_kws": {"linewidth": 0.8},
+}
 
 
-def sensitivity_to_alpha(material: Material) -> Figure | None:
+def sensitivity_to_alpha(results: Results) -> Figure | None:
     """Figures 3, 4, 6 and 8: by the weight of the Barlow Twins term."""
-    return _sensitivity(material, "alpha", "α", ("lambd", "λ"))
+    return _sensitivity(results, "alpha", "α", ("lambd", "λ"))
 
 
-def sensitivity_to_lambda(material: Material) -> Figure | None:
+def sensitivity_to_lambda(results: Results) -> Figure | None:
     """Figures 6, 7 and 9: by the weight of the decorrelation within that term."""
-    return _sensitivity(material, "lambda", "λ", ("alpha", "α"))
+    return _sensitivity(results, "lambda", "λ", ("alpha", "α"))
 
 
-def regimes(material: Material) -> Figure | None:
-    """Figure 5: HR@1 and HR@10 by bucket of SASRec (BCE) and of BT-SR at a low and a high alpha; NDCG@20 of Table 3."""
-    runs, experiment = material.runs, material.experiments.get("regimes")
-    names = ("hr@1", "hr@10")
-    metrics = [f"{name}/bucket{b}" for name in names for b in (1, 2, 3)]
-    if experiment is None:
+def noise(results: Results) -> Figure | None:
+    """NDCG@10 by the share of replaced training inputs, and its change against the same seed without any."""
+    groups = results.experiment("noise")
+    if not any(group.swept and results.values(group, METRIC) for group in groups):
         return None
-    shown = [variant for variant in experiment.variants if any(variant.values(metric) for metric in metrics)]
-    if all(variant.label == BASELINE for variant in shown):
-        return None
-    title = "two regimes of α by popularity of the target"
-    figure, axes = panels(runs, title, 1, 2, 3.2)
-    for axis, name in zip(axes[0], names, strict=True):
-        for place, variant in enumerate(shown):
-            summaries = [variant.summary(f"{name}/bucket{b}") for b in (1, 2, 3)]
-            bars(axis, summaries, place, len(shown), _regime_look(variant, experiment))
-        axis.set(title=name.upper(), ylim=(0, None))
-        axis.set_xticks(range(len(BUCKETS)), BUCKETS)
-        axis.grid(visible=False, axis="x")
-    note = seeds_note(experiment.variants, _regime, paper_figure("figure5-regimes", runs.dataset))
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, title=note)
-    return figure
+    clean = {group.method: group for group in groups if group.swept == 0}
+    absolute, relative = Points(), Points()
+    for group in groups:
+        percent, title = 100 * (group.swept or 0), group.style.title
+        absolute += [(percent, title, value) for value in results.values(group, METRIC).values() or [math.nan]]
+        if group.method in clean:
+            relative += [
+                (percent, title, value) for value in percent_changes(results, group, clean[group.method], METRIC)
+            ]
+    compared = any(percent for percent, _, _ in relative)
+    figure, axes = panels(results, "random items among the training inputs", 1, 1 + compared, 3.2)
+    styles = [style_of(method) for method in in_order(group.method for group in groups)]
+    for axis, points in zip(axes[0], (absolute, relative), strict=False):
+        _lines(axis, points, styles, dodge=0.12 * (len(styles) > 1))
+        axis.set(xlabel="training inputs replaced, %", ylabel="NDCG@10")
+        axis.set_xticks(sorted({100 * (group.swept or 0) for group in groups}))
+    axes[0, 0].set_ylim(0, None)
+    if compared:
+        axes[0, 1].axhline(0, color=INK, linewidth=0.8, zorder=1)
+        axes[0, 1].set_ylabel("change of NDCG@10, %")
+        axes[0, 1].locator_params(axis="y", nbins=6)
 
+    def name(group: RunGroup) -> str:
+        share = f"{100 * (group.swept or 0):g}%"
+        alike = len({len(other.done) for other in groups if other.swept == group.swept}) == 1
+        return share if alike else f"{group.style.title} {share}"
 
-def _regime(variant: VariantRuns) -> str:
-    title = look(variant.method).title
-    return title if variant.label == BASELINE else f"{title}, α = {variant.label}"
-
-
-def _regime_look(variant: VariantRuns, experiment: ExperimentRuns) -> Look:
-    style = look(variant.method)
-    ndcg = f"NDCG@20 {with_deviation(variant.summary('ndcg@20'), 4)}"
-    title = f"{_regime(variant)}\n{ndcg}"
-    if variant.label == BASELINE:
-        return replace(style, title=title)
-    place = [v.label for v in experiment.variants if v.label != BASELINE].index(variant.label)
-    hatch = _REGIME_HATCHES[place % len(_REGIME_HATCHES)]
-    return replace(style, title=title, hatch=hatch)
-
-
-def _sensitivity(material: Material, name: str, symbol: str, held: tuple[str, str]) -> Figure | None:
-    runs, experiment = material.runs, material.sweep(name)
-    metrics = [metric for row in _GRID for _, names in row for metric in names]
-    if experiment is None or sum(any(v.values(metric) for metric in metrics) for v in experiment.variants) < 2:
-        return None
-    variants = experiment.variants
-    swept = look(variants[0].method)
-    title = f"{swept.title} by {symbol}{_at(variants, *held)}"
-    figure, axes = panels(runs, title, 2, 3, 4.6)
-    for row, panel_row in zip(axes, _GRID, strict=True):
-        for column, (axis, (heading, names)) in enumerate(zip(row, panel_row, strict=True)):
-            _sweep(axis, variants, names, _looks(swept, by_bucket=column > 0))
-            axis.set(title=heading)
-    for axis in axes[-1]:
-        axis.set_xlabel(symbol)
-    handles = [handle for axis in axes[0, :2] for handle in axis.get_legend_handles_labels()[0]]
-    labels = [label for axis in axes[0, :2] for label in axis.get_legend_handles_labels()[1]]
-    note = seeds_note(
-        variants, lambda variant: f"{symbol} = {variant.label}", paper_figure(f"sensitivity-{name}", runs.dataset)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, title=seeds_note(groups, name)
     )
-    figure.legend(handles, labels, loc="outside lower center", ncols=6, title=note, columnspacing=1.2)
     return figure
 
 
-def _sweep(axis: Axes, variants: Sequence[VariantRuns], metrics: Sequence[str], looks: Sequence[Look]) -> None:
-    """The metrics of one panel over the values of the parameter."""
-    values = [float(variant.label) for variant in variants]
-    for metric, style in zip(metrics, looks, strict=True):
-        line(axis, values, [variant.summary(metric) for variant in variants], style)
-    if not any(variant.values(metric) for variant in variants for metric in metrics):
+def percent_changes(results: Results, group: RunGroup, reference: RunGroup, metric: str) -> list[float]:
+    """Change of the metric in percent of the reference, on every seed that both have."""
+    _, values, base = results.paired(group, reference, metric)
+    return [100 * (value / start - 1) for value, start in zip(values, base, strict=True) if start]
+
+
+def _sensitivity(results: Results, name: str, symbol: str, held: tuple[str, str]) -> Figure | None:
+    groups = results.own(name)
+    metrics = [metric for _, *row in PANELS for _, metrics in row for metric in metrics]
+    if sum(any(results.values(group, metric) for metric in metrics) for group in groups) < 2:
+        return None
+    title = f"{groups[0].style.title} by {symbol}{_at(groups, *held)}"
+    figure, axes = panels(results, title, 2, 3, 5, sharex=True)
+    for axes_row, (measured, *row) in zip(axes, PANELS, strict=True):
+        for axis, (heading, metrics) in zip(axes_row, row, strict=True):
+            _panel(results, axis, groups, metrics)
+            axis.set(title=heading, xlabel=symbol, ylabel="", ylim=(0, None))
+            axis.locator_params(axis="y", nbins=5)
+        axes_row[0].set_ylabel(measured)
+    for axis in axes[-1]:
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25))
+    ticks = [group.swept for group in groups][:: -(-len(groups) // MOST_TICKS)]
+    axes[0, 0].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    paper = paper_figure(f"sensitivity-{name}", results.dataset)
+    figure.supxlabel(seeds_note(groups, lambda group: f"{symbol} = {group.label}", paper), fontsize=8)
+    return figure
+
+
+def _panel(results: Results, axis: Axes, groups: Sequence[RunGroup], metrics: Sequence[str]) -> None:
+    """One line per metric over the swept values, in shades of the method's colour."""
+    names = BUCKETS if "bucket" in metrics[0] else BY_CUTOFF
+    colour = groups[0].style.colour
+    styles = [
+        MethodStyle(name, to_hex(sns.set_hls_values(colour, l=lightness)), marker, dashes)
+        for name, (marker, dashes, lightness) in zip(names, LINES, strict=True)
+    ]
+    points = [
+        (group.swept, name, value)
+        for group in groups
+        for name, metric in zip(names, metrics, strict=True)
+        for value in results.values(group, metric).values() or [math.nan]
+    ]
+    _lines(axis, points, styles)
+    if not np.isfinite([value for _, _, value in points]).any():
         axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", va="center")
-    margin = 0.05 * (max(values) - min(values) or 1)
-    axis.set(xlim=(min(values) - margin, max(values) + margin), ylim=(0, None))
-    step = -(-len(values) // MOST_TICKS)
-    axis.set_xticks(values[::step], [variant.label for variant in variants][::step])
 
 
-def _looks(swept: Look, by_bucket: bool) -> list[Look]:
-    """The swept method's colour with a marker and dashes per line."""
-    names, marks = (BUCKETS, _BUCKET_MARKS) if by_bucket else (CUTOFFS, _CUTOFF_MARKS)
-    return [Look(name, swept.colour, marker, dashes) for name, (marker, dashes) in zip(names, marks, strict=True)]
+def _lines(axis: Axes, points: Points, styles: Sequence[MethodStyle], dodge: float = 0) -> None:
+    """Means of the points over seeds joined by a line per style, with a gap where a value is NaN."""
+    sns.pointplot(
+        pd.DataFrame(points, columns=["x", "line", "value"]),
+        x="x",
+        y="value",
+        hue="line",
+        hue_order=[style.title for style in styles],
+        palette=[style.colour for style in styles],
+        markers=[style.marker for style in styles],
+        linestyles=[style.dashes for style in styles],
+        dodge=dodge,
+        **POINTS,
+        ax=axis,
+    )
+    axis.legend().remove()
 
 
-def _at(variants: Sequence[VariantRuns], setting: str, symbol: str) -> str:
+def _at(groups: Sequence[RunGroup], setting: str, symbol: str) -> str:
     """The value at which the other parameter was held, as far as records tell."""
-    settings = (record.spec["method"]["settings"] for variant in variants for record in variant.done)
+    settings = (record.spec["method"]["settings"] for group in groups for record in group.done)
     values = {s[setting] for s in settings if s.get(setting) is not None}
     return f" at {symbol} = {values.pop():g}" if len(values) == 1 else ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,13 +24,10 @@ from benchmark.report.figures.captions import caption
 from benchmark.report.material import Material
 from benchmark.report.page.html import environment, sort_value, to_html
 from benchmark.report.page.runs_table import METRICS, anchor_of, anchor_of_caption, not_run, run_rows, slug
-from benchmark.report.rows import RunSet
+from benchmark.report.query import Results
 from benchmark.report.tables.layout import Table
 from benchmark.report.tables.notes import machines_note
 from benchmark.store.atomic_files import write_file
-
-PALETTE = 128
-"""Colours of a picture on the page: at full width it stays sharp and takes a third of the file's bytes."""
 
 NOT_RUN = "not run"
 """The verdict on a claim for which nothing has run."""
@@ -118,15 +114,6 @@ def page(root: Path, shown: Sequence[Shown], findings: Sequence[JudgedClaim], fo
     )
 
 
-def picture(path: Path) -> tuple[bytes, int, int]:
-    """A PNG reduced to PALETTE colours, its width and its height in pixels; raises OSError if it cannot be read."""
-    with Image.open(path) as image:
-        reduced = image.convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE)
-    buffer = io.BytesIO()
-    reduced.save(buffer, format="PNG", compress_level=9)
-    return buffer.getvalue(), reduced.width, reduced.height
-
-
 def _dataset(one: Shown, folder: Path, store: str) -> dict[str, object]:
     material, runs = one.material, one.material.runs
     identity = slug(runs.dataset if runs.setting == RunSetting() else f"{runs.dataset}-{runs.setting.name}")
@@ -138,7 +125,7 @@ def _dataset(one: Shown, folder: Path, store: str) -> dict[str, object]:
         "heading": runs.heading,
         "facts": machines_note(shown.records) if shown.ours() else "",
         "tables": [_table(one, name, identity, folder, store) for name in one.tables],
-        "pictures": [_picture(name, path, runs, folder) for name, path in one.figures.items()],
+        "pictures": [_picture(name, path, material.results, folder) for name, path in one.figures.items()],
         "rows": rows,
         "not_run": not_run(material),
         "gaps": one.gaps,
@@ -164,17 +151,15 @@ def _table(one: Shown, name: str, identity: str, folder: Path, store: str) -> di
     }
 
 
-def _picture(name: str, path: Path, runs: RunSet, folder: Path) -> _Picture:
-    file = _relative(path.with_suffix(".pdf"), folder)
+def _picture(name: str, path: Path, results: Results, folder: Path) -> _Picture:
+    words, file = caption(name, results), _relative(path.with_suffix(".pdf"), folder)
     try:
-        words = caption(name, runs)
-    except KeyError:
-        words = f"{'SYNTHETIC DATA. ' if runs.synthetic else ''}{runs.heading}: {name}"
-    try:
-        content, width, height = picture(path)
+        with Image.open(path) as image:
+            width, height = image.size
+        uri = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
     except OSError:
         return _Picture(name, words, "", 0, 0, file)
-    return _Picture(name, words, f"data:image/png;base64,{base64.b64encode(content).decode()}", width, height, file)
+    return _Picture(name, words, uri, width, height, file)
 
 
 def _by_claim(findings: Iterable[JudgedClaim]) -> list[list[JudgedClaim]]:

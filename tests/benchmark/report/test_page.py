@@ -5,6 +5,7 @@ The tests in a browser use a Chromium or Chrome of the machine; where there is n
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 import subprocess
@@ -20,11 +21,11 @@ from benchmark.paper.claim import Claim
 from benchmark.paper.rules import Ahead
 from benchmark.report.claims.judged_claims import JudgedClaim
 from benchmark.report.comparison import main_comparison
-from benchmark.report.figures.main import accuracy_and_coverage
-from benchmark.report.figures.style import save, style
+from benchmark.report.figures.accuracy import accuracy_and_coverage
+from benchmark.report.figures.canvas import appearance, save
 from benchmark.report.material import ExperimentRuns, Material, VariantRuns
 from benchmark.report.page.html import sort_value, to_html
-from benchmark.report.page.page import Shown, page, picture, write_page
+from benchmark.report.page.page import Shown, page, write_page
 from benchmark.report.page.runs_table import anchor_of, not_run, run_rows
 from benchmark.report.report import report
 from benchmark.report.rows import stored_runs
@@ -73,8 +74,8 @@ def shown(store: Store, maker: Any, figures: Path | None = None, sweep: bool = F
     material = Material(runs, comparison, experiments, store.arrays)
     drawn = {}
     if figures is not None:
-        with style():
-            figure = accuracy_and_coverage(material)
+        with appearance():
+            figure = accuracy_and_coverage(material.results)
         assert figure is not None
         drawn = {
             "accuracy-coverage": next(
@@ -273,12 +274,12 @@ def test_synthetic_data_is_marked_everywhere(store: Store, handmade: Callable[..
         assert words in document.text
 
 
-def test_a_picture_shrinks_and_keeps_its_size(store: Store, handmade: Callable[..., Any], tmp_path: Path) -> None:
-    path = shown(store, handmade(), tmp_path).figures["accuracy-coverage"]
-    content, width, height = picture(path)
-    assert len(content) < path.stat().st_size
-    assert (width, height) == (1360, 680)
-    assert picture(path)[0] == content
+def test_a_picture_is_the_file_that_was_written(store: Store, handmade: Callable[..., Any], tmp_path: Path) -> None:
+    one = shown(store, handmade(), tmp_path)
+    ((_, image),) = [found for found in Elements(page(store.root, [one], [])).found if found[0] == "img"]
+    written = base64.b64encode(one.figures["accuracy-coverage"].read_bytes()).decode()
+    assert image["src"] == f"data:image/png;base64,{written}"
+    assert (image["width"], image["height"]) == ("680", "340"), "half the pixels, which fit a sharp screen"
 
 
 def test_a_report_writes_it_beside_the_store(

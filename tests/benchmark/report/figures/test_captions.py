@@ -7,17 +7,17 @@ import pytest
 from benchmark.plan.config import RunSetting
 from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.figures.captions import caption, paper_figure
-from benchmark.report.rows import RunSet
+from benchmark.report.query import Results
 
 
-def runs(dataset: str = "yelp", title: str = "Yelp", synthetic: bool = False) -> RunSet:
-    return RunSet(dataset, title, synthetic, RunSetting(), ())
+def results(dataset: str = "yelp", title: str = "Yelp", synthetic: bool = False) -> Results:
+    return Results(dataset, title, synthetic, RunSetting(), (), lambda record: None)
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_has_a_caption_that_marks_synthetic_data(name: str) -> None:
-    assert caption(name, runs()).startswith("Yelp. ")
-    assert caption(name, runs("synthetic", "Synthetic", True)).startswith("SYNTHETIC DATA")
+    assert caption(name, results()).startswith("Yelp. ")
+    assert caption(name, results("synthetic", "Synthetic", True)).startswith("SYNTHETIC DATA")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_every_figure_has_a_caption_that_marks_synthetic_data(name: str) -> None
     ],
 )
 def test_another_setting_than_the_usual_is_named(setting: RunSetting, heading: str) -> None:
-    shown = RunSet("yelp", "Yelp", False, setting, ())
+    shown = Results("yelp", "Yelp", False, setting, (), lambda record: None)
     assert shown.heading == heading
     assert caption("noise", shown).startswith(f"{heading}. ")
 
@@ -40,9 +40,9 @@ def test_another_setting_than_the_usual_is_named(setting: RunSetting, heading: s
 )
 def test_the_sweep_of_alpha_is_another_figure_of_the_paper_on_each_dataset(dataset: str, figures: str) -> None:
     assert paper_figure("sensitivity-alpha", dataset) == figures
-    assert caption("sensitivity-alpha", runs(dataset, "T")).endswith(f"In the paper: {figures}.")
+    assert caption("sensitivity-alpha", results(dataset, "T")).endswith(f"In the paper: {figures}.")
 
 
 def test_a_figure_of_our_own_claims_no_place_in_the_paper() -> None:
     assert paper_figure("reliability", "yelp") == ""
-    assert "In the paper" not in caption("reliability", runs())
+    assert "In the paper" not in caption("reliability", results())

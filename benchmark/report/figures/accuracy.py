@@ -1,0 +1,151 @@
+"""Accuracy of the methods against their coverage, of BT-SR with other views, and with ties in other orders."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from benchmark.plan.selection import METRIC
+from benchmark.report.figures.canvas import INK, panels
+from benchmark.report.figures.legends import as_written, seeds_note, with_deviation
+from benchmark.report.figures.sweeps import percent_changes
+from benchmark.report.methods import in_order, style_of, title_of
+from benchmark.report.query import Results
+
+TWIN = "twin"
+VIEW_METRICS = (METRIC, "hr@10")
+VIEW_NAMES = {TWIN: "same-target twin", "projector": "twin, projector\ninstead of L2"}
+
+SUBSTITUTION_DROP = -6.0
+"""Percent: "a performance drop of at least 6%" with item-based augmentations on Yelp and Kindle Store (section 5.2)."""
+SUBSTITUTION_ON = ("yelp", "kindle-store")
+
+
+def accuracy_and_coverage(results: Results) -> Figure | None:
+    """Test NDCG@10 against coverage@10 of every method: the trade-off in one picture."""
+    groups = map(results.method, results.ran)
+    points = [(group, results.summary(group, "cov@10"), results.summary(group, METRIC)) for group in groups]
+    points = [(group, coverage, accuracy) for group, coverage, accuracy in points if coverage.n and accuracy.n]
+    if not points:
+        return None
+    figure, axes = panels(results, "accuracy against coverage", 1, 1, 3.4)
+    axis = axes[0, 0]
+    for group, coverage, accuracy in points:
+        style = group.style
+        axis.errorbar(
+            coverage.mean,
+            accuracy.mean,
+            xerr=_finite(coverage.deviation),
+            yerr=_finite(accuracy.deviation),
+            color=style.colour,
+            marker=style.marker,
+            markersize=8 if style.marker == "*" else 6,
+            markeredgecolor=INK,
+            markeredgewidth=0.5,
+            elinewidth=1,
+            linestyle="none",
+            label=style.title,
+            zorder=3,
+        )
+    axis.set(xlabel="coverage@10", ylabel="NDCG@10")
+    axis.margins(0.08)
+    legend = figure.legend(loc="outside right center", title="mean ± s.d. over seeds", alignment="left")
+    as_written(legend.get_texts())
+    return figure
+
+
+def views(results: Results) -> Figure | None:
+    """NDCG@10 and HR@10 of every view, and of the projector, in percent of the twin view, paired by seed."""
+    groups, twin = results.experiment("views"), results.group("views", TWIN)
+    if twin is None or not any(percent_changes(results, group, twin, METRIC) for group in groups if group is not twin):
+        return None
+    names = {group.label: VIEW_NAMES.get(group.label, group.label) for group in groups}
+    titles = {
+        metric: f"{metric.upper()} (twin: {with_deviation(results.summary(twin, metric), 4)})"
+        for metric in VIEW_METRICS
+    }
+    changes = [
+        (names[group.label], titles[metric], change)
+        for metric in VIEW_METRICS
+        for group in groups
+        for change in percent_changes(results, group, twin, metric)
+    ]
+    figure, axes = panels(results, f"{twin.style.title} with other views and with a projector", 1, 1, 3.6)
+    axis = axes[0, 0]
+    axis.axvline(0, color=INK, linewidth=0.8)
+    sns.pointplot(
+        pd.DataFrame(changes, columns=["view", "metric", "change"]),
+        x="change",
+        y="view",
+        order=list(names.values()),
+        hue="metric",
+        palette=[sns.set_hls_values(twin.style.colour, l=lightness) for lightness in (0.35, 0.65)],
+        markers=["o", "s"],
+        linestyles="none",
+        dodge=0.26,
+        errorbar="sd",
+        linewidth=1.2,
+        markersize=5,
+        capsize=0.15,
+        ax=axis,
+    )
+    axis.legend().remove()
+    if results.dataset in SUBSTITUTION_ON and "substitute" in names:
+        place, label = list(names).index("substitute"), "the paper on item substitution: at least −6%"
+        axis.plot([SUBSTITUTION_DROP] * 2, [place - 0.4, place + 0.4], color=INK, linestyle=":", label=label)
+    axis.set(xlabel="change against the twin view, %, paired by seed", ylabel="")
+    axis.margins(x=0.1)
+    note = seeds_note(groups, lambda group: group.label)
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, title=note)
+    return figure
+
+
+def ties(results: Results) -> Figure | None:
+    """Test NDCG@10 of every trained model in the file's order of ties and in each order redrawn; a line per seed."""
+    models = _redrawn_models(results)
+    if not models:
+        return None
+    share = results.data.get("tied_share")
+    note = f"the last two events tie for {100 * share:.0f}% of the test users; " if isinstance(share, float) else ""
+    figure, axes = panels(results, "tied test events in other orders", 1, 1, 1.3 + 0.3 * max(4, len(models)))
+    axis = axes[0, 0]
+    for place, (method, runs) in enumerate(models.items()):
+        colour = style_of(method).colour
+        for y, (file_order, redrawn) in zip(place + np.linspace(-0.32, 0.32, len(runs) + 2)[1:-1], runs, strict=True):
+            axis.plot([min(*redrawn, file_order), max(*redrawn, file_order)], [y, y], color=colour, linewidth=0.7)
+            axis.plot(redrawn, [y] * len(redrawn), "o", color=colour, markersize=3, markerfacecolor="white")
+            axis.plot(file_order, y, "D", color=colour, markersize=4, markeredgecolor=INK, markeredgewidth=0.4)
+        axis.axhline(place + 0.5, color="#E6E6E6", linewidth=0.8)
+    axis.set_yticks(range(len(models)), [title_of(method) for method in models])
+    axis.set(ylim=(len(models) - 0.5, -0.5), xlabel="NDCG@10")
+    axis.grid(visible=False, axis="y")
+    kinds = [
+        Line2D([], [], color="#666666", marker="D", linestyle="none", markersize=4, label="order of the file"),
+        Line2D([], [], color="#666666", marker="o", linestyle="none", markersize=3, mfc="white", label="redrawn"),
+    ]
+    figure.legend(handles=kinds, loc="outside lower center", ncols=2, title=f"{note}one line per seed")
+    return figure
+
+
+def _finite(deviation: float) -> float | None:
+    return None if math.isnan(deviation) else deviation
+
+
+def _redrawn_models(results: Results) -> dict[str, list[tuple[float, list[float]]]]:
+    """By method, NDCG@10 of each of its runs in the order of the file, and in every other order it was evaluated in."""
+    groups = [group for name in ("main", "ties") for group in results.experiment(name) if not group.external]
+    stages = results.tie_orders(groups).values()
+    models: dict[str, dict[tuple[int, str], tuple[float, list[float]]]] = {}
+    for group in groups:
+        for record in group.done:
+            redrawn = [record.metrics[stage][METRIC] for stage in stages if METRIC in record.metrics.get(stage, {})]
+            if redrawn and METRIC in record.metrics["test"]:
+                found = models.setdefault(group.method, {})
+                found[record.seed, record.key] = (record.metrics["test"][METRIC], redrawn)
+    return {method: [runs for _, runs in sorted(models[method].items())] for method in in_order(models)}

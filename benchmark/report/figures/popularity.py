@@ -1,0 +1,172 @@
+"""By popularity: hit rates by that of the target, and how recommendations depart from the users' taste in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmark.report.figures.canvas import INK, panels
+from benchmark.report.figures.captions import paper_figure
+from benchmark.report.figures.legends import as_written, seeds_note, with_deviation
+from benchmark.report.methods import MethodStyle
+from benchmark.report.query import Results, RunGroup
+
+BUCKETS = ("most popular", "middle", "least popular")
+HIT_RATES = {name: [f"{name}/bucket{b}" for b in (1, 2, 3)] for name in ("hr@1", "hr@10")}
+SHOWN = [f"shown@10/bucket{b}" for b in (1, 2, 3)]
+KL = "popularity_kl@10"
+
+TASTE = ("users' histories", "users' targets")
+
+BARS: dict[str, Any] = {
+    "errorbar": "sd",
+    "saturation": 1,
+    "edgecolor": INK,
+    "linewidth": 0.4,
+    "capsize": 0.3,
+    "err_kws": {"color": INK, "linewidth": 0.8},
+    "legend": False,
+}
+REGIME_HATCHES = ("", "xxxx")
+BUCKET_COLOURS = (INK, "#888888", "#DDDDDD")
+
+
+def bucket_accuracy(results: Results) -> Figure | None:
+    """Figure 1: HR@1 and HR@10 by the popularity of the target, the catalogue cut into thirds of the interactions."""
+    groups = [group for group in map(results.method, results.contestants) if _has_hit_rates(results, group)]
+    if not groups:
+        return None
+    bars = [(group, group.style) for group in groups]
+    return _hit_rates(results, "hit rate by popularity of the target", bars, ncols=4)
+
+
+def regimes(results: Results) -> Figure | None:
+    """Figure 5: HR@1 and HR@10 by bucket of SASRec (BCE) and of BT-SR at a low and a high alpha; NDCG@20 of Table 3."""
+    groups = results.experiment("regimes")
+    shown = [group for group in groups if _has_hit_rates(results, group)]
+    if all(group.swept is None for group in shown):
+        return None
+    alphas = [group.swept for group in groups if group.swept is not None]
+    bars = []
+    for group in shown:
+        hatch = group.style.hatch if group.swept is None else REGIME_HATCHES[alphas.index(group.swept) % 2]
+        ndcg = with_deviation(results.summary(group, "ndcg@20"), 4)
+        bars.append((group, replace(group.style, title=f"{_regime(group)}\nNDCG@20 {ndcg}", hatch=hatch)))
+    note = seeds_note(groups, _regime, paper_figure("figure5-regimes", results.dataset))
+    return _hit_rates(results, "two regimes of α by popularity of the target", bars, ncols=3, title=note)
+
+
+def popularity_calibration(results: Results) -> Figure | None:
+    """Divergence between the popularity of what users chose and of what they are shown, and what both consist of."""
+    groups = [group for group in map(results.method, results.ran) if results.values(group, KL)]
+    if not groups:
+        return None
+    shares = _taste(results) | _shown(results, groups)
+    rows = [*(name for name in shares if name in TASTE), *(group.title for group in groups)]
+    title = "calibration to the users' taste in popularity"
+    figure, axes = panels(results, title, 1, 2 if shares else 1, 1.5 + 0.22 * max(6, len(rows)), sharey=True)
+    _divergences(results, axes[0, 0], groups, rows)
+    if shares:
+        _compositions(axes[0, 1], shares)
+    return figure
+
+
+def _has_hit_rates(results: Results, group: RunGroup) -> bool:
+    return any(results.values(group, metric) for metrics in HIT_RATES.values() for metric in metrics)
+
+
+def _hit_rates(results: Results, heading: str, bars: Sequence[tuple[RunGroup, MethodStyle]], **legend: Any) -> Figure:
+    """`bars`: the runs behind each bar of a bucket, and what it looks like."""
+    figure, axes = panels(results, heading, 1, 2, 3.2)
+    for axis, (name, metrics) in zip(axes[0], HIT_RATES.items(), strict=True):
+        values = [
+            (bucket, style.title, value)
+            for group, style in bars
+            for bucket, metric in zip(BUCKETS, metrics, strict=True)
+            for value in results.values(group, metric).values() or [math.nan]
+        ]
+        sns.barplot(
+            pd.DataFrame(values, columns=["bucket", "title", "value"]),
+            x="bucket",
+            y="value",
+            order=BUCKETS,
+            hue="title",
+            palette={style.title: style.colour for _, style in bars},
+            width=0.84,
+            **BARS,
+            ax=axis,
+        )
+        _hatch(axis, [style for _, style in bars])
+        axis.set(xlabel="popularity of the target", ylabel=name.upper(), ylim=(0, None))
+        axis.locator_params(axis="y", nbins=5)
+    figure.legend(handles=axes[0, 0].containers, loc="outside lower center", **legend)
+    return figure
+
+
+def _hatch(axis: Axes, styles: Sequence[MethodStyle]) -> None:
+    """Gives the bars of each colour, in the order of drawing, their method's hatch and label."""
+    for bars, style in zip(axis.containers, styles, strict=True):
+        bars.set_label(style.title)
+        for bar in bars:
+            bar.set_hatch(style.hatch)
+
+
+def _regime(group: RunGroup) -> str:
+    return group.style.title if group.swept is None else f"{group.style.title}, α = {group.swept:g}"
+
+
+def _taste(results: Results) -> dict[str, np.ndarray]:
+    """Mean shares of the three buckets in the test users' histories and among their targets; {} if no run has them."""
+    for group in results.experiment("main"):
+        for arrays in results.arrays(group, "history_buckets", "target_buckets"):
+            histories = arrays["history_buckets"].astype(float)
+            histories = histories[histories.sum(1) > 0]
+            targets = np.bincount(arrays["target_buckets"], minlength=len(BUCKETS))
+            if len(histories):
+                return dict(zip(TASTE, (histories.mean(0), targets / targets.sum()), strict=True))
+    return {}
+
+
+def _shown(results: Results, groups: Sequence[RunGroup]) -> dict[str, np.ndarray]:
+    """By title, the mean shares of the three buckets among the first ten recommended; groups without them left out."""
+    summaries = {group.title: [results.summary(group, metric) for metric in SHOWN] for group in groups}
+    return {title: np.array([s.mean for s in found]) for title, found in summaries.items() if all(s.n for s in found)}
+
+
+def _divergences(results: Results, axis: Axes, groups: Sequence[RunGroup], rows: Sequence[str]) -> None:
+    values = [(group.title, value) for group in groups for value in results.values(group, KL).values()]
+    sns.barplot(
+        pd.DataFrame(values, columns=["row", "value"]),
+        x="value",
+        y="row",
+        order=rows,
+        hue="row",
+        palette={group.title: group.style.colour for group in groups},
+        width=0.7,
+        dodge=False,
+        **BARS,
+        ax=axis,
+    )
+    _hatch(axis, [group.style for group in groups])
+    as_written(axis.get_yticklabels())
+    axis.set(xlabel="KL divergence from the history (@10), nats", ylabel="", ylim=(len(rows) - 0.4, -0.6))
+
+
+def _compositions(axis: Axes, shares: Mapping[str, np.ndarray]) -> None:
+    """A bar per name, which consists of the shares of the buckets."""
+    names = list(shares)
+    parts = np.stack(list(shares.values()))  # (names, buckets)
+    for bucket, (name, colour) in enumerate(zip(BUCKETS, BUCKET_COLOURS, strict=True)):
+        before = parts[:, :bucket].sum(1)
+        axis.barh(names, parts[:, bucket], 0.7, left=before, label=name, color=colour, edgecolor=INK, linewidth=0.4)
+    axis.set(xlim=(0, 1), xlabel="share of each bucket (@10)")
+    axis.grid(visible=False)
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, handlelength=1.2, columnspacing=1)

@@ -1,0 +1,130 @@
+"""What the methods' scores are worth: how they part targets from negatives, and whether they are true probabilities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from benchmark.report.figures.canvas import GREY, INK, panels
+from benchmark.report.figures.legends import with_deviation
+from benchmark.report.methods import MethodStyle
+from benchmark.report.query import Results
+from benchmark.store.npz import Arrays
+
+NEGLIGIBLE = 0.002
+"""Of the highest density: scores with less are left out at the ends of the axis."""
+
+DENSITIES = ("score_grid", "target_density", "negative_density")
+BINS = ("calibration_count", "calibration_confidence", "calibration_accuracy")
+
+
+def score_densities(results: Results) -> Figure | None:
+    """Figure 2, left: densities of the scores of targets and of negatives below each other, with their Overlap."""
+    groups = map(results.method, results.contestants)
+    loaded = [(group, arrays) for group in groups if (arrays := results.arrays(group, *DENSITIES))]
+    if not loaded:
+        return None
+    title = "scores of targets and of negatives"
+    figure, axes = panels(results, title, len(loaded), 1, 1.1 + 0.5 * len(loaded), sharex=True)
+    ends = []
+    for axis, (group, arrays) in zip(axes[:, 0], loaded, strict=True):
+        ends.append(_densities(axis, *_mean_densities(arrays), group.style))
+        axis.set_ylabel(group.title, rotation=0, ha="right", va="center")
+        overlap = with_deviation(results.summary(group, "overlap"), 3)
+        axis.text(0.01, 0.85, f"Overlap {overlap}", transform=axis.transAxes, va="top", fontsize=7)
+    axes[-1, 0].set(xlabel="score of an item", xlim=(min(low for low, _ in ends), max(high for _, high in ends)))
+    kinds = [
+        Patch(facecolor="white", edgecolor=INK, label="targets, in the method's colour"),
+        Patch(facecolor=to_rgba(GREY, 0.6), edgecolor=INK, linestyle="--", label="random negatives"),
+    ]
+    figure.legend(handles=kinds, loc="outside lower center", ncols=2)
+    figure.supylabel("density", fontsize=8)
+    return figure
+
+
+def reliability(results: Results) -> Figure | None:
+    """Accuracy of the first item against its probability, in the bins of the expected calibration error, by method.
+
+    Bins hold equally many users, so that the bins of two seeds are averaged one by one. Every method has axes of its
+    own, since the confidence of a collapsed one hardly varies.
+    """
+    groups = map(results.method, results.contestants)
+    loaded = [(group, _binned(arrays)) for group in groups if (arrays := results.arrays(group, *BINS))]
+    shown = [(group, bins) for group, bins in loaded if bins.shape[-1]]
+    if not shown:
+        return None
+    rows = math.ceil(len(shown) / 4)
+    columns = math.ceil(len(shown) / rows)
+    title = "confidence in the first item, and how often it is right"
+    figure, axes = panels(results, title, rows, columns, 0.7 + 1.9 * rows)
+    for axis, (group, bins) in zip(axes.flat, shown, strict=False):
+        _reliability(axis, bins, group.style)
+        axis.set_title(f"{group.title}\nECE {with_deviation(results.summary(group, 'ece'), 4)}")
+    for axis in axes.flat[len(shown) :]:
+        axis.set_axis_off()
+    figure.supxlabel("probability of the first item (dashed: where a calibrated model lies)", fontsize=8)
+    figure.supylabel("share of first items that are the target", fontsize=8)
+    return figure
+
+
+def _mean_densities(arrays: Sequence[Arrays]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Runs have grids of their own: one grid over all of them, and the mean densities on it."""
+    ends = [(a["score_grid"].min(), a["score_grid"].max()) for a in arrays]
+    grid = np.linspace(min(low for low, _ in ends), max(high for _, high in ends), 400)
+    targets, negatives = (
+        np.mean([np.interp(grid, a["score_grid"], a[name], left=0, right=0) for a in arrays], axis=0)
+        for name in ("target_density", "negative_density")
+    )
+    return grid, targets, negatives
+
+
+def _densities(
+    axis: Axes, grid: np.ndarray, targets: np.ndarray, negatives: np.ndarray, style: MethodStyle
+) -> tuple[float, float]:
+    """Draws both and returns the scores between which there is anything to see."""
+    axis.fill_between(grid, negatives, color=GREY, alpha=0.6, linewidth=0)
+    axis.plot(grid, negatives, color=INK, linewidth=0.7, linestyle="--")
+    axis.fill_between(grid, targets, color=style.colour, alpha=0.4, linewidth=0)
+    axis.plot(grid, targets, color=style.colour)
+    axis.set(yticks=[], ylim=(0, None))
+    highest = np.fmax(targets, negatives)  # NaN where a run has no score of the kind
+    visible = grid[highest > NEGLIGIBLE * np.fmax.reduce(highest)]
+    return (visible[0], visible[-1]) if len(visible) else (grid[0], grid[-1])
+
+
+def _binned(arrays: Sequence[Arrays]) -> np.ndarray:
+    """(2, 2, bins): of confidence and of accuracy the mean and the deviation over runs, without empty bins."""
+    filled = arrays[0]["calibration_count"] > 0
+    alike = [a for a in arrays if a["calibration_count"].shape == filled.shape]
+    values = np.stack([[a[name][filled] for name in BINS[1:]] for a in alike])  # (runs, 2, bins)
+    deviation = values.std(0, ddof=1) if len(alike) > 1 else np.zeros_like(values[0])
+    return np.stack([values.mean(0), deviation], axis=1)
+
+
+def _reliability(axis: Axes, bins: np.ndarray, style: MethodStyle) -> None:
+    (confidence, _), (accuracy, deviation) = bins
+    right, top = (min(1.0, 1.08 * float(np.max(values))) for values in (confidence, accuracy + deviation))
+    axis.plot([0, 1], [0, 1], color=INK, linewidth=0.7, linestyle="--")
+    axis.errorbar(
+        confidence,
+        accuracy,
+        yerr=[np.minimum(deviation, accuracy), deviation],
+        color=style.colour,
+        marker=style.marker,
+        markersize=6 if style.marker == "*" else 4,
+        markeredgecolor=INK,
+        markeredgewidth=0.3,
+        linestyle="none",
+        elinewidth=0.7,
+    )
+    axis.set(xlim=(0, right), ylim=(-0.04 * top, top or 1.0))
+    for direction in (axis.xaxis, axis.yaxis):
+        direction.set_major_locator(MaxNLocator(3))
+        direction.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.3g}"))

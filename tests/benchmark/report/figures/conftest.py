@@ -1,0 +1,41 @@
+"""Results made by hand, and a figure of them that must be there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+
+from benchmark.plan.config import RunSetting
+from benchmark.report.figures.all_figures import FIGURES
+from benchmark.report.figures.canvas import appearance
+from benchmark.report.query import LoadArrays, Results, RunGroup
+
+
+def no_arrays(record: Any) -> None:
+    """As if the arrays of every run were lost."""
+
+
+@pytest.fixture
+def results_of() -> Callable[..., Results]:
+    """Builds Results of a dataset from groups, by default without arrays."""
+
+    def build(maker: Any, groups: Sequence[RunGroup], load: LoadArrays = no_arrays, **data: Any) -> Results:
+        return Results(maker.dataset, maker.title, maker.synthetic, RunSetting(), groups, load, data)
+
+    return build
+
+
+@pytest.fixture
+def draw() -> Callable[[str, Results], Figure]:
+    """Draws a figure by its name."""
+
+    def drawn(name: str, results: Results) -> Figure:
+        with appearance():
+            figure = FIGURES[name](results)
+        assert figure is not None
+        return figure
+
+    return drawn
