@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
 from benchmark.paper.audit.finding import (
     HALF_UNIT,
@@ -16,20 +16,19 @@ from benchmark.paper.audit.finding import (
     title,
     titles,
 )
-from benchmark.paper.printed import BASELINES, TABLE_1_METHODS, TABLE_1_METRIC, Printed, Table1, Table2
+from benchmark.paper.printed import BASELINES, BTSR, TABLE_1_METHODS, TABLE_1_METRIC, Printed, Table1, Table2
 
 PRINTED_DECIMALS = 4
 """How many decimals the tables print of a metric."""
 FEWER_DECIMALS = {("Kindle Store", "btsr-sce"): 3}
 """The cell of Table 1 that has fewer: it prints 0.079."""
-PLAIN = [method for method in TABLE_1_METHODS if method.startswith("sasrec-")]
-WITH_BT = [method for method in TABLE_1_METHODS if method.startswith("btsr-")]
+PLAIN = [method for method in TABLE_1_METHODS if method not in BTSR]
 
 
 def barlow_twins_gains(table1: Table1) -> Iterator[AuditFinding]:
     """Table 1, each objective of each dataset: is the value with Barlow Twins the higher one?"""
     for dataset, values in table1.items():
-        for plain, regularised in zip(PLAIN, WITH_BT, strict=True):
+        for plain, regularised in zip(PLAIN, BTSR, strict=True):
             before, after = values[plain], values[regularised]
             place = f"Table 1, {dataset}, {title(plain)}"
             printed = f"{number(before)} without, {number(after)} with"
@@ -45,18 +44,6 @@ def baseline_cells(table1: Table1, table2: Table2) -> Iterator[AuditFinding]:
         yield AuditFinding(f"Table 1, {dataset}", printed, follows, agreement(len(same) == len(PLAIN)))
 
 
-def chosen_on_test(equal: Sequence[AuditFinding], sentence: str, place: str) -> AuditFinding:
-    """What the equal baseline cells, as `baseline_cells` finds them, say about how the objective was chosen."""
-    agreeing = sum(finding.verdict == "agrees" for finding in equal)
-    text = f"The cells without Barlow Twins are those of Table 2, test results, on {agreeing} of {len(equal)} datasets."
-    if equal and agreeing == len(equal):
-        text += (
-            " If the choice rests on Table 1, which the sentence follows, it was made on test; section 4 names "
-            "validation for α and λ."
-        )
-    return AuditFinding(place, f"“{sentence}”", f"{text} The paper prints no validation result.", "cannot be told")
-
-
 def best_variants(
     table1: Table1, table2: Table2, decimals: Mapping[tuple[str, str], int] = FEWER_DECIMALS
 ) -> Iterator[AuditFinding]:
@@ -65,7 +52,7 @@ def best_variants(
     `decimals`: of the cells of Table 1, by dataset and method, that are not printed to four decimals.
     """
     for dataset, values, row in _in_both(table1, table2):
-        best = max(WITH_BT, key=values.__getitem__)
+        best = max(BTSR, key=values.__getitem__)
         digits = decimals.get((dataset, best), PRINTED_DECIMALS)
         ours, theirs, deviation = row.btsr, values[best], row.btsr_deviation
         # Numbers that are printed alike to four decimals may come from one; otherwise their intervals must touch.
@@ -82,7 +69,7 @@ def named_objectives(table1: Table1, named: Mapping[str, str], place: str) -> It
     """The objective (bce, ce, sce) that the paper names as strongest per dataset, with and without Barlow Twins."""
     for dataset, objective in named.items():
         values = table1[dataset]
-        plain, regularised = (max(methods, key=values.__getitem__) for methods in (PLAIN, WITH_BT))
+        plain, regularised = (max(methods, key=values.__getitem__) for methods in (PLAIN, BTSR))
         follows = f"Highest in Table 1 is {title(regularised)} with Barlow Twins, {title(plain)} without."
         printed = f"{objective.upper()} is strongest"
         yield AuditFinding(f"{place}, {dataset}", printed, follows, agreement(regularised == f"btsr-{objective}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmark.paper.audit import rate_sizes, references, sentences
+from benchmark.paper.audit import rate_sizes, sentences
 from benchmark.paper.audit import table2 as audit_table2
 from benchmark.paper.audit.checks import Check, audit_data, checks, populations
-from benchmark.paper.audit.finding import AUDIT_VERDICTS, AuditFinding
+from benchmark.paper.audit.finding import AUDIT_VERDICTS, AuditFinding, number, percent, title
 from benchmark.paper.audit.rate_sizes import Population, fewest_runs, fitting_sizes, is_multiple
-from benchmark.paper.audit.reading_notes import reading_notes
 from benchmark.paper.printed import (
     BASELINES,
     TABLE_1_METHODS,
@@ -144,7 +144,8 @@ def test_table_1_against_table_2() -> None:
     assert (variants[0].printed, "0.0583" in variants[0].follows) == ("0.0534 ± 0.0037", True)
     cells = list(sentences.baseline_cells(table1(), table2()))
     assert verdicts(cells) == ["agrees"] * 5
-    choice = sentences.chosen_on_test(cells, "We select.", "Section 5")
+    choice = written("choice")[0]
+    assert choice.follows.startswith("The cells without Barlow Twins are those of Table 2, test results, on 5 of 5")
     assert (choice.verdict, "it was made on test" in choice.follows) == ("cannot be told", True)
     assert verdicts(sentences.named_objectives(table1(), audit_data()["objectives"], "Section 5")) == ["agrees"] * 5
     assert verdicts(sentences.barlow_twins_gains(table1())) == ["agrees"] * 15
@@ -163,33 +164,76 @@ def test_sentences_that_the_tables_do_not_bear_out() -> None:
     assert places(sentences.top_1_drop(table2(), drop["datasets"], drop["at_least_points"])) == ["Table 2, Yelp, hr@1"]
 
 
-def test_references_datasets_and_notes() -> None:
-    data = audit_data()
-    wrong = [f.follows for f in references.references(data["references"], data["contents"]) if f.verdict == "disagrees"]
-    assert wrong == [
+def written(name: str) -> tuple[AuditFinding, ...]:
+    """The findings of a check that stand in audit.toml."""
+    return next(check.findings for check in checks() if check.name == name)
+
+
+def test_references() -> None:
+    assert [finding.follows for finding in written("references") if finding.verdict == "disagrees"] == [
         "There is no Section 5.4; section 5.2 is about tuning of α and λ.",
         "There is no Equation 11; equation 7 is about decorrelation weight λ.",
         "Figure 7 is about sensitivity to λ of hr@K and cov@K; figure 5 is about two regimes of α on Yelp.",
     ]
-    names = list(
-        references.datasets(
-            data["quotes"]["datasets"]["datasets"],
-            {"Table 1": list(table1()), "Table 2": [dataset for dataset, _ in table2()]},
-        )
-    )
-    assert places(names) == ["Behance", "Beauty"]
-    notes = reading_notes(data["notes"], table1(), table2(), table3())
-    assert {finding.place.partition(",")[0] for finding in notes} == {
+
+
+def test_the_datasets_that_are_named_are_looked_up_in_the_tables() -> None:
+    in_tables = {"Table 1": set(table1()), "Table 2": {name for name, _ in table2()}, "Table 3": set(table3())}
+    findings = written("datasets")
+    assert {finding.place for finding in findings} >= set.union(*in_tables.values())
+    for finding in findings:
+        where = ", ".join(title for title, names in in_tables.items() if finding.place in names)
+        named = finding.printed == "named in the text"
+        assert finding.follows == (f"In {where}." if where else "In no table.")
+        assert finding.verdict == ("agrees" if where and named else "disagrees")
+    assert places(findings) == ["Behance", "Beauty"]
+
+
+def every_printed_number() -> dict[str, str]:
+    """Each number of the three tables as it is quoted, by its place."""
+    found = {f"Table 1, {title(m)}, {d}, ndcg@10": number(v) for d, row in table1().items() for m, v in row.items()}
+    for (dataset, metric), printed in table2().items():
+        found |= {f"Table 2, {title(m)}, {dataset}, {metric}": number(v) for m, v in printed.values.items()}
+        found[f"Table 2, deviation of BT-SR, {dataset}, {metric}"] = number(printed.btsr_deviation)
+        found[f"Table 2, Improve, {dataset}, {metric}"] = percent(printed.improve)
+    return found | {
+        f"Table 3, column {c}, {d}, ndcg@20": number(v) for d, row in table3().items() for c, v in row.items()
+    }
+
+
+LOOKED_UP = re.compile(
+    r"(?P<number>[+−]?[\d.]+(?: %)?) for (?P<claim>.+?): (?:(?P<same>printed as such)\."
+    r"|(?:printed is (?P<instead>[^;]+); )?"
+    r"(?:the number is printed as (?P<places>.+?)|(?P<nowhere>no table has it))\.(?= |$))"
+)
+
+
+def test_the_figures_of_reading_notes_are_looked_up_in_the_tables() -> None:
+    printed, looked_up = every_printed_number(), 0
+    for finding in written("reading-notes"):
+        found = list(LOOKED_UP.finditer(finding.follows))
+        looked_up += len(found)
+        for figure in found:
+            column = "Improve" if figure["number"].endswith("%") else "BT-SR"
+            cell = printed.get(f"Table 2, {column}, {', '.join(figure['claim'].rsplit(' ', 1))}")
+            places_of_it = [place for place, value in printed.items() if value == figure["number"]]
+            if figure["same"]:
+                assert cell == figure["number"]
+            if figure["instead"]:
+                assert cell == figure["instead"]
+            if figure["places"]:
+                assert figure["places"].split("; ") == places_of_it
+            if figure["nowhere"]:
+                assert places_of_it == []
+        if any(figure["places"] for figure in found):
+            assert finding.verdict == "disagrees"
+        elif found:
+            assert finding.verdict == ("agrees" if all(figure["same"] for figure in found) else "cannot be told")
+    assert looked_up == 18
+    assert {finding.place.partition(",")[0] for finding in written("reading-notes")} == {
         "Reading note (English)",
         "Reading note (Chinese)",
     }
-    by_quote = {finding.printed.partition(" (")[0]: finding.follows for finding in notes}
-    assert by_quote["“+9.5%”"] == (
-        "+9.5 % for Yelp ndcg@10: printed is +2.7 %; the number is printed as Table 2, Improve, Yelp, cov@10."
-    )
-    assert any(
-        "0.3645 for ML-1M cov@10 at α = 0.4: the number is printed as Table 2, SASRec (SCE)" in f.follows for f in notes
-    )
 
 
 # --------------------------------------------------------------------------------------------------- counted by hand
@@ -357,8 +401,6 @@ def test_table_1_against_table_2_counted_by_hand() -> None:
     assert finding.verdict == "disagrees"
     assert finding.follows == "Table 1 has 0.0600 as its best (BT-SR (CE)), 3.0 times the printed deviation away."
     assert only(sentences.baseline_cells(one, other)).follows == "2 of 3 are Table 2's values."
-    choice = sentences.chosen_on_test(list(sentences.baseline_cells(one, other)), "We select.", "Section 5")
-    assert ("on 0 of 1 datasets" in choice.follows, "made on test" in choice.follows) == (True, False)
     assert list(sentences.best_variants(one, second_table(row("hr@1", (0.03,), 0.06)))) == []
 
 
@@ -379,56 +421,6 @@ def test_coverage_and_top_1_counted_by_hand() -> None:
     assert verdicts(sentences.top_1_drop(table, ["D"], 2.0)) == ["disagrees"]
     assert only(sentences.top_1_drop(table, ["D"], 1.5)).follows.endswith("a drop of 1.5 would leave 0.0049.")
     assert list(sentences.top_1_drop(table, [], 2.0)) == []
-
-
-@pytest.mark.parametrize(
-    ("to", "verdict", "follows"),
-    [
-        ("1", "agrees", "Equation 1 is about loss."),
-        ("2", "disagrees", "Equation 2 is about rank; equation 1 is about loss."),
-        ("3", "cannot be told", "The text at hand does not tell what Equation 3 shows."),
-        ("4", "disagrees", "There is no Equation 4; equation 1 is about loss."),
-    ],
-)
-def test_references_counted_by_hand(to: str, verdict: str, follows: str) -> None:
-    entry = {"place": "Section 1", "quote": "See it.", "kind": "equation", "to": to, "subject": "loss"}
-    contents = {"equation": {"1": "loss", "2": "rank", "3": ""}}
-    assert references.references([entry], contents) == [AuditFinding("Section 1", "“See it.”", follows, verdict)]  # type: ignore[arg-type]
-
-
-def test_datasets_counted_by_hand() -> None:
-    tables = {"Table 1": ["A"], "Table 2": ["B"]}
-    findings = list(references.datasets(["A", "C"], tables))
-    assert {f.place: (f.follows, f.verdict) for f in findings} == {
-        "A": ("In Table 1.", "agrees"),
-        "C": ("In no table.", "disagrees"),
-        "B": ("In Table 2.", "disagrees"),
-    }
-
-
-@pytest.mark.parametrize(
-    ("figure", "verdict", "told"),
-    [
-        ({"value": 0.06, "metric": "hr@1", "column": "btsr"}, "agrees", "printed as such"),
-        (
-            {"value": 0.05, "metric": "hr@1", "column": "btsr"},
-            "disagrees",
-            "printed as Table 2, SASRec (BCE), D, hr@1",
-        ),
-        ({"value": 0.07, "metric": "hr@1", "column": "btsr"}, "disagrees", "printed is 0.0600; no table has it"),
-        ({"value": 0.07, "metric": "hr@1 at α = 0.4"}, "cannot be told", "no table has it"),
-        ({"improve": 20.0, "metric": "hr@1", "column": "improve"}, "agrees", "printed as such"),
-        ({"improve": 20.0, "metric": "ndcg@10, tail"}, "disagrees", "printed as Table 2, Improve, D, hr@1"),
-        ({"improve": 0.06, "metric": "hr@1"}, "cannot be told", "no table has it"),  # a metric is no percentage
-    ],
-)
-def test_figures_of_a_note_counted_by_hand(figure: dict[str, Any], verdict: str, told: str) -> None:
-    entry = {"language": "English", "place": "Summary", "quote": "Up.", "figures": [{"dataset": "D"} | figure]}
-    two = second_table(row("hr@1", (0.05,), 0.06, improve=20.0))
-    three = {"D": {"sasrec-bce": 0.0, "0.1": 0.0, "0.4": 0.0}}
-    finding = only(reading_notes([entry], first_table(*[0.0] * 6), two, three))
-    assert (finding.place, finding.printed) == ("Reading note (English), Summary", "“Up.”")
-    assert (finding.verdict, told in finding.follows) == (verdict, True)
 
 
 # ----------------------------------------------------------------------------------------------------- the document
@@ -473,5 +465,7 @@ def test_the_committed_audit_is_what_the_checks_give(tmp_path: Path, made: list[
 
 def test_quotations_are_short() -> None:
     data = audit_data()
-    quoted = [q["text"] for q in data["quotes"].values()] + [x["quote"] for x in (*data["references"], *data["notes"])]
+    quoted = [quote["text"] for quote in data["quotes"].values()]
+    quoted += [found for check in checks() for f in check.findings for found in re.findall("“(.*?)”", f.printed)]
+    assert len(quoted) > 40
     assert 0 < max(map(len, quoted)) <= 150
