@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Interval
 
 from baselines.deferred import regularizers, torch, views
 from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
-from baselines.settings import Shares
+from baselines.settings import Shares, Weight
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -27,25 +29,27 @@ class BTSR(TrainedMethod):
 
     @dataclass(frozen=True)
     class Settings:
-        """`alpha`, `lambd`: the weights of Eq. 8 and 7. `normalise`: the released code's division by D, or Eq. 7's
-        plain sum.
-
-        `no_twin`: an anchor whose final item no other sequence shares is its own twin under another dropout mask (the
-        released behaviour), or is left out of L_BT. `twin_pool`: as in `TwinPool.build`; `prefix` is not the paper's.
-        `view`: what the sequence is compared with instead of its twin, changed by `shares`; `dropout` is the sequence
-        itself under another mask. `projector_layers` of `projector_width`, if any, replace the L2 normalisation.
-        """
+        """L_pred, L_BT and the views that L_BT compares."""
 
         objective: Objective = field(default_factory=CrossEntropy)
-        alpha: float = 0.2
-        lambd: float = 0.05
+        alpha: Weight = 0.2
+        """The weight of L_BT (Eq. 8)."""
+        lambd: Weight = 0.05
+        """The weight of the redundancy term in L_BT (Eq. 7)."""
         normalise: Literal["per-dimension", "sum"] = "per-dimension"
+        """Whether both terms of L_BT are divided by D, as in the released code, or not, as in Eq. 7."""
         no_twin: Literal["self", "skip"] = "self"
+        """An anchor whose final item no other sequence shares is its own twin under another dropout mask (the released
+        behaviour), or is left out of L_BT."""
         twin_pool: Literal["final", "prefix"] = "final"
+        """As in `TwinPool.build`; `prefix` is not the paper's."""
         view: Literal["twin", "mask", "crop", "reorder", "substitute", "dropout"] = "twin"
+        """What an anchor is compared with: its twin, or itself under an operator or under another dropout mask."""
         shares: Shares = field(default_factory=Shares)
-        projector_layers: int = 0
-        projector_width: int = 64
+        """How much of a sequence the operators change."""
+        projector_layers: Annotated[int, Interval(ge=0, le=16)] = 0
+        """Layers of a projector that replaces the L2 normalisation, if there are any."""
+        projector_width: Annotated[int, Interval(ge=1, le=8192)] = 64
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from baselines.deferred import regularizers, torch, views
 from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
-from baselines.settings import Shares
+from baselines.settings import Shares, Temperature, Weight
 
 if TYPE_CHECKING:
     from baselines.encoder import Encoder
@@ -22,11 +22,12 @@ class CL4SRec(TrainedMethod):
 
     @dataclass(frozen=True)
     class Settings:
-        """`weight` and `temperature` of InfoNCE; `shares` of the items that crop keeps and mask and reorder touch."""
+        """L_pred, InfoNCE and its views."""
 
         objective: Objective = field(default_factory=CrossEntropy)
-        weight: float = 0.1
-        temperature: float = 1.0
+        weight: Weight = 0.1
+        """The weight of InfoNCE."""
+        temperature: Temperature = 1.0
         shares: Shares = field(default_factory=Shares)
 
     def __init__(self, settings: Settings) -> None:

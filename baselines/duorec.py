@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from baselines.deferred import regularizers, torch, views
 from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
+from baselines.settings import Temperature, Weight
 
 if TYPE_CHECKING:
     from baselines.encoder import Encoder
@@ -21,18 +22,18 @@ class DuoRec(TrainedMethod):
 
     @dataclass(frozen=True)
     class Settings:
-        """`mode`, named as in the published code: `us_x` contrasts the dropout view with the twin, `un` the sequence
-        with its dropout view, `su` the sequence with its twin, `us` both of these, the weight counting for each.
-
-        `twin_pool`: as in `TwinPool.build`. The published code trains on one row per prefix and so draws its twins from
-        all of them, which is `prefix`; here a sequence is one row, and `final` draws from the whole sequences.
-        """
+        """L_pred, InfoNCE and its views."""
 
         objective: Objective = field(default_factory=CrossEntropy)
-        weight: float = 0.1
-        temperature: float = 1.0
+        weight: Weight = 0.1
+        """The weight of InfoNCE."""
+        temperature: Temperature = 1.0
         mode: Literal["us_x", "un", "su", "us"] = "us_x"
+        """Named as in the published code: `us_x` contrasts the dropout view with the twin, `un` the sequence with its
+        dropout view, `su` the sequence with its twin, `us` does both of these, the weight counting for each."""
         twin_pool: Literal["final", "prefix"] = "final"
+        """As in `TwinPool.build`. The published code trains on one row per prefix and so draws its twins from all of
+        them, which is `prefix`; here a sequence is one row, and `final` draws from the whole sequences."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -6,11 +6,14 @@ No complete public implementation exists; this one follows the paper.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Interval
 
 from baselines.deferred import importance, regularizers, torch, views
 from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
+from baselines.settings import Share, Temperature, Weight
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,20 +33,21 @@ class EC4SRec(TrainedMethod):
 
     @dataclass(frozen=True)
     class Settings:
-        """`importance` of a position for the top score: gradient saliency or occlusion, computed anew after the epochs
-        `refresh_after`. `positive`, `negative`, `retrieval`: the weights of the terms; `positive_share`,
-        `negative_share`: of a sequence's items, how many a view touches.
-        """
+        """L_pred, how items are explained, and the weights and views of the three contrastive terms."""
 
         objective: Objective = field(default_factory=CrossEntropy)
         importance: Literal["saliency", "occlusion"] = "saliency"
-        refresh_after: tuple[int, ...] = (5, 15)
-        positive: float = 0.1
-        negative: float = 0.05
-        retrieval: float = 0.1
-        positive_share: float = 0.3
-        negative_share: float = 0.7
-        temperature: float = 1.0
+        """How much a position matters for the top score: by the gradient, or by leaving it out."""
+        refresh_after: tuple[Annotated[int, Interval(ge=0, le=100_000)], ...] = (5, 15)
+        """The epochs after which the importances are computed anew."""
+        positive: Weight = 0.1
+        negative: Weight = 0.05
+        retrieval: Weight = 0.1
+        positive_share: Share = 0.3
+        """Of a sequence's items, how many a positive view touches."""
+        negative_share: Share = 0.7
+        """Of a sequence's items, how many a negative view touches."""
+        temperature: Temperature = 1.0
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from baselines.deferred import torch
+from baselines.settings import check_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +77,8 @@ class TrainedMethod(Method):
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the registry: how the method is called in print, its class, its default settings.
+    """One line of the registry: how the method is called in print, its class, its default settings, whose numbers all
+    have bounds.
 
     `plain`: the method that is left, bit for bit, when this one's `alpha` is 0. `by_default`: whether it is run when no
     method is named.
@@ -87,3 +89,6 @@ class Entry:
     settings: Any
     plain: str | None = None
     by_default: bool = True
+
+    def __post_init__(self) -> None:
+        check_bounds(self.settings)

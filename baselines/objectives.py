@@ -10,7 +10,9 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from annotated_types import Interval
 
 from baselines.deferred import F, kernels, torch
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from baselines.training_data import TrainBatch
+
+Negatives = Annotated[int, Interval(ge=1, le=100_000)]
+"""How many negatives are drawn for each position."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class BinaryCrossEntropy(Objective):
     """BT-SR paper, Eq. 1, with `negatives` uniform negatives per position, the user's own items excluded."""
 
     name: ClassVar[str] = "bce"
-    negatives: int = 64
+    negatives: Negatives = 64
 
     def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
         """Mean over the 1 + n logits of a position, then over positions."""
@@ -60,7 +65,7 @@ class SampledCrossEntropy(Objective):
     """BT-SR paper, Eq. 4 and 5 as printed: softmax over the target and K uniform negatives."""
 
     name: ClassVar[str] = "sampled-ce"
-    negatives: int = 256
+    negatives: Negatives = 256
 
     def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
         """Mean over positions."""
@@ -70,17 +75,17 @@ class SampledCrossEntropy(Objective):
 
 @dataclass(frozen=True)
 class ScalableCrossEntropy(Objective):
-    """SCE (Mezentsev et al., RecSys 2024): softmax inside buckets of states and items that point the same way.
-
-    `buckets` and `size_x` default (0) to 2 sqrt(T); `size_y` items compete in a bucket; `mix` draws the bucket's
-    direction as a random mixture of the batch's states instead of a random vector.
-    """
+    """SCE (Mezentsev et al., RecSys 2024): softmax inside buckets of states and items that point the same way."""
 
     name: ClassVar[str] = "sce"
-    buckets: int = 0
-    size_x: int = 0
-    size_y: int = 256
+    buckets: Annotated[int, Interval(ge=0, le=1_000_000)] = 0
+    """n_b; 0 stands for 2 sqrt(T)."""
+    size_x: Annotated[int, Interval(ge=0, le=1_000_000)] = 0
+    """States in a bucket; 0 stands for 2 sqrt(T)."""
+    size_y: Annotated[int, Interval(ge=1, le=1_000_000)] = 256
+    """Items that compete in a bucket."""
     mix: bool = False
+    """Whether a bucket's direction is a random mixture of the batch's states instead of a random vector."""
 
     def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
         """Mean over the states that some bucket selected, each with its largest loss."""

@@ -1,9 +1,11 @@
-"""Settings that several methods share, and the encoder's version; imports no torch, so that a plan needs none."""
+"""Settings that several methods share, the bounds of all of them, and the encoder's version; imports no torch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+from annotated_types import Interval
 
 ENCODER_VERSION = 2
 """Part of the run key: raise it whenever the numbers of encoder.py change."""
@@ -11,23 +13,57 @@ ENCODER_VERSION = 2
 Precision = Literal["fp32", "bf16"]
 """Of the large products in training."""
 
+Share = Annotated[float, Interval(ge=0, le=1)]
+Weight = Annotated[float, Interval(ge=0, le=1e6)]
+Temperature = Annotated[float, Interval(ge=1e-6, le=1e6)]
+
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """Sizes of the encoder; the defaults are the reproduction's shared ones (d = 64, 2 blocks, 1 head, maxlen 50)."""
+    """Sizes of the encoder; the defaults are the reproduction's shared ones."""
 
-    width: int = 64
-    blocks: int = 2
-    heads: int = 1
-    dropout: float = 0.3
-    maxlen: int = 50
+    width: Annotated[int, Interval(ge=1, le=4096)] = 64
+    """D, of the embeddings and the states."""
+    blocks: Annotated[int, Interval(ge=1, le=64)] = 2
+    heads: Annotated[int, Interval(ge=1, le=64)] = 1
+    dropout: Annotated[float, Interval(ge=0, le=0.99)] = 0.3
+    maxlen: Annotated[int, Interval(ge=1, le=10_000)] = 50
+    """L, how many items of a sequence are seen: the last ones."""
 
 
 @dataclass(frozen=True)
 class Shares:
-    """Which share of a sequence's items an operator keeps (`crop`) or touches (the others)."""
+    """Which share of a sequence's items an operator keeps or touches."""
 
-    crop: float = 0.6
-    mask: float = 0.3
-    reorder: float = 0.6
-    substitute: float = 0.3
+    crop: Share = 0.6
+    """Kept."""
+    mask: Share = 0.3
+    reorder: Share = 0.6
+    substitute: Share = 0.3
+
+
+def check_bounds(settings: Any) -> None:
+    """Raise TypeError unless each number among the settings, nested ones included, is declared with a lower and an
+    upper bound, such as `Annotated[float, Interval(ge=0, le=1)]`.
+    """
+    hints = get_type_hints(type(settings), include_extras=True)
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if is_dataclass(value):
+            check_bounds(value)
+        elif not _is_bounded(hints[field.name]):
+            raise TypeError(
+                f"{type(settings).__qualname__}.{field.name}: a number without bounds; declare it as "
+                "Annotated[float, Interval(ge=..., le=...)], or int"
+            )
+
+
+def _is_bounded(kind: Any) -> bool:
+    """Whether no number of this type is unbounded; of a tuple, no entry."""
+    if (bounds := getattr(kind, "__metadata__", ())) and any(_has_both(bound) for bound in bounds):
+        return True
+    return kind not in (int, float) and all(map(_is_bounded, get_args(kind)))
+
+
+def _has_both(bound: Any) -> bool:
+    return isinstance(bound, Interval) and None not in (bound.ge, bound.le)

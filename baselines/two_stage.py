@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from baselines.deferred import regularizers, torch, views
 from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
-from baselines.settings import Shares
+from baselines.settings import Share, Shares, Weight
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,11 +29,13 @@ class TwoStage(TrainedMethod):
 
     @dataclass(frozen=True)
     class Settings:
-        """`pretraining`: the share of the epoch budget that is spent on L_BT, rounded up; `lambd`: as in BT-SR."""
+        """L_pred, L_BT and its views."""
 
         objective: Objective = field(default_factory=CrossEntropy)
-        pretraining: float = 0.1
-        lambd: float = 0.05
+        pretraining: Share = 0.1
+        """The share of the epochs that is spent on L_BT, rounded up."""
+        lambd: Weight = 0.05
+        """As in BT-SR."""
         shares: Shares = field(default_factory=Shares)
 
     def __init__(self, settings: Settings) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from typing import Literal, cast, get_args
+from typing import Annotated, Literal, cast, get_args
+
+from annotated_types import Interval
 
 PROTOCOL_VERSION = 1
 """Part of run and cache keys: raise it whenever reading, filtering or splitting gives other numbers."""
@@ -31,8 +33,8 @@ class Protocol:
     filter: Filter = "none"
     history: History = "after-T"
     ties: str = "file"
-    quantile: float = 0.95
-    min_events: int = 3
+    quantile: Annotated[float, Interval(ge=0.01, le=0.999999)] = 0.95
+    min_events: Annotated[int, Interval(ge=3, le=1000)] = 3
 
     def __post_init__(self) -> None:
         for key, kind in (("preset", Preset), ("filter", Filter), ("history", History)):

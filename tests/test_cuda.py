@@ -26,7 +26,8 @@ from baselines.registry import METHODS
 from baselines.settings import EncoderSettings, Shares
 from baselines.training_data import TrainingData
 from baselines.views import TwinPool, two_random_views
-from benchmark.plan.config import ConfigError, TrainingSettings
+from benchmark.plan.config import ConfigError
+from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.evaluation import evaluate, evaluate_ranks
 from benchmark.runs.training import check_compiler, train

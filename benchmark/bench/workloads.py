@@ -17,7 +17,8 @@ from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
 from benchmark.bench.naive import NaiveTask
-from benchmark.plan.config import Configuration, TrainingSettings
+from benchmark.plan.config import Configuration
+from benchmark.plan.run_spec import TrainingSettings
 from datasets import synthetic
 from datasets.protocol import Protocol
 from datasets.reading import read_interactions

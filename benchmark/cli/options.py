@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmark.plan import experiments
-from benchmark.plan.config import HPARAMS, PROFILES, ConfigError, Configuration, RunSetting, suggestion
+from benchmark.plan.config import HPARAMS, PROFILES, ConfigError, Configuration, suggestion
 from benchmark.plan.own_files import name_of
+from benchmark.plan.run_spec import RunSetting
 from benchmark.plan.tuning import stored_changes
 from benchmark.store.json_text import printable
 from benchmark.store.store import Store

@@ -9,19 +9,20 @@ table, what concerns one method comes after what concerns all.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from math import inf
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from baselines.objectives import Objective
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
 from baselines.registry import METHODS
-from baselines.settings import EncoderSettings, Precision
+from baselines.settings import EncoderSettings
+from benchmark.plan.run_spec import RunSpec, TrainingSettings
 from datasets.protocol import Protocol
 
 HPARAMS = ("equal", "released", "tuned")
@@ -32,158 +33,12 @@ CONFIGS = Path(__file__).parent / "configs"
 MAX_ASSIGNMENT = 200
 """Characters of one `--set`, which becomes a part of names."""
 
-LARGEST_WHOLE = 2**53
-"""Up to here every whole number is a float."""
-
 SECTIONS = ("encoder", "training", "settings")
 """What a change of a run's configuration begins with; `settings` are the method's own."""
 
 
 class ConfigError(Exception):
     """A wrong argument or configuration; the message is one line: what is wrong, where, and what to do."""
-
-
-NEUTRAL = "neutral"
-"""In a field's metadata: the value at which the setting does nothing. It is left out of the run key then, so that a
-setting can be added without voiding the runs that were made before it."""
-
-
-MAX_SETTING = 120
-"""Characters of a setting's name, which becomes that of a folder."""
-
-
-@dataclass(frozen=True, order=True)
-class RunSetting:
-    """Under which rules runs were made: the protocol's label in data.json, the hyper-parameters, the profile."""
-
-    protocol: str = "released"
-    hparams: str = "equal"
-    profile: str = "paper"
-
-    @property
-    def name(self) -> str:
-        """All three as one path component, such as `released-equal-paper`."""
-        name = re.sub(r"[^a-z0-9._]+", "-", f"{self.protocol}-{self.hparams}-{self.profile}".lower())
-        if len(name) <= MAX_SETTING:
-            return name
-        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-        return f"{name[: MAX_SETTING - len(digest) - 1]}-{digest}"
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How every gradient-trained method is trained."""
-
-    batch_size: int = 256
-    epochs: int = 200
-    patience: int = 15
-    learning_rate: float = 1e-3
-    betas: tuple[float, float] = (0.9, 0.98)
-    weight_decay: float = 0.0
-    noise: float = field(default=0.0, metadata={NEUTRAL: 0.0})
-    """The share of input positions that are replaced by random items; targets stay as they are."""
-    precision: Precision = field(default="fp32", metadata={NEUTRAL: "fp32"})
-    """Of the large products in training, as in `Encoder`; validation and test are computed in float32."""
-    compile: bool = field(default=False, metadata={NEUTRAL: False})
-    """Whether torch.compile translates the encoder's blocks; needs a compiler, and on a CPU it only costs time."""
-
-
-RANGES: dict[str, tuple[float, float]] = {
-    "width": (1, 4096),
-    "blocks": (1, 64),
-    "heads": (1, 64),
-    "dropout": (0, 0.99),
-    "maxlen": (1, 10_000),
-    "batch_size": (1, 1_000_000),
-    "epochs": (1, 100_000),
-    "patience": (1, 100_000),
-    "learning_rate": (1e-12, 10),
-    "betas": (0, 0.999999),
-    "weight_decay": (0, 10),
-    "noise": (0, 1),
-    "alpha": (0, 1e6),
-    "lambd": (0, 1e6),
-    "projector_layers": (0, 16),
-    "projector_width": (1, 8192),
-    "weight": (0, 1e6),
-    "temperature": (1e-6, 1e6),
-    "crop": (0, 1),
-    "mask": (0, 1),
-    "reorder": (0, 1),
-    "substitute": (0, 1),
-    "refresh_after": (0, 100_000),
-    "positive": (0, 1e6),
-    "negative": (0, 1e6),
-    "retrieval": (0, 1e6),
-    "positive_share": (0, 1),
-    "negative_share": (0, 1),
-    "pretraining": (0, 1),
-    "negatives": (1, 100_000),
-    "buckets": (0, 1_000_000),
-    "size_x": (0, 1_000_000),
-    "size_y": (1, 1_000_000),
-    "quantile": (0.01, 0.999999),
-    "min_events": (3, 1000),
-}
-"""Inclusive bounds of every number that can be set, by its name."""
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """All that a run is, apart from the data itself and the machine."""
-
-    dataset: str
-    title: str
-    synthetic: bool
-    protocol: Protocol
-    hparams: str
-    profile: str
-    encoder: EncoderSettings
-    training: TrainingSettings
-    method: str
-    settings: Any
-    seed: int
-
-    def to_json(self) -> dict[str, Any]:
-        """The record's `spec`."""
-        return {
-            "dataset": self.dataset,
-            "title": self.title,
-            "synthetic": self.synthetic,
-            "protocol": asdict(self.protocol),
-            "hparams": self.hparams,
-            "profile": self.profile,
-            "encoder": settings_to_json(self.encoder),
-            "training": settings_to_json(self.training),
-            "method": {"name": self.method, "settings": settings_to_json(self.settings)},
-            "seed": self.seed,
-        }
-
-    def identity(self) -> dict[str, Any]:
-        """What of it decides the numbers: no mere names, and no setting that does nothing."""
-        protocol = asdict(self.protocol)
-        del protocol["preset"]
-        return {
-            "dataset": self.dataset,
-            "protocol": protocol,
-            "encoder": settings_to_json(self.encoder, without_neutral=True),
-            "training": settings_to_json(self.training, without_neutral=True),
-            "method": {"name": self.method, "settings": settings_to_json(self.settings, without_neutral=True)},
-            "seed": self.seed,
-        }
-
-
-def settings_to_json(settings: Any, without_neutral: bool = False) -> dict[str, Any]:
-    """Settings as nested tables; an objective also gives its name. `without_neutral`: as in the run key."""
-    table: dict[str, Any] = {"name": settings.name} if isinstance(settings, Objective) else {}
-    for each in fields(settings):
-        value = getattr(settings, each.name)
-        if without_neutral and NEUTRAL in each.metadata and each.metadata[NEUTRAL] == value:
-            continue
-        if is_dataclass(value):
-            value = settings_to_json(value, without_neutral)
-        table[each.name] = list(value) if isinstance(value, tuple) else value
-    return table
 
 
 class Configuration:
@@ -304,11 +159,22 @@ def assign(settings: Any, key: str, value: Any, where: str) -> Any:
         return replace(settings, **{name: current})
     if rest:
         raise ConfigError(f"{where}: '{name}' has no key '{rest}' below it; set {name} itself")
-    converted = _convert(value, get_type_hints(type(settings))[name], name, where)
+    owner: Any = type(settings)
+    adapter, allowed = _checked(owner, name)
     try:
-        return replace(settings, **{name: converted})
-    except ValueError as error:
+        checked = adapter.validate_python(tuple(value) if isinstance(value, list) else value)
+        return replace(settings, **{name: checked})
+    except ValidationError:
+        raise ConfigError(f"{where}: {value!r:.60} is not possible; give {allowed}") from None
+    except ValueError as error:  # of the settings' own checks
         raise ConfigError(f"{where}: {error}") from None
+
+
+@cache
+def _checked(settings: type, name: str) -> tuple[TypeAdapter[Any], str]:
+    """What checks a value of this field, and in words what it allows."""
+    kind = get_type_hints(settings, include_extras=True)[name]
+    return TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False)), _described(kind)
 
 
 def _keys(table: Any, name: str) -> str:
@@ -322,35 +188,20 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(names)}"
 
 
-def _convert(value: Any, kind: Any, name: str, where: str) -> Any:
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise ConfigError(
-                f"{where}: {value!r:.60} is not allowed; use one of {', '.join(map(str, get_args(kind)))}"
-            )
-        return value
-    if get_origin(kind) is tuple:
-        first, *rest = get_args(kind)
-        any_number = rest == [...]
-        if not isinstance(value, list | tuple) or not (any_number or len(value) == len(rest) + 1):
-            count = "numbers" if any_number else f"{len(rest) + 1} numbers"
-            raise ConfigError(f"{where}: expected {count} in brackets, got {value!r:.60}")
-        return tuple(_convert(part, first, name, where) for part in value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value) if abs(value) <= LARGEST_WHOLE else inf if value > 0 else -inf
-    if type(value) is not kind:
-        raise ConfigError(f"{where}: expected {_describe(kind)}, got {value!r:.60}")
-    low, high = RANGES.get(name, (float("-inf"), float("inf")))
-    if kind in (int, float) and not low <= value <= high:  # also refuses NaN
-        raise ConfigError(f"{where}: {value!r:.60} is out of range; use {low:g} to {high:g}")
-    return value
-
-
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-")
 
 
-def _describe(kind: Any) -> str:
+def _described(kind: Any) -> str:
+    if get_origin(kind) is Annotated:
+        base, bounds = get_args(kind)
+        return f"{_described(base)} from {bounds.ge:g} to {bounds.le:g}"
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(map(str, get_args(kind)))
+    if get_origin(kind) is tuple:
+        first, *rest = get_args(kind)
+        count = "numbers" if rest == [...] else f"{len(rest) + 1} numbers"
+        return f"{count} in brackets, each {_described(first)}"
     return {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}.get(kind, str(kind))
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from baselines.registry import METHODS
-from benchmark.plan.config import ConfigError, Configuration, RunSpec, names_method, suggestion
+from benchmark.plan.config import ConfigError, Configuration, names_method, suggestion
 from benchmark.plan.experiments import Changes, Variant, experiments
 from benchmark.plan.run_key import run_key
+from benchmark.plan.run_spec import RunSpec
 from benchmark.store.store import Store
 from datasets.protocol import Protocol
 

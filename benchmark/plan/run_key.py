@@ -7,7 +7,7 @@ import json
 
 from baselines.registry import METHODS
 from baselines.settings import ENCODER_VERSION
-from benchmark.plan.config import RunSpec
+from benchmark.plan.run_spec import RunSpec
 from datasets.protocol import PROTOCOL_VERSION
 
 EVALUATION_VERSION = 1

@@ -18,7 +18,7 @@ import pandas as pd
 
 from baselines.registry import METHODS
 from benchmark.paper.printed import BASELINES
-from benchmark.plan.config import RunSetting
+from benchmark.plan.run_spec import RunSetting
 from benchmark.plan.selection import Choice, choose
 from benchmark.report.methods import BTSR, MethodStyle, external_style, in_order, style_of
 from benchmark.report.significance import PairedTest, SeedSummary, paired_t_test, summarise_seeds

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from benchmark.paper.claim import Claim
-from benchmark.plan.config import RunSetting
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import JudgedClaim, judge_claims
 from benchmark.report.claims.tables import claims_tables
 from benchmark.report.figures.all_figures import FIGURES

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from benchmark.plan.config import RunSetting
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.methods import Look, external_look, in_order, look
 from benchmark.store.json_text import to_json
 from benchmark.store.record import RunRecord

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmark.plan.config import RunSetting
 from benchmark.plan.experiments import Variant, experiments
 from benchmark.plan.planner import PlannedRun
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.methods import in_order
 from benchmark.report.query import LoadArrays, Results, RunGroup
 from benchmark.store.json_text import to_json

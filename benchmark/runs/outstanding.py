@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
-from benchmark.plan.config import RunSpec, TrainingSettings, settings_to_json
+from benchmark.plan.run_spec import RunSpec, TrainingSettings, settings_to_json
 from benchmark.store.record import RunRecord
 
 KEPT_UNLESS_ASKED = ("done", "diverged", "failed")

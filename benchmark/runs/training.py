@@ -18,7 +18,8 @@ from baselines.method import Scorer, Terms, TrainedMethod
 from baselines.popularity import Popularity
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
-from benchmark.plan.config import ConfigError, TrainingSettings
+from benchmark.plan.config import ConfigError
+from benchmark.plan.run_spec import TrainingSettings
 from benchmark.plan.selection import METRIC
 from benchmark.runs.checkpoint import Checkpoint, State
 from benchmark.runs.environment import seconds_since

@@ -15,7 +15,7 @@ from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings, Shares
 from baselines.training_data import TrainingData
 from baselines.views import TwinPool, crop, mask, nearest_items, reorder, scattered, substitute
-from benchmark.plan.config import TrainingSettings
+from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.training import train
 from datasets.sequences import Batch
 from datasets.split import Cases

@@ -13,7 +13,7 @@ from baselines.method import FittedMethod, Method, TrainedMethod
 from baselines.registry import METHODS
 from baselines.settings import ENCODER_VERSION, EncoderSettings
 from baselines.training_data import TrainingData
-from benchmark.plan.config import TrainingSettings
+from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.evaluation import evaluate_ranks
 from datasets.sequences import Sequences, windows
 from datasets.split import Cases

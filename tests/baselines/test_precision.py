@@ -15,7 +15,8 @@ from baselines.method import TrainedMethod
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
-from benchmark.plan.config import ConfigError, Configuration, RunSpec, TrainingSettings
+from benchmark.plan.config import ConfigError, Configuration
+from benchmark.plan.run_spec import RunSpec, TrainingSettings
 from benchmark.runs import training
 from benchmark.runs.training import check_compiler, train
 from datasets import synthetic

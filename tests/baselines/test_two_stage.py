@@ -15,7 +15,7 @@ from baselines.settings import EncoderSettings, Shares
 from baselines.training_data import TrainingData
 from baselines.two_stage import TwoStage
 from baselines.views import two_random_views
-from benchmark.plan.config import TrainingSettings
+from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.training import Trained, train
 from datasets.sequences import Batch
 from datasets.split import Cases

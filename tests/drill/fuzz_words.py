@@ -6,14 +6,16 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from baselines.registry import METHODS
 from benchmark.cli.main import parse
 from benchmark.plan import config
-from benchmark.plan.config import RANGES, Configuration, RunSpec
+from benchmark.plan.config import Configuration
+from benchmark.plan.run_spec import RunSpec
 from benchmark.runs.external import External
 from benchmark.store.json_text import to_json
 from benchmark.store.schema import NAME
@@ -95,7 +97,7 @@ class Assignments:
         profile, specs = result
         if not NAME.fullmatch(profile):
             return f"profile {profile!r}"
-        return next((problem for spec in specs for problem in _out_of_range(spec.to_json())), "")
+        return next((problem for spec in specs for part in _parts(spec) for problem in _out_of_range(part)), "")
 
 
 class Toml:
@@ -131,7 +133,7 @@ class Toml:
     def check(self, content: bytes, result: list[RunSpec]) -> str:
         """Whether all of it fits a record, and the file is TOML."""
         tomllib.loads(content.decode().replace("\r\n", "\n").replace("\r", "\n"))
-        return next((problem for spec in result for problem in _out_of_range(spec.to_json())), "")
+        return next((problem for spec in result for part in _parts(spec) for problem in _out_of_range(part)), "")
 
 
 class CommandLines:
@@ -199,14 +201,25 @@ def edited(rng: Random, text: str) -> str:
     return rng.choice(edits)()
 
 
-def _out_of_range(value: Any, name: str = "") -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, entry in value.items():
-            yield from _out_of_range(entry, key)
-    elif isinstance(value, list):
-        for entry in value:
-            yield from _out_of_range(entry, name)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        low, high = RANGES.get(name, (-math.inf, math.inf))
-        if not low <= value <= high or not math.isfinite(value):
-            yield f"{name} = {value}"
+def _parts(spec: RunSpec) -> tuple[Any, ...]:
+    return spec.protocol, spec.encoder, spec.training, spec.settings
+
+
+def _out_of_range(settings: Any) -> Iterator[str]:
+    hints = get_type_hints(type(settings), include_extras=True)
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if is_dataclass(value):
+            yield from _out_of_range(value)
+        elif any(not _fits(each, hints[field.name]) for each in (value if isinstance(value, tuple) else (value,))):
+            yield f"{field.name} = {value}"
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a number lies within the bounds that its type, or the type of its tuple, declares."""
+    while get_origin(kind) is tuple:
+        kind = get_args(kind)[0]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return True
+    base, bounds = get_args(kind)
+    return type(value) is base and math.isfinite(value) and bounds.ge <= value <= bounds.le

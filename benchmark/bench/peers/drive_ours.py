@@ -18,7 +18,7 @@ from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
 from benchmark.bench.peers.channel import CPU, Channel, Job
 from benchmark.bench.workloads import random_cases, training_load
-from benchmark.plan.config import TrainingSettings
+from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.training import EpochRow, train
 from datasets.sequences import Sequences
 from datasets.split import Cases

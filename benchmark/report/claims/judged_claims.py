@@ -10,7 +10,7 @@ from typing import get_args
 
 from benchmark.paper.claim import PAPER_DATASETS, Claim
 from benchmark.paper.claims import CLAIMS
-from benchmark.plan.config import RunSetting
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judgement import Verdict
 from benchmark.report.claims.rules import RULES
 from benchmark.report.query import Results

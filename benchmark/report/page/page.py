@@ -18,7 +18,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from benchmark.paper.printed import CITATION
-from benchmark.plan.config import RunSetting
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim
 from benchmark.report.figures.captions import caption
 from benchmark.report.material import Material

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from benchmark.plan.config import RunSpec
+from benchmark.plan.run_spec import RunSpec
 from benchmark.runs.preparation import Prepared
 from benchmark.store.record import RunRecord
 

@@ -23,7 +23,7 @@ from benchmark.bench.peers.launch import PEERS, Driven, Peer, export
 from benchmark.bench.peers.quality import LEVEL, Learner, Look, learn, level_group, scorer
 from benchmark.bench.race import Track
 from benchmark.cli.commands import main as command
-from benchmark.plan.config import TrainingSettings
+from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.environment import ROOT
 from benchmark.runs.evaluation import evaluate_ranks
 from benchmark.runs.training import train

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
-import pytest
+from dataclasses import fields, is_dataclass, make_dataclass
+from typing import Annotated, Any, Literal
 
+import pytest
+from annotated_types import Interval
+
+from baselines.method import Entry
 from baselines.registry import METHODS
-from benchmark.plan.config import ConfigError, Configuration, RunSpec
-from benchmark.plan.run_key import run_key
+from baselines.sasrec import SASRec
+from baselines.settings import EncoderSettings, Share, check_bounds
+from benchmark.plan.config import ConfigError, Configuration, assign
+from benchmark.plan.run_spec import RunSpec, TrainingSettings
 from datasets.protocol import Protocol
 from datasets.registry import DATASETS
 
@@ -80,11 +87,11 @@ def test_set_protocol() -> None:
         ("trainig.epochs=3", ["trainig", "'training'"]),
         ("btsr-xx.alpha=3", ["btsr-xx"]),
         ("btsr.alfa=3", ["alfa", "'alpha'"]),
-        ("training.epochs=0", ["training.epochs", "out of range", "1 to"]),
+        ("training.epochs=0", ["training.epochs", "0 is not possible", "a whole number from 1 to 100000"]),
         ("training.epochs=2.5", ["whole number", "2.5"]),
         ("training.epochs=many", ["whole number", "many"]),
-        ("encoder.dropout=1.5", ["out of range"]),
-        ("encoder.dropout=nan", ["out of range"]),
+        ("encoder.dropout=1.5", ["1.5 is not possible", "a number from 0 to 0.99"]),
+        ("encoder.dropout=nan", ["nan is not possible", "0 to 0.99"]),
         ("encoder.heads=7", ["64", "multiple", "7"]),
         ("btsr.normalise=off", ["per-dimension", "sum"]),
         ("btsr.alpha.beta=3", ["alpha", "beta"]),
@@ -110,22 +117,6 @@ def test_every_dataset_has_a_readable_configuration_on_all_hparams() -> None:
                 assert spec(method, dataset, hparams).seed == 0
 
 
-def test_the_key_depends_on_what_decides_the_numbers_and_on_nothing_else() -> None:
-    base = run_key(spec(), "f" * 64)
-    assert len(base) == 16
-    assert run_key(spec(), "f" * 64) == base
-    assert run_key(spec("btsr-ce", "ml-1m", "equal", "paper", "training.epochs=200"), "f" * 64) == base, (
-        "a name is no number"
-    )
-    for changed in (
-        spec("btsr-ce", "ml-1m", "equal", "paper", "btsr.alpha=0.3"),
-        spec("btsr-sce"),
-        spec("btsr-ce", "ml-1m", "released"),
-    ):
-        assert run_key(changed, "f" * 64) != base
-    assert run_key(spec(), "0" * 64) != base
-
-
 @pytest.mark.parametrize(
     ("assignment", "fragments"),
     [
@@ -138,3 +129,44 @@ def test_tables_and_presets_cannot_be_set_as_a_whole(assignment: str, fragments:
     with pytest.raises(ConfigError) as caught:
         Configuration("ml-1m", "equal", "paper", [assignment])
     assert all(fragment in str(caught.value) for fragment in fragments)
+
+
+@pytest.mark.parametrize(
+    "settings", [Protocol(), EncoderSettings(), TrainingSettings(), *(entry.settings for entry in METHODS.values())]
+)
+def test_every_number_has_bounds_and_a_default_within_them(settings: Any) -> None:
+    check_bounds(settings)
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if not is_dataclass(value):
+            assert assign(settings, field.name, value, "default") == settings
+
+
+def settings_with(**kinds: Any) -> Any:
+    return make_dataclass("Settings", [(name, kind, None) for name, kind in kinds.items()], frozen=True)()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        float,
+        int,
+        int | None,
+        tuple[float, ...],
+        tuple[Share, float],
+        Annotated[float, "a weight"],
+        Annotated[float, Interval(ge=0)],
+        Annotated[int, Interval(le=5)],
+    ],
+    ids=str,
+)
+def test_a_method_whose_settings_have_a_number_without_bounds_is_not_registered(kind: Any) -> None:
+    unbounded = settings_with(share=Share, weight=kind)
+    for settings in (unbounded, SASRec.Settings(objective=unbounded)):
+        with pytest.raises(TypeError, match=r"Settings\.weight: .*Interval"):
+            Entry("Mine", SASRec, settings)
+
+
+def test_settings_with_bounds_are_registered() -> None:
+    kinds = {"share": Share, "shares": tuple[Share, ...], "mode": Literal["a", "b"], "flag": bool, "word": str}
+    Entry("Mine", SASRec, settings_with(**kinds))

@@ -14,10 +14,11 @@ from baselines.method import TrainedMethod
 from baselines.registry import METHODS
 from baselines.training_data import TrainingData
 from benchmark.cli.options import chosen_datasets
-from benchmark.plan.config import ConfigError, Configuration, RunSetting, TrainingSettings
+from benchmark.plan.config import ConfigError, Configuration
 from benchmark.plan.experiments import NAMES, TRIALS, experiments, trials
 from benchmark.plan.planner import DatasetFacts, PlannedRun, choose_methods, plan
 from benchmark.plan.run_key import run_key
+from benchmark.plan.run_spec import RunSetting, TrainingSettings
 from benchmark.plan.tuning import ALIAS, stored_changes, tuned
 from benchmark.store.store import Store
 from datasets.protocol import Protocol
@@ -211,5 +212,5 @@ def test_a_method_with_an_outstanding_trial_is_not_chosen_for(handmade: Callable
 
 def test_noise_is_a_share() -> None:
     assert TrainingSettings().noise == 0
-    with pytest.raises(ConfigError, match="out of range"):
+    with pytest.raises(ConfigError, match="not possible; give a number from 0 to 1"):
         Configuration("ml-1m", "equal", "paper", ["training.noise=1.5"])

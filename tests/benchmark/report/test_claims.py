@@ -27,8 +27,8 @@ from benchmark.paper.rules import (
     Steadier,
     Trend,
 )
-from benchmark.plan.config import RunSetting
 from benchmark.plan.experiments import experiments
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import judge_claims
 from benchmark.report.claims.judgement import Judgement, Reading
 from benchmark.report.claims.rules import RULES

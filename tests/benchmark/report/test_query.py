@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.plan.config import RunSetting
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.query import COLUMNS, COST, Results, RunGroup
 from benchmark.store.record import RunRecord
 

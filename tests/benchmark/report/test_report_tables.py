@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from benchmark.paper.printed import table1_row, table3_row
-from benchmark.plan.config import RunSetting
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.tables import latex, markdown
 from benchmark.report.tables.all_tables import TABLES

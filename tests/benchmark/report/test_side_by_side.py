@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.plan.config import RunSetting
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import summarise_seeds
 from benchmark.report.tables.comparison import main_comparison

@@ -16,7 +16,7 @@ import pytest
 from baselines.registry import METHODS
 from benchmark.paper.printed import BASELINES, TABLE_2_METRICS, table1, table2_row, table3
 from benchmark.paper.printed import table2 as printed_table2
-from benchmark.plan.config import RunSetting
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.methods import title_of
 from benchmark.report.query import Results
 from benchmark.report.shown_runs import planned_results, stored_results

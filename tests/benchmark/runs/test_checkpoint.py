@@ -19,7 +19,7 @@ from baselines.objectives import BinaryCrossEntropy
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
-from benchmark.plan.config import TrainingSettings
+from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs import checkpoint as checkpoint_module
 from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.training import Trained, train

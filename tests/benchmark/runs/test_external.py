@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from benchmark.report.figures.main import accuracy_and_coverage
 
 from benchmark.cli.commands import main as command
 from benchmark.cli.main import main
 from benchmark.cli.recompute import recompute
 from benchmark.plan.config import ConfigError
-from benchmark.report.figures.main import accuracy_and_coverage
 from benchmark.runs import external
 from benchmark.runs.external import External, measure, parse_externals
 from benchmark.runs.metrics import CUTOFFS

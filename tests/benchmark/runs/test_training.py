@@ -14,7 +14,7 @@ from baselines.method import Terms, TrainedMethod
 from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainBatch, TrainingData
-from benchmark.plan.config import TrainingSettings
+from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.evaluation import evaluate_ranks
 from benchmark.runs.metrics import ndcg

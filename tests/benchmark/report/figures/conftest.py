@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from benchmark.plan.config import RunSetting
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.figures.canvas import appearance
 from benchmark.report.query import LoadArrays, Results, RunGroup

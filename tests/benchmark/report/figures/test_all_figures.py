@@ -12,8 +12,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmark.plan.config import RunSetting
 from benchmark.plan.experiments import experiments
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.figures.canvas import PNG_DPI, WIDTH, appearance, save
 from benchmark.report.methods import STYLES, in_order, style_of

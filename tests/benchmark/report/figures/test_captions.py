@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.plan.config import RunSetting
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.figures.captions import caption, paper_figure
 from benchmark.report.query import Results

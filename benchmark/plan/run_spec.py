@@ -1,0 +1,119 @@
+"""What a run is: its settings, the specification made of them, and the setting under which it is reported."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Annotated, Any
+
+from annotated_types import Interval
+
+from baselines.objectives import Objective
+from baselines.settings import EncoderSettings, Precision, Share
+from datasets.protocol import Protocol
+
+NEUTRAL = "neutral"
+"""In a field's metadata: the value at which the setting does nothing. It is left out of the run key then, so that a
+setting can be added without voiding the runs that were made before it."""
+
+
+MAX_SETTING = 120
+"""Characters of a setting's name, which becomes that of a folder."""
+
+Beta = Annotated[float, Interval(ge=0, le=0.999999)]
+
+
+@dataclass(frozen=True, order=True)
+class RunSetting:
+    """Under which rules runs were made: the protocol's label in data.json, the hyper-parameters, the profile."""
+
+    protocol: str = "released"
+    hparams: str = "equal"
+    profile: str = "paper"
+
+    @property
+    def name(self) -> str:
+        """All three as one path component, such as `released-equal-paper`."""
+        name = re.sub(r"[^a-z0-9._]+", "-", f"{self.protocol}-{self.hparams}-{self.profile}".lower())
+        if len(name) <= MAX_SETTING:
+            return name
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        return f"{name[: MAX_SETTING - len(digest) - 1]}-{digest}"
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How every gradient-trained method is trained."""
+
+    batch_size: Annotated[int, Interval(ge=1, le=1_000_000)] = 256
+    epochs: Annotated[int, Interval(ge=1, le=100_000)] = 200
+    patience: Annotated[int, Interval(ge=1, le=100_000)] = 15
+    learning_rate: Annotated[float, Interval(ge=1e-12, le=10)] = 1e-3
+    betas: tuple[Beta, Beta] = (0.9, 0.98)
+    """Of Adam."""
+    weight_decay: Annotated[float, Interval(ge=0, le=10)] = 0.0
+    noise: Share = field(default=0.0, metadata={NEUTRAL: 0.0})
+    """The share of input positions that are replaced by random items; targets stay as they are."""
+    precision: Precision = field(default="fp32", metadata={NEUTRAL: "fp32"})
+    """Of the large products in training, as in `Encoder`; validation and test are computed in float32."""
+    compile: bool = field(default=False, metadata={NEUTRAL: False})
+    """Whether torch.compile translates the encoder's blocks; needs a compiler, and on a CPU it only costs time."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """All that a run is, apart from the data itself and the machine."""
+
+    dataset: str
+    title: str
+    synthetic: bool
+    protocol: Protocol
+    hparams: str
+    profile: str
+    encoder: EncoderSettings
+    training: TrainingSettings
+    method: str
+    settings: Any
+    seed: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The record's `spec`."""
+        return {
+            "dataset": self.dataset,
+            "title": self.title,
+            "synthetic": self.synthetic,
+            "protocol": asdict(self.protocol),
+            "hparams": self.hparams,
+            "profile": self.profile,
+            "encoder": settings_to_json(self.encoder),
+            "training": settings_to_json(self.training),
+            "method": {"name": self.method, "settings": settings_to_json(self.settings)},
+            "seed": self.seed,
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """What of it decides the numbers: no mere names, and no setting that does nothing."""
+        protocol = asdict(self.protocol)
+        del protocol["preset"]
+        return {
+            "dataset": self.dataset,
+            "protocol": protocol,
+            "encoder": settings_to_json(self.encoder, without_neutral=True),
+            "training": settings_to_json(self.training, without_neutral=True),
+            "method": {"name": self.method, "settings": settings_to_json(self.settings, without_neutral=True)},
+            "seed": self.seed,
+        }
+
+
+def settings_to_json(settings: Any, without_neutral: bool = False) -> dict[str, Any]:
+    """Settings as nested tables; an objective also gives its name. `without_neutral`: as in the run key."""
+    table: dict[str, Any] = {"name": settings.name} if isinstance(settings, Objective) else {}
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        if without_neutral and NEUTRAL in each.metadata and each.metadata[NEUTRAL] == value:
+            continue
+        if is_dataclass(value):
+            value = settings_to_json(value, without_neutral)
+        table[each.name] = list(value) if isinstance(value, tuple) else value
+    return table
