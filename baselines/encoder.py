@@ -23,16 +23,21 @@ SHORTEST_GRID = 4  # shorter rows are not worth a grid of their own
 
 
 class Layout:
-    """Where the T positions of a batch lie, and the padded grids that attention sees them in.
+    """Where the T tokens of a batch lie in the padded grids that attention works on.
 
-    Rows of like length share a grid (rows, columns). On a CPU the grids are as wide as the longest row, half, a
-    quarter, ... of it, so that less than half of a grid is padding; on a GPU, where counting rows would stall the
-    queue, there is one.
+    Everything but attention treats tokens one by one and gets them packed, (T, D), row after row, without padding.
+    Attention needs rectangles. On a CPU rows of similar length share a grid (rows, columns): the grids are as wide as
+    the longest row, half of it, a quarter, ..., so that less than half of each is padding. On a GPU, which would have
+    to be waited for to count those rows, there is one grid for all.
+
+    An example on a CPU, three rows of lengths 2, 7, 3, padded to width 7: widths 4 and 7. The grid (2, 4) takes rows 0
+    and 2, the grid (1, 7) row 1. Laid end to end the grids have 2 * 4 + 1 * 7 = 15 slots; the T = 12 tokens are in
+    slots 0 1 (row 0), 8 to 14 (row 1), 4 5 6 (row 2).
     """
 
     def __init__(self, batch: Batch) -> None:
-        rows, columns = batch.positions  # (T,), (T,)
-        self.tokens = batch.items[rows, columns]  # (T,)
+        rows, columns = batch.positions  # (T,), (T,) where in the batch each token stands
+        self.tokens = batch.items[rows, columns]  # (T,) item indices
         self.distance = (batch.lengths[rows] - 1 - columns).clamp_min_(0)  # (T,) to the row's last item, 0 at padding
         self.last = batch.starts + batch.lengths - 1  # (B,) the token of each row's last item
         if batch.items.is_cuda:
@@ -42,45 +47,46 @@ class Layout:
 
     def _in_one_grid(self, batch: Batch, rows: Tensor, columns: Tensor) -> None:
         count, width = batch.items.shape
-        self.order = torch.arange(count, device=rows.device)  # (B,) the rows as they lie in the grids, laid end to end
-        self.slots = rows * width + columns  # (T,) where the tokens lie in the grids
-        self.grids = [(count, width)]
-        self.lengths = (batch.lengths,)  # of the rows of each grid
+        self.order = torch.arange(count, device=rows.device)  # (B,) the rows in the order in which the grids hold them
+        self.slots = rows * width + columns  # (T,) where the tokens lie when the grids are laid end to end
+        self.grids = [(count, width)]  # the shape of each grid, (rows, columns)
+        self.lengths = (batch.lengths,)  # of the rows of each grid, (rows,)
 
     def _by_length(self, batch: Batch, rows: Tensor, columns: Tensor) -> None:
         lengths, widths = batch.lengths, [batch.items.shape[1]]
         while widths[0] > SHORTEST_GRID:
-            widths.insert(0, (widths[0] + 1) // 2)
+            widths.insert(0, (widths[0] + 1) // 2)  # ascending: ..., a quarter, half, the whole
         ladder = torch.tensor(widths)
-        rung = torch.searchsorted(ladder, lengths)  # (B,) the grid of each row
-        self.order = rung.argsort(stable=True)
-        width = ladder[rung[self.order]]
-        starts = torch.empty_like(width).index_copy_(0, self.order, width.cumsum(0) - width)
-        self.slots = starts[rows] + columns
-        counts = rung.bincount(minlength=len(widths)).tolist()
+        rung = torch.searchsorted(ladder, lengths)  # (B,) each row's grid: the narrowest that the row fits in
+        self.order = rung.argsort(stable=True)  # (B,) narrow grids first
+        width = ladder[rung[self.order]]  # (B,) how many slots each row takes, in that order
+        # A row begins after all slots before it; index_copy_ puts these starts back into the batch's order.
+        starts = torch.empty_like(width).index_copy_(0, self.order, width.cumsum(0) - width)  # (B,)
+        self.slots = starts[rows] + columns  # (T,)
+        counts = rung.bincount(minlength=len(widths)).tolist()  # rows of each grid
         self.grids = [(count, width) for count, width in zip(counts, widths, strict=True) if count]
         self.lengths = lengths[self.order].split([count for count, _ in self.grids])
 
     def pad(self, tokens: Tensor) -> list[Tensor]:
         """(T, D) -> grids of (rows, columns, D), zero at padding."""
         sizes = [rows * columns for rows, columns in self.grids]
-        if sizes != [len(tokens)]:
-            tokens = tokens.new_zeros(sum(sizes), tokens.shape[1]).index_copy_(0, self.slots, tokens)
-        parts = tokens.split(sizes)
-        return [part.view(*grid, -1) for part, grid in zip(parts, self.grids, strict=True)]
+        if sizes != [len(tokens)]:  # else one grid without padding, in which the tokens lie already
+            tokens = tokens.new_zeros(sum(sizes), tokens.shape[1]).index_copy_(0, self.slots, tokens)  # (slots, D)
+        parts = tokens.split(sizes)  # each (rows * columns, D)
+        return [part.view(*grid, -1) for part, grid in zip(parts, self.grids, strict=True)]  # (rows, columns, D)
 
     def pack(self, grids: list[Tensor]) -> Tensor:
         """Grids of (rows, columns, D) -> (T, D), the real positions row by row."""
-        tokens = torch.cat([grid.flatten(0, 1) for grid in grids])
-        return tokens if len(grids) == 1 and len(tokens) == len(self.slots) else tokens[self.slots]
+        tokens = torch.cat([grid.flatten(0, 1) for grid in grids])  # (slots, D)
+        return tokens if len(grids) == 1 and len(tokens) == len(self.slots) else tokens[self.slots]  # (T, D)
 
     def pad_last(self, z: Tensor) -> list[Tensor]:
         """(B, D), one vector for each row -> grids of (rows, 1, D)."""
-        return list(z[self.order, None].split([rows for rows, _ in self.grids]))
+        return list(z[self.order, None].split([rows for rows, _ in self.grids]))  # (B, 1, D) -> (rows, 1, D)
 
     def pack_last(self, grids: list[Tensor]) -> Tensor:
         """Grids of (rows, 1, D) -> (B, D)."""
-        return torch.cat(grids).squeeze(1)[self.order.argsort()]
+        return torch.cat(grids).squeeze(1)[self.order.argsort()]  # (B, 1, D) -> (B, D), in the batch's order
 
 
 class CausalAttention(nn.Module):
@@ -98,27 +104,30 @@ class CausalAttention(nn.Module):
     def forward(self, query: Tensor, memory: Tensor, layout: Layout, last_only: bool = False) -> Tensor:
         """`memory` (T, D), `query` (T, D) or, for the last item of each row, (B, D) -> as `query`."""
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        q, k, v = map(F.linear, (query, memory, memory), weights, biases)
-        queries = layout.pad_last(q) if last_only else layout.pad(q)
+        q, k, v = map(F.linear, (query, memory, memory), weights, biases)  # (T or B, D), (T, D), (T, D)
+        queries = layout.pad_last(q) if last_only else layout.pad(q)  # (rows, Q, D) for each grid
         lengths = layout.lengths if last_only else [None] * len(layout.grids)
         y = list(map(self._attend, queries, layout.pad(k), layout.pad(v), lengths))
         return self.out_proj(layout.pack_last(y) if last_only else layout.pack(y))
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, lengths: Tensor | None) -> Tensor:
-        """`q` (rows, Q, D), `k`, `v` (rows, L, D) -> (rows, Q, D): all real keys, or, without `lengths`, the past."""
+        """`q` (rows, Q, D), `k`, `v` (rows, L, D) -> (rows, Q, D). With `lengths` (rows,) a query attends to the row's
+        first so many keys, without to itself and the keys before it.
+        """
         # Real positions come first, so causality alone hides the padding from them, and no row is without a key.
         q, k, v = (x.unflatten(2, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))  # (rows, heads, ., D / heads)
         places = torch.arange(k.shape[2], device=k.device)
         if q.is_cuda:
-            real = None if lengths is None else (places < lengths[:, None])[:, None, None]
+            real = None if lengths is None else (places < lengths[:, None])[:, None, None]  # (rows, 1, 1, L)
             p = self.dropout.p if self.training else 0.0
             y = F.scaled_dot_product_attention(q, k, v, real, p, is_causal=real is None)
         else:  # on short sequences the formula itself beats the built-in, above all in the backward pass
+            # (Q, L), or (rows, 1, 1, L), either of which fits (rows, heads, Q, L)
             hidden = places > places[:, None] if lengths is None else (places >= lengths[:, None])[:, None, None]
             mask = q.new_zeros(hidden.shape).masked_fill_(hidden, -torch.inf)
             logits = (q * q.shape[3] ** -0.5) @ k.mT + mask  # (rows, heads, Q, L)
-            y = self.dropout(logits.softmax(3)) @ v
-        return y.transpose(1, 2).flatten(2)
+            y = self.dropout(logits.softmax(3)) @ v  # (rows, heads, Q, D / heads)
+        return y.transpose(1, 2).flatten(2)  # (rows, Q, heads, D / heads) -> (rows, Q, D)
 
 
 class Block(nn.Module):
