@@ -61,59 +61,6 @@ def assert_reported(done: subprocess.CompletedProcess[str], odd: Path) -> None:
     assert (odd / "out" / "results" / "synthetic" / "index.html").is_file()
 
 
-def test_a_clone_anywhere_called_from_anywhere(odd: Path, launch: Launch) -> None:
-    clone = odd / "the clone"
-    clone.mkdir()
-    for name in CODE:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, clone)
-    done = launch("--engine", "local", "--workers", "1", script=clone / "run_all.py")
-    assert_reported(done, odd)
-    assert str(odd / "out") in done.stdout
-
-
-def test_an_interactions_file_with_an_odd_name(odd: Path, launch: Launch) -> None:
-    path = odd / "мой магазин.csv"
-    rows = (f"ü{user},i{(user * 7 + step) % 40},{user * 50 + step}" for user in range(80) for step in range(9))
-    path.write_text("userid,itemid,timestamp\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    words = ["--interactions", path.name, "--methods", "popularity", "--seeds", "0", "--experiments", "main"]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "run_all.py"), *words, "--out-dir", "out", "--engine", "inline"],
-        cwd=odd,
-        env={**os.environ, **ASCII},
-        capture_output=True,
-        timeout=TIMEOUT,
-    )
-    assert done.returncode == 0, done.stderr
-    assert b"Traceback" not in done.stderr
-    [data] = (odd / "out" / "results").glob("*/data.json")
-    assert json.loads(data.read_bytes())["title"] == "мой магазин"
-
-
-def test_a_user_without_a_home(odd: Path, launch: Launch) -> None:
-    nowhere = odd / "file"
-    nowhere.write_text("", encoding="ascii")
-    bare = dict.fromkeys(os.environ)
-    keep = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(nowhere / "home")}
-    assert_reported(launch("--engine", "inline", **{**bare, **keep}), odd)
-
-
-def test_a_plain_ascii_locale(odd: Path, launch: Launch) -> None:
-    done = launch("--engine", "inline", **ASCII, PYTHONIOENCODING=None)
-    assert_reported(done, odd)
-    assert "?" in done.stdout
-
-
-def test_every_file_is_opened_with_its_encoding_said(odd: Path, launch: Launch) -> None:
-    done = launch("--engine", "inline", python=("-X", "warn_default_encoding"))
-    assert done.returncode == 0, done.stderr
-    code = tuple(str(ROOT / name) for name in CODE)  # and not .venv, which lies in the clone as well
-    ours = [line for line in done.stderr.splitlines() if "EncodingWarning" in line and line.startswith(code)]
-    assert not ours, "\n".join(ours)
-
-
 NO_NETWORK = """
 import socket, sys, runpy
 
@@ -127,10 +74,40 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def test_no_network_is_needed_for_data_that_is_there(odd: Path, launch: Launch) -> None:
-    blocked = odd / "blocked.py"
+def test_a_clone_anywhere_without_home_network_or_utf_8(odd: Path, launch: Launch) -> None:
+    """All at once, because each run of the whole job takes seconds."""
+    clone, blocked, nowhere = odd / "the clone", odd / "blocked.py", odd / "file"
+    clone.mkdir()
+    for name in CODE:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, clone)
     blocked.write_text(NO_NETWORK, encoding="utf-8")
-    assert_reported(launch("--engine", "inline", python=(str(blocked),)), odd)
+    nowhere.write_text("", encoding="ascii")
+    bare = dict.fromkeys(os.environ) | {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(nowhere / "home")}
+    done = launch("--engine", "inline", script=clone / "run_all.py", python=(str(blocked),), **bare | ASCII)
+    assert_reported(done, odd)
+    assert "?" in done.stdout
+    assert str(odd.parent) in done.stdout
+
+
+def test_an_interactions_file_with_an_odd_name(odd: Path) -> None:
+    path = odd / "мой магазин.csv"
+    rows = (f"ü{user},i{(user * 7 + step) % 40},{user * 50 + step}" for user in range(80) for step in range(9))
+    path.write_text("userid,itemid,timestamp\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    words = ["--interactions", path.name]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "run_all.py"), *words, "--out-dir", "out", "--stages", "prepare"],
+        cwd=odd,
+        env={**os.environ, **ASCII},
+        capture_output=True,
+        timeout=TIMEOUT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    [data] = (odd / "out" / "results").glob("*/data.json")
+    assert json.loads(data.read_bytes())["title"] == "мой магазин"
 
 
 def test_no_network_where_it_is_needed_is_one_line(odd: Path, launch: Launch) -> None:
@@ -143,22 +120,25 @@ def test_no_network_where_it_is_needed_is_one_line(odd: Path, launch: Launch) ->
     assert "ml-1m" in done.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize("engine", ["inline", "local"])
-def test_a_closed_standard_output(odd: Path, engine: str) -> None:
-    """`>&-`: no output at all; what is opened next gets its number."""
-    command = [sys.executable, str(ROOT / "run_all.py"), *SHORT, "--out-dir", str(odd / "out")]
-    command += ["--engine", engine, "--workers", "1"]
+@pytest.mark.parametrize("stages", ["prepare,train", "prepare,train,report"])
+def test_a_closed_standard_output(odd: Path, stages: str) -> None:
+    """`>&-`: no output at all; what is opened next gets its number. Once in this process, once with a worker."""
+    is_reported = "report" in stages
+    command = [sys.executable, str(ROOT / "run_all.py"), *SHORT, "--out-dir", str(odd / "out"), "--stages", stages]
+    command += ["--engine", "local" if is_reported else "inline", "--workers", "1"]
     done = subprocess.run(
         ["sh", "-c", 'exec "$@" >&-', "sh", *command], cwd=odd, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
-    assert list((odd / "out" / "tables").rglob("table2.md"))
+    assert list((odd / "out" / "results").rglob("record.json"))
+    assert bool(list(odd.rglob("table2.md"))) == is_reported
 
 
-def test_a_reader_that_leaves_after_one_line(odd: Path) -> None:
+def test_a_reader_that_leaves_after_one_line_and_files_opened_with_their_encoding(odd: Path) -> None:
     """`| head -1`: what is stored and rendered before the output is refused stays whole, and nothing is shouted."""
-    command = [sys.executable, str(ROOT / "run_all.py"), *SHORT, "--out-dir", str(odd / "out"), "--engine", "inline"]
+    command = [sys.executable, "-X", "warn_default_encoding", str(ROOT / "run_all.py"), *SHORT]
+    command += ["--out-dir", str(odd / "out"), "--engine", "inline"]
     done = subprocess.run(
         ["sh", "-c", '"$@" | head -n 1', "sh", *command], cwd=odd, capture_output=True, text=True, timeout=TIMEOUT
     )
@@ -166,3 +146,7 @@ def test_a_reader_that_leaves_after_one_line(odd: Path) -> None:
     assert "Exception ignored" not in done.stderr
     assert len(done.stdout.splitlines()) == 1
     assert list((odd / "out" / "results").rglob("record.json"))
+    assert list((odd / "out" / "tables").rglob("table2.md"))
+    code = tuple(str(ROOT / name) for name in CODE)  # and not .venv, which lies in the clone as well
+    ours = [line for line in done.stderr.splitlines() if "EncodingWarning" in line and line.startswith(code)]
+    assert not ours, "\n".join(ours)

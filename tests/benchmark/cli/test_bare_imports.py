@@ -1,4 +1,4 @@
-"""A machine that only trains has torch, numpy, scipy, pandas and pydantic, and nothing else of requirements.lock."""
+"""A machine that only trains needs torch, numpy, scipy, pandas, pydantic and filelock, and no other package."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600)
 
 
-def test_prepare_and_train_need_five_packages(tmp_path: Path) -> None:
+def test_prepare_and_train_need_six_packages(tmp_path: Path) -> None:
     small = ["--set", "training.epochs=1", "--methods", "popularity,sasrec-ce", "--seeds", "0", "--experiments", "main"]
     words = ["--dataset", "synthetic", "--profile", "quick", *small, "--out-dir", str(tmp_path)]
     done = run(*words, "--stages", "prepare,train", "--device", "cpu")
