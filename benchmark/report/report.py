@@ -15,8 +15,7 @@ from benchmark.report.claims.judged_claims import JudgedClaim, judge_claims
 from benchmark.report.claims.tables import claims_tables
 from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.figures.canvas import appearance, save
-from benchmark.report.material import Material
-from benchmark.report.page.page import Shown, write_page
+from benchmark.report.page.page import DatasetReport, write_page
 from benchmark.report.query import Results
 from benchmark.report.shown_runs import planned_results, stored_results
 from benchmark.report.tables.all_tables import TABLES
@@ -73,14 +72,14 @@ def report(
     """
     rendered = Rendered()
     by_setting: dict[RunSetting, list[Results]] = {}
-    shown: list[Shown] = []
+    reports: list[DatasetReport] = []
     findings: list[JudgedClaim] = []
     for dataset in datasets:
         found = _results(store, dataset, planned, notify)
         if not any(results.ran for results in found):
             _note(rendered, f"{dataset}: nothing of Table 2 has been run", notify)
         for results in found:
-            shown.append(_render(results, store, out_dir, rendered, notify))
+            reports.append(_render(results, store, out_dir, rendered, notify))
             by_setting.setdefault(results.setting, []).append(results)
     for together in by_setting.values():
         folder = _shared_folder(out_dir / "tables", together)
@@ -94,7 +93,7 @@ def report(
             overview, details, rows = tabulate(judged)
             _write_tables(name, overview, rows, folder, rendered, details)
         findings += judged
-    rendered.page = write_page(store.root, shown, findings)
+    rendered.page = write_page(store.root, reports, findings)
     return rendered
 
 
@@ -115,7 +114,7 @@ def _results(
     return [planned_results(runs, records, data, store.arrays)] if (runs := planned.get(dataset)) else []
 
 
-def _render(results: Results, store: Store, out_dir: Path, rendered: Rendered, notify: Notify) -> Shown:
+def _render(results: Results, store: Store, out_dir: Path, rendered: Rendered, notify: Notify) -> DatasetReport:
     tables, figures = _folder(out_dir / "tables", results), _folder(out_dir / "figures", results)
     printed, drawn = dict[str, Sequence[Table]](), dict[str, Path]()
     missing: list[str] = []
@@ -129,7 +128,6 @@ def _render(results: Results, store: Store, out_dir: Path, rendered: Rendered, n
             _write_tables(name, *made, tables, rendered)
     if "table2" in printed:
         rendered.plain.append(to_plain(printed["table2"][0]))
-    material = Material.of(results)
     for name, draw in FIGURES.items():
         with appearance():
             figure = draw(results)
@@ -141,7 +139,7 @@ def _render(results: Results, store: Store, out_dir: Path, rendered: Rendered, n
     missing = list(dict.fromkeys(missing))  # some names are those of a table and of a figure
     if missing:
         _note(rendered, f"{results.dataset}: no run has what these show: {', '.join(missing)}", notify)
-    return Shown(material, printed, drawn, tables, missing)
+    return DatasetReport(results, printed, drawn, tables, missing)
 
 
 def _folder(base: Path, results: Results) -> Path:

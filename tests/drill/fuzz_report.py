@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
-from benchmark.report.material import Material
 from benchmark.report.page.html import to_html
 from benchmark.report.page.runs_table import run_rows
 from benchmark.report.report import TABLES
@@ -46,7 +45,7 @@ def report_problem(record: RunRecord, arrays: Arrays) -> str:
         return arrays
 
     for results in stored_results([record], None, load, lambda _: None):
-        run_rows(Material.of(results), "x")
+        run_rows(results, "x")
         for tabulate in TABLES.values():
             for table in (tabulate(results) or ([],))[0]:
                 to_plain(table), to_markdown([table])

@@ -1,4 +1,4 @@
-"""Tables as HTML that a script can sort: one row per group of lines, which stand below each other in its cells."""
+"""Tables as HTML that a script can sort: one row per stack of rows, which stand below each other in its cells."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup, escape
 
-from benchmark.report.tables.layout import MINUS, Cell, Group, Line, Table
+from benchmark.report.tables.layout import Cell, Row, Stack, Table
+from benchmark.report.tables.numbers import MINUS
 
 Link = Callable[[str], str | None]
-"""Where a column's head or a line's label leads, by its text; None if nowhere."""
+"""Where the runs of a RunGroup stand, by its name; None if they are not on the page."""
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_PLACES = {"best": "best of its line", "second": "second best of its line"}
 
 
 def to_html(table: Table, identity: str, link: Link = lambda _: None, origin: str | None = None) -> Markup:
-    """The table below its caption, its notes folded away.
+    """The table below its caption, with its notes folded.
 
-    `identity`: its id on the page. A number of ours is a link to where its line's label or its column's head leads,
-    and otherwise to `origin`.
+    `identity`: its id on the page. A number of ours links to the runs of its row, its column or its table, and to
+    `origin` where none of them names any.
     """
     template = _ENVIRONMENT.get_template("table.html.jinja")
     return Markup(template.render(table=table, identity=identity, link=link, origin=origin))
@@ -45,30 +47,25 @@ def sort_value(text: str) -> str:
     return match[0] if match else ""
 
 
-def _cells(group: Group, table: Table, link: Link, origin: str | None) -> list[Markup]:
-    """Of one row, all but its label."""
-    own, cells = link(group[0].label), []
+def _cells(stack: Stack, table: Table, link: Link, origin: str | None) -> list[Markup]:
+    """All cells of one row but its label."""
+    cells = []
     for column, head in enumerate(table.heads[1:]):
-        words = f"{head.first} {head.second}".strip()
-        target = None if _is_printed(words) else own or link(words) or origin
-        lines = (_part(line, _cell(line.cells[column], None if line.kind == "paper" else target)) for line in group)
-        value = sort_value(group[0].cells[column].text)
+        named = (name for name in (stack[0].runs, head.runs, table.runs) if name)
+        target = None if head.printed else next(filter(None, map(link, named)), origin)
+        lines = (_line(row, _cell(row.cells[column], None if row.kind == "paper" else target)) for row in stack)
+        value = sort_value(stack[0].cells[column].text)
         cells.append(Markup('<td data-value="{}">{}</td>').format(value, Markup().join(lines)))
     return cells
 
 
-def _is_printed(head: str) -> bool:
-    """Whether a column holds what the paper prints."""
-    return "paper" in head and "ours" not in head
+def _label(stack: Stack) -> Markup:
+    return Markup().join(_line(row, escape(row.label)) for row in stack)
 
 
-def _label(group: Group) -> Markup:
-    return Markup().join(_part(line, escape(line.label)) for line in group)
-
-
-def _part(line: Line, content: Markup) -> Markup:
-    """One line of a cell; an empty one keeps its height, so that a row's lines stay level."""
-    return Markup('<span class="{}">{}</span>').format(line.kind, content or Markup("&nbsp;"))
+def _line(row: Row, content: Markup) -> Markup:
+    """One line of a cell; an empty one keeps its height, so that the lines of a row stay level."""
+    return Markup('<span class="{}">{}</span>').format(row.kind, content or Markup("&nbsp;"))
 
 
 def _cell(cell: Cell, target: str | None) -> Markup:
@@ -79,9 +76,6 @@ def _cell(cell: Cell, target: str | None) -> Markup:
     if target and any(character.isdigit() for character in cell.text):
         content = Markup('<a href="{}">{}</a>').format(target, content)
     return content + Markup('<span class="star">*</span>') if cell.star else content
-
-
-_PLACES = {"best": "best of its line", "second": "second best of its line"}
 
 
 _ENVIRONMENT = environment()

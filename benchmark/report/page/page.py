@@ -1,7 +1,7 @@
 """The report as one page: verdicts first, then each dataset's tables, figures and runs. It opens from a file, offline.
 
-Everything is inside: pictures as data URIs, style and script inline under a policy that forbids whatever else. Links
-lead to the run records beside it and to the written tables and figures.
+Everything is inside: pictures are data URIs, and style and script are inline under a policy that forbids all else.
+Links lead to the run records beside it and to the written tables and figures.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
@@ -21,9 +20,8 @@ from benchmark.paper.printed import CITATION
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim
 from benchmark.report.figures.captions import caption
-from benchmark.report.material import Material
 from benchmark.report.page.html import environment, sort_value, to_html
-from benchmark.report.page.runs_table import METRICS, anchor_of, anchor_of_caption, not_run, run_rows, slug
+from benchmark.report.page.runs_table import METRICS, anchor_of, not_run, run_rows, slug
 from benchmark.report.query import Results
 from benchmark.report.tables.layout import Table
 from benchmark.report.tables.notes import machines_note
@@ -45,50 +43,41 @@ _SIGNS = {"good": "\u2713", "bad": "\u2717", "open": "~", "none": "\u2013"}
 
 
 @dataclass(frozen=True)
-class Shown:
+class DatasetReport:
     """What a report made of one dataset in one setting.
 
     `tables` and `figures` by name, the latter as the PNG files that were written; `folder` has the tables' files.
     `gaps`: what could not be shown, in words.
     """
 
-    material: Material
+    results: Results
     tables: Mapping[str, Sequence[Table]]
     figures: Mapping[str, Path]
     folder: Path
     gaps: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class _Picture:
-    """A figure on the page; `uri` is empty if its file cannot be read. `file`: the PDF, as a link."""
+def write_page(root: Path, reports: Sequence[DatasetReport], judged: Sequence[JudgedClaim]) -> Path:
+    """Write index.html beside the datasets of the store at `root` and return its path; StoreError if that fails.
 
-    name: str
-    caption: str
-    uri: str
-    width: int
-    height: int
-    file: str
-
-
-def write_page(root: Path, shown: Sequence[Shown], findings: Sequence[JudgedClaim]) -> Path:
-    """Write index.html beside the datasets of the store at `root`, or, if all that is shown is one generated dataset,
-    into its folder, so that a demo never takes the place of results; raises StoreError if it cannot be written.
+    If all that is shown is one generated dataset, the page goes into that dataset's folder, so that a demo never takes
+    the place of results.
     """
-    runs = [one.material.runs for one in shown]
-    alone = len({each.dataset for each in runs}) == 1 and runs[0].synthetic
-    folder = root / runs[0].dataset if alone else root
-    write_file(folder / "index.html", page(root, shown, findings, folder).encode())
+    shown = [report.results for report in reports]
+    alone = len({results.dataset for results in shown}) == 1 and shown[0].synthetic
+    folder = root / shown[0].dataset if alone else root
+    write_file(folder / "index.html", page(root, reports, judged, folder).encode())
     return folder / "index.html"
 
 
-def page(root: Path, shown: Sequence[Shown], findings: Sequence[JudgedClaim], folder: Path | None = None) -> str:
-    """The page that shows the store at `root` and stands there or in `folder`; `findings` on the paper's claims may be
-    empty.
-    """
+def page(
+    root: Path, reports: Sequence[DatasetReport], judged: Sequence[JudgedClaim], folder: Path | None = None
+) -> str:
+    """The page that shows the store at `root` and stands there or in `folder`."""
     folder = folder or root
     store = "" if folder == root else f"{_relative(root, folder)}/"
-    claims = _by_claim(findings)
+    audit = root.parent / "tables" / "audit.md"
+    claims = _by_claim(judged)
     style, script = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     return _ENVIRONMENT.get_template("page.html.jinja").render(
         citation=CITATION,
@@ -104,76 +93,69 @@ def page(root: Path, shown: Sequence[Shown], findings: Sequence[JudgedClaim], fo
                 f"script-src '{_digest(script)}'",
             )
         ),
-        synthetic=bool(shown) and all(one.material.runs.synthetic for one in shown),
-        judged=[group for group in claims if any(finding.verdict != NOT_RUN for finding in group)],
-        unjudged=[group for group in claims if all(finding.verdict == NOT_RUN for finding in group)],
-        counts=_counts((finding.verdict for finding in findings), VERDICTS),
-        datasets=[_dataset(one, folder, store) for one in shown],
+        synthetic=bool(reports) and all(report.results.synthetic for report in reports),
+        judged=[group for group in claims if any(claim.verdict != NOT_RUN for claim in group)],
+        unjudged=[group for group in claims if all(claim.verdict == NOT_RUN for claim in group)],
+        counts={verdict: sum(claim.verdict == verdict for claim in judged) for verdict in VERDICTS},
+        datasets=[_dataset(report, folder, store) for report in reports],
+        audit=_relative(audit, folder) if audit.is_file() else "",
         store=store,
         metrics=METRICS,
     )
 
 
-def _dataset(one: Shown, folder: Path, store: str) -> dict[str, object]:
-    material, runs = one.material, one.material.runs
-    identity = slug(runs.dataset if runs.setting == RunSetting() else f"{runs.dataset}-{runs.setting.name}")
-    rows = run_rows(material, identity)
-    shown = replace(runs, records=tuple(row.record for row in rows))
+def _dataset(report: DatasetReport, folder: Path, store: str) -> dict[str, object]:
+    results = report.results
+    usual = results.setting == RunSetting()
+    identity = slug(results.dataset if usual else f"{results.dataset}-{results.setting.name}")
+    records = results.records()
     return {
         "identity": identity,
-        "runs": runs,
-        "heading": runs.heading,
-        "facts": machines_note(shown.records) if shown.ours() else "",
-        "tables": [_table(one, name, identity, folder, store) for name in one.tables],
-        "pictures": [_picture(name, path, material.results, folder) for name, path in one.figures.items()],
-        "rows": rows,
-        "not_run": not_run(material),
-        "gaps": one.gaps,
+        "results": results,
+        "facts": machines_note(records) if any(not record.external for record in records) else "",
+        "tables": [_table(report, name, identity, folder, store) for name in report.tables],
+        "pictures": [_picture(name, path, results, folder) for name, path in report.figures.items()],
+        "rows": run_rows(results, identity),
+        "not_run": not_run(results),
+        "gaps": report.gaps,
     }
 
 
-def _table(one: Shown, name: str, identity: str, folder: Path, store: str) -> dict[str, object]:
-    def link(text: str) -> str | None:
-        anchor = anchor_of(one.material, identity, name, text)
-        return f"#{anchor}" if anchor else None
+def _table(report: DatasetReport, name: str, identity: str, folder: Path, store: str) -> dict[str, object]:
+    with_rows = {group.name for group in report.results.groups if group.records}
 
-    def origin(table: Table) -> str:
-        if name == "data":
-            return f"{store}{one.material.runs.dataset}/data.json"
-        return f"#{anchor_of_caption(one.material, identity, table.caption) or f'{identity}-runs'}"
+    def link(group: str) -> str | None:
+        return f"#{anchor_of(identity, group)}" if group in with_rows else None
 
-    ids = [f"{identity}-{name}" + (f"-{i}" if i else "") for i in range(len(one.tables[name]))]
+    origin = f"{store}{report.results.dataset}/data.json" if name == "data" else f"#{identity}-runs"
+    tables = report.tables[name]
+    ids = [f"{identity}-{name}" + (f"-{i}" if i else "") for i in range(len(tables))]
     return {
         "name": name,
         "identity": ids[0] if ids else "",
-        "parts": [to_html(table, own, link, origin(table)) for table, own in zip(one.tables[name], ids, strict=True)],
-        "files": {suffix: _relative(one.folder / f"{name}.{suffix}", folder) for suffix in ("csv", "tex", "md")},
+        "parts": [to_html(table, own, link, origin) for table, own in zip(tables, ids, strict=True)],
+        "files": {suffix: _relative(report.folder / f"{name}.{suffix}", folder) for suffix in ("csv", "tex", "md")},
     }
 
 
-def _picture(name: str, path: Path, results: Results, folder: Path) -> _Picture:
-    words, file = caption(name, results), _relative(path.with_suffix(".pdf"), folder)
+def _picture(name: str, path: Path, results: Results, folder: Path) -> Mapping[str, object]:
+    """A figure on the page, and its PDF as a link; without a `uri` if its file cannot be read."""
+    shown = {"name": name, "caption": caption(name, results), "file": _relative(path.with_suffix(".pdf"), folder)}
     try:
         with Image.open(path) as image:
             width, height = image.size
         uri = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
     except OSError:
-        return _Picture(name, words, "", 0, 0, file)
-    return _Picture(name, words, uri, width, height, file)
+        return shown | {"uri": ""}
+    return shown | {"uri": uri, "width": width // 2, "height": height // 2}
 
 
-def _by_claim(findings: Iterable[JudgedClaim]) -> list[list[JudgedClaim]]:
-    """The findings on one claim together, claims in the order of their first finding."""
+def _by_claim(judged: Iterable[JudgedClaim]) -> list[list[JudgedClaim]]:
+    """The verdicts on one claim together, claims in the order of their first verdict."""
     grouped: dict[str, list[JudgedClaim]] = {}
-    for finding in findings:
-        grouped.setdefault(finding.claim.id, []).append(finding)
+    for verdict in judged:
+        grouped.setdefault(verdict.claim.id, []).append(verdict)
     return list(grouped.values())
-
-
-def _counts(verdicts: Iterable[str], order: Sequence[str]) -> dict[str, int]:
-    """How often each verdict was given, in this order, those that nobody foresaw last; 0 where never."""
-    counts = Counter(verdicts)
-    return {verdict: counts[verdict] for verdict in (*order, *sorted(counts.keys() - set(order)))}
 
 
 def _chip(word: str, text: str = "") -> Markup:

@@ -52,8 +52,8 @@ function showOnly(verdict) {
   const claims = Array.from(document.querySelectorAll("[data-verdicts]"));
   for (const claim of claims) {
     claim.hidden = verdict !== null && !claim.dataset.verdicts.split(" ").includes(verdict);
-    for (const finding of claim.querySelectorAll("[data-verdict]")) {
-      finding.hidden = verdict !== null && finding.dataset.verdict !== verdict;
+    for (const judgement of claim.querySelectorAll("[data-verdict]")) {
+      judgement.hidden = verdict !== null && judgement.dataset.verdict !== verdict;
     }
   }
   const more = document.querySelector("[data-more]");

@@ -10,7 +10,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,17 @@ import pytest
 from benchmark.paper.claim import Claim
 from benchmark.paper.rules import Ahead
 from benchmark.report.claims.judged_claims import JudgedClaim
-from benchmark.report.comparison import main_comparison
 from benchmark.report.figures.accuracy import accuracy_and_coverage
 from benchmark.report.figures.canvas import appearance, save
-from benchmark.report.material import ExperimentRuns, Material, VariantRuns
 from benchmark.report.page.html import sort_value, to_html
-from benchmark.report.page.page import Shown, page, write_page
-from benchmark.report.page.runs_table import anchor_of, not_run, run_rows
+from benchmark.report.page.page import DatasetReport, page, write_page
+from benchmark.report.page.runs_table import not_run, run_rows
+from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import report
-from benchmark.report.rows import stored_runs
-from benchmark.report.tables.layout import MINUS, Cell, Head, Line, Table
+from benchmark.report.shown_runs import stored_results
+from benchmark.report.tables.all_tables import TABLES
+from benchmark.report.tables.layout import Cell, Head, Row, Table
+from benchmark.report.tables.numbers import MINUS
 from benchmark.report.tables.table2 import table2
 from benchmark.store.store import Store
 
@@ -37,7 +39,7 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 CHROMIUMS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-def finding(verdict: str = "confirmed", claim: str = "a-claim", **changes: Any) -> JudgedClaim:
+def judged(verdict: str = "confirmed", claim: str = "a-claim", **changes: Any) -> JudgedClaim:
     rule = Ahead(experiment="main", pairs=(), metrics=())
     statement = Claim(claim, f"quoted {claim}", "Section 5", ("ml-1m",), rule, "our reading")
     fields = {
@@ -53,37 +55,41 @@ def finding(verdict: str = "confirmed", claim: str = "a-claim", **changes: Any) 
     return JudgedClaim(**(fields | changes))
 
 
-def shown(store: Store, maker: Any, figures: Path | None = None, sweep: bool = False) -> Shown:
-    """Two seeds of three methods with Table 2, as a report renders them; a figure where there is a folder for it."""
+def shown(store: Store, maker: Any, figures: Path | None = None, sweep: bool = False) -> DatasetReport:
+    """Two seeds of three methods with Table 2, as a report renders them; a figure where there is a folder for it.
+
+    With the sweep, the runs of BT-SR are those of alpha = 0.1 as well, and those of 0.2 have failed and are missing.
+    """
     maker.write_data(store)
     for place, method in enumerate(("popularity", "sasrec-ce", "btsr-ce")):
         for seed in range(2):
             test = {"ndcg@10": 0.03 + 0.02 * place + 0.01 * seed, "hr@10": 0.1, "cov@10": 0.3 - 0.1 * place}
             store.save(maker.record(method, seed, test=test), maker.arrays())
     records = store.records(maker.dataset)
-    (runs,) = stored_runs(records, store.data(maker.dataset), lambda _: None)
-    comparison = main_comparison(runs, store.arrays)
-    experiments = {}
+    (results,) = stored_results(records, store.data(maker.dataset), store.arrays, lambda _: None)
     if sweep:
-        done = tuple(record for record in records if record.method == "btsr-ce")
-        variants = (
-            VariantRuns("0.1", "btsr-ce", done, {}),
-            VariantRuns("0.2", "btsr-ce", (), {"failed": [1], "missing": [0]}),
+        failed = maker.record("btsr-ce", 1, status="failed", settings={"alpha": 0.2}, epochs=[])
+        alpha = (
+            RunGroup("alpha", "0.1", "btsr-ce", 0.1, records=results.method("btsr-ce").records),
+            RunGroup("alpha", "0.2", "btsr-ce", 0.2, records=(failed,), missing=(0,)),
         )
-        experiments = {"alpha": ExperimentRuns("alpha", "alpha", variants)}
-    material = Material(runs, comparison, experiments, store.arrays)
+        results = with_groups(results, store, alpha)
     drawn = {}
     if figures is not None:
         with appearance():
-            figure = accuracy_and_coverage(material.results)
-        assert figure is not None
-        drawn = {
-            "accuracy-coverage": next(
-                path for path in save(figure, figures / "accuracy-coverage") if path.suffix == ".png"
-            )
-        }
-    tables = {"table2": (table2(material.results) or ([],))[0]}
-    return Shown(material, tables, drawn, store.root.parent / "tables", ["ml-1m: ties: no run has what it shows"])
+            figure = accuracy_and_coverage(results)
+            assert figure is not None
+            _, drawn["accuracy-coverage"] = save(figure, figures / "accuracy-coverage")
+    tables = {"table2": (table2(results) or ([],))[0]}
+    return DatasetReport(
+        results, tables, drawn, store.root.parent / "tables", ["ml-1m: ties: no run has what it shows"]
+    )
+
+
+def with_groups(results: Results, store: Store, groups: Sequence[RunGroup]) -> Results:
+    """The same with further groups of runs."""
+    setting, all_groups = results.setting, [*results.groups, *groups]
+    return Results(results.dataset, results.title, results.synthetic, setting, all_groups, store.arrays, results.data)
 
 
 class Elements(HTMLParser):
@@ -111,11 +117,11 @@ class Elements(HTMLParser):
 
 def small_table(text: str = "0.5000", notes: tuple[str, ...] = ()) -> Table:
     group = (
-        Line("hr@1", (Cell(text, star=True, place="best"), Cell(f"{MINUS}1.5%"))),
-        Line("", (Cell("±0.1"), Cell()), "below"),
-        Line("paper", (Cell("0.4"), Cell()), "paper"),
+        Row("hr@1", (Cell(text, star=True, place="best"), Cell(f"{MINUS}1.5%"))),
+        Row("", (Cell("±0.1"), Cell()), "below"),
+        Row("paper", (Cell("0.4"), Cell()), "paper"),
     )
-    heads = (Head("ML-1M"), Head("BT-SR", "(CE)", "†"), Head("Improve"))
+    heads = (Head("ML-1M"), Head("BT-SR", "(CE)", "†", "main/btsr-ce"), Head("Improve"))
     return Table("t", "A caption", (("", 1), ("the paper's", 2)), heads, ((group,),), notes)
 
 
@@ -130,12 +136,23 @@ def test_a_group_is_one_row_whose_lines_stay_level() -> None:
 
 
 def test_a_number_of_ours_is_a_link_and_a_printed_one_is_not() -> None:
-    targets = {"BT-SR (CE)": "#runs"}
-    linked = Elements(to_html(small_table(), "t", targets.get))
-    assert linked.all("a", "href") == ["#runs", "#runs"], "the value and what stands below it"
+    targets = {"main/btsr-ce": "#runs", "alpha/0.1": "#alpha", "main/sasrec-ce": "#other"}
+    assert Elements(to_html(small_table(), "t", targets.get)).all("a", "href") == ["#runs", "#runs"], (
+        "the value and what stands below it"
+    )
     assert Elements(to_html(small_table(), "t", targets.get, "#all")).all("a", "href").count("#all") == 1
-    printed = Table("t", "", (), (Head("ML-1M"), Head("paper")), (((Line("hr@1", (Cell("0.4"),)),),),), ())
-    assert Elements(to_html(printed, "t", targets.get, "#all")).all("a", "href") == []
+    assert Elements(to_html(small_table(), "t")).all("a", "href") == []
+
+    def hrefs(row: str = "", column: str = "", table: str = "", printed: bool = False) -> list[str]:
+        rows = (Row("hr@1", (Cell("0.4"),), runs=row),)
+        made = Table("t", "", (), (Head("ML-1M"), Head("x", runs=column, printed=printed)), ((rows,),), (), table)
+        return Elements(to_html(made, "t", targets.get, "#all")).all("a", "href")
+
+    assert hrefs("alpha/0.1", "main/btsr-ce", "main/sasrec-ce") == ["#alpha"]
+    assert hrefs("", "main/btsr-ce", "main/sasrec-ce") == ["#runs"]
+    assert hrefs("not on the page", "", "main/sasrec-ce") == ["#other"]
+    assert hrefs() == ["#all"]
+    assert hrefs("alpha/0.1", printed=True) == []
 
 
 def test_no_text_of_a_table_becomes_markup() -> None:
@@ -156,35 +173,64 @@ def test_what_a_cell_is_sorted_by(text: str, value: str) -> None:
 
 
 def test_a_run_appears_once_with_all_that_shows_it(store: Store, handmade: Callable[..., Any]) -> None:
-    material = shown(store, handmade(), sweep=True).material
-    rows = run_rows(material, "ml-1m")
-    assert [(row.record.method, row.record.seed) for row in rows] == [
-        (method, seed) for method in ("sasrec-ce", "btsr-ce", "popularity") for seed in (0, 1)
+    results = shown(store, handmade(), sweep=True).results
+    rows = run_rows(results, "ml-1m")
+    assert [(row.record.method, row.record.seed, row.record.status) for row in rows] == [
+        *((method, seed, "done") for method in ("sasrec-ce", "btsr-ce", "popularity") for seed in (0, 1)),
+        ("btsr-ce", 1, "failed"),
     ]
-    swept = [row for row in rows if row.record.method == "btsr-ce"]
+    swept = [row for row in rows if row.record.method == "btsr-ce" and row.record.done]
     assert [row.uses for row in swept] == [("Table 2", "alpha 0.1")] * 2
     assert swept[0].anchors == swept[0].groups == ("ml-1m-run-main-btsr-ce", "ml-1m-run-alpha-0.1")
     assert swept[1].anchors == (), "only the first row of a group carries its anchor"
-    for row in rows:
+    for row in rows[:-1]:
         assert (store.root / row.path).is_file()
     assert swept[0].values == ["0.0700", "0.1000", "0.1000"]
     assert swept[0].epochs == "2 of 3"
 
 
-def test_tables_name_runs_by_method_or_variant(store: Store, handmade: Callable[..., Any]) -> None:
-    material = shown(store, handmade(), sweep=True).material
+def test_what_shows_a_run_is_named_as_in_the_tables(store: Store, handmade: Callable[..., Any]) -> None:
+    maker, one = handmade(), shown(store, handmade())
+    groups = (
+        RunGroup("objectives", "btsr-ce", "btsr-ce", records=(maker.record("btsr-ce", 0),)),
+        RunGroup("regimes", "0.4", "btsr-ce", 0.4, records=(maker.record("btsr-ce", 2),)),
+        RunGroup("views", "mask", "btsr-ce", records=(maker.record("btsr-ce", 3),)),
+        RunGroup("noise", "sasrec-ce 0.1", "sasrec-ce", 0.1, records=(maker.record("sasrec-ce", 4),)),
+    )
+    rows = run_rows(with_groups(one.results, store, groups), "x")
+    assert [row.uses for row in rows if row.record.seed == 0][1] == ("Table 2", "objectives")
+    assert [row.uses for row in rows[-3:]] == [("regimes: alpha 0.4",), ("views: mask",), ("SASRec (CE), noise 0.1",)]
 
-    def leads(table: str, text: str) -> str | None:
-        return anchor_of(material, "x", table, text)
 
-    assert leads("table2", "SASRec (CE)") == "x-run-main-sasrec-ce"
-    assert leads("ties", "SASRec (CE), ndcg@10") == "x-run-main-sasrec-ce"
-    assert leads("table1", "CE + BT") == "x-run-main-btsr-ce"
-    assert leads("alpha", "alpha 0.1") == "x-run-alpha-0.1"
-    assert leads("alpha", "alpha 0.2") is None, "none of its runs is done"
-    assert leads("lambda", "alpha 0.1") is None
-    assert leads("noise", "SASRec (CE), noise 0.1") is None, "not the runs without noise"
-    assert not_run(material) == ["alpha, alpha 0.2: failed (seed 1)", "alpha, alpha 0.2: not run (seed 0)"]
+def test_runs_that_are_not_done_are_listed(store: Store, handmade: Callable[..., Any]) -> None:
+    results = shown(store, handmade(), sweep=True).results
+    assert not_run(results) == ["alpha, alpha 0.2: failed (seed 1)", "alpha, alpha 0.2: not run (seed 0)"]
+    missing = RunGroup("main", "duorec", "duorec", missing=(0, 1))
+    assert not_run(with_groups(results, store, [missing]))[-1] == "Table 2, DuoRec: not run (seeds 0, 1)"
+
+
+def test_every_table_leads_to_the_runs_of_its_rows_and_columns(store: Store, handmade: Callable[..., Any]) -> None:
+    maker, one = handmade(), shown(store, handmade(), sweep=True)
+    noisy = [maker.record("sasrec-ce", seed, settings={"noise": 0.1}) for seed in (0, 1)]
+    tied = one.results.method("sasrec-ce").records
+    for record in tied:
+        record.metrics["ties-1"] = dict(record.metrics["test"])
+    groups = (
+        RunGroup("alpha", "0.3", "btsr-ce", 0.3, records=(maker.record("btsr-ce", settings={"alpha": 0.3}),)),
+        RunGroup("noise", "sasrec-ce 0", "sasrec-ce", 0.0, records=tied),
+        RunGroup("noise", "sasrec-ce 0.1", "sasrec-ce", 0.1, records=tuple(noisy)),
+        RunGroup("ties", "sasrec-ce", "sasrec-ce", records=tied),
+        *(RunGroup("objectives", m, m, records=one.results.method(m).records) for m in ("sasrec-ce", "btsr-ce")),
+    )
+    results = with_groups(one.results, store, groups)
+    tables = {name: made[0] for name, tabulate in TABLES.items() if (made := tabulate(results))}
+    text = page(store.root, [replace(one, results=results, tables=tables)], [])
+    found = Elements(text)
+    ids = [attributes["id"] for _, attributes in found.found if "id" in attributes]
+    links = {target[1:] for target in found.all("a", "href") if target.startswith("#ml-1m-run-")}
+    assert links <= set(ids)
+    expected = ("main-sasrec-ce", "main-btsr-ce", "alpha-0.1", "noise-sasrec-ce-0.1", "ties-sasrec-ce")
+    assert {f"ml-1m-run-{name}" for name in expected} <= links
 
 
 # --- the page -------------------------------------------------------------------------------------------------------
@@ -194,7 +240,7 @@ def test_the_page_holds_everything_and_asks_for_nothing(
     store: Store, handmade: Callable[..., Any], tmp_path: Path
 ) -> None:
     one = shown(store, handmade(), tmp_path / "figures")
-    text = page(store.root, [one], [finding()])
+    text = page(store.root, [one], [judged()])
     document = Elements(text)
     assert document.all("img", "src")[0].startswith("data:image/png;base64,")
     assert document.all("script", "src") == []
@@ -212,29 +258,29 @@ def test_the_page_holds_everything_and_asks_for_nothing(
         elif not target.startswith("../tables"):
             assert (store.root / target).is_file(), target
     assert "no run has what it shows" in document.text
-    assert page(store.root, [one], [finding()]) == text
+    assert page(store.root, [one], [judged()]) == text
 
 
 def test_the_devices_of_all_runs_are_named_and_not_of_table_2_alone(store: Store, handmade: Callable[..., Any]) -> None:
     maker = handmade()
     one = shown(store, maker, sweep=True)
-    assert "6 runs. Device: cpu; torch" in Elements(page(store.root, [one], [])).text
+    assert "7 runs. Device: cpu; torch" in Elements(page(store.root, [one], [])).text
     elsewhere = maker.record("btsr-ce", 2, settings={"alpha": 0.3}, hardware={"device": "cuda", "name": "a GPU"})
-    variants = (VariantRuns("0.3", "btsr-ce", (elsewhere,), {}),)
-    one.material.experiments["alpha"] = ExperimentRuns("alpha", "alpha", variants)  # type: ignore[index]
-    assert "Device: cpu (6 runs), cuda (1 run); torch" in Elements(page(store.root, [one], [])).text
+    results = with_groups(one.results, store, [RunGroup("alpha", "0.3", "btsr-ce", 0.3, records=(elsewhere,))])
+    text = Elements(page(store.root, [replace(one, results=results)], [])).text
+    assert "Device: cpu (7 runs), cuda (1 run); torch" in text
 
 
 def test_a_verdict_is_words_and_every_command_is_there(store: Store, handmade: Callable[..., Any]) -> None:
     one = shown(store, handmade())
-    findings = [finding("contradicted"), finding("not run", "unseen"), finding("confirmed", title="Beauty")]
+    findings = [judged("contradicted"), judged("not run", "unseen"), judged("confirmed", title="Beauty")]
     text = Elements(page(store.root, [one], findings)).text
     for words in ("1 confirmed", "1 contradicted", "0 inconclusive", "1 not run", "ML-1M: contradicted", "our reading"):
         assert words in text
     assert "1 statements for which nothing has run" in text
     assert "ndcg@10: 0.0667 against 0.0702" in text
     assert "python run_all.py --claim a-claim" in text
-    for row in run_rows(one.material, "ml-1m"):
+    for row in run_rows(one.results, "ml-1m"):
         assert row.record.command in text
 
 
@@ -251,20 +297,20 @@ def test_nothing_to_show_is_said(store: Store, handmade: Callable[..., Any], tmp
 def test_nothing_from_records_becomes_markup(store: Store, handmade: Callable[..., Any]) -> None:
     maker = handmade("own", HOSTILE)
     one = shown(store, maker)
-    for record in one.material.runs.records:
+    for record in one.results.records():
         object.__setattr__(record, "command", HOSTILE)
         record.hardware["device"] = HOSTILE
-    hostile = finding(title=HOSTILE, numbers=(HOSTILE,), command=HOSTILE)
+    hostile = judged(title=HOSTILE, numbers=(HOSTILE,), command=HOSTILE)
     document = Elements(page(store.root, [one], [hostile]))
     assert [tag for tag, _ in document.found].count("script") == 1
     assert "onerror" not in {name for _, attributes in document.found for name in attributes}
 
 
 def test_synthetic_data_is_marked_everywhere(store: Store, handmade: Callable[..., Any]) -> None:
-    real = page(store.root, [shown(store, handmade())], [finding()])
+    real = page(store.root, [shown(store, handmade())], [judged()])
     assert "SYNTHETIC" not in Elements(real).text
     one = shown(store, handmade("synthetic", "Synthetic", synthetic=True))
-    document = Elements(page(store.root, [one], [finding(synthetic=True)]))
+    document = Elements(page(store.root, [one], [judged(synthetic=True)]))
     assert "dataset synthetic" in document.all("section", "class")
     for words in (
         "SYNTHETIC DATA: Barlow",
@@ -280,6 +326,14 @@ def test_a_picture_is_the_file_that_was_written(store: Store, handmade: Callable
     written = base64.b64encode(one.figures["accuracy-coverage"].read_bytes()).decode()
     assert image["src"] == f"data:image/png;base64,{written}"
     assert (image["width"], image["height"]) == ("680", "340"), "half the pixels, which fit a sharp screen"
+
+
+def test_the_audit_of_the_paper_is_linked_where_it_was_written(store: Store, handmade: Callable[..., Any]) -> None:
+    one, audit = shown(store, handmade()), store.root.parent / "tables" / "audit.md"
+    assert "../tables/audit.md" not in Elements(page(store.root, [one], [])).all("a", "href")
+    audit.parent.mkdir()
+    audit.touch()
+    assert "../tables/audit.md" in Elements(page(store.root, [one], [])).all("a", "href")
 
 
 def test_a_report_writes_it_beside_the_store(
@@ -342,7 +396,7 @@ def opened(browser: Any, site: Path, handmade: Callable[..., Any]) -> Iterator[C
     """Opens the page of a small store as a file; whatever the browser complains of or asks for fails the test."""
     path = site / "results" / "index.html"
     if not path.exists():
-        findings = [finding("contradicted"), finding("confirmed", "second"), finding("not run", "third")]
+        findings = [judged("contradicted"), judged("confirmed", "second"), judged("not run", "third")]
         store = Store(path.parent)
         write_page(store.root, [shown(store, handmade(), site / "figures", sweep=True)], findings)
     complaints: list[str] = []
