@@ -9,15 +9,16 @@ import time
 from typing import Any, TextIO
 
 from benchmark.plan.selection import METRIC
-from benchmark.runs.engines.engine import Finished, Job
+from benchmark.runs.engines.engine import FinishedRun, RunJob
+from benchmark.runs.outstanding import seconds_of
 
 try:
     from tqdm import tqdm
-except ImportError:  # a machine that only trains: plain lines will do
+except ImportError:  # a machine that only trains can do without
     tqdm = None
 
 LINE_SECONDS = 60.0
-"""How often a run in flight is mentioned where there is no terminal."""
+"""Where there is no terminal, how long after its last line a run under way gets another one."""
 
 
 class Progress:
@@ -28,7 +29,7 @@ class Progress:
         self.bar = None
         if tqdm is not None and self.stream.isatty():
             self.bar = tqdm(total=total, desc=title, unit="run", file=self.stream, dynamic_ncols=True, leave=False)
-        self.in_flight: dict[str, str] = {}
+        self.under_way: dict[str, str] = {}
         self.mentioned: dict[str, float] = {}
         self.ended = 0
 
@@ -39,46 +40,51 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
 
-    def epoch(self, job: Job, row: dict[str, Any]) -> None:
-        """One epoch of one run."""
-        value = row["validation"].get(METRIC)
-        validation = f" {METRIC} {value:.4f}" if value is not None else ""
-        self.in_flight[job.key] = f"{_name(job)} epoch {row['epoch']}{validation}"
+    def follow(self, job: RunJob, news: dict[str, Any] | str) -> None:
+        """Show the news of a run: the row of an epoch, or in words what it is doing now."""
+        what, aside = (news, "") if isinstance(news, str) else _epoch(news)
+        self.under_way[job.key] = f"{_name(job)} {what}"
         if self.bar is not None:
-            self.bar.set_postfix_str(" | ".join(self.in_flight.values()))
+            self.bar.set_postfix_str(" | ".join(self.under_way.values()))
             return
         now = time.monotonic()
         if now - self.mentioned.setdefault(job.key, now) >= LINE_SECONDS:
             self.mentioned[job.key] = now
-            self.say(f"  {self.in_flight[job.key]} ({row['seconds']:.1f} s an epoch)")
+            self.say(f"  {self.under_way[job.key]}{aside}")
 
-    def finished(self, event: Finished) -> None:
-        """A run ended."""
-        self.in_flight.pop(event.job.key, None)
+    def finished(self, run: FinishedRun) -> None:
+        """Say how a run ended."""
+        self.under_way.pop(run.job.key, None)
         self.ended += 1
         if self.bar is not None:
             self.bar.update()
-        record = event.record
+        record = run.record
         value = record.metrics["validation"].get(METRIC)
         facts = [record.status]
         if value is not None:
             facts.append(f"validation {METRIC} {value:.4f}")
         if record.selected_epoch is not None:
             facts.append(f"epoch {record.selected_epoch} of {len(record.epochs)}")
-        if "fit_seconds" in record.timings:
-            facts.append(f"{record.timings['fit_seconds']:.0f} s")
+        if record.timings:
+            facts.append(f"{seconds_of(record):.0f} s")
         if record.error:
             facts.append(record.error["message"])
-        self.say(f"[{self.ended}/{self.total}] {_name(event.job)}: {', '.join(facts)}")
+        self.say(f"[{self.ended}/{self.total}] {_name(run.job)}: {', '.join(facts)}")
 
     def say(self, line: str) -> None:
-        """A line of its own, above the bar where there is one."""
-        with contextlib.suppress(OSError):  # nobody reads any more: no reason to stop working
+        """Show a line of its own, above the bar where there is one."""
+        with contextlib.suppress(OSError):  # a closed terminal does not stop the work
             if self.bar is not None:
                 self.bar.write(line, file=self.stream)
             else:
                 print(line, file=self.stream, flush=True)
 
 
-def _name(job: Job) -> str:
+def _name(job: RunJob) -> str:
     return f"{job.spec.title} {job.spec.method} seed {job.spec.seed}"
+
+
+def _epoch(row: dict[str, Any]) -> tuple[str, str]:
+    value = row["validation"].get(METRIC)
+    validation = f" {METRIC} {value:.4f}" if value is not None else ""
+    return f"epoch {row['epoch']}{validation}", f" ({row['seconds']:.1f} s an epoch)"

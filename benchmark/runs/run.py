@@ -46,7 +46,7 @@ TIE_DRAWS = 5
 
 
 @dataclass
-class Outcome:
+class RunOutcome:
     """What a run has come to so far; it turns into a record whatever happens."""
 
     status: str = "done"
@@ -66,19 +66,20 @@ def execute(
     prepared: Prepared,
     device: torch.device,
     command: str,
-    on_epoch: Callable[[EpochRow], None] = lambda row: None,
+    on_news: Callable[[EpochRow | str], None] = lambda news: None,
     checkpoint: Path | Checkpoint | None = None,
 ) -> tuple[RunRecord, Arrays]:
     """Do the run, or go on with it if `checkpoint`, or the file at that path, has its state. A loss or score that is
     not finite gives a record `diverged`, an error of the operating system, such as a full disk, one `interrupted`, for
     that is no fault of the run, any other exception one `failed`.
     """
-    outcome = Outcome()
+    outcome = RunOutcome()
     code_version()  # remembered from now on: what is edited while this runs did not make the record
 
-    def follow(row: EpochRow) -> None:
-        outcome.epochs.append(row)
-        on_epoch(row)
+    def follow(news: EpochRow | str) -> None:
+        if isinstance(news, dict):
+            outcome.epochs.append(news)
+        on_news(news)
 
     try:
         reset_peak_memory(device)
@@ -100,7 +101,7 @@ def execute(
     return to_record(spec, prepared, device, command, outcome), outcome.arrays
 
 
-def to_record(spec: RunSpec, prepared: Prepared, device: torch.device, command: str, outcome: Outcome) -> RunRecord:
+def to_record(spec: RunSpec, prepared: Prepared, device: torch.device, command: str, outcome: RunOutcome) -> RunRecord:
     """The record of an outcome."""
     return RunRecord(
         key=run_key(spec, prepared.fingerprint),
@@ -126,8 +127,8 @@ def _fit_and_evaluate(
     spec: RunSpec,
     prepared: Prepared,
     device: torch.device,
-    outcome: Outcome,
-    on_epoch: Callable[[EpochRow], None],
+    outcome: RunOutcome,
+    on_news: Callable[[EpochRow | str], None],
     checkpoint: Checkpoint | None,
 ) -> None:
     split = prepared.split
@@ -139,7 +140,7 @@ def _fit_and_evaluate(
     clock, seconds_before = time.perf_counter(), 0.0
     encoder: Encoder | None = None
     if isinstance(method, TrainedMethod):
-        trained = train(method, data, validation, spec.encoder, spec.training, spec.seed, on_epoch, checkpoint)
+        trained = train(method, data, validation, spec.encoder, spec.training, spec.seed, on_news, checkpoint)
         encoder, outcome.selected_epoch = trained.encoder, trained.selected_epoch
         scorer: Scorer = encoder.score
         seconds_before = trained.seconds_before
@@ -154,12 +155,15 @@ def _fit_and_evaluate(
     outcome.counts |= method.report()
 
     clock = time.perf_counter()
+    on_news("evaluating validation")
     validation_ranks = evaluate_ranks(scorer, validation, data.n_items, data.maxlen)
+    on_news("evaluating test")
     ranking = evaluate(scorer, test, data.n_items, data.maxlen)
     outcome.arrays = _measure(prepared, ranking, validation_ranks, encoder, test, data)
     outcome.metrics["validation"] = accuracy(validation_ranks)
     outcome.metrics["test"] = summarise(outcome.arrays, split.item_buckets)
     for draw in range(1, TIE_DRAWS + 1):
+        on_news(f"evaluating ties-{draw}")
         cases = split.cases_redrawn("test", draw).to(device)
         outcome.metrics[f"ties-{draw}"] = accuracy(evaluate_ranks(scorer, cases, data.n_items, data.maxlen))
     outcome.timings["evaluate_seconds"] = seconds_since(clock)

@@ -18,12 +18,12 @@ import torch
 from baselines.registry import METHODS
 from benchmark.plan.config import Configuration
 from benchmark.plan.planner import DatasetFacts, PlannedRun, plan
-from benchmark.runs.engines.engine import Finished, Job, OnEpoch
+from benchmark.runs.engines.engine import FinishedRun, OnNews, RunJob
 from benchmark.runs.environment import ROOT
 from benchmark.runs.execution import Execution
 from benchmark.runs.outstanding import seconds_of
 from benchmark.runs.preparation import Prepared
-from benchmark.runs.run import Outcome, to_record
+from benchmark.runs.run import RunOutcome, to_record
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
 from datasets.protocol import Protocol
@@ -110,10 +110,10 @@ class SimulatedEngine:
         self.clock = 0.0
         self.order: list[str] = []
 
-    def run(self, jobs: Iterable[Job], prepared: Prepared, on_epoch: OnEpoch) -> Generator[Finished]:
+    def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
         """Let the clock jump from one end of a job to the next."""
         waiting, number = iter(jobs), itertools.count()
-        busy: list[tuple[float, int, Job]] = []
+        busy: list[tuple[float, int, RunJob]] = []
         while True:
             while len(busy) < self.workers and (job := next(waiting, None)) is not None:
                 self.order.append(job.key)
@@ -123,12 +123,12 @@ class SimulatedEngine:
             self.clock, _, job = heapq.heappop(busy)
             yield self._finished(job, prepared)
 
-    def _finished(self, job: Job, prepared: Prepared) -> Finished:
+    def _finished(self, job: RunJob, prepared: Prepared) -> FinishedRun:
         metrics = {"test": {"ndcg@10": 0.0}, "validation": {"ndcg@10": 0.0}}
         timings = {"fit_seconds": self.seconds[job.key], "evaluate_seconds": 0.0}
-        outcome = Outcome(metrics=metrics, timings=timings)
+        outcome = RunOutcome(metrics=metrics, timings=timings)
         record = to_record(job.spec, prepared, self.device, job.command, outcome)
-        return Finished(job, record, {"ranks": np.zeros(prepared.summary["test_users"], dtype=np.int32)})
+        return FinishedRun(job, record, {"ranks": np.zeros(prepared.summary["test_users"], dtype=np.int32)})
 
 
 def _plan() -> tuple[Prepared, list[PlannedRun]]:

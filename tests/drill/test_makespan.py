@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.runs.engines.engine import Job
+from benchmark.runs.engines.engine import RunJob
 from benchmark.runs.execution import Execution
 from benchmark.store.store import Store
 from tests.drill import makespan
@@ -38,10 +38,10 @@ def test_the_simulated_workers_take_jobs_in_order_and_only_when_free(monkeypatch
     engine = makespan.SimulatedEngine(2, {"a": 5.0, "b": 2.0, "c": 1.0, "d": 6.0})
     drawn: list[str] = []
 
-    def jobs() -> Iterator[Job]:
+    def jobs() -> Iterator[RunJob]:
         for key in "abcd":
             drawn.append(key)
-            yield Job(key, None, "")  # type: ignore[arg-type]
+            yield RunJob(key, None, "")  # type: ignore[arg-type]
 
     ended: Any = engine.run(jobs(), None, lambda job, row: None)  # type: ignore[arg-type]
     assert next(ended) == ("b", 2.0)

@@ -1,4 +1,4 @@
-"""Where runs execute. An engine takes jobs and hands back events; it neither plans nor stores."""
+"""Where runs execute. An engine takes jobs and hands back finished runs; it neither plans nor stores."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from benchmark.store.record import RunRecord
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run to do: its key, its spec, the command that regenerates it, and where its state is kept in flight."""
+class RunJob:
+    """One run to do: its key, its spec, the command that repeats it, and where its state is kept until it ends."""
 
     key: str
     spec: RunSpec
@@ -26,26 +26,27 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A run ended; `arrays` is empty unless it is done."""
+class FinishedRun:
+    """A run that has ended; `arrays` is empty unless it is done."""
 
-    job: Job
+    job: RunJob
     record: RunRecord
     arrays: dict[str, np.ndarray]
 
 
-OnEpoch = Callable[[Job, dict[str, Any]], None]
+OnNews = Callable[[RunJob, dict[str, Any] | str], None]
+"""Gets the row of each epoch, and in words what a run is doing after the last one."""
 
 
 class Engine(Protocol):
-    """Runs jobs on one dataset, some at a time, and yields each as it ends, in whatever order they end.
+    """Runs jobs on one dataset, some at a time, and yields each as it ends.
 
-    Jobs are drawn from the iterable only when there is room for one, so that the caller may stop giving. Closing the
-    iterator abandons what is in flight.
+    Jobs are taken from the iterable only when there is room for one, so that the caller may stop giving. Closing the
+    iterator abandons the runs under way.
     """
 
     device: torch.device
 
-    def run(self, jobs: Iterable[Job], prepared: Prepared, on_epoch: OnEpoch) -> Generator[Finished]:
+    def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
         """Execute."""
         ...

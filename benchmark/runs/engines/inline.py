@@ -7,7 +7,7 @@ from functools import partial
 
 import torch
 
-from benchmark.runs.engines.engine import Finished, Job, OnEpoch
+from benchmark.runs.engines.engine import FinishedRun, OnNews, RunJob
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.run import execute
 
@@ -18,10 +18,10 @@ class InlineEngine:
     def __init__(self, device: torch.device, threads: int = 1) -> None:
         self.device, self.threads = device, threads
 
-    def run(self, jobs: Iterable[Job], prepared: Prepared, on_epoch: OnEpoch) -> Generator[Finished]:
+    def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
         """Execute in order."""
         torch.set_num_threads(self.threads)
         for job in jobs:
-            follow = partial(on_epoch, job)
+            follow = partial(on_news, job)
             record, arrays = execute(job.spec, prepared, self.device, job.command, follow, job.checkpoint)
-            yield Finished(job, record, arrays)
+            yield FinishedRun(job, record, arrays)

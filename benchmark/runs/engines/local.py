@@ -20,9 +20,9 @@ from typing import Any
 
 import torch
 
-from benchmark.runs.engines.engine import Finished, Job, OnEpoch
+from benchmark.runs.engines.engine import FinishedRun, OnNews, RunJob
 from benchmark.runs.preparation import Prepared
-from benchmark.runs.run import Outcome, execute, to_record
+from benchmark.runs.run import RunOutcome, execute, to_record
 
 ATTEMPTS = 2
 """How often a job is given to a worker before its deaths are recorded; the next start tries again."""
@@ -35,7 +35,7 @@ class Worker:
     number: int
     process: BaseProcess
     pipe: Connection
-    job: Job | None = None
+    job: RunJob | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -45,10 +45,10 @@ class LocalEngine:
     def __init__(self, device: torch.device, workers: int, threads: int = 1) -> None:
         self.device, self.workers, self.threads = device, workers, threads
 
-    def run(self, jobs: Iterable[Job], prepared: Prepared, on_epoch: OnEpoch) -> Generator[Finished]:
+    def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
         """Execute, `workers` at a time."""
         waiting = iter(jobs)
-        retries: list[Job] = []
+        retries: list[RunJob] = []
         deaths: dict[str, int] = {}
         pool: list[Worker] = []
         try:
@@ -62,7 +62,7 @@ class LocalEngine:
                         pool.remove(worker)
                         finished = self._bury(worker, prepared, retries, deaths)
                     else:
-                        finished = self._handle(worker, message, on_epoch)
+                        finished = self._handle(worker, message, on_news)
                         if finished is not None and finished.record.status not in ("done", "diverged"):
                             pool.remove(worker)  # what went wrong may have left it unfit for another run
                             _end(worker)
@@ -72,7 +72,7 @@ class LocalEngine:
             for worker in pool:
                 _end(worker)
 
-    def _fill(self, pool: list[Worker], waiting: Iterator[Job], retries: list[Job], prepared: Prepared) -> None:
+    def _fill(self, pool: list[Worker], waiting: Iterator[RunJob], retries: list[RunJob], prepared: Prepared) -> None:
         """Give every idle worker a job, start workers while there is room, and dismiss whom there is nothing for."""
         taken = {worker.number for worker in pool}
         free = (number for number in range(self.workers) if number not in taken)
@@ -106,17 +106,19 @@ class LocalEngine:
             ours.send(prepared)
         return Worker(number, process, ours)
 
-    def _handle(self, worker: Worker, message: tuple[str, Any], on_epoch: OnEpoch) -> Finished | None:
+    def _handle(self, worker: Worker, message: tuple[str, Any], on_news: OnNews) -> FinishedRun | None:
         kind, content = message
         assert worker.job is not None
-        if kind == "epoch":
-            on_epoch(worker.job, content)
+        if kind == "news":
+            on_news(worker.job, content)
             return None
-        finished = Finished(worker.job, *content)
+        finished = FinishedRun(worker.job, *content)
         worker.job = None
         return finished
 
-    def _bury(self, worker: Worker, prepared: Prepared, retries: list[Job], deaths: dict[str, int]) -> Finished | None:
+    def _bury(
+        self, worker: Worker, prepared: Prepared, retries: list[RunJob], deaths: dict[str, int]
+    ) -> FinishedRun | None:
         worker.process.join()
         job = worker.job
         if job is None:
@@ -126,16 +128,16 @@ class LocalEngine:
             retries.append(job)
             return None
         error = {"type": "WorkerDied", "message": _cause_of_death(worker.process.exitcode)}
-        outcome = Outcome("interrupted", started=worker.started, error=error)
+        outcome = RunOutcome("interrupted", started=worker.started, error=error)
         record = to_record(job.spec, prepared, self.device, job.command, outcome)
-        return Finished(job, record, {})
+        return FinishedRun(job, record, {})
 
 
-def _next(retries: list[Job], waiting: Iterator[Job]) -> Job | None:
+def _next(retries: list[RunJob], waiting: Iterator[RunJob]) -> RunJob | None:
     return retries.pop(0) if retries else next(waiting, None)
 
 
-def _give(worker: Worker, job: Job) -> None:
+def _give(worker: Worker, job: RunJob) -> None:
     worker.job, worker.started = job, datetime.now(UTC)
     with contextlib.suppress(OSError):  # it died while idle; its end of the pipe says so next
         worker.pipe.send(job)
@@ -181,8 +183,8 @@ def _ctrl_c_waiting() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _tell(pipe: Connection, row: dict[str, Any]) -> None:
-    pipe.send(("epoch", row))
+def _tell(pipe: Connection, news: dict[str, Any] | str) -> None:
+    pipe.send(("news", news))
 
 
 def _die_with_parent() -> None:

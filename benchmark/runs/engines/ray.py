@@ -30,11 +30,11 @@ from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, RuntimeEnvS
 from benchmark.plan.config import ConfigError
 from benchmark.runs import checkpoint
 from benchmark.runs.checkpoint import Checkpoint, State
-from benchmark.runs.engines.engine import Finished, Job, OnEpoch
+from benchmark.runs.engines.engine import FinishedRun, OnNews, RunJob
 from benchmark.runs.engines.local import ATTEMPTS
 from benchmark.runs.environment import ROOT, code_version
 from benchmark.runs.preparation import Prepared
-from benchmark.runs.run import Outcome, execute, to_record
+from benchmark.runs.run import RunOutcome, execute, to_record
 from benchmark.store.atomic_files import StoreError, write_file
 
 PACKAGES = ("baselines", "benchmark", "datasets")
@@ -75,22 +75,22 @@ class RayEngine:
         self.device = _device(device)
         self.task = ray.remote(_work).options(max_retries=0, num_cpus=threads, num_gpus=self._gpus_each())
 
-    def run(self, jobs: Iterable[Job], prepared: Prepared, on_epoch: OnEpoch) -> Generator[Finished]:
+    def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
         """Execute, as many at a time as there is room for at that moment."""
         flights = _Flights(self, jobs, prepared)
         try:
             while flights.launch():
                 for flight in flights.ready():
                     kind, content = _receive(flight.stream)
-                    if kind == "epoch":
-                        on_epoch(flight.job, content)
+                    if kind == "news":
+                        on_news(flight.job, content)
                     elif kind == "checkpoint":
                         _keep(flight.job, content)
                     elif kind == "finished":
                         flights.forget(flight)
                         record, arrays = content
                         record = replace(record, versions=record.versions | code_version())
-                        yield Finished(flight.job, record, arrays)
+                        yield FinishedRun(flight.job, record, arrays)
                     elif (finished := flights.lost(flight, content)) is not None:
                         yield finished
         finally:
@@ -110,7 +110,7 @@ class RayEngine:
 
 @dataclass(eq=False)
 class _Flight:
-    job: Job
+    job: RunJob
     stream: Any
     """The messages of `_work`, as they come."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -119,11 +119,11 @@ class _Flight:
 class _Flights:
     """The jobs of one `run`: what Ray has in hand, what is to be given out again, what still waits."""
 
-    def __init__(self, engine: RayEngine, jobs: Iterable[Job], prepared: Prepared) -> None:
+    def __init__(self, engine: RayEngine, jobs: Iterable[RunJob], prepared: Prepared) -> None:
         self.engine, self.waiting, self.prepared = engine, iter(jobs), prepared
         self.data: Any = None
         self.flights: dict[Any, _Flight] = {}
-        self.retries: list[Job] = []
+        self.retries: list[RunJob] = []
         self.losses: Counter[tuple[str, str]] = Counter()
 
     def launch(self) -> bool:
@@ -146,7 +146,7 @@ class _Flights:
         streams, _ = ray.wait(list(self.flights), num_returns=1, timeout=POLL_SECONDS)
         return [self.flights[stream] for stream in streams]
 
-    def lost(self, flight: _Flight, error: RayError) -> Finished | None:
+    def lost(self, flight: _Flight, error: RayError) -> FinishedRun | None:
         """Have the job done again, or record its end if that has happened too often."""
         self.forget(flight)
         job, crashed = flight.job, isinstance(error, (WorkerCrashedError, OutOfMemoryError))
@@ -156,8 +156,8 @@ class _Flights:
             self.retries.append(job)
             return None
         message = f"the {what} died in each of {limit} attempts, at last with {_first_line(error)}"
-        outcome = Outcome("interrupted", flight.started, error={"type": type(error).__name__, "message": message})
-        return Finished(job, to_record(job.spec, self.prepared, self.engine.device, job.command, outcome), {})
+        outcome = RunOutcome("interrupted", flight.started, error={"type": type(error).__name__, "message": message})
+        return FinishedRun(job, to_record(job.spec, self.prepared, self.engine.device, job.command, outcome), {})
 
     def forget(self, flight: _Flight) -> None:
         """It has landed, one way or the other."""
@@ -232,7 +232,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
-def _checkpoint(job: Job) -> bytes | None:
+def _checkpoint(job: RunJob) -> bytes | None:
     """The state that the job is to continue from."""
     try:
         return job.checkpoint.read_bytes() if job.checkpoint else None
@@ -240,7 +240,7 @@ def _checkpoint(job: Job) -> bytes | None:
         return None
 
 
-def _keep(job: Job, content: bytes) -> None:
+def _keep(job: RunJob, content: bytes) -> None:
     if job.checkpoint:
         with contextlib.suppress(StoreError):  # a disk that is full costs the checkpoint and not the run
             write_file(job.checkpoint, content)
@@ -267,7 +267,7 @@ class _Sent(Checkpoint):
 
 
 def _work(
-    job: Job, prepared: Prepared, device: torch.device, threads: int, content: bytes | None, seconds: float
+    job: RunJob, prepared: Prepared, device: torch.device, threads: int, content: bytes | None, seconds: float
 ) -> Iterator[Message]:
     """One run, from the checkpoint `content` if there is one: its epochs and a checkpoint every so many `seconds` as
     they come, its record and arrays at the end.
@@ -279,7 +279,7 @@ def _work(
         try:
             with checkpoint.temporary() as path:
                 kept = _Sent(path, content, seconds, lambda state: messages.put(("checkpoint", state)))
-                return execute(job.spec, prepared, device, job.command, lambda row: messages.put(("epoch", row)), kept)
+                return execute(job.spec, prepared, device, job.command, lambda news: messages.put(("news", news)), kept)
         finally:
             messages.put(None)
 

@@ -25,13 +25,13 @@ from baselines.registry import METHODS
 from benchmark.plan.config import Configuration
 from benchmark.plan.planner import DatasetFacts, PlannedRun, choose_methods, plan
 from benchmark.runs.engines import local
-from benchmark.runs.engines.engine import Finished, Job, OnEpoch
+from benchmark.runs.engines.engine import FinishedRun, OnNews, RunJob
 from benchmark.runs.engines.inline import InlineEngine
 from benchmark.runs.engines.local import LocalEngine
 from benchmark.runs.execution import Execution
 from benchmark.runs.outstanding import Durations, is_left
 from benchmark.runs.preparation import Prepared, prepare
-from benchmark.runs.run import Outcome, execute, to_record
+from benchmark.runs.run import RunOutcome, execute, to_record
 from benchmark.store.store import Store, StoreError
 from datasets import synthetic
 from datasets.protocol import Protocol
@@ -130,18 +130,28 @@ def test_no_identifying_data_is_kept(prepared: Prepared, planned: Callable[..., 
 
 
 def test_bit_identical_whether_run_here_or_in_a_worker(
-    tmp_path: Path, prepared: Prepared, planned: Callable[..., list[PlannedRun]]
+    tmp_path: Path, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = planned(["btsr-sce", "sasrec-bce"], [0])
     stores = {}
+    told: dict[str, set[tuple[str, Any]]] = {}
     for name, engine in {"inline": InlineEngine(CPU), "local": LocalEngine(CPU, workers=2)}.items():
         stores[name] = Store(tmp_path / name)
+        heard = told[name] = set()
+
+        def hear(_: Any, job: RunJob, news: Any, heard: set[tuple[str, Any]] = heard) -> None:
+            heard.add((job.spec.method, news if isinstance(news, str) else news["epoch"]))
+
+        monkeypatch.setattr("benchmark.runs.progress.Progress.follow", hear)
         Execution(stores[name], engine).run(runs, prepared, commands(runs))
         assert set(statuses(stores[name]).values()) == {"done"}
     for first, second in zip(stores["inline"].records(), stores["local"].records(), strict=True):
         assert first.key == second.key
         assert first.metrics == second.metrics
         assert_same_arrays(stores["inline"].arrays(first), stores["local"].arrays(second))
+    assert told["inline"] == told["local"]
+    news = {1, 2, "evaluating validation", "evaluating test", "evaluating ties-1"}
+    assert {("btsr-sce", what) for what in news} <= told["local"]
 
 
 def test_only_done_runs_are_reused(store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]]) -> None:
@@ -163,17 +173,17 @@ def test_only_done_runs_are_reused(store: Store, prepared: Prepared, planned: Ca
 class CountingEngine(InlineEngine):
     def __init__(self) -> None:
         super().__init__(CPU)
-        self.jobs: list[Job] = []
+        self.jobs: list[RunJob] = []
         self.had_checkpoint: list[bool] = []
 
-    def run(self, jobs: Iterable[Job], prepared: Prepared, on_epoch: OnEpoch) -> Generator[Finished]:
-        def counted() -> Iterable[Job]:
+    def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
+        def counted() -> Iterable[RunJob]:
             for job in jobs:
                 self.jobs.append(job)
                 self.had_checkpoint.append(job.checkpoint is not None and job.checkpoint.exists())
                 yield job
 
-        yield from super().run(counted(), prepared, on_epoch)
+        yield from super().run(counted(), prepared, on_news)
 
 
 def test_a_diverged_run_is_recorded_and_done_again_only_if_asked(
@@ -218,13 +228,13 @@ def test_a_failing_method_is_recorded_and_the_others_go_on(
 class InterruptedEngine(InlineEngine):
     """Ctrl-C during the second job, after one epoch."""
 
-    def run(self, jobs: Iterable[Job], prepared: Prepared, on_epoch: OnEpoch) -> Generator[Finished]:
+    def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
         for number, job in enumerate(jobs):
             if number == 1:
-                on_epoch(job, {"epoch": 1, "seconds": 0.1, "loss": 1.0, "terms": {}, "validation": {"ndcg@10": 0.1}})
+                on_news(job, {"epoch": 1, "seconds": 0.1, "loss": 1.0, "terms": {}, "validation": {"ndcg@10": 0.1}})
                 raise KeyboardInterrupt
             record, arrays = execute(job.spec, prepared, CPU, job.command)
-            yield Finished(job, record, arrays)
+            yield FinishedRun(job, record, arrays)
 
 
 def test_an_interrupt_loses_only_the_run_in_flight(
@@ -343,7 +353,7 @@ def test_a_run_whose_worker_dies_is_offered_again_as_often_as_it_should(
 ATTEMPTS_FILE = "BTSR_TEST_ATTEMPTS"
 
 
-def _note_attempt(job: Job) -> None:
+def _note_attempt(job: RunJob) -> None:
     with open(os.environ[ATTEMPTS_FILE], "a") as stream:
         stream.write(f"{job.key}\n")
 
@@ -357,7 +367,7 @@ def _die_with_the_job(pipe: Any, device: torch.device, threads: int) -> None:
 def _unfit_after_one(pipe: Any, device: torch.device, threads: int) -> None:
     prepared, job = pipe.recv(), pipe.recv()
     _note_attempt(job)
-    outcome = Outcome("failed", error={"type": "RuntimeError", "message": "no such luck", "traceback": ""})
+    outcome = RunOutcome("failed", error={"type": "RuntimeError", "message": "no such luck", "traceback": ""})
     pipe.send(("finished", (to_record(job.spec, prepared, device, job.command, outcome), {})))
     pipe.recv()
     os._exit(7)

@@ -117,10 +117,10 @@ class CutShort:
     def __init__(self, engine: Any, after_epoch: int) -> None:
         self.engine, self.device, self.after_epoch = engine, engine.device, after_epoch
 
-    def run(self, jobs: Any, prepared: Prepared, on_epoch: Any) -> Generator[Any]:
-        def follow(job: Any, row: dict[str, Any]) -> None:
-            on_epoch(job, row)
-            if row["epoch"] == self.after_epoch:
+    def run(self, jobs: Any, prepared: Prepared, on_news: Any) -> Generator[Any]:
+        def follow(job: Any, news: Any) -> None:
+            on_news(job, news)
+            if isinstance(news, dict) and news["epoch"] == self.after_epoch:
                 raise KeyboardInterrupt
 
         return self.engine.run(jobs, prepared, follow)
@@ -133,7 +133,7 @@ def test_a_worker_that_always_dies_is_left_to_the_next_start(
     import ray
 
     def die(*arguments: Any) -> Iterator[Any]:
-        yield "epoch", {"epoch": 1, "seconds": 0.1, "loss": 1.0, "terms": {}, "validation": {}}
+        yield "news", {"epoch": 1, "seconds": 0.1, "loss": 1.0, "terms": {}, "validation": {}}
         os._exit(7)
 
     broken = engine()
