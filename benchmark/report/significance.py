@@ -16,7 +16,10 @@ from scipy import stats
 LEVEL = 0.05
 POWER = 0.8
 MIN_SEEDS = 3
+"""Pairs of runs below which there is no test over seeds."""
 RESAMPLES = 10_000
+ROUNDING = 1e-9
+"""Numbers that differ by a smaller share of themselves are equal."""
 CELLS_AT_ONCE = 2**21
 
 
@@ -39,7 +42,7 @@ class SeedSummary:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """A paired two-sided t-test over n pairs; `t` and `p` are NaN below two pairs."""
+    """A paired two-sided t-test over n pairs; `t` and `p` are NaN where there is no test."""
 
     n: int
     difference: float
@@ -48,8 +51,8 @@ class PairedTest:
 
     @property
     def star(self) -> bool:
-        """Whether the candidate earns a star: p < 0.05, a positive difference, at least three pairs of runs."""
-        return self.n >= MIN_SEEDS and self.p < LEVEL and self.difference > 0
+        """Whether the candidate earns a star: p < 0.05 and a positive difference."""
+        return self.p < LEVEL and self.difference > 0
 
 
 @dataclass(frozen=True)
@@ -82,18 +85,26 @@ def summarise_seeds(runs: np.ndarray) -> SeedSummary:
 def paired_t_test(candidate: np.ndarray, baseline: np.ndarray) -> PairedTest:
     """Two-sided paired t-test of two columns of runs, (R,) each, paired by position.
 
-    Differences that are all zero give p = 1; all the same but not zero, the limit, p = 0 with t = +-inf.
-    Raises ValueError if the lengths differ.
+    Differences that are all zero give p = 1. There is no test of fewer than three pairs, and none of a difference
+    that is the same but not zero on every seed. What is rounding noise counts as equal. Raises ValueError if the
+    lengths differ.
     """
-    differences = _paired_differences(candidate, baseline)
+    ours, theirs = np.asarray(candidate, dtype=np.float64), np.asarray(baseline, dtype=np.float64)
+    if ours.shape != theirs.shape:
+        shapes = f"{ours.shape} and {theirs.shape}"
+        raise ValueError(f"runs of shapes {shapes} do not pair; give one per seed, NaN where there is none")
+    noise = ROUNDING * np.maximum(np.abs(ours), np.abs(theirs))
+    differences = _present(np.where(np.abs(ours - theirs) <= noise, 0.0, ours - theirs))
     n = len(differences)
-    if n < 2:
-        return PairedTest(n, float(differences.mean()) if n else math.nan, math.nan, math.nan)
-    mean, error = float(differences.mean()), float(differences.std(ddof=1)) / math.sqrt(n)
-    if error > 0:
-        t = mean / error
-    else:
-        t = math.copysign(math.inf, mean) if mean else 0.0
+    mean = float(differences.mean()) if n else math.nan
+    if n < MIN_SEEDS:
+        return PairedTest(n, mean, math.nan, math.nan)
+    if not differences.any():
+        return PairedTest(n, 0.0, 0.0, 1.0)
+    deviation = float(differences.std(ddof=1))
+    if deviation <= np.nanmax(noise):
+        return PairedTest(n, mean, math.nan, math.nan)
+    t = mean / (deviation / math.sqrt(n))
     return PairedTest(n, mean, t, float(2 * stats.t.sf(abs(t), n - 1)))
 
 
@@ -188,10 +199,3 @@ def standard_error(values: np.ndarray) -> float:
 def _present(runs: np.ndarray) -> np.ndarray:
     values = np.asarray(runs, dtype=np.float64)
     return values[~np.isnan(values)]
-
-
-def _paired_differences(candidate: np.ndarray, baseline: np.ndarray) -> np.ndarray:
-    if np.shape(candidate) != np.shape(baseline):
-        shapes = f"{np.shape(candidate)} and {np.shape(baseline)}"
-        raise ValueError(f"runs of shapes {shapes} do not pair; give one per seed, NaN where there is none")
-    return _present(np.asarray(candidate, dtype=np.float64) - np.asarray(baseline, dtype=np.float64))

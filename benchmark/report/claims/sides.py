@@ -138,7 +138,8 @@ def lead(leader: Side, trailer: Side, metric: str) -> Reading:
     )
     if len(seeds) >= MIN_SEEDS:
         p = paired_t_test(ours, theirs).p
-        text += f"paired t-test over {len(seeds)} seeds, p {p_value(p)}"
+        said = "none, for the difference is the same on all of them" if math.isnan(p) else p_value(p)
+        text += f"paired t-test over {len(seeds)} seeds, p {said}"
         text += _detectable(ours - theirs, users) if p >= LEVEL else ""
         return Reading(text, difference, p, seeds=len(seeds))
     text += f"{count(len(seeds), 'seed')}, too few for a test over seeds"

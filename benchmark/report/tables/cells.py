@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -43,8 +44,13 @@ def deviation(summary: SeedSummary) -> str:
 
 
 def difference(test: PairedTest) -> Pair:
-    """The mean difference over the pairs, its p below; nothing there below two pairs."""
-    return Cell(signed(test.difference), test.star), f"p {p_value(test.p)}" if test.n > 1 else ""
+    """The mean difference over the pairs, its p below."""
+    return Cell(signed(test.difference), test.star), p_of(test)
+
+
+def p_of(test: PairedTest) -> str:
+    """As `p = .012`; nothing where there is no test."""
+    return "" if math.isnan(test.p) else f"p {p_value(test.p)}"
 
 
 def done_of_asked(runs: RunGroup) -> Cell:

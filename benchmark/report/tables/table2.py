@@ -10,7 +10,7 @@ from benchmark.paper.printed import BASELINES, CITATION
 from benchmark.report.methods import STYLES, title_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import MIN_SEEDS
-from benchmark.report.tables.cells import Pair, mean, row_of, stack
+from benchmark.report.tables.cells import Pair, mean, p_of, row_of, stack
 from benchmark.report.tables.comparison import MainComparison, MetricComparison, main_comparison, starred_after_holm
 from benchmark.report.tables.layout import Cell, Head, Made, Row, Stack, Table, for_machines, table_of
 from benchmark.report.tables.notes import left_out_notes, machines_note
@@ -73,7 +73,7 @@ def _pair(row: MetricComparison, column: str, results: Results) -> Pair:
         return mean(row.summaries[column], row.places.get(column, ""), star)
     if row.versus is None:
         return Cell(DASH), ""
-    return Cell(percent(row.versus.improvement)), f"p {p_value(row.versus.test.p)}" if row.versus.test.n > 1 else ""
+    return Cell(percent(row.versus.improvement)), p_of(row.versus.test)
 
 
 def _printed(row: MetricComparison, column: str, results: Results) -> Cell:

@@ -456,7 +456,7 @@ def full(bench: Bench) -> Results:
         for i, variant in enumerate(experiments("ml-1m")[name].variants):
             validation = {"validation": 1.0} if (name, variant.label) == ("main", "btsr-ce") else {}
             sides[f"{name}:{variant.label}"] = [
-                dict.fromkeys(metrics, 0.1 + 0.01 * i + 0.001 * seed) | validation for seed in range(3)
+                dict.fromkeys(metrics, 0.1 + 0.01 * i + 0.001 * seed * (1 + 0.1 * i)) | validation for seed in range(3)
             ]
     return bench(sides)
 
