@@ -57,7 +57,7 @@ class PairedTest:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A candidate against the `best` of several baselines; `improvement` in percent of that one's mean."""
+    """A candidate against the `best` of several baselines on the runs that both have; `improvement` in percent."""
 
     best: int
     improvement: float
@@ -108,19 +108,6 @@ def paired_t_test(candidate: np.ndarray, baseline: np.ndarray) -> PairedTest:
     return PairedTest(n, mean, t, float(2 * stats.t.sf(abs(t), n - 1)))
 
 
-def best_baseline(baselines: np.ndarray) -> int:
-    """The column of `baselines` (R, M) with the highest mean, the first of equals.
-
-    Raises ValueError if all runs are missing.
-    """
-    columns = np.asarray(baselines, dtype=np.float64)
-    present = ~np.isnan(columns)
-    if not present.any():
-        raise ValueError("no baseline has a run to compare with")
-    totals, counts = np.where(present, columns, 0.0).sum(0), present.sum(0)
-    return int(np.argmax(np.where(counts > 0, totals / np.maximum(counts, 1), -np.inf)))
-
-
 def improvement(candidate: float, baseline: float) -> float:
     """The paper's Improve: the difference in percent of the baseline; NaN for a baseline of 0."""
     return 100 * (candidate - baseline) / baseline if baseline else math.nan
@@ -129,12 +116,17 @@ def improvement(candidate: float, baseline: float) -> float:
 def compare(candidate: np.ndarray, baselines: np.ndarray) -> Comparison:
     """The candidate's runs (R,) against the best of the baselines (R, M), seed against seed.
 
-    Improve takes each method's mean over all its own runs, as the table prints them.
+    Everything rests on the runs that the candidate shares with a baseline: the best is the one with the highest mean
+    over them, the first of equals. Raises ValueError if there are none.
     """
-    best = best_baseline(baselines)
-    rival = np.asarray(baselines)[:, best]
-    test = paired_t_test(candidate, rival)
-    return Comparison(best, improvement(summarise_seeds(candidate).mean, summarise_seeds(rival).mean), test)
+    ours, theirs = np.asarray(candidate, dtype=np.float64), np.asarray(baselines, dtype=np.float64)
+    shared = ~np.isnan(theirs) & ~np.isnan(ours)[:, None]  # (R, M)
+    if not shared.any():
+        raise ValueError("no baseline has a run to compare with")
+    means = np.where(shared, theirs, 0.0).sum(0) / np.maximum(shared.sum(0), 1)
+    best = int(np.argmax(np.where(shared.any(0), means, -np.inf)))
+    gain = improvement(float(ours[shared[:, best]].mean()), float(means[best]))
+    return Comparison(best, gain, paired_t_test(ours, theirs[:, best]))
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from benchmark.report.query import RunGroup
 from benchmark.report.significance import PairedTest, SeedSummary
 from benchmark.report.tables.layout import Cell, Kind, Place, Row, Stack
-from benchmark.report.tables.numbers import DASH, DECIMALS, number, p_value, signed
+from benchmark.report.tables.numbers import DASH, DECIMALS, count, number, p_value, signed
 
 Pair = tuple[Cell, str]
 """A cell and the text below it."""
@@ -43,14 +43,20 @@ def deviation(summary: SeedSummary) -> str:
     return f"±{number(summary.deviation)}" if summary.n > 1 else ""
 
 
-def difference(test: PairedTest) -> Pair:
-    """The mean difference over the pairs, its p below."""
-    return Cell(signed(test.difference), test.star), p_of(test)
+def difference(test: PairedTest, *sides: SeedSummary) -> Pair:
+    """The mean difference over the seeds that both sides have, its p below."""
+    return Cell(signed(test.difference), test.star), p_of(test, *sides)
 
 
-def p_of(test: PairedTest) -> str:
-    """As `p = .012`; nothing where there is no test."""
-    return "" if math.isnan(test.p) else f"p {p_value(test.p)}"
+def p_of(test: PairedTest, *sides: SeedSummary) -> str:
+    """As `p = .012`, nothing where there is no test; and over how many seeds, where one of the sides has more."""
+    p = "" if math.isnan(test.p) else f"p {p_value(test.p)}"
+    return ", ".join(filter(None, [p, seeds_of(test.n, *sides)]))
+
+
+def seeds_of(n: int, *sides: SeedSummary) -> str:
+    """`3 seeds`, for a comparison over seeds that both sides have; nothing where neither has more."""
+    return count(n, "seed") if 0 < n < max((side.n for side in sides), default=0) else ""
 
 
 def done_of_asked(runs: RunGroup) -> Cell:

@@ -92,14 +92,14 @@ def starred_after_holm(comparisons: Sequence[MainComparison]) -> tuple[int, int,
 def _compare(results: Results, metric: str) -> MetricComparison:
     summaries = {method: results.summary(results.method(method), metric) for method in results.ran}
     ranked = places({method: summaries[method] for method in results.contestants})
-    btsr, baselines = results.btsr, results.baselines
     rival = versus = None
-    if btsr and summaries[btsr].n and any(summaries[method].n for method in baselines):
-        values = {method: results.values(results.method(method), metric) for method in (btsr, *baselines)}
-        seeds = sorted({seed for by_seed in values.values() for seed in by_seed})
-        runs = np.array([[values[method].get(seed, math.nan) for method in values] for seed in seeds])
-        versus = compare(runs[:, 0], runs[:, 1:])
-        rival = baselines[versus.best]
+    if results.btsr:
+        ours = results.values(results.method(results.btsr), metric)
+        theirs = [results.values(results.method(method), metric) for method in results.baselines]
+        if any(ours.keys() & by_seed.keys() for by_seed in theirs):
+            matrix = [[by_seed.get(seed, math.nan) for by_seed in theirs] for seed in ours]
+            versus = compare(np.array(list(ours.values())), np.array(matrix))
+            rival = results.baselines[versus.best]
     printed = None if results.synthetic else table2_row(results.title, metric)
     return MetricComparison(metric, summaries, ranked, rival, versus, printed)
 
@@ -113,7 +113,10 @@ def _user_view(results: Results, metrics: Sequence[MetricComparison]) -> UserVie
     gains = results.users(runs, METRIC)
     if gains is None:
         return None
-    differences = results.user_differences(runs, results.method(row.rival), METRIC) if row.rival else None
+    differences = None
+    if row.rival:
+        rival = results.method(row.rival)
+        differences = results.user_differences(runs, rival, METRIC, results.paired(runs, rival, METRIC)[0])
     if differences is None:
         return UserView(method, standard_error(gains))
     detectable = smallest_detectable_difference(differences)

@@ -9,7 +9,7 @@ from benchmark.plan.selection import METRIC
 from benchmark.report.methods import title_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import improvement
-from benchmark.report.tables.cells import best_of, done_of_asked, mean, stack
+from benchmark.report.tables.cells import Pair, best_of, done_of_asked, mean, seeds_of, stack
 from benchmark.report.tables.layout import Cell, Head, Made, for_machines, table_of
 from benchmark.report.tables.notes import closing_notes, status_notes
 from benchmark.report.tables.numbers import percent
@@ -36,10 +36,9 @@ def sweep_table(name: str, results: Results) -> Made | None:
     summaries = {metric: {runs.label: results.summary(runs, metric) for runs in groups} for metric in METRICS}
     best = {metric: best_of(by_label) for metric, by_label in summaries.items()}
 
-    def pairs(runs: RunGroup, first: RunGroup) -> list[tuple[Cell, str]]:
+    def pairs(runs: RunGroup, first: RunGroup) -> list[Pair]:
         means = [mean(summaries[metric][runs.label], best[metric][runs.label]) for metric in METRICS]
-        change = Cell("" if runs is first else percent(_change(results, runs, first)))
-        return [*means, (change, ""), (done_of_asked(runs), "")]
+        return [*means, _change(results, runs, first), (done_of_asked(runs), "")]
 
     table = table_of(
         results,
@@ -66,10 +65,14 @@ def sweep_table(name: str, results: Results) -> Made | None:
     return [table], for_machines(results, records)
 
 
-def _change(results: Results, runs: RunGroup, first: RunGroup) -> float:
-    """NDCG@10 in percent of the first variant's, over the seeds that both have; NaN without any."""
+def _change(results: Results, runs: RunGroup, first: RunGroup) -> Pair:
+    """NDCG@10 in percent of the first variant's, over the seeds that both have."""
+    if runs is first:
+        return Cell(), ""
     seeds, ours, theirs = results.paired(runs, first, METRIC)
-    return improvement(float(ours.mean()), float(theirs.mean())) if seeds else math.nan
+    change = improvement(float(ours.mean()), float(theirs.mean())) if seeds else math.nan
+    sides = (results.summary(runs, METRIC), results.summary(first, METRIC))
+    return Cell(percent(change)), seeds_of(len(seeds), *sides)
 
 
 def _notes(groups: Sequence[RunGroup], methods: Iterable[str]) -> Iterable[str]:

@@ -73,7 +73,8 @@ def _pair(row: MetricComparison, column: str, results: Results) -> Pair:
         return mean(row.summaries[column], row.places.get(column, ""), star)
     if row.versus is None:
         return Cell(DASH), ""
-    return Cell(percent(row.versus.improvement)), p_of(row.versus.test)
+    sides = [row.summaries[method] for method in (results.btsr, row.rival) if method]
+    return Cell(percent(row.versus.improvement)), p_of(row.versus.test, *sides)
 
 
 def _printed(row: MetricComparison, column: str, results: Results) -> Cell:

@@ -75,7 +75,9 @@ def _stack(
         texts = [number(printed[runs.label]) for runs in groups]
         texts += [signed(printed[runs.label] - printed[REFERENCE]) for runs in regimes]
     pairs = [mean(summary, best[name]) for name, summary in summaries.items()]
-    pairs += [difference(results.difference(runs, reference, metric)) for runs in regimes]
+    for runs in regimes:
+        sides = summaries[runs.label], summaries[REFERENCE]
+        pairs.append(difference(results.difference(runs, reference, metric), *sides))
     return stack(label, pairs, row_of("paper", texts, "paper"))
 
 

@@ -123,9 +123,11 @@ def _resolution(results: Results, row: MetricComparison, method: str, rival: str
         return None
     detectable = difference = math.nan
     if rival:
-        differences = results.user_differences(results.method(method), results.method(rival), row.metric)
+        runs, others = results.method(method), results.method(rival)
+        seeds, _, _ = results.paired(runs, others, row.metric)
+        differences = results.user_differences(runs, others, row.metric, seeds)
         if differences is not None and differences.any():
             detectable = smallest_detectable_difference(differences)
-        difference = row.summaries[method].mean - row.summaries[rival].mean
+        difference = results.difference(runs, others, row.metric).difference
     lead = row.printed.btsr - row.printed.best if row.printed else math.nan
     return Resolution(row.metric, method, standard_error(gains), rival, detectable, difference, lead)

@@ -216,6 +216,7 @@ def test_a_sweep_compares_over_the_seeds_that_both_have(handmade: Callable[..., 
     # Seed 0 alone is in both: .05 is 25 % more than .04, and equal to the mean of the two.
     assert cells(table, "alpha 0") == ["0.0500", "–", "–", "–", "", "2/2"]
     assert cells(table, "alpha 0.1") == ["0.0500", "–", "–", "–", "+25.0%", "1/2"]
+    assert [cell.text for cell in table.sections[0][1][1].cells] == ["", "", "", "", "1 seed", ""]
     assert cells(table, "alpha 0.2") == ["–", "–", "–", "–", "–", "0/2"]
     assert "BT-SR (CE) at alpha 0 is SASRec (CE), whose runs stand here." in table.notes
     assert "alpha 0.1: failed (seed 1); no part of its mean." in table.notes

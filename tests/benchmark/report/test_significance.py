@@ -102,12 +102,24 @@ def test_star_needs_three_pairs_small_p_and_a_gain(candidate: np.ndarray, earned
     assert paired_t_test(candidate, column(1, 2, 3)).star is earned
 
 
-def test_best_baseline_is_the_highest_mean_of_the_runs_there_are() -> None:
-    assert significance.best_baseline(np.array([[1, 2, NAN], [1, 0, 1.5]])) == 2
-    assert significance.best_baseline(np.array([[1, NAN, 1], [1, NAN, 1]])) == 0
-    assert significance.best_baseline(np.array([[NAN, -3, -2], [NAN, -3, NAN]])) == 2
+def test_the_best_baseline_has_the_highest_mean_on_shared_runs() -> None:
+    assert compare(column(1, 1), np.array([[1, 2, NAN], [1, 0, 1.5]])).best == 2
+    assert compare(column(1, 1), np.array([[1, NAN, 1], [1, NAN, 1]])).best == 0
+    assert compare(column(1, 1), np.array([[NAN, -3, -2], [NAN, -3, NAN]])).best == 2
+    assert compare(column(1, NAN), np.array([[2, 1], [0, 9]])).best == 0
     with pytest.raises(ValueError, match="no baseline has a run"):
-        significance.best_baseline(np.full((2, 2), NAN))
+        compare(column(1, NAN), np.array([[NAN, NAN], [1, 1]]))
+
+
+def test_rival_improvement_and_test_come_from_the_same_runs() -> None:
+    # Seeds 0 to 2 are BT-SR's alone and easy; on seeds 3 to 5, which both have, it is worse every time.
+    candidate = column(0.90, 0.91, 0.92, 0.30, 0.31, 0.33)
+    baselines = np.array([[NAN] * 3 + [0.35, 0.37, 0.36], [0.1] * 6]).T
+    result = compare(candidate, baselines)
+    assert result.best == 0
+    assert result.improvement == pytest.approx(100 * (0.94 - 1.08) / 1.08)
+    assert (result.test.n, result.test.star) == (3, False)
+    assert result.test.difference == pytest.approx(-0.14 / 3)
 
 
 def test_improvement_is_relative_to_the_baseline() -> None:

@@ -183,6 +183,24 @@ def for_machines(comparison: MainComparison) -> pd.DataFrame:
     return pd.DataFrame(made[1])
 
 
+def test_where_seeds_differ_the_cell_says_over_how_many(store: Store, handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    values = {"btsr-ce": (0.09, 0.03, 0.04, 0.02), "sasrec-ce": (None, 0.05, 0.05, 0.05)}
+    for method, by_seed in values.items():
+        for seed, value in enumerate(by_seed):
+            if value is not None:
+                store.save(maker.record(method, seed, test={"ndcg@10": value}), maker.arrays(RANKS[method]))
+    comparison = compared(store, maker)
+    table = printed(comparison)
+    (ndcg,) = (rows for rows in table.sections[0] if rows[0].label == "ndcg@10")
+    improve = [head.first for head in table.heads].index("Improve") - 1
+    # On the seeds that both have .03 against .05; over all its seeds BT-SR has .045.
+    assert [row.cells[improve].text for row in ndcg] == ["−40.0%", "p = .074, 3 seeds", "+6.2%"]
+    assert not any(cell.star for cell in ndcg[0].cells)
+    assert comparison.users is not None
+    assert comparison.users.lead is not None
+
+
 def rendered(comparison: MainComparison) -> str:
     """LaTeX and Markdown of a comparison."""
     table = printed(comparison)
