@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from benchmark.report.query import Results
 from benchmark.report.shown_runs import planned_results, stored_results
 from benchmark.report.tables.all_tables import TABLES
 from benchmark.report.tables.latex import to_latex
-from benchmark.report.tables.layout import Table
+from benchmark.report.tables.layout import Table, label_of
 from benchmark.report.tables.markdown import to_markdown
 from benchmark.report.tables.plain import to_plain
 from benchmark.report.tables.table1 import table1_together
@@ -81,17 +81,18 @@ def report(
         for results in found:
             reports.append(_render(results, store, out_dir, rendered, notify))
             by_setting.setdefault(results.setting, []).append(results)
-    for together in by_setting.values():
-        folder = _shared_folder(out_dir / "tables", together)
-        if len(together) > 1:
-            if printed := table1_together(together):
-                _write_tables("table1", *printed, folder, rendered)
+    for setting, together in by_setting.items():
+        folder, alone = _shared_folder(out_dir / "tables", together), len(together) == 1
+        if not alone:
+            if made := table1_together(together):
+                rendered.tables += _write_tables("table1", *made, folder, _words(setting))
             if len(ran := [results for results in together if results.ran]) > 1:
-                _write_tables("table2", *table2_together(ran), folder, rendered)
+                rendered.tables += _write_tables("table2", *table2_together(ran), folder, _words(setting))
         judged = judge_claims(together)
+        words = [*_words(setting), *([together[0].dataset] if alone else [])]
         for name, tabulate in TOGETHER.items():
             overview, details, rows = tabulate(judged)
-            _write_tables(name, overview, rows, folder, rendered, details)
+            rendered.tables += _write_tables(name, overview, rows, folder, words, details)
         findings += judged
     rendered.page = write_page(store.root, reports, findings)
     return rendered
@@ -125,7 +126,7 @@ def _render(results: Results, store: Store, out_dir: Path, rendered: Rendered, n
             missing.append(name)
         else:
             printed[name] = made[0]
-            _write_tables(name, *made, tables, rendered)
+            rendered.tables += _write_tables(name, *made, tables, _words(results.setting))
     if "table2" in printed:
         rendered.plain.append(to_plain(printed["table2"][0]))
     for name, draw in FIGURES.items():
@@ -155,23 +156,32 @@ def _shared_folder(base: Path, together: Sequence[Results]) -> Path:
     return base if setting == RunSetting() else base / setting.name
 
 
+def _words(setting: RunSetting) -> list[str]:
+    """With what the labels of a setting begin, so that one LaTeX document can show several."""
+    return [] if setting == RunSetting() else [setting.name]
+
+
 def _write_tables(
     name: str,
     tables: Sequence[Table],
     rows: Rows,
     folder: Path,
-    rendered: Rendered,
+    words: Sequence[str],
     wordy: Sequence[Table] = (),
-) -> None:
-    """`wordy` tables go to Markdown alone."""
-    for suffix, text in {
-        "tex": to_latex(tables),
-        "md": to_markdown([*tables, *wordy]),
-        "csv": pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.6f"),
-    }.items():
-        path = folder / f"{name}.{suffix}"
+) -> list[Path]:
+    """Write them in all three forms, `wordy` tables to Markdown alone, and return the files.
+
+    Their labels begin with `words`.
+    """
+    tables = [replace(table, name=label_of(*words, table.name)) for table in tables]
+    contents = {
+        folder / f"{name}.tex": to_latex(tables),
+        folder / f"{name}.md": to_markdown([*tables, *wordy]),
+        folder / f"{name}.csv": pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.6f"),
+    }
+    for path, text in contents.items():
         write_file(path, text.encode())
-        rendered.tables.append(path)
+    return list(contents)
 
 
 def _store_choice(store: Store, results: Results, notify: Notify) -> None:

@@ -59,7 +59,7 @@ Made = tuple[Sequence["Table"], Sequence[Mapping[str, object]]]
 class Table:
     """`bands` (title, columns) stand above the heads, all columns together; rules part the `sections`.
 
-    `name` is used in labels and consists of letters, digits and hyphens; all other text may hold any
+    `name` is used in labels and consists of letters, digits, dots and hyphens; all other text may hold any
     character. `runs`: the name of the RunGroup that the whole table is about, if it is one.
     """
 
@@ -99,8 +99,8 @@ def table_of(
 
 
 def label_of(*words: str) -> str:
-    """A label of letters, digits and hyphens."""
-    return re.sub("[^a-z0-9]+", "-", "-".join(words))
+    """A label of letters, digits, dots and hyphens."""
+    return re.sub("[^a-z0-9.]+", "-", "-".join(words))
 
 
 def warning(synthetic: bool) -> str:

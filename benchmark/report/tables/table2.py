@@ -41,7 +41,7 @@ def _table(comparison: MainComparison, family: Sequence[MainComparison]) -> Tabl
     bands = (("", 1), ("the paper's columns", len(columns) - added), ("in addition", added))
     return table_of(
         results,
-        "table2",
+        "table2" if len(family) == 1 else "table2-together",
         f"BT-SR against its baselines on {results.heading}, in the form of the paper's Table 2.",
         [_column(column, results) for column in columns],
         (

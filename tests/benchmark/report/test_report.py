@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from benchmark.report.claims.tables import claims_tables
 from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.report import Rendered, report
 from benchmark.report.tables.all_tables import TABLES
@@ -93,6 +95,27 @@ def test_settings_and_datasets_have_folders_of_their_own(
     assert together.count(r"\begin{table*}") == 2
     assert "SYNTHETIC" not in together
     assert len((tmp_path / "tables" / "table2.csv").read_text().splitlines()) == 1 + 2 * 9 * 3
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_no_two_tables_of_a_report_have_the_same_label(
+    store: Store, handmade: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.report.report.TABLES", TABLES)
+    monkeypatch.setattr("benchmark.report.report.TOGETHER", {"claims": claims_tables})
+    for name in ("ml-1m", "beauty"):
+        maker = handmade(name, name.title())
+        fill(store, maker)
+        fill(store, maker, methods=("sasrec-sce",), profile="quick-encoder.width-32")
+    rendered = report(store, tmp_path, store.datasets(), None, print)
+    alone = report(store, tmp_path / "alone", ["beauty"], None, print)
+    rendered.tables += [path for path in alone.tables if path.stem == "claims"]
+    sources = [path.read_text() for path in rendered.tables if path.suffix == ".tex"]
+    labels = [label for source in sources for label in re.findall(r"\\label\{([^}]*)\}", source)]
+    assert len(labels) > 40
+    assert "tab:ml-1m-table2" in labels
+    assert "tab:released-equal-quick-encoder.width-32-ml-1m-table2" in labels
+    assert [label for label in labels if labels.count(label) > 1] == []
 
 
 @pytest.mark.usefixtures("no_figures")
