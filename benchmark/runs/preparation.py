@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from benchmark.store.atomic_files import StoreError, write_file
 from benchmark.store.json_text import printable
 from benchmark.store.npz import from_npz
 from benchmark.store.schema import MAX_TITLE, UNFIT_FIRST
+from benchmark.store.store import Store
 from datasets import synthetic
 from datasets.interactions import DataError, Interactions
 from datasets.protocol import PROTOCOL_VERSION, Protocol
@@ -26,17 +27,16 @@ from datasets.reading import read_interactions
 from datasets.registry import DATASETS, Dataset, locate
 from datasets.split import Split, split
 
-if TYPE_CHECKING:
-    from benchmark.store.store import Store
-
 Notify = Callable[[str], None]
 
 BLOCK_BYTES = 1 << 20
 
+MASKED_SHARE_WORTH_A_WARNING = 0.2
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A dataset ready for runs. `summary` is its entry in data.json, `label` the protocol's name there."""
+    """A dataset that is ready for runs. `summary` is its entry in data.json, `label` the protocol's name there."""
 
     name: str
     title: str
@@ -48,13 +48,13 @@ class Prepared:
 
     @property
     def facts(self) -> DatasetFacts:
-        """What a plan has to know of it."""
+        """What a plan has to know about the dataset."""
         protocol = Protocol(**self.summary["protocol"])
         return DatasetFacts(self.title, self.synthetic, protocol, self.fingerprint)
 
     @property
     def for_record(self) -> dict[str, Any]:
-        """What a run record says of its data: what it is, where from, how much."""
+        """What a run record keeps about its data: what it is, where it is from, and how much there is."""
         names = ("source", "sha256", "items", "train_users", "train_interactions", "test_users")
         return {"fingerprint": self.fingerprint} | {name: self.summary[name] for name in names}
 
@@ -69,17 +69,17 @@ def prepare(
     notify: Notify,
     download: bool = True,
 ) -> Prepared:
-    """Split the dataset `name`, or under that name the table at `interactions_path`, and write its data.json.
+    """Split the dataset `name`, or the table at `interactions_path` under that name, and write its data.json.
 
-    `notify` gets one line for each thing that is worth knowing but no error. `download`: whether an absent file
-    is fetched from its publisher. Raises DataError if the file is missing or cannot be used, StoreError if
-    data.json cannot be written.
+    `notify` gets one line for each thing that the user should know and that is not an error. `download`: whether an
+    absent file is fetched from its publisher. Raises DataError if the file is missing or cannot be used, and
+    StoreError if data.json cannot be written.
     """
     source = _source(name, data_dir, interactions_path, download)
     result = _split_or_cached(source, protocol, cache_dir, notify)
     fingerprint = result.fingerprint()
-    if duplicates := result.summary["duplicate_rows"]:
-        notify(f"{source.file}: {duplicates} exact duplicates of earlier rows; kept, as the released code keeps them")
+    for line in _warnings(result.summary):
+        notify(f"{source.file}: {line}")
     summary = {
         "source": source.file,
         "sha256": source.sha256,
@@ -93,8 +93,18 @@ def prepare(
     return Prepared(name, source.title, source.synthetic, label, result, fingerprint, summary)
 
 
+def _warnings(summary: Mapping[str, Any]) -> Iterator[str]:
+    if duplicates := summary["duplicate_rows"]:
+        yield f"rows that repeat an earlier one exactly: {duplicates}; they are kept, as the released code keeps them"
+    if (share := summary["masked_share"]) > MASKED_SHARE_WORTH_A_WARNING:
+        yield (
+            f"{share:.0%} of the test targets are in the user's own history, whose items are never recommended: no "
+            "method can find them; check the data for repeated rows"
+        )
+
+
 def interactions_of(name: str, data_dir: Path, interactions_path: Path | None) -> Interactions:
-    """What `prepare` has split, read again: all of it, before any filter, with what a Split does not keep, the time.
+    """All interactions that `prepare` has split, read again: before any filter, and with their timestamps.
 
     Raises DataError if the file is gone or cannot be used.
     """
@@ -105,8 +115,8 @@ def interactions_of(name: str, data_dir: Path, interactions_path: Path | None) -
 
 
 @dataclass(frozen=True)
-class _Source:
-    file: str  # its name alone, for records are published and paths are nobody's business
+class _RawData:
+    file: str  # its name without the path: records are published
     sha256: str
     read: Callable[[], Interactions]
     format: str
@@ -115,17 +125,17 @@ class _Source:
     synthetic: bool = False
 
 
-def _source(name: str, data_dir: Path, interactions_path: Path | None, download: bool) -> _Source:
+def _source(name: str, data_dir: Path, interactions_path: Path | None, download: bool) -> _RawData:
     return _published(DATASETS[name], data_dir, download) if interactions_path is None else _table(interactions_path)
 
 
-def _table(path: Path) -> _Source:
+def _table(path: Path) -> _RawData:
     read = partial(read_interactions, path)
     file, title = printable(path.name), printable(path.stem).lstrip(UNFIT_FIRST)[:MAX_TITLE] or "interactions"
-    return _Source(file, file_sha256(path), read, "table", title, released_filter="none")
+    return _RawData(file, file_sha256(path), read, "table", title, released_filter="none")
 
 
-def _published(dataset: Dataset, data_dir: Path, download: bool) -> _Source:
+def _published(dataset: Dataset, data_dir: Path, download: bool) -> _RawData:
     read: Callable[[], Interactions]
     if dataset.is_synthetic:
         data = synthetic.demo(seed=0)
@@ -133,11 +143,11 @@ def _published(dataset: Dataset, data_dir: Path, download: bool) -> _Source:
     else:
         path = locate(dataset, data_dir, download)
         file, sha256, read = path.name, file_sha256(path), partial(read_interactions, path, dataset)
-    return _Source(file, sha256, read, dataset.name, dataset.title, dataset.released_filter, dataset.is_synthetic)
+    return _RawData(file, sha256, read, dataset.name, dataset.title, dataset.released_filter, dataset.is_synthetic)
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file; of a .csv.gz that of the table inside, which no other packing changes."""
+    """SHA-256 (hex) of a file; for a .csv.gz of the table inside, which stays the same when it is packed again."""
     check_plain(path)
     digest = hashlib.sha256()
     try:
@@ -145,7 +155,7 @@ def file_sha256(path: Path) -> str:
             while block := stream.read(BLOCK_BYTES):
                 digest.update(block)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path and its rights") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
     return digest.hexdigest()
 
 
@@ -159,14 +169,14 @@ def _interactions_sha256(data: Interactions) -> str:
 # --- the cache --------------------------------------------------------------------------------------------
 
 
-def _split_or_cached(source: _Source, protocol: Protocol, cache_dir: Path, notify: Notify) -> Split:
+def _split_or_cached(source: _RawData, protocol: Protocol, cache_dir: Path, notify: Notify) -> Split:
     path = cache_dir / f"{_cache_key(source, protocol)}.npz"
     if path.exists():
         try:
             return _load(path)
-        except Exception as error:  # whatever an array of another type, shape or name leads to
+        except Exception as error:  # arrays of a wrong type, shape or name lead to errors of every kind
             reason = printable(f"{type(error).__name__}: {error}".replace("\n", " "))
-            notify(f"{path}: unusable cache ({reason:.200}); it is built again")
+            notify(f"{path}: unusable cache ({reason:.200}); building it again")
     interactions = source.read()
     try:
         result = split(interactions, protocol)
@@ -194,7 +204,7 @@ def _save(result: Split, path: Path) -> None:
     write_file(path, content.getvalue())
 
 
-def _cache_key(source: _Source, protocol: Protocol) -> str:
+def _cache_key(source: _RawData, protocol: Protocol) -> str:
     rules = asdict(protocol)
     del rules["preset"]
     identity = json.dumps([source.sha256, source.format, rules, PROTOCOL_VERSION], sort_keys=True)

@@ -50,7 +50,8 @@ KEYS_OF_DATA_JSON = {
 def csv_bytes(seed: int = 0, users: int = 40, n: int = 800) -> bytes:
     rng = np.random.default_rng(seed)
     who = rng.integers(0, users, n)
-    what = rng.integers(0, 25, n)
+    nth = np.array([np.count_nonzero(who[:row] == user) for row, user in enumerate(who)])  # of that user
+    what = (rng.integers(0, 40, users)[who] + 7 * nth) % 40  # no user has an item twice
     when = 1_000_000 + rng.integers(0, 100, users)[who] * 1000 + rng.permutation(n)  # no two rows at the same time
     rows = "\n".join(f"{u},{i},{t}" for u, i, t in zip(who, what, when, strict=True))
     return f"userid,itemid,timestamp\n{rows}\n".encode()
@@ -144,7 +145,24 @@ def test_duplicate_rows_are_kept_and_named(stage: Stage) -> None:
     prepared = stage(stage.table(content + content.splitlines()[-1] + b"\n"))
     assert prepared.summary["duplicate_rows"] == 1
     assert prepared.summary["raw"]["interactions"] == 801
-    assert stage.lines == ["mine.csv: 1 exact duplicates of earlier rows; kept, as the released code keeps them"]
+    assert stage.lines == [
+        "mine.csv: rows that repeat an earlier one exactly: 1; they are kept, as the released code keeps them"
+    ]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_data_in_which_targets_are_masked_is_warned_about(stage: Stage, again: bool) -> None:
+    """Every row doubled: each target is in its history, and every metric would be 0.0000 without a word."""
+    header, *rows = csv_bytes().splitlines(keepends=True)
+    table = stage.table(header + b"".join(row * 2 for row in rows))
+    prepared = stage(table)
+    if again:  # from the cache
+        stage.lines.clear()
+        stage(table)
+    assert prepared.summary["masked_share"] == 1.0
+    duplicates, warning = stage.lines
+    assert duplicates.startswith("mine.csv: rows that repeat an earlier one exactly: 800;")
+    assert warning.startswith("mine.csv: 100% of the test targets are in the user's own history")
 
 
 def test_a_packed_table_is_the_same_data_as_a_plain_one(stage: Stage) -> None:
@@ -270,7 +288,7 @@ def test_a_damaged_cache_is_named_and_built_again(stage: Stage, count_reads: lis
     assert len(count_reads) == 2
     [line] = stage.lines
     assert str(stage.cache()) in line
-    assert "it is built again" in line
+    assert "building it again" in line
     assert "\n" not in line
     stage(table)
     assert len(count_reads) == 2
