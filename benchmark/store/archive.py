@@ -76,7 +76,7 @@ class _Limited(gzip.GzipFile):
         self._limit = min(MAX_TOTAL_BYTES, max(RATIO_FROM_BYTES, MAX_RATIO * path.stat().st_size))
 
     def read(self, size: int | None = -1) -> bytes:
-        """Up to `size` bytes, headers included; never more than the limit at once, whatever a header asks for."""
+        """Up to `size` bytes, headers included, but never more than the limit at once, whatever a header claims."""
         left = self._limit + 1 - self.tell()
         content = super().read(left if size is None or size < 0 else min(size, left))
         if self.tell() > self._limit:

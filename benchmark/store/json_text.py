@@ -1,4 +1,4 @@
-"""JSON as it is read here: every text has one meaning, and no value is too deep or too large for those who use it."""
+"""JSON as the store reads and writes it: no key twice, and no value that is too deep or too large to be used."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LARGEST = 2**63
 
 
 def parse_json(document: str | bytes) -> Any:
-    """The value of a JSON document in UTF-8; ValueError, in one line, says why it is none or not usable.
+    """The value of a JSON document in UTF-8; raises ValueError, in one line, if there is none that can be used.
 
-    Besides what is no JSON, that is a key given twice, a number that no float or 64-bit integer holds, nesting beyond
-    MAX_DEPTH, an escape that is no character, and a control character other than newline and tab.
+    Refused are a key that is given twice, a number that no float or 64-bit integer holds, nesting beyond MAX_DEPTH, an
+    escape that stands for no character, and control characters other than newline and tab.
     """
     if len(document) > MAX_BYTES:
         raise ValueError(f"{len(document)} bytes, {MAX_BYTES} are allowed")
@@ -35,10 +35,10 @@ def parse_json(document: str | bytes) -> Any:
 
 
 def printable(text: str, kept: str = "") -> str:
-    """The text with an escape, such as \\x1b, for every character that cannot be shown, but for those in `kept`."""
+    """The text with an escape, such as \\x1b, for every character that cannot be shown and is not in `kept`."""
     if text.isprintable():
         return text
-    with suppress(UnicodeError):  # a name in UTF-8 of which a plain locale has made something else
+    with suppress(UnicodeError):  # a name in UTF-8 that was decoded in a plain locale
         text = text.encode("utf-8", "surrogateescape").decode("utf-8")
     return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)
 
@@ -67,12 +67,12 @@ def to_json(value: Any) -> str:
 def _check(value: Any, depth: int) -> None:
     if isinstance(value, str):
         if not value.isprintable() and printable(value, kept="\n\t") != value:
-            raise ValueError(f"{value!r:.60} holds what is no printable character")
+            raise ValueError(f"{value!r:.60} contains a character that cannot be shown")
     elif isinstance(value, dict | list):
         if not depth:
             raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(value, dict) and (key := next((key for key in value if not key.isprintable()), "")):
-            raise ValueError(f"the key {key!r:.60} holds what is no printable character")
+            raise ValueError(f"the key {key!r:.60} contains a character that cannot be shown")
         for entry in value.values() if isinstance(value, dict) else value:
             _check(entry, depth - 1)
     elif isinstance(value, int) and not -LARGEST <= value < LARGEST:

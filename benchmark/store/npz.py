@@ -1,4 +1,4 @@
-"""Named arrays as the bytes of a compressed .npz, and back; never pickled, never larger than allowed."""
+"""Named arrays as the bytes of a compressed .npz, and back: never pickled, and never larger than allowed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ RATIO_FROM_BYTES = 256 * 2**20
 
 
 class ArrayError(Exception):
-    """Arrays that cannot be read; the message is one line naming the file."""
+    """Arrays cannot be read; the message is one line that names the file."""
 
 
 def to_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """The same arrays give the same bytes: sorted by name, in C order, each dated 1980-01-01 by numpy."""
+    """Arrays as .npz. The same ones give the same bytes: sorted by name, in C order, each dated 1980-01-01 by numpy."""
     buffer = io.BytesIO()
     ordered: dict[str, Any] = {name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}
     np.savez_compressed(buffer, **ordered)
@@ -35,24 +35,24 @@ def to_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def from_npz(file: Path | io.BytesIO, source: str) -> Arrays:
-    """All arrays by name; raises ArrayError, naming `source`, at anything but an intact .npz.
+    """All arrays by name; raises ArrayError, naming `source`, unless the file is an intact .npz.
 
-    Every member is read to its end, where zipfile compares its checksum: numpy stops where an array's header says.
+    Every member is read to its end, where zipfile compares its checksum; numpy would stop where its header says.
     """
     try:
         with zipfile.ZipFile(file) as members:
             infos = members.infolist()
             _check_members(infos, file.stat().st_size if isinstance(file, Path) else file.getbuffer().nbytes)
             return {info.filename.removesuffix(SUFFIX): _array(members.read(info)) for info in infos}
-    except Exception as error:  # zipfile, zlib, tokenize and numpy each raise errors of their own at damaged bytes
+    except Exception as error:  # damaged bytes lead to errors of every kind
         reason = printable(str(error).partition("\n")[0]) or type(error).__name__
-        raise ArrayError(f"{source}: not an intact array file ({reason:.200})") from error
+        raise ArrayError(f"{source}: is not an intact array file ({reason:.200})") from error
 
 
 def _check_members(infos: Sequence[zipfile.ZipInfo], packed: int) -> None:
     names = [info.filename for info in infos]
     if len(set(names)) < len(names) or not all(name.endswith(SUFFIX) for name in names):
-        raise ValueError(f"its members are not named arrays, each {SUFFIX} once")
+        raise ValueError(f"its members are not arrays with distinct names in {SUFFIX}")
     size, allowed = sum(info.file_size for info in infos), min(MAX_BYTES, max(RATIO_FROM_BYTES, MAX_RATIO * packed))
     if size > allowed:
         raise ValueError(f"unpacks to {size} bytes, {allowed} are allowed")

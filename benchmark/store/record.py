@@ -1,4 +1,4 @@
-"""The run record: everything that is kept of one run, as JSON. Later reports query it and never re-run."""
+"""The run record: everything that is kept about one run, as JSON. Reports query it and never run anything again."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from benchmark.store.json_text import parse_json, plain, to_json
 from benchmark.store.schema import SCHEMA, FieldError, RecordDocument, check
 
 EXTERNAL = "external-"
-"""How the method of a run begins whose recommendations somebody else made; they were only scored here."""
+"""Prefix of the method of a run whose recommendations were made elsewhere and only scored here."""
 
 PER_USER = {"ranks": 1, "validation_ranks": 1, "top_items": 2, "target_buckets": 1, "history_buckets": 2}
-"""Arrays with one row per test user, in split order, and their dimensions; every other array is a vector."""
-
+"""Arrays with one row per test user, in split order, and their number of dimensions; every other array is a vector."""
 
 WHOLE = ("ranks", "validation_ranks", "top_items", "target_buckets")
-"""Arrays of whole numbers: ranks and items up to the number of items, buckets."""
+"""Arrays of whole numbers: ranks and items, up to the number of items, and buckets."""
 
 SHARE = 1.001  # with room for rounding
 LIMITS = {
@@ -32,18 +31,18 @@ LIMITS = {
     "singular_values": sys.float_info.max,
     "singular_values_centred": sys.float_info.max,
 }
-"""Up to what arrays go that begin at 0; there are no others but densities and their grid."""
+"""The largest values of arrays that begin at 0; only densities and their grid are not bounded."""
 
 ALIGNED = (
     ("score_grid", "target_density", "negative_density"),
     ("calibration_count", "calibration_confidence", "calibration_accuracy"),
     ("singular_values", "singular_values_centred"),
 )
-"""Vectors of the same length."""
+"""Vectors that have the same length."""
 
 
 class RecordError(Exception):
-    """A record that cannot be used; the message is one line naming the file and the field."""
+    """A record cannot be used; the message is one line that names the file and the field."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ class RunRecord:
 
     @property
     def external(self) -> bool:
-        """Whether somebody else made the recommendations."""
+        """Whether the recommendations were made elsewhere."""
         return self.method.startswith(EXTERNAL)
 
     @property
@@ -114,8 +113,8 @@ class RunRecord:
     def to_json(self) -> str:
         """The record as text; raises RecordError if it does not fit the schema.
 
-        JSON has no NaN: where a loss or a validation value is not finite it says null; such a final metric is
-        left out.
+        JSON has no NaN: a loss or a validation value that is not finite becomes null, and such a final metric is left
+        out.
         """
         content = plain(asdict(self))
         for stage, values in content["metrics"].items():
@@ -129,7 +128,7 @@ class RunRecord:
         try:
             content = parse_json(document)
         except ValueError as error:
-            raise RecordError(f"{source}: not a JSON document ({error})") from error
+            raise RecordError(f"{source}: is not a JSON document ({error})") from error
         _rename_footing(content)
         _check(content, source)
         return cls(**content)
@@ -157,8 +156,7 @@ def _check(content: Any, source: str) -> None:
 def check_arrays(record: RunRecord, arrays: Mapping[str, np.ndarray], source: str) -> None:
     """Raise RecordError unless all arrays hold numbers in the shapes and within the bounds that the record implies.
 
-    Those of PER_USER have one row per test user; `ranks` must be there if the run is done. `source` names the
-    file.
+    Those of PER_USER have one row per test user; `ranks` must be there if the run is done. `source` is the file.
     """
     users = record.data["test_users"]
     for name, array in arrays.items():

@@ -100,8 +100,6 @@ class _Open(BaseModel):
 
 
 class ProtocolFields(_Open):
-    """A protocol, as its dataclass is written."""
-
     preset: Line
     filter: Line
     history: Line
@@ -111,21 +109,15 @@ class ProtocolFields(_Open):
 
 
 class MethodSettings(_Open):
-    """A method's settings; those of external recommendations have the title under which they are shown."""
-
-    title: Title = ""
+    title: Title = ""  # under which external recommendations are shown
 
 
 class MethodFields(_Open):
-    """Which method, with which settings."""
-
     name: Name
     settings: MethodSettings
 
 
 class SpecFields(_Open):
-    """What was asked for."""
-
     dataset: Name
     title: Title
     synthetic: bool
@@ -139,8 +131,6 @@ class SpecFields(_Open):
 
 
 class DataFields(_Open):
-    """On which data."""
-
     source: Line
     sha256: Line
     fingerprint: Line
@@ -151,25 +141,21 @@ class DataFields(_Open):
 
 
 class EpochFields(_Open):
-    """One epoch; null stands for a number that is not finite."""
-
     epoch: Count
     seconds: Finite
-    loss: Finite | None
+    loss: Finite | None  # null stands for a number that is not finite
     terms: dict[str, Finite | None]
     validation: dict[str, Metric | None]
 
 
 class MetricFields(_Open):
-    """Final metrics; there are further stages, such as other orders of ties."""
-
-    __pydantic_extra__: dict[str, dict[str, Metric]]
+    __pydantic_extra__: dict[str, dict[str, Metric]]  # further stages, such as other orders of ties
     test: dict[str, Metric]
     validation: dict[str, Metric]
 
 
 class RecordDocument(BaseModel):
-    """record.json; see `record.RunRecord` for what its fields mean."""
+    """record.json; `record.RunRecord` says what its fields mean."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

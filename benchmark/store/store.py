@@ -1,5 +1,4 @@
-"""The store, the only module that reads or writes results/: nothing half-written is seen, nothing done is
-lost.
+"""The store, the only module that reads or writes results/: no reader sees half a file, and no finished run is lost.
 
 results/<dataset>/data.json                         what a report must know of the data, per protocol
 results/<dataset>/selection.json                    choices made on validation, per setting
@@ -36,18 +35,18 @@ _RECORD, _ARRAYS, _DATA, _SELECTION = "record.json", "arrays.npz", "data.json", 
 
 
 def to_stderr(line: str) -> None:
-    """Where a warning goes unless the caller has a better place; a terminal or log that is gone stops nothing."""
-    with contextlib.suppress(OSError):
+    """Print a warning, unless the caller has a better place for it."""
+    with contextlib.suppress(OSError):  # a terminal or log that is gone stops nothing
         print(printable(line), file=sys.stderr, flush=True)
 
 
 class AlreadyDone(StoreError):
-    """A run was to be saved that is done already."""
+    """A run cannot be saved because it is done already."""
 
 
 @dataclass
 class ImportSummary:
-    """What an import did with each run, named by its directory below results/."""
+    """What an import did with each run; a run is named by its directory below results/."""
 
     imported: list[str] = field(default_factory=list)
     already_done: list[str] = field(default_factory=list)
@@ -57,8 +56,8 @@ class ImportSummary:
 class Store:
     """The runs below `root`, usually <out-dir>/results.
 
-    What cannot be read is named once through `notify` and then treated as absent, so that it is simply run
-    again; what cannot be written raises StoreError. Opening a store removes what killed writers left behind.
+    A file that cannot be read is named once through `notify` and then treated as absent, so that its run is done
+    again. A file that cannot be written raises StoreError. Opening a store removes what killed processes left there.
     """
 
     def __init__(self, root: Path, notify: Notify = to_stderr) -> None:
@@ -75,7 +74,7 @@ class Store:
         return sorted({path.parent.name for path in found if NAME.fullmatch(path.parent.name)})
 
     def find(self, dataset: str, method: str, key: str, seed: int) -> RunRecord | None:
-        """The record of one run, whatever its status; None if there is none that can be read."""
+        """The record of one run, whatever its status; None if no readable one is there."""
         return self._read_run(self._run_path(dataset, method, key, seed))
 
     def records(self, dataset: str | None = None) -> list[RunRecord]:
@@ -87,14 +86,14 @@ class Store:
         return sorted(found, key=lambda record: (record.dataset, record.method, record.seed, record.key))
 
     def arrays(self, record: RunRecord) -> Arrays | None:
-        """The arrays of a record by name, {} for a run without any; None if they cannot be read."""
+        """The arrays of a record by name, {} if the run has none; None if they cannot be read."""
         return self._read_arrays(self._path_of(record), record)
 
     def save(self, record: RunRecord, arrays: Mapping[str, np.ndarray], overwrite: bool = False) -> Path:
         """Write one run and return its directory; a run that is done already is replaced only with `overwrite`.
 
-        Raises AlreadyDone if it must not be replaced, StoreError if it cannot be written, RecordError if it breaks the
-        schema.
+        Raises AlreadyDone if it must not be replaced, StoreError if it cannot be written, and RecordError if the
+        record or an array does not fit.
         """
         path = self._path_of(record)
         check_arrays(record, arrays, f"record {record.key}")
@@ -109,21 +108,21 @@ class Store:
         return path
 
     def claim(self, key: str) -> AbstractContextManager[bool]:
-        """Hold a run for this process; yields False if another has it. A claim dies with its process."""
+        """Hold a run for this process; yields False if another process has it. A claim ends with its process."""
         return lock(self.root / ".locks" / f"run-{_component(key)}", wait=False)
 
     def checkpoint_path(self, key: str) -> Path:
-        """Where the state of a run in flight is kept."""
+        """Where the state of a run is kept until it ends."""
         return self.root / ".checkpoints" / f"{_component(key)}.pt"
 
     # What is kept per dataset
 
     def data(self, dataset: str) -> dict[str, Any] | None:
-        """data.json: dataset, title, synthetic, protocols {label: summary}; None if absent or unreadable."""
+        """data.json: dataset, title, synthetic, protocols {label: summary}; None if it is absent or unreadable."""
         return self._read_json(self.root / _component(dataset) / _DATA, DataDocument)
 
     def write_data(self, dataset: str, label: str, payload: Mapping[str, Any], *, title: str, synthetic: bool) -> None:
-        """Set protocols[label] of data.json; the other labels stay, and a file that says so already is not touched."""
+        """Set protocols[label] of data.json and keep the other labels; a file that needs no change is not touched."""
         about = {"dataset": dataset, "title": title, "synthetic": synthetic}
         present = self.data(dataset) or {"protocols": {}}
         if to_json(present | about | {"protocols": present["protocols"] | {label: dict(payload)}}) == to_json(present):
@@ -134,12 +133,12 @@ class Store:
             self._write_json(dataset, _DATA, content)
 
     def selection(self, dataset: str, setting: str) -> dict[str, Any]:
-        """The choices stored for a setting, {alias: choice}; {} if there are none."""
+        """The choices stored for a setting, {alias: choice}, perhaps none."""
         content = self._read_json(self.root / _component(dataset) / _SELECTION, SelectionDocument) or {}
         return dict(content.get("settings", {}).get(setting, {}))
 
     def write_selection(self, dataset: str, setting: str, alias: str, choice: Mapping[str, Any]) -> None:
-        """Set one choice of selection.json; a file that says so already is not touched."""
+        """Set one choice of selection.json; a file that needs no change is not touched."""
         if self.selection(dataset, setting).get(alias) == dict(choice):
             return
         with self._writer():
@@ -151,15 +150,15 @@ class Store:
     # Moving runs between machines
 
     def export_archive(self, path: Path, keys: Collection[str] | None = None) -> int:
-        """Write the done runs (those in `keys`) and their data.json as .tar.gz; returns how many runs."""
+        """Write the done runs (only those in `keys`, if given) and their data.json as .tar.gz; returns their number."""
         chosen = [record for record in self.records() if record.done and (keys is None or record.key in keys)]
         write_archive(path, self._members(chosen))
         return len(chosen)
 
     def import_archive(self, path: Path) -> ImportSummary:
-        """Place the runs of an archive made by `export_archive`; a run that is done here stays as it is.
+        """Add the runs of an archive made by `export_archive`; a run that is done here stays as it is.
 
-        The archive is read through before anything is placed: at damage or a member that is no part of a store
+        The whole archive is read before anything is written: if it is damaged, or a member does not belong in a store,
         all of it is refused with a StoreError. A run whose own files do not fit is named and left out.
         """
         for name, _ in read_archive(path):
@@ -187,7 +186,7 @@ class Store:
         if received is None:
             return
         if received["dataset"] != dataset:
-            self._note(f"{path}: {dataset}/{_DATA}: is about {received['dataset']}; not imported")
+            self._note(f"{path}: {dataset}/{_DATA}: describes the dataset {received['dataset']}; not imported")
             return
         with self._writer():
             present = self.data(dataset) or {"protocols": {}}
@@ -219,7 +218,7 @@ class Store:
     def _checked(self, document: bytes, path: Path, source: str) -> RunRecord:
         record = RunRecord.from_json(document, source)
         if self._path_of(record) != path:
-            raise RecordError(f"{source}: the record belongs into {str(self._path_of(record))!r:.300}")
+            raise RecordError(f"{source}: the record belongs in {str(self._path_of(record))!r:.300}")
         return record
 
     def _read_run(self, path: Path) -> RunRecord | None:
@@ -260,7 +259,7 @@ class Store:
             check(document, content)
             return dict(content)
         except ValueError as error:
-            self._note(f"{source}: not what this program writes ({error}); treated as absent")
+            self._note(f"{source}: does not fit ({error}); treated as absent")
             return None
 
     def _write_json(self, dataset: str, file: str, content: Mapping[str, Any]) -> None:
@@ -284,10 +283,10 @@ class Store:
                         sweep(place)
             self._sweep_claims()
         except StoreError as error:
-            self._note(f"{error}; what a killed process left there stays")
+            self._note(f"{error}; files that a killed process left there stay")
 
     def _sweep_claims(self) -> None:
-        """Remove the claims of dead processes and the checkpoints of runs that are done."""
+        """Remove the claims of processes that have ended, and the checkpoints of runs that are done."""
         claims = {path.name.removeprefix("run-") for path in self.root.glob(".locks/run-*")}
         checkpoints = {path.stem for path in self.root.glob(".checkpoints/*.pt")}
         for key in sorted(claims | checkpoints):
@@ -322,7 +321,7 @@ def _check_member(name: str, path: Path) -> None:
     parts = name.split("/")
     is_data = len(parts) == 2 and parts[1] == _DATA
     is_run = len(parts) == 5 and parts[1] == "runs" and parts[4] in (_RECORD, _ARRAYS)
-    is_file = parts[0].endswith((".html", ".json"))  # what else stands in results/ is the page and such
+    is_file = parts[0].endswith((".html", ".json"))  # a folder must not take the name of the page or of drill.json
     if not (is_data or is_run) or is_file or not all(NAME.fullmatch(part) for part in parts):
         raise StoreError(
             f"{path}: refused: member {name!r:.200} is not part of a store; "

@@ -283,7 +283,7 @@ def test_arrays_are_never_unpickled(tmp_path: Path) -> None:
     ids=["more than says its header", "less", "nothing", "a header that computes", "a bomb", "no directory"],
 )
 def test_arrays_that_are_not_what_they_say(file: io.BytesIO) -> None:
-    with pytest.raises(ArrayError, match=r"arrays\.npz: not an intact array file"):
+    with pytest.raises(ArrayError, match=r"arrays\.npz: is not an intact array file"):
         from_npz(file, "arrays.npz")
 
 
@@ -293,7 +293,7 @@ def test_a_member_that_is_no_array_or_there_twice() -> None:
         with zipfile.ZipFile(file, "a") as archive, pytest.MonkeyPatch.context() as patch:
             patch.setattr("warnings.warn", lambda *_, **__: None)
             archive.writestr(name, npy(np.arange(4)))
-        with pytest.raises(ArrayError, match="not named arrays"):
+        with pytest.raises(ArrayError, match="not arrays with distinct names"):
             from_npz(file, "arrays.npz")
 
 
