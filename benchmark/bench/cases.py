@@ -1,4 +1,4 @@
-"""The cases: who runs against whom, on what, and which ratios are wanted."""
+"""The cases: which contenders are compared, on what, and which ratios are wanted."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ import torch
 from baselines.method import Method, TrainedMethod
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
-from benchmark.bench import contenders, workloads
-from benchmark.bench.choices import choices, precision, variant_ratios, variants
+from benchmark.bench import laps, workloads
 from benchmark.bench.measures import Group, Ratio, extrapolate, growth
 from benchmark.bench.naive import NaiveTask
+from benchmark.bench.options import BenchOptions, CaseResult
 from benchmark.bench.peers.cases import peers, peers_quality
+from benchmark.bench.precision import precision, variant_ratios, variants
 from benchmark.bench.profile import Breakdown, breakdown
-from benchmark.bench.race import SECONDS_EACH, Contender, Result
-from benchmark.bench.setting import Outcome, Setting
-from benchmark.bench.workloads import STEPS, Data, Recipe, TrainingLoad
+from benchmark.bench.turns import SECONDS_EACH, Contender, Result
+from benchmark.bench.workloads import STEPS, BenchData, Recipe, TrainingLoad
 from benchmark.runs.evaluation import CELLS_AT_ONCE, USERS_AT_ONCE
 from datasets import synthetic
 
@@ -52,21 +52,21 @@ CPU = torch.device("cpu")
 # --- training ---------------------------------------------------------------------------------------------------------
 
 
-def training(setting: Setting) -> Outcome:
+def training(options: BenchOptions) -> CaseResult:
     """Training targets per second and memory of every method, and of the usual way; on a GPU a lap is an epoch, and
-    precision and compiler are compared too (on a CPU the case choices does that).
+    precision and compiler are compared too.
     """
-    found = Outcome([])
-    for name in setting.datasets:
-        data = setting.data(name)
-        for maxlen in setting.lengths(name):
-            found.groups.append(_training_group(setting, data, maxlen))
-            if setting.track.device.type == "cpu":
+    found = CaseResult([])
+    for name in options.datasets:
+        data = options.data(name)
+        for maxlen in options.lengths(name):
+            found.groups.append(_training_group(options, data, maxlen))
+            if options.turns.device.type == "cpu":
                 found.breakdowns.append(_training_breakdown(data, maxlen))
     return found
 
 
-def _training_group(setting: Setting, data: Data, maxlen: int) -> Group:
+def _training_group(options: BenchOptions, data: BenchData, maxlen: int) -> Group:
     recipes = {method: workloads.recipe(method, data, maxlen) for method in METHODS}
     batch_size = recipes["sasrec-ce"].training.batch_size
     epoch, load = (
@@ -74,14 +74,14 @@ def _training_group(setting: Setting, data: Data, maxlen: int) -> Group:
         for steps in (len(data.split.train), STEPS)
     )
     varied: list[tuple[list[Contender], list[Result]]] = []
-    if setting.track.device.type == "cuda":
+    if options.turns.device.type == "cuda":
         load = epoch
-        varied = [variants(setting, load, recipes[method]) for method in VARIED]
+        varied = [variants(options, load, recipes[method]) for method in VARIED]
     usual = {method: task for method, recipe in recipes.items() if (task := workloads.usual_task(recipe)) is not None}
-    group = setting.race(
+    group = options.measure(
         f"{data.title}, maxlen {maxlen}",
         [
-            *(runner for recipe in recipes.values() for runner in _ours(setting, load, recipe)),
+            *(runner for recipe in recipes.values() for runner in _ours(options, load, recipe)),
             *(runner for runners, _ in varied for runner in runners),
             *(_usual(load, recipes[method], task) for method, task in usual.items()),
         ],
@@ -101,7 +101,7 @@ def _training_group(setting: Setting, data: Data, maxlen: int) -> Group:
     return group
 
 
-def _training_breakdown(data: Data, maxlen: int) -> Breakdown:
+def _training_breakdown(data: BenchData, maxlen: int) -> Breakdown:
     """Of SASRec (CE), ours and the usual way."""
     recipe = workloads.recipe(PROFILED, data, maxlen)
     load = workloads.training_load(data.split.train, data.split.n_items, maxlen, recipe.training.batch_size, STEPS)
@@ -111,8 +111,8 @@ def _training_breakdown(data: Data, maxlen: int) -> Breakdown:
         f"{data.title}, maxlen {maxlen}",
         data.synthetic,
         [
-            (PROFILED, partial(contenders.train_ours, load, recipe.lasting(4), 0, CPU)),
-            (f"{PROFILED}, {USUAL}", partial(contenders.train_naive, load, recipe, usual, CPU)),
+            (PROFILED, partial(laps.train_ours, load, recipe.lasting(4), 0, CPU)),
+            (f"{PROFILED}, {USUAL}", partial(laps.train_naive, load, recipe, usual, CPU)),
         ],
     )
 
@@ -124,20 +124,20 @@ def _epoch_seconds(group: Group, targets: int, in_a_lap: int) -> dict[str, float
     return {name: float(np.median(seconds)) * targets / in_a_lap for name, seconds in laps.items() if seconds}
 
 
-def _ours(setting: Setting, load: TrainingLoad, recipe: Recipe) -> list[Contender]:
+def _ours(options: BenchOptions, load: TrainingLoad, recipe: Recipe) -> list[Contender]:
     """The method as it is; where it pretrains, its main stage and, apart, its pretraining."""
     method: Method = METHODS[recipe.method].method(recipe.settings)
     if not isinstance(method, TrainedMethod):
         everyone = load.targets(np.arange(len(load.offsets) - 1))
-        return [Contender(recipe.method, partial(contenders.fit_ours, load, recipe), everyone)]
-    laps, targets = setting.track.repeats + 1, load.targets(load.rows)
+        return [Contender(recipe.method, partial(laps.fit_ours, load, recipe), everyone)]
+    times, targets = options.turns.repeats + 1, load.targets(load.rows)
     needs = TABLES * load.n_items * recipe.encoder.width * FLOAT
-    short, long = recipe.lasting(4 * laps), recipe.lasting(40 * laps)
+    short, long = recipe.lasting(4 * times), recipe.lasting(40 * times)
     skipped = method.pretraining_epochs(short.training.epochs)
-    runners = [Contender(recipe.method, partial(contenders.train_ours, load, short, skipped), targets, needs)]
+    runners = [Contender(recipe.method, partial(laps.train_ours, load, short, skipped), targets, needs)]
     if skipped:
         name = f"{recipe.method}, pretraining"
-        runners.append(Contender(name, partial(contenders.train_ours, load, long, 0), targets, needs))
+        runners.append(Contender(name, partial(laps.train_ours, load, long, 0), targets, needs))
     return runners
 
 
@@ -145,7 +145,7 @@ def _usual(load: TrainingLoad, recipe: Recipe, task: NaiveTask) -> Contender:
     tables = TABLES * load.n_items * recipe.encoder.width * FLOAT
     positions = min(recipe.training.batch_size, len(load.rows)) * load.maxlen
     row = 3 * load.n_items if task.objective == "ce" else 3 * (task.negatives + 1) * recipe.encoder.width
-    run = partial(contenders.train_naive, load, recipe, task)
+    run = partial(laps.train_naive, load, recipe, task)
     name = f"{recipe.method}, {USUAL}"
     return Contender(name, run, load.targets(load.rows), tables + positions * row * FLOAT)
 
@@ -153,37 +153,37 @@ def _usual(load: TrainingLoad, recipe: Recipe, task: NaiveTask) -> Contender:
 # --- evaluation -------------------------------------------------------------------------------------------------------
 
 
-def evaluation(setting: Setting) -> Outcome:
+def evaluation(options: BenchOptions) -> CaseResult:
     """Users ranked per second, on the test users of the first dataset and on a catalogue of 60,000 items."""
-    data = setting.data(setting.datasets[0])
-    encoder = EncoderSettings(maxlen=(setting.maxlens or (50,))[0])
+    data = options.data(options.datasets[0])
+    encoder = EncoderSettings(maxlen=(options.maxlens or (50,))[0])
     real = workloads.evaluation_load(data.split.cases("test"), data.split.n_items, encoder)
     target = None if data.synthetic else EVALUATION_TARGETS.get(data.name)
-    users, n_items = (20, 600) if setting.quick else (500, LARGE_CATALOGUE)
+    users, n_items = (20, 600) if options.quick else (500, LARGE_CATALOGUE)
     cases = workloads.random_cases(users, encoder.maxlen, n_items)
     large = workloads.evaluation_load(cases, n_items, encoder)
-    large_target = None if setting.quick else LARGE_TARGET
-    return Outcome(
+    large_target = None if options.quick else LARGE_TARGET
+    return CaseResult(
         [
-            _evaluation_group(setting, data.title, data.synthetic, real, target),
-            _evaluation_group(setting, f"{n_items:,} items", True, large, large_target),
+            _evaluation_group(options, data.title, data.synthetic, real, target),
+            _evaluation_group(options, f"{n_items:,} items", True, large, large_target),
         ],
         notes=[EVALUATION_NOTE],
     )
 
 
 def _evaluation_group(
-    setting: Setting, title: str, is_synthetic: bool, load: workloads.EvaluationLoad, target: float | None
+    options: BenchOptions, title: str, is_synthetic: bool, load: workloads.EvaluationLoad, target: float | None
 ) -> Group:
     users = len(load.targets)
     kind, matrix = f"{USUAL}, scored in batches of {SCORED_AT_ONCE}", 3 * users * load.n_items * FLOAT
-    group = setting.race(
+    group = options.measure(
         title,
         [
-            Contender("ranks", partial(contenders.rank_ours, load, False), users),
-            Contender("ranks, top lists and raw scores", partial(contenders.rank_ours, load, True), users),
-            Contender(USUAL, partial(contenders.rank_naive, load, 1), users, matrix),
-            Contender(kind, partial(contenders.rank_naive, load, SCORED_AT_ONCE), users, matrix),
+            Contender("ranks", partial(laps.rank_ours, load, False), users),
+            Contender("ranks, top lists and raw scores", partial(laps.rank_ours, load, True), users),
+            Contender(USUAL, partial(laps.rank_naive, load, 1), users, matrix),
+            Contender(kind, partial(laps.rank_naive, load, SCORED_AT_ONCE), users, matrix),
         ],
     )
     group.unit, group.synthetic = "users", is_synthetic
@@ -201,18 +201,18 @@ def _evaluation_group(
 # --- twins ------------------------------------------------------------------------------------------------------------
 
 
-def twins(setting: Setting) -> Outcome:
+def twins(options: BenchOptions) -> CaseResult:
     """Building the index of same-target twins, and drawing from it, a batch at a time."""
-    sizes = (200, 1_000, 2_000) if setting.quick else TWIN_SIZES
-    largest_scan = 1_000 if setting.quick else LARGEST_SCAN
+    sizes = (200, 1_000, 2_000) if options.quick else TWIN_SIZES
+    largest_scan = 1_000 if options.quick else LARGEST_SCAN
     groups: list[Group] = []
     for size in sizes:
         final = workloads.final_items(size)
-        runners = [Contender("sorted index", partial(contenders.index_ours, final), size)]
+        runners = [Contender("sorted index", partial(laps.index_ours, final), size)]
         if size <= largest_scan:
             pairs = int(np.square(np.bincount(final), dtype=np.int64).sum())
-            runners.append(Contender("list scan", partial(contenders.index_naive, final), size, 16 * pairs))
-        group = setting.race(f"index of {size:,} sequences", runners)
+            runners.append(Contender("list scan", partial(laps.index_naive, final), size, 16 * pairs))
+        group = options.measure(f"index of {size:,} sequences", runners)
         if size > largest_scan:
             scanned = next(g for g in reversed(groups) if g.workload["sequences"] <= largest_scan)
             group.results.append(extrapolate(scanned.results[1], size // scanned.workload["sequences"], 2))
@@ -220,20 +220,20 @@ def twins(setting: Setting) -> Outcome:
         group.ratios.append(Ratio(f"{group.title}: time to build", "sorted index", "list scan", target=target))
         groups.append(group)
         group.unit, group.workload = "sequences", {"sequences": size}
-    return Outcome([*groups, *(_draw_group(setting, size) for size in sizes)])
+    return CaseResult([*groups, *(_draw_group(options, size) for size in sizes)])
 
 
-def _draw_group(setting: Setting, size: int) -> Group:
+def _draw_group(options: BenchOptions, size: int) -> Group:
     final = workloads.final_items(size)
     rows = np.random.default_rng(1).integers(size, size=min(DRAWS, size))
-    group = setting.race(
+    group = options.measure(
         f"draws from {size:,} sequences",
         [
-            Contender("sorted index", partial(contenders.draw_ours, final, rows), len(rows)),
-            Contender("list scan", partial(contenders.draw_naive, final, rows), len(rows)),
+            Contender("sorted index", partial(laps.draw_ours, final, rows), len(rows)),
+            Contender("list scan", partial(laps.draw_naive, final, rows), len(rows)),
         ],
     )
-    group.unit, group.workload = "draws", {"sequences": size, "batch": contenders.DRAWN_AT_ONCE}
+    group.unit, group.workload = "draws", {"sequences": size, "batch": laps.DRAWN_AT_ONCE}
     group.ratios = [Ratio(f"{group.title}: time", "sorted index", "list scan")]
     return group
 
@@ -241,16 +241,16 @@ def _draw_group(setting: Setting, size: int) -> Group:
 # --- catalogues -------------------------------------------------------------------------------------------------------
 
 
-def scaling(setting: Setting) -> Outcome:
+def scaling(options: BenchOptions) -> CaseResult:
     """Time per step and memory of CE, SCE and BCE as the catalogue grows; the usual CE beside them."""
-    sizes = (100, 200) if setting.quick else CATALOGUES
-    rows, maxlen = (4, 8) if setting.quick else (32, 32)
+    sizes = (100, 200) if options.quick else CATALOGUES
+    rows, maxlen = (4, 8) if options.quick else (32, 32)
     before: dict[str, tuple[int, Result]] = {}  # of each contender the largest catalogue measured, and how it went
     groups = []
     for n_items in sizes:
         load = _random_load(rows, maxlen, n_items)
         recipes = [workloads.plain_recipe(f"sasrec-{name}", maxlen, rows) for name in ("bce", "ce", "sce")]
-        runners = [runner for recipe in recipes for runner in _ours(setting, load, recipe)]
+        runners = [runner for recipe in recipes for runner in _ours(options, load, recipe)]
         runners.append(_usual(load, recipes[1], NaiveTask("ce")))
         absent = []
         for i, runner in enumerate(runners):
@@ -258,15 +258,15 @@ def scaling(setting: Setting) -> Outcome:
                 size, result = before[runner.name]
                 runners[i], lack = _expected(runner, result, n_items / size)
                 if lack:
-                    setting.notify(f"{n_items:,} items: {runner.name}: {lack}")
+                    options.notify(f"{n_items:,} items: {runner.name}: {lack}")
                     absent.append(Result(runner.name, runner.amount, "skipped", note=lack))
         left_out = [result.contender for result in absent]
-        group = setting.race(f"{n_items:,} items", [runner for runner in runners if runner.name not in left_out])
+        group = options.measure(f"{n_items:,} items", [runner for runner in runners if runner.name not in left_out])
         group.results += absent
         group.unit, group.workload = "targets", {"items": n_items, "tokens": rows * maxlen}
         before |= {result.contender: (n_items, result) for result in group.results if result.seconds}
         groups.append(group)
-    return Outcome(groups, growth(sizes, groups))
+    return CaseResult(groups, growth(sizes, groups))
 
 
 def _expected(runner: Contender, before: Result, times: float) -> tuple[Contender, str]:
@@ -281,23 +281,23 @@ def _expected(runner: Contender, before: Result, times: float) -> tuple[Contende
     return runner, f"left out: a step would take about {seconds:.0f} s, {SECONDS_EACH:.0f} s are allowed"
 
 
-def memory(setting: Setting) -> Outcome:
+def memory(options: BenchOptions) -> CaseResult:
     """Peak memory of a CE step at 50,000 items, 256 full rows of 50."""
-    rows, maxlen, n_items = (4, 8, 100) if setting.quick else (256, 50, MEMORY_CATALOGUE)
+    rows, maxlen, n_items = (4, 8, 100) if options.quick else (256, 50, MEMORY_CATALOGUE)
     load = _random_load(rows, maxlen, n_items)
     recipe = workloads.plain_recipe("sasrec-ce", maxlen, rows)
-    group = setting.race(
-        f"CE at {n_items:,} items", [*_ours(setting, load, recipe), _usual(load, recipe, NaiveTask("ce"))]
+    group = options.measure(
+        f"CE at {n_items:,} items", [*_ours(options, load, recipe), _usual(load, recipe, NaiveTask("ce"))]
     )
     group.unit, group.workload = "targets", {"items": n_items, "tokens": rows * maxlen}
-    target = None if setting.quick else MEMORY_TARGET
+    target = None if options.quick else MEMORY_TARGET
     names = "sasrec-ce", f"sasrec-ce, {USUAL}"
     group.ratios = [
         Ratio(f"{group.title}: memory that training adds", *names, "added memory", target),
         Ratio(f"{group.title}: memory of the whole process", *names, "peak memory", target),
         Ratio(f"{group.title}: speed", *names),
     ]
-    return Outcome([group])
+    return CaseResult([group])
 
 
 def _random_load(rows: int, maxlen: int, n_items: int) -> TrainingLoad:
@@ -308,31 +308,30 @@ def _random_load(rows: int, maxlen: int, n_items: int) -> TrainingLoad:
 # --- preparation ------------------------------------------------------------------------------------------------------
 
 
-def preparation(setting: Setting) -> Outcome:
+def preparation(options: BenchOptions) -> CaseResult:
     """Reading, filtering and splitting a file in Gowalla's format, as large as Gowalla's."""
-    users, items, interactions = workloads.QUICK_SIZE if setting.quick else GOWALLA_FILE
+    users, items, interactions = workloads.QUICK_SIZE if options.quick else GOWALLA_FILE
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "checkins.txt.gz"
-        setting.notify(f"writing {interactions:,} synthetic check-ins")
+        options.notify(f"writing {interactions:,} synthetic check-ins")
         synthetic.write_gowalla(synthetic.stand_in(users, items, interactions), path)
-        runner = Contender("prepare", partial(contenders.prepare_gowalla, path), interactions)
-        group = setting.race(f"{interactions:,} check-ins, gzipped", [runner])
+        runner = Contender("prepare", partial(laps.prepare_gowalla, path), interactions)
+        group = options.measure(f"{interactions:,} check-ins, gzipped", [runner])
     group.unit = "check-ins"
     group.workload = {"users": users, "items": items, "interactions": interactions}
-    return Outcome([group])
+    return CaseResult([group])
 
 
-CASES: dict[str, Callable[[Setting], Outcome]] = {
+CASES: dict[str, Callable[[BenchOptions], CaseResult]] = {
     "training": training,
     "evaluation": evaluation,
     "twins": twins,
     "scaling": scaling,
     "memory": memory,
     "preparation": preparation,
-    "choices": choices,
     "precision": precision,
     "peers": peers,
     "peers-quality": peers_quality,
 }
-ON_REQUEST = {"preparation", "choices", "precision", "peers", "peers-quality"}
+ON_REQUEST = {"preparation", "precision", "peers", "peers-quality"}
 """Cases that take minutes or need other libraries, and run only when they are named; `--against` names the peers."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from benchmark.bench.race import Result
+from benchmark.bench.turns import Result
 
 Quantity = Literal["speed", "time", "added memory", "peak memory"]
 
@@ -29,9 +29,9 @@ class Ratio:
 
 @dataclass
 class Group:
-    """Contenders that did the same work, of which a lap holds so much of `unit`; `synthetic`: on generated data.
+    """Contenders that did the same work, measured in `unit`; `synthetic`: on generated data.
 
-    `details`: what else the JSON file says.
+    `details`: further content of the JSON file.
     """
 
     title: str

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch.profiler import ProfilerActivity
 
-from benchmark.bench.race import Enough, Lap
+from benchmark.bench.lap_line import Enough, Lap
 
 KINDS = {
     "matrix products": ("mm", "bmm", "addmm", "baddbmm", "sparse"),
@@ -41,7 +41,7 @@ class Breakdown:
 def breakdown(title: str, synthetic: bool, contenders: Sequence[tuple[str, Callable[[Lap], None]]]) -> Breakdown:
     """Profile one lap of each, after one to warm up, in this process and on the CPU.
 
-    The profiler itself slows small operations down, so a lap takes longer than in a race.
+    The profiler itself slows small operations down, so a lap takes longer than when it is timed.
     """
     seconds, shares = {}, {}
     for name, run in contenders:

@@ -40,7 +40,7 @@ STEPS = 2  # batches in a lap
 
 
 @dataclass(frozen=True, eq=False)
-class Data:
+class BenchData:
     """A split dataset; `synthetic`: whether it is generated."""
 
     name: str
@@ -49,18 +49,18 @@ class Data:
     split: Split
 
 
-def load(name: str, data_dir: Path, quick: bool, notify: Callable[[str], None]) -> Data:
+def load(name: str, data_dir: Path, quick: bool, notify: Callable[[str], None]) -> BenchData:
     """The dataset, split by the released protocol, or its stand-in. Raises DataError if its file cannot be used."""
     dataset = DATASETS[name]
     released = Protocol.of_preset("released", dataset.released_filter)
     if quick or dataset.is_synthetic:
-        return Data(name, dataset.title, True, split(synthetic.stand_in(*QUICK_SIZE), Protocol()))
+        return BenchData(name, dataset.title, True, split(synthetic.stand_in(*QUICK_SIZE), Protocol()))
     try:
         path = locate(dataset, data_dir)
     except MissingData:
         notify(f"{name}: no file in the data directory; measured on a synthetic stand-in of {SIZES[name][2]:,} rows")
-        return Data(name, dataset.title, True, split(synthetic.stand_in(*SIZES[name]), Protocol()))
-    return Data(name, dataset.title, False, split(read_interactions(path, dataset), released))
+        return BenchData(name, dataset.title, True, split(synthetic.stand_in(*SIZES[name]), Protocol()))
+    return BenchData(name, dataset.title, False, split(read_interactions(path, dataset), released))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +91,11 @@ class TrainingLoad:
         """How many next items an epoch over these rows (n,) predicts."""
         return int(np.clip(np.diff(self.offsets)[rows] - 1, 0, self.maxlen).sum())
 
+    def targets_of_epoch(self, batch_size: int) -> int:
+        """How many of them the training loop learns from in an epoch, on average: it leaves an incomplete batch out."""
+        rows = len(self.rows)
+        return round(self.targets(self.rows) * max(rows // batch_size * batch_size, min(rows, batch_size)) / rows)
+
     def data(self, device: torch.device) -> TrainingData:
         """All sequences, so that indices and statistics are the real ones; only the rows are trained on."""
         sequences = Sequences.from_arrays(self.items, self.offsets).to(device)
@@ -98,12 +103,18 @@ class TrainingLoad:
 
 
 def training_load(train: Sequences, n_items: int, maxlen: int, batch_size: int, steps: int) -> TrainingLoad:
-    """`steps` batches of random rows, at least one batch, be it incomplete."""
-    lengths = train.lengths.numpy()
-    trainable = np.random.default_rng(0).permutation(np.flatnonzero(lengths >= 2))
+    """`steps` batches of random rows; at least one batch, which may be incomplete."""
+    whole = whole_load(train, n_items, maxlen)
+    trainable = np.random.default_rng(0).permutation(whole.rows)
     count = min(steps, max(len(trainable) // batch_size, 1)) * batch_size
+    return replace(whole, rows=trainable[:count])
+
+
+def whole_load(train: Sequences, n_items: int, maxlen: int) -> TrainingLoad:
+    """All rows that can be trained on, in their order."""
+    lengths = train.lengths.numpy()
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return TrainingLoad(train.items.numpy(), offsets, n_items, maxlen, trainable[:count])
+    return TrainingLoad(train.items.numpy(), offsets, n_items, maxlen, np.flatnonzero(lengths >= 2))
 
 
 def random_sequences(count: int, length: int, n_items: int, seed: int = 0) -> Sequences:
@@ -162,7 +173,7 @@ class Recipe:
         return replace(self, training=replace(self.training, epochs=epochs, patience=epochs))
 
 
-def recipe(method: str, data: Data, maxlen: int) -> Recipe:
+def recipe(method: str, data: BenchData, maxlen: int) -> Recipe:
     """As a run of the profile `paper` with equal hyper-parameters would train it, but with this `maxlen`."""
     configuration = Configuration(data.name, "equal", "paper", [f"encoder.maxlen={maxlen}"])
     spec = configuration.spec(data.title, data.synthetic, Protocol(), method, seed=0)

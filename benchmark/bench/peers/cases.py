@@ -2,81 +2,97 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 
-from benchmark.bench import workloads
+from benchmark.bench import laps, workloads
 from benchmark.bench.measures import Ratio
-from benchmark.bench.peers.channel import Job
-from benchmark.bench.peers.launch import LAP_TARGETS, OURS, PEERS, Driven, export
+from benchmark.bench.options import BenchOptions, CaseResult
+from benchmark.bench.peers.peer_task import PeerTask
+from benchmark.bench.peers.peers import LAP_TARGETS, PEERS, PeerContender, export
 from benchmark.bench.peers.quality import Learner, learn, level_group, most_popular
-from benchmark.bench.race import Result
-from benchmark.bench.setting import Outcome, Setting
-from benchmark.bench.workloads import Data, Recipe
+from benchmark.bench.turns import Contender, Result
+from benchmark.bench.workloads import BenchData, Recipe
 
+OURS = "sasrec-ce"
 MAXLENS = (50,)
 LAP_BATCHES = 4
+EPOCHS = 100_000  # more than there is time for
 
 
-def peers(setting: Setting) -> Outcome:
+def peers(options: BenchOptions) -> CaseResult:
     """Training next to other libraries' SASRec (CE) of the same width, length, blocks and dropout, by targets."""
     groups = []
-    for data, job in _tasks(setting):
-        ours, found, absent = _contenders(setting, replace(job, batches=LAP_BATCHES))
-        group = setting.race(f"{data.title}, maxlen {job.maxlen}", [ours, *found.values()])
-        for driven, result in zip([ours, *found.values()], group.results, strict=True):
-            result.note = "; ".join(filter(None, [driven.versions(), result.note]))
+    for data, task, recipe in _tasks(options):
+        load = workloads.training_load(data.split.train, data.split.n_items, task.maxlen, task.batch_size, LAP_BATCHES)
+        ours = _ours(recipe, partial(laps.train_ours, load, recipe, 0), load.targets(load.rows))
+        found, absent = _contenders(options, replace(task, batches=LAP_BATCHES))
+        group = options.measure(f"{data.title}, maxlen {task.maxlen}", [ours, *found])
+        for contender, result in zip([ours, *found], group.results, strict=True):
+            versions = ", ".join(f"{name} {number}" for name, number in contender.about.get("versions", {}).items())
+            result.note = "; ".join(filter(None, [versions, result.note]))
         group.results += absent
-        group.unit, group.synthetic, group.workload = "targets", data.synthetic, _workload(job)
-        for name in setting.against:
+        group.unit, group.synthetic, group.workload = "targets", data.synthetic, _workload(task)
+        for name in options.against:
             target = None if data.synthetic else PEERS[name].wanted
             label = f"training beside {PEERS[name].title}, {group.title}"
             group.ratios += [
                 Ratio(f"{label}: time per target", ours.name, PEERS[name].title, target=target),
                 Ratio(f"{label}: memory of the whole process", ours.name, PEERS[name].title, "peak memory"),
             ]
-        group.details = {driven.name: driven.about for driven in [ours, *found.values()]}
+        group.details = {contender.name: contender.about for contender in [ours, *found]}
         groups.append(group)
-    return Outcome(groups)
+    return CaseResult(groups)
 
 
-def peers_quality(setting: Setting) -> Outcome:
+def peers_quality(options: BenchOptions) -> CaseResult:
     """Seconds of training until ours and another library's SASRec (CE) have the same NDCG@10 on validation."""
     groups = []
-    for data, job in _tasks(setting):
-        cases = data.split.cases("validation")
-        ours, found, _ = _contenders(setting, replace(job, judged=True))
+    for data, task, recipe in _tasks(options):
+        cases, n_items = data.split.cases("validation"), data.split.n_items
+        found, _ = _contenders(options, replace(task, judged=True))
         if not found:
             continue
-        learners = [Learner(driven, cases) for driven in [ours, *found.values()]]
-        title = f"{data.title}, maxlen {job.maxlen}"
-        setting.notify(f"{title}: {', '.join(learner.driven.name for learner in learners)}")
-        learn(learners, setting.track, setting.quality_seconds, setting.notify)
-        popular = most_popular(cases, data.split.item_interactions, job.maxlen)
+        load = workloads.whole_load(data.split.train, n_items, task.maxlen)
+        validation = workloads.evaluation_load(cases, n_items, recipe.encoder)
+        ours = _ours(recipe, partial(laps.learn_ours, load, recipe, validation), LAP_TARGETS)
+        learners = [Learner(ours), *(Learner(contender, cases) for contender in found)]
+        title = f"{data.title}, maxlen {task.maxlen}"
+        options.notify(f"{title}: {', '.join(learner.contender.name for learner in learners)}")
+        learn(learners, options.turns, options.quality_seconds, options.notify)
+        popular = most_popular(cases, data.split.item_interactions, task.maxlen)
         for peer in learners[1:]:
             group = level_group(title, learners[0], peer, popular)
-            group.synthetic, group.workload = data.synthetic, _workload(job) | {"users": len(cases.targets)}
+            group.synthetic, group.workload = data.synthetic, _workload(task) | {"users": len(cases.targets)}
             groups.append(group)
-    return Outcome(groups)
+    return CaseResult(groups)
 
 
-def _tasks(setting: Setting) -> Iterator[tuple[Data, Job]]:
-    """Each dataset and length, with its files in a folder that lasts for one turn."""
-    for name in setting.datasets:
-        data = setting.data(name)
-        for maxlen in setting.maxlens or MAXLENS:
+def _ours(recipe: Recipe, run: Callable[..., None], amount: float) -> Contender:
+    versions = {"python": python_version()} | {package: version(package) for package in ("torch", "numpy")}
+    settings = asdict(recipe.encoder) | {"batch_size": recipe.training.batch_size}
+    return Contender(OURS, run, amount, about={"versions": versions, "settings": settings})
+
+
+def _tasks(options: BenchOptions) -> Iterator[tuple[BenchData, PeerTask, Recipe]]:
+    """Each dataset and length, with its files in a folder that lasts for one turn, and how ours is trained on it."""
+    for name in options.datasets:
+        data = options.data(name)
+        for maxlen in options.maxlens or MAXLENS:
             with tempfile.TemporaryDirectory() as folder:
-                recipe = workloads.recipe(OURS.name, data, maxlen)
+                recipe = workloads.recipe(OURS, data, maxlen).lasting(EPOCHS)
                 export(Path(folder), data.split)
-                yield data, _job(folder, recipe, data.split.n_items, setting.track.threads)
+                yield data, _task(folder, recipe, data.split.n_items, options.turns.threads), recipe
 
 
-def _job(folder: str, recipe: Recipe, n_items: int, threads: int) -> Job:
+def _task(folder: str, recipe: Recipe, n_items: int, threads: int) -> PeerTask:
     training = recipe.training
-    return Job(
+    return PeerTask(
         folder=folder,
         name=recipe.method,
         n_items=n_items,
@@ -91,18 +107,18 @@ def _job(folder: str, recipe: Recipe, n_items: int, threads: int) -> Job:
     )
 
 
-def _workload(job: Job) -> dict[str, int]:
-    return {"batch_size": job.batch_size, "items": job.n_items, "maxlen": job.maxlen}
+def _workload(task: PeerTask) -> dict[str, int]:
+    return {"batch_size": task.batch_size, "items": task.n_items, "maxlen": task.maxlen}
 
 
-def _contenders(setting: Setting, job: Job) -> tuple[Driven, dict[str, Driven], list[Result]]:
-    """Ours, the peers that are there, and the results of those that are not."""
-    found, absent = {}, []
-    for name in setting.against:
-        peer, python = PEERS[name], PEERS[name].python(setting.peer_pythons)
+def _contenders(options: BenchOptions, task: PeerTask) -> tuple[list[PeerContender], list[Result]]:
+    """The peers that are there, and the results of those that are not."""
+    found, absent = [], []
+    for peer in (PEERS[name] for name in options.against):
+        python = peer.python(options.peer_pythons)
         if python is None:
             absent.append(Result(peer.title, LAP_TARGETS, "skipped", note=peer.absence()))
-            setting.notify(f"{peer.title}: {peer.absence()}")
+            options.notify(f"{peer.title}: {peer.absence()}")
         else:
-            found[name] = peer.driven(python, job)
-    return OURS.driven(Path(sys.executable), job), found, absent
+            found.append(peer.contender(python, task))
+    return found, absent

@@ -1,19 +1,17 @@
-"""RecBole's SASRec, made to train by turns. Runs in RecBole's environment: python drive_recbole.py JOB
+"""RecBole's SASRec, made to train in turns. Runs in RecBole's environment: python drive_recbole.py TASK CONNECTION
 
 Its own dataset, data loader, model and `Trainer._train_epoch` do the work, on a lap's batches instead of an epoch's.
 Settings: loss_type CE (softmax over the catalogue); width, blocks, heads, dropout, length, batch size and learning rate
-of the job; the feed-forward layer as wide as ours (inner_size) and with ReLU, which costs less than RecBole's GELU. Its
+of the task; the feed-forward layer as wide as ours (inner_size), with ReLU, which costs less than RecBole's GELU. Its
 rows are all prefixes of the training sequences, each with one target. RecBole's default of 2,048 rows in a batch takes
 as long per target (within 10 %) and more memory, and makes fewer steps in the same time. No evaluation, checkpoint or
-progress bar; no worker processes, which would be more threads than the job allows.
+progress bar; no worker processes, which would be more threads than the task allows.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,51 +23,50 @@ from recbole.model.sequential_recommender import SASRec
 from recbole.trainer import Trainer
 from recbole.utils import init_seed
 
-from benchmark.bench.peers.channel import INTERACTIONS, Channel, Job
+from benchmark.bench.lap_line import LapLine
+from benchmark.bench.peers.peer_task import INTERACTIONS, PeerTask, serve
 
 
-def main() -> None:
+def main(task: PeerTask, line: LapLine) -> None:
     """Make laps until it is enough."""
-    job, channel = Job.read(Path(sys.argv.pop())), Channel()
-    torch.set_num_threads(job.threads)
-    settings = _settings(job)
-    config = Config(model="SASRec", dataset=INTERACTIONS, config_dict=dict(settings) | {"data_path": job.folder})
+    settings = _settings(task)
+    config = Config(model="SASRec", dataset=INTERACTIONS, config_dict=dict(settings) | {"data_path": task.folder})
     init_seed(config["seed"], config["reproducibility"])
     train, *_ = SequentialDataset(config).build()
     loader = TrainDataLoader(config, train, None, shuffle=True)
-    channel.data_is_there()
+    line.data_is_there()
     model = SASRec(config, train)
     trainer = Trainer(config, model)
-    channel.ready(["recbole", "torch", "numpy"], settings)
+    line.ready(["recbole", "torch", "numpy"], settings)
     batches, epoch = _for_ever(loader), 0
     while True:
-        channel.turn()
-        portion = _Counted(islice(batches, job.batches or len(loader)))
+        line.turn()
+        portion = _Counted(islice(batches, task.batches or len(loader)))
         trainer._train_epoch(portion, epoch, show_progress=False)
-        epoch, seconds = epoch + 1, channel.seconds()
-        if job.judged:
-            job.write_vectors(*_vectors(model, train, job))
-        channel.lap(seconds, portion.rows)
+        epoch, seconds = epoch + 1, line.seconds()
+        if task.judged:
+            task.write_vectors(*_vectors(model, train, task))
+        line.lap(seconds, targets=portion.rows)
 
 
-def _settings(job: Job) -> dict[str, Any]:
+def _settings(task: PeerTask) -> dict[str, Any]:
     return {
         "loss_type": "CE",
         "train_neg_sample_args": None,
-        "hidden_size": job.width,
-        "inner_size": job.width,
+        "hidden_size": task.width,
+        "inner_size": task.width,
         "hidden_act": "relu",
-        "n_layers": job.blocks,
-        "n_heads": job.heads,
-        "hidden_dropout_prob": job.dropout,
-        "attn_dropout_prob": job.dropout,
-        "MAX_ITEM_LIST_LENGTH": job.maxlen,
-        "train_batch_size": job.batch_size,
+        "n_layers": task.blocks,
+        "n_heads": task.heads,
+        "hidden_dropout_prob": task.dropout,
+        "attn_dropout_prob": task.dropout,
+        "MAX_ITEM_LIST_LENGTH": task.maxlen,
+        "train_batch_size": task.batch_size,
         "learner": "adam",
-        "learning_rate": job.learning_rate,
+        "learning_rate": task.learning_rate,
         "worker": 0,
         "use_gpu": False,
-        "seed": job.seed,
+        "seed": task.seed,
         "reproducibility": False,
         "state": "ERROR",
         "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
@@ -95,12 +92,12 @@ class _Counted:
 
 
 @torch.no_grad()
-def _vectors(model: SASRec, train: SequentialDataset, job: Job) -> tuple[np.ndarray, np.ndarray]:
-    """Of the validation users (N, D) and of the items (n_items, D), in the job's numbers."""
+def _vectors(model: SASRec, train: SequentialDataset, task: PeerTask) -> tuple[np.ndarray, np.ndarray]:
+    """Of the validation users (N, D) and of the items (n_items, D), in the task's numbers."""
     ids = train.field2token_id[train.iid_field]
-    row_of = np.array([ids[str(item)] for item in range(job.n_items)])
-    histories = job.histories()
-    items = torch.zeros(len(histories), job.maxlen, dtype=torch.long)
+    row_of = np.array([ids[str(item)] for item in range(task.n_items)])
+    histories = task.histories()
+    items = torch.zeros(len(histories), task.maxlen, dtype=torch.long)
     for row, history in zip(items, histories, strict=True):
         row[: len(history)] = torch.from_numpy(row_of[history])
     lengths = torch.tensor([len(history) for history in histories])
@@ -110,4 +107,4 @@ def _vectors(model: SASRec, train: SequentialDataset, job: Job) -> tuple[np.ndar
 
 
 if __name__ == "__main__":
-    main()
+    serve(main)

@@ -1,7 +1,7 @@
-"""How long each needs to become equally good: all learn by turns, and after each lap we look at their NDCG@10.
+"""How long each needs to become equally good: all learn in turns, and after each lap their NDCG@10 is computed.
 
-It is that of the validation users, by our evaluation for all. The seconds are those of training: a look at others costs
-them none, while ours pays for its own, which its training loop holds.
+It is that of the validation users, by our evaluation for all. The seconds are those of training: the others do not pay
+for the evaluation, while ours does, because its training loop validates.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from benchmark.bench.measures import Group, Ratio
-from benchmark.bench.peers.launch import Driven, DrivenProcess
-from benchmark.bench.race import Result, Track, shortage
+from benchmark.bench.peers.peers import PeerContender
+from benchmark.bench.turns import Contender, Result, Running, Turns, shortage
 from benchmark.runs.evaluation import evaluate_ranks
 from benchmark.runs.metrics import ndcg
 from datasets.sequences import Batch
@@ -26,8 +26,8 @@ LEVEL = 0.95
 """Of the lower of two best values: what both must have reached."""
 
 
-class Look(NamedTuple):
-    """Seconds of training and targets learnt from so far, and how good it is then."""
+class QualityPoint(NamedTuple):
+    """Seconds of training and targets learnt from so far, and the NDCG@10 then."""
 
     seconds: float
     targets: float
@@ -36,42 +36,48 @@ class Look(NamedTuple):
 
 @dataclass
 class Learner:
-    """One who learns, and what it has come to; `died`: why it cannot go on, or could not begin."""
+    """A contender that learns, and how good it was after each lap.
 
-    driven: Driven
-    cases: Cases
-    looks: list[Look] = field(default_factory=list)
+    `cases` judge it if it does not report its NDCG@10 itself; `failure`: why it cannot go on, or could not begin.
+    """
+
+    contender: Contender
+    cases: Cases | None = None
+    points: list[QualityPoint] = field(default_factory=list)
     memory: tuple[int, int] | None = None
-    died: str = ""
+    failure: str = ""
 
     @property
     def seconds(self) -> float:
-        """Of training so far."""
-        return self.looks[-1].seconds if self.looks else 0.0
+        """Seconds of training so far."""
+        return self.points[-1].seconds if self.points else 0.0
 
     @property
     def best(self) -> float:
-        """The best look's value."""
-        return max((look.ndcg for look in self.looks), default=0.0)
+        """The highest NDCG@10 so far."""
+        return max((point.ndcg for point in self.points), default=0.0)
 
-    def first_at(self, level: float) -> Look | None:
-        """The first look that is as good."""
-        return next((look for look in self.looks if look.ndcg >= level), None)
+    def first_at(self, level: float) -> QualityPoint | None:
+        """The first point at which it was as good."""
+        return next((point for point in self.points if point.ndcg >= level), None)
 
     def add(self, answer: dict[str, Any]) -> None:
         """Take the answer to a "go" or to a "stop"."""
-        if "died" in answer:
-            self.died = answer["died"]
+        if "failed" in answer:
+            self.failure = answer["failed"]
         elif "peak" in answer:
             self.memory = answer["peak"], answer["added"]
         else:
             value = answer["ndcg"] if "ndcg" in answer else self._validate()
-            targets = answer["targets"] + (self.looks[-1].targets if self.looks else 0)
-            self.looks.append(Look(self.seconds + answer["seconds"], targets, value))
+            targets = answer["targets"] + (self.points[-1].targets if self.points else 0)
+            self.points.append(QualityPoint(self.seconds + answer["seconds"], targets, value))
 
     def _validate(self) -> float:
-        with np.load(self.driven.job.vectors) as vectors:
-            return judge(vectors["users"], vectors["items"], self.cases, self.driven.job.maxlen)
+        assert isinstance(self.contender, PeerContender)
+        assert self.cases is not None
+        task = self.contender.task
+        with np.load(task.vectors) as vectors:
+            return judge(vectors["users"], vectors["items"], self.cases, task.maxlen)
 
 
 def judge(users: np.ndarray, items: np.ndarray, cases: Cases, maxlen: int) -> float:
@@ -81,12 +87,12 @@ def judge(users: np.ndarray, items: np.ndarray, cases: Cases, maxlen: int) -> fl
 
 
 def most_popular(cases: Cases, counts: np.ndarray, maxlen: int) -> float:
-    """NDCG@10 of recommending to all what is most frequent, by `counts` (V,): who is at its level has learnt little."""
+    """NDCG@10 of recommending the most frequent items, by `counts` (V,), to all users."""
     return judge(np.ones((len(cases.targets), 1)), counts[:, None].astype(float), cases, maxlen)
 
 
 def scorer(users: Tensor, items: Tensor) -> Callable[[Batch], Tensor]:
-    """Scores by dot products of vectors, (N, D) and (V, D), for batches of users that are asked for in order. Items
+    """Scores by dot products of vectors, (N, D) and (V, D), for batches of users in their order. Items
     whose vectors are NaN come last.
     """
     known, asked = ~items.isnan().any(1), 0
@@ -101,52 +107,51 @@ def scorer(users: Tensor, items: Tensor) -> Callable[[Batch], Tensor]:
     return score
 
 
-def learn(learners: Sequence[Learner], track: Track, seconds: float, notify: Callable[[str], None]) -> None:
-    """Let each learn for so many seconds; the next turn is that of who has had least."""
-    running: list[tuple[Learner, DrivenProcess]] = []
+def learn(learners: Sequence[Learner], turns: Turns, seconds: float, notify: Callable[[str], None]) -> None:
+    """Let each learn for so many seconds; the next turn is that of the one that has had least."""
+    started: list[tuple[Learner, Running]] = []
     try:
         for learner in learners:
-            learner.died = shortage(learner.driven, track.device)
-            if not learner.died:
-                running.append((learner, learner.driven.launch(track)[0]))
-        while waiting := [pair for pair in running if not pair[0].died and pair[0].seconds < seconds]:
-            learner, process = min(waiting, key=lambda pair: pair[0].seconds)
-            process.send("go")
-            learner.add(process.answer())
+            learner.failure = shortage(learner.contender, turns.device)
+            if not learner.failure:
+                running = learner.contender.start(turns.device, turns.threads)
+                learner.failure = running.failure
+                started.append((learner, running))
+        while waiting := [pair for pair in started if not pair[0].failure and pair[0].seconds < seconds]:
+            learner, running = min(waiting, key=lambda pair: pair[0].seconds)
+            learner.add(running.ask("go"))
             if learner.seconds >= seconds:
-                process.send("stop")
-                learner.add(process.answer())
+                learner.add(running.ask("stop"))
         for learner in learners:
-            notify(f"{learner.driven.name}: {learner.died or f'NDCG@10 {learner.best:.4f} after {seconds:.0f} s'}")
+            outcome = learner.failure or f"NDCG@10 {learner.best:.4f} after {seconds:.0f} s"
+            notify(f"{learner.contender.name}: {outcome}")
     finally:
-        for _, process in running:
-            process.kill()
-            process.join()
-            process.close()
+        for _, running in started:
+            running.end()
 
 
 def level_group(title: str, ours: Learner, peer: Learner, popular: float) -> Group:
-    """What both took until the level that both have reached, with that of most-popular beside it; the caller says on
-    what data.
+    """What both took until the level that both have reached, with that of most-popular for comparison; the caller adds
+    the data.
     """
     level = LEVEL * min(ours.best, peer.best)
     pair = (ours, peer)
-    name = f"{title}, {peer.driven.name}: until validation NDCG@10 is {level:.4f} (most popular: {popular:.4f})"
+    name = f"{title}, {peer.contender.name}: until validation NDCG@10 is {level:.4f} (most popular: {popular:.4f})"
     details = {
         "level": level,
         "most_popular": popular,
-        "looks": {learner.driven.name: [look._asdict() for look in learner.looks] for learner in pair},
-        "about": {learner.driven.name: learner.driven.about for learner in pair},
+        "looks": {learner.contender.name: [point._asdict() for point in learner.points] for learner in pair},
+        "about": {learner.contender.name: learner.contender.about for learner in pair},
     }
-    ratio = Ratio(f"{name}: time", ours.driven.name, peer.driven.name, "time")
+    ratio = Ratio(f"{name}: time", ours.contender.name, peer.contender.name, "time")
     return Group(name, "targets", True, {}, [_result(learner, level) for learner in pair], [ratio], details)
 
 
 def _result(learner: Learner, level: float) -> Result:
-    look = learner.first_at(level)
-    if learner.died or look is None:
-        return Result(learner.driven.name, 0, "failed", note=learner.died)
+    point = learner.first_at(level)
+    if learner.failure or point is None:
+        return Result(learner.contender.name, 0, "failed", note=learner.failure)
     peak, added = learner.memory or (None, None)
-    best = max(learner.looks, key=lambda look: look.ndcg)
-    note = f"best {best.ndcg:.4f} after {best.seconds:.0f} of {learner.seconds:.0f} s and {len(learner.looks)} looks"
-    return Result(learner.driven.name, look.targets, "measured", [look.seconds], peak, added, note)
+    best = max(learner.points, key=lambda each: each.ndcg)
+    note = f"best {best.ndcg:.4f} after {best.seconds:.0f} of {learner.seconds:.0f} s and {len(learner.points)} looks"
+    return Result(learner.contender.name, point.targets, "measured", [point.seconds], peak, added, note)

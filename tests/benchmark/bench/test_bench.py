@@ -21,13 +21,13 @@ from baselines.regularizers import barlow_twins
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainBatch, TrainingData
 from benchmark.bench import cases as bench_cases
-from benchmark.bench import contenders, naive, race
+from benchmark.bench import laps, naive, turns
 from benchmark.bench.cases import CASES
 from benchmark.bench.measures import Group, Ratio, compare, extrapolate, growth
 from benchmark.bench.naive import NaiveEncoder, NaiveTask, PaddedBatch, PaddedUsers
-from benchmark.bench.race import Contender, Result, Track
-from benchmark.bench.setting import Outcome, Setting
+from benchmark.bench.options import BenchOptions, CaseResult
 from benchmark.bench.tables import to_markdown
+from benchmark.bench.turns import Contender, Result, Turns
 from benchmark.bench.workloads import random_cases, training_load
 from benchmark.cli.commands import main as command
 from benchmark.runs.evaluation import evaluate_ranks
@@ -191,18 +191,18 @@ def test_a_load_names_whole_batches_and_counts_their_targets() -> None:
     assert len(training_load(data.sequences, N_ITEMS, MAXLEN, batch_size=500, steps=2).rows) == len(data.trainable)
 
 
-# --- the race ---------------------------------------------------------------------------------------------------------
+# --- taking turns -----------------------------------------------------------------------------------------------------
 
 
 def test_who_fails_or_lacks_memory_says_so_and_stops_nobody() -> None:
     final = np.arange(50)
     runners = [
-        Contender("fine", partial(contenders.index_ours, final), 50),
-        Contender("broken", partial(contenders.index_naive, None), 50),
-        Contender("huge", partial(contenders.index_naive, final), 50, needs_bytes=2**60),
+        Contender("fine", partial(laps.index_ours, final), 50),
+        Contender("broken", partial(laps.index_naive, None), 50),
+        Contender("huge", partial(laps.index_naive, final), 50, needs_bytes=2**60),
     ]
     notes: list[str] = []
-    fine, broken, huge = Track(CPU, 1, 3).race(runners, notes.append)
+    fine, broken, huge = Turns(CPU, 1, 3).measure(runners, notes.append)
     assert (fine.status, len(fine.seconds)) == ("measured", 3)
     assert fine.peak_memory_bytes is not None
     assert fine.added_memory_bytes is not None
@@ -213,18 +213,18 @@ def test_who_fails_or_lacks_memory_says_so_and_stops_nobody() -> None:
 
 
 def test_a_lack_of_memory_says_what_share_of_the_free_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(race, "free_memory", lambda device: 10 * 2.0**30)
-    asks = partial(Contender, "it", partial(contenders.index_ours, np.arange(5)), 5)
-    assert race.shortage(asks(needs_bytes=8 * 2**30), CPU) == ""
+    monkeypatch.setattr(turns, "free_memory", lambda device: 10 * 2.0**30)
+    asks = partial(Contender, "it", partial(laps.index_ours, np.arange(5)), 5)
+    assert turns.shortage(asks(needs_bytes=8 * 2**30), CPU) == ""
     expected = "needs about 9.0 GiB of memory; of the 10.0 GiB that are free a contender may take 80%"
-    assert race.shortage(asks(needs_bytes=9 * 2**30), CPU) == expected
+    assert turns.shortage(asks(needs_bytes=9 * 2**30), CPU) == expected
 
 
-def raced(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], added: int) -> list[dict[str, Any]]:
-    """What each contender would have needed in each race of the setting, had there been one."""
+def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], added: int) -> list[dict[str, Any]]:
+    """What each contender would have needed in each group, had it been measured."""
     found: list[dict[str, Any]] = []
 
-    def fake(self: Setting, title: str, runners: list[Contender]) -> Group:
+    def fake(self: BenchOptions, title: str, runners: list[Contender]) -> Group:
         found.append({runner.name: runner.needs_bytes for runner in runners})
         results = [
             Result(runner.name, 1, seconds=[seconds.get(runner.name, 1.0)], added_memory_bytes=added)
@@ -232,19 +232,19 @@ def raced(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], added: int
         ]
         return Group(title, "", True, {}, results)
 
-    monkeypatch.setattr(Setting, "race", fake)
+    monkeypatch.setattr(BenchOptions, "measure", fake)
     return found
 
 
-def a_setting(**changes: Any) -> Setting:
-    return Setting(Track(CPU, 1, 1), ("ml-1m",), (), Path("nowhere"), True, lambda line: None, **changes)
+def some_options(**changes: Any) -> BenchOptions:
+    return BenchOptions(Turns(CPU, 1, 1), ("ml-1m",), (), Path("nowhere"), True, lambda line: None, **changes)
 
 
 def test_a_larger_catalogue_needs_what_the_one_before_took_and_the_slow_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    needs = raced(monkeypatch, {"sasrec-ce": 40.0}, added=1000)
-    smaller, larger = bench_cases.scaling(a_setting()).groups
+    needs = measured(monkeypatch, {"sasrec-ce": 40.0}, added=1000)
+    smaller, larger = bench_cases.scaling(some_options()).groups
     assert needs[1] == {name: 2000 for name in needs[0] if name != "sasrec-ce"}
     assert "sasrec-ce" in needs[0]
     [left_out] = [result for result in larger.results if result.contender == "sasrec-ce"]
@@ -253,8 +253,8 @@ def test_a_larger_catalogue_needs_what_the_one_before_took_and_the_slow_are_name
 
 
 def test_twins_are_drawn_at_every_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    raced(monkeypatch, {}, added=1)
-    groups = bench_cases.twins(a_setting()).groups
+    measured(monkeypatch, {}, added=1)
+    groups = bench_cases.twins(some_options()).groups
     indexed = [group.workload["sequences"] for group in groups if group.unit == "sequences"]
     drawn = [group.workload["sequences"] for group in groups if group.unit == "draws"]
     assert drawn == indexed == [200, 1_000, 2_000]
@@ -348,8 +348,8 @@ def test_foreign_json_is_one_line_before_anything_is_measured(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[str] = []
-    outcome = Outcome([Group("a group", "users", True, {}, [Result("ours", 10, seconds=[1.0])])])
-    monkeypatch.setitem(CASES, "twins", lambda setting: measured.append("twins") or outcome)
+    outcome = CaseResult([Group("a group", "users", True, {}, [Result("ours", 10, seconds=[1.0])])])
+    monkeypatch.setitem(CASES, "twins", lambda options: measured.append("twins") or outcome)
     path = tmp_path / "results" / "bench" / "memory.json"
     path.parent.mkdir(parents=True)
     path.write_bytes(content.encode("latin-1"))
@@ -367,7 +367,7 @@ def test_foreign_json_is_one_line_before_anything_is_measured(
     "cases",
     [
         "memory,twins",
-        pytest.param("training,evaluation,scaling,preparation,choices,precision", marks=pytest.mark.slow),
+        pytest.param("training,evaluation,scaling,preparation,precision", marks=pytest.mark.slow),
     ],
 )
 def test_the_command_writes_json_and_a_table(cases: str, tmp_path: Path) -> None:

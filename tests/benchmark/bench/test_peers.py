@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ import torch
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
+from benchmark.bench import laps
 from benchmark.bench.measures import compare
-from benchmark.bench.peers import launch
-from benchmark.bench.peers.channel import Job
-from benchmark.bench.peers.launch import PEERS, Driven, Peer, export
-from benchmark.bench.peers.quality import LEVEL, Learner, Look, learn, level_group, scorer
-from benchmark.bench.race import Track
+from benchmark.bench.peers import peers
+from benchmark.bench.peers.peer_task import PeerTask
+from benchmark.bench.peers.peers import PEERS, Peer, PeerContender, export
+from benchmark.bench.peers.quality import LEVEL, Learner, QualityPoint, learn, level_group, scorer
+from benchmark.bench.turns import Contender, Turns
+from benchmark.bench.workloads import Recipe, evaluation_load, whole_load
 from benchmark.cli.commands import main as command
 from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.environment import ROOT
@@ -33,7 +36,7 @@ from datasets.sequences import Sequences
 from datasets.split import Cases, Split, split
 
 CPU = torch.device("cpu")
-TRACK = Track(CPU, 1, 2)
+TURNS = Turns(CPU, 1, 2)
 
 
 @pytest.fixture(scope="module")
@@ -41,28 +44,30 @@ def prepared() -> Split:
     return split(synthetic.stand_in(150, 60, 3_000), Protocol())
 
 
-def a_job(folder: Path, n_items: int, **changes: Any) -> Job:
-    job = Job(str(folder), "fake", n_items, 12, 8, 1, 1, 0.1, 1e-3, (0.9, 0.98), 16, 2, 1, 0, False)
-    return replace(job, **changes)
+def a_task(folder: Path, n_items: int, **changes: Any) -> PeerTask:
+    task = PeerTask(str(folder), "fake", n_items, 12, 8, 1, 1, 0.1, 1e-3, (0.9, 0.98), 16, 2, 1, 0, False)
+    return replace(task, **changes)
 
 
 def driver(folder: Path, body: str, name: str = "fake") -> Path:
-    """A driver whose laps are `body`, which sees `job`, `channel` and `lap`, counted from 0."""
+    """A driver whose laps are `body`, which sees `task`, `line` and `lap`, counted from 0."""
     path = folder / f"{name}.py"
-    indented = body.replace("\n", "\n    ")
+    indented = body.replace("\n", "\n        ")
     path.write_text(
-        f"""import sys
-from itertools import count
+        f"""from itertools import count
 from pathlib import Path
 import numpy as np
-from benchmark.bench.peers.channel import Channel, Job
-job, channel = Job.read(Path(sys.argv[1])), Channel()
-print("not for the bench")
-channel.data_is_there()
-channel.ready(["numpy"], {{"width": job.width}})
-for lap in count():
-    channel.turn()
-    {indented}
+from benchmark.bench.peers.peer_task import serve
+
+def main(task, line):
+    print("not for the bench")
+    line.data_is_there()
+    line.ready(["numpy"], {{"width": task.width}})
+    for lap in count():
+        line.turn()
+        {indented}
+
+serve(main)
 """
     )
     return path
@@ -78,9 +83,6 @@ def test_the_exported_interactions_are_the_training_sequences(prepared: Split, t
     shuffled = frame.sample(frac=1.0, random_state=0).sort_values("timestamp:float", kind="stable")
     told = shuffled.groupby("user_id:token")["item_id:token"].agg(list)
     assert told.to_dict() == {user: prepared.train[user].tolist() for user in range(len(prepared.train))}
-    with np.load(tmp_path / "train.npz") as arrays:
-        ours = Sequences.from_arrays(arrays["items"], arrays["offsets"])
-    assert all(ours[user].equal(prepared.train[user]) for user in range(len(ours)))
 
 
 def test_the_exported_histories_are_those_of_validation_and_hold_no_target(prepared: Split, tmp_path: Path) -> None:
@@ -89,46 +91,59 @@ def test_the_exported_histories_are_those_of_validation_and_hold_no_target(prepa
     expected = [cases.histories[user].tolist() for user in range(len(cases.targets))]
     assert max(map(len, expected)) > 5
     for maxlen in (5, 10_000):
-        told = [history.tolist() for history in a_job(tmp_path, prepared.n_items, maxlen=maxlen).histories()]
+        told = [history.tolist() for history in a_task(tmp_path, prepared.n_items, maxlen=maxlen).histories()]
         assert told == [history[-maxlen:] for history in expected]
 
 
-def test_a_job_survives_its_file(tmp_path: Path) -> None:
-    job = a_job(tmp_path, 7)
-    (tmp_path / "job.json").write_text(json.dumps(asdict(job)))
-    assert asdict(Job.read(tmp_path / "job.json")) == asdict(job) | {"betas": [0.9, 0.98]}
+def test_a_task_survives_its_file(tmp_path: Path) -> None:
+    task = a_task(tmp_path, 7)
+    (tmp_path / "task.json").write_text(json.dumps(asdict(task)))
+    assert asdict(PeerTask.read(tmp_path / "task.json")) == asdict(task) | {"betas": [0.9, 0.98]}
 
 
 def test_a_peer_of_prefixes_is_looked_at_before_its_epoch_ends(tmp_path: Path) -> None:
-    job, python = a_job(tmp_path, 1000, batches=0, batch_size=256), Path(sys.executable)
-    recbole, rectools = (PEERS[name].driven(python, job) for name in ("recbole", "rectools"))
-    assert (recbole.job.batches, rectools.job.batches) == (64, 0)
-    assert rectools.needs_bytes == job.maxlen * recbole.needs_bytes
-    assert PEERS["recbole"].driven(python, replace(job, batches=3)).job.batches == 3
+    task, python = a_task(tmp_path, 1000, batches=0, batch_size=256), Path(sys.executable)
+    recbole, rectools = (PEERS[name].contender(python, task) for name in ("recbole", "rectools"))
+    assert (recbole.task.batches, rectools.task.batches) == (64, 0)
+    assert rectools.needs_bytes == task.maxlen * recbole.needs_bytes
+    assert PEERS["recbole"].contender(python, replace(task, batches=3)).task.batches == 3
 
 
 # --- how they are asked -----------------------------------------------------------------------------------------------
 
 
 def test_laps_count_by_their_targets(tmp_path: Path) -> None:
-    path = driver(tmp_path, "channel.lap(2.0 + lap, 500)")
-    contender = Driven("fake", Path(sys.executable), path, a_job(tmp_path, 7))
-    [result] = TRACK.race([contender], print)
+    path = driver(tmp_path, "line.lap(2.0 + lap, targets=500)")
+    contender = PeerContender("fake", Path(sys.executable), path, a_task(tmp_path, 7))
+    [result] = TURNS.measure([contender], print)
     assert (result.status, result.seconds, result.amount) == ("measured", [6.0, 8.0], 1000)  # the first one warms up
     assert result.peak_memory_bytes is not None
     assert result.added_memory_bytes is not None
     assert result.peak_memory_bytes > result.added_memory_bytes >= 0
     assert contender.about["settings"] == {"width": 8}
-    assert contender.versions().endswith(f"numpy {np.__version__}")
+    assert contender.about["versions"]["numpy"] == np.__version__
 
 
-@pytest.mark.parametrize("body", ["raise ValueError('no  such\\nthing')", "channel.lap(1.0, 900 // (1 - lap))"])
-def test_who_dies_says_why(body: str, tmp_path: Path) -> None:
-    contender = Driven("fake", Path(sys.executable), driver(tmp_path, body), a_job(tmp_path, 7))
-    [result] = TRACK.race([contender], lambda line: None)
-    assert (result.status, result.seconds) == ("failed", [])
-    assert result.note.startswith("its process died with exit code 1: ")
-    assert result.note.endswith(("thing", "ZeroDivisionError: integer division or modulo by zero"))
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("raise ValueError('no  such\\nthing')", "ValueError: no such thing"),
+        ("line.lap(1.0, targets=900 // (1 - lap))", "ZeroDivisionError: integer division or modulo by zero"),
+        ("raise SystemExit(3)", "its process died with exit code 3"),
+    ],
+)
+def test_a_contender_that_fails_says_why(body: str, why: str, tmp_path: Path) -> None:
+    contender = PeerContender("fake", Path(sys.executable), driver(tmp_path, body), a_task(tmp_path, 7))
+    [result] = TURNS.measure([contender], lambda line: None)
+    assert (result.status, result.seconds, result.note) == ("failed", [], why)
+
+
+def test_a_driver_that_does_not_even_start_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text("import no_such_library\n")
+    contender = PeerContender("fake", Path(sys.executable), path, a_task(tmp_path, 7))
+    [result] = TURNS.measure([contender], lambda line: None)
+    assert result.note == ("its process died with exit code 1: ModuleNotFoundError: No module named 'no_such_library'")
 
 
 # --- how they are judged ----------------------------------------------------------------------------------------------
@@ -152,18 +167,18 @@ def test_vectors_rank_as_a_slow_reference_does() -> None:
     np.testing.assert_array_equal(evaluate_ranks(score, cases, n_items, maxlen=3), ranks)
 
 
-def a_learner(driver_path: Path, job: Job, cases: Cases, name: str) -> Learner:
-    return Learner(Driven(name, Path(sys.executable), driver_path, replace(job, name=name)), cases)
+def a_learner(driver_path: Path, task: PeerTask, cases: Cases, name: str) -> Learner:
+    return Learner(PeerContender(name, Path(sys.executable), driver_path, replace(task, name=name)), cases)
 
 
 def test_they_learn_by_turns_until_their_seconds_are_spent(prepared: Split, tmp_path: Path) -> None:
-    job, cases = a_job(tmp_path, prepared.n_items), prepared.cases("validation")
-    quick = driver(tmp_path, "channel.lap(1.0, 10, ndcg=[0.1, 0.4, 0.3, 0.5, 0.2, 0.1][lap])", "quick")
-    slow = driver(tmp_path, "channel.lap(3.0, 70, ndcg=[0.2, 0.4][lap])", "slow")
-    learners = [a_learner(quick, job, cases, "quick"), a_learner(slow, job, cases, "slow")]
-    learn(learners, TRACK, 5.5, lambda line: None)
-    assert [look.ndcg for look in learners[0].looks] == [0.1, 0.4, 0.3, 0.5, 0.2, 0.1]
-    assert learners[1].looks == [Look(3.0, 70, 0.2), Look(6.0, 140, 0.4)]
+    task, cases = a_task(tmp_path, prepared.n_items), prepared.cases("validation")
+    quick = driver(tmp_path, "line.lap(1.0, targets=10, ndcg=[0.1, 0.4, 0.3, 0.5, 0.2, 0.1][lap])", "quick")
+    slow = driver(tmp_path, "line.lap(3.0, targets=70, ndcg=[0.2, 0.4][lap])", "slow")
+    learners = [a_learner(quick, task, cases, "quick"), a_learner(slow, task, cases, "slow")]
+    learn(learners, TURNS, 5.5, lambda line: None)
+    assert [point.ndcg for point in learners[0].points] == [0.1, 0.4, 0.3, 0.5, 0.2, 0.1]
+    assert learners[1].points == [QualityPoint(3.0, 70, 0.2), QualityPoint(6.0, 140, 0.4)]
     group = level_group("data", *learners, 0.1).to_json()
     assert group["details"]["level"] == LEVEL * 0.4
     assert [(result["seconds"], result["amount"]) for result in group["results"]] == [([2.0], 20), ([6.0], 140)]
@@ -172,21 +187,21 @@ def test_they_learn_by_turns_until_their_seconds_are_spent(prepared: Split, tmp_
 
 
 def test_a_learner_without_memory_is_not_started(prepared: Split, tmp_path: Path) -> None:
-    job, cases = a_job(tmp_path, prepared.n_items), prepared.cases("validation")
-    learner = a_learner(tmp_path / "nothing.py", job, cases, "huge")
-    learner.driven.needs_bytes = 2**60
-    learn([learner], TRACK, 3, lambda line: None)
-    assert learner.died.startswith("needs about ")
-    assert learner.looks == []
+    task, cases = a_task(tmp_path, prepared.n_items), prepared.cases("validation")
+    learner = a_learner(tmp_path / "nothing.py", task, cases, "huge")
+    learner.contender.needs_bytes = 2**60
+    learn([learner], TURNS, 3, lambda line: None)
+    assert learner.failure.startswith("needs about ")
+    assert learner.points == []
 
 
 def test_a_learner_that_dies_leaves_the_others_alone(prepared: Split, tmp_path: Path) -> None:
-    job, cases = a_job(tmp_path, prepared.n_items), prepared.cases("validation")
-    fine = driver(tmp_path, "channel.lap(1.0, 10, ndcg=0.5)", "fine")
-    broken = driver(tmp_path, "channel.lap(1.0, 10, ndcg=[0.4][lap])", "broken")
-    learners = [a_learner(fine, job, cases, "fine"), a_learner(broken, job, cases, "broken")]
-    learn(learners, TRACK, 3, lambda line: None)
-    assert len(learners[0].looks) == 3
+    task, cases = a_task(tmp_path, prepared.n_items), prepared.cases("validation")
+    fine = driver(tmp_path, "line.lap(1.0, targets=10, ndcg=0.5)", "fine")
+    broken = driver(tmp_path, "line.lap(1.0, targets=10, ndcg=[0.4][lap])", "broken")
+    learners = [a_learner(fine, task, cases, "fine"), a_learner(broken, task, cases, "broken")]
+    learn(learners, TURNS, 3, lambda line: None)
+    assert len(learners[0].points) == 3
     ours, theirs = level_group("data", *learners, 0.1).results
     assert (ours.status, theirs.status) == ("measured", "failed")
     assert "IndexError" in theirs.note
@@ -195,9 +210,10 @@ def test_a_learner_that_dies_leaves_the_others_alone(prepared: Split, tmp_path: 
 
 # --- the command ------------------------------------------------------------------------------------------------------
 
-POPULARITY = """counts = np.bincount(np.load(Path(job.folder) / "train.npz")["items"], minlength=job.n_items)
-job.write_vectors(np.ones((len(job.histories()), 1)), counts[:, None].astype(float))
-channel.lap(1.0, 100)"""
+POPULARITY = """items = np.loadtxt(Path(task.folder) / "train" / "train.inter", dtype=int, skiprows=1)[:, 1]
+counts = np.bincount(items, minlength=task.n_items)
+task.write_vectors(np.ones((len(task.histories()), 1)), counts[:, None].astype(float))
+line.lap(1.0, targets=100)"""
 
 
 @pytest.fixture
@@ -205,12 +221,12 @@ def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """RecBole recommends what is popular, RecTools is not installed."""
     path = driver(tmp_path, POPULARITY)
     monkeypatch.setitem(PEERS, "recbole", Peer("recbole", "RecBole", path, prefixes=True, wanted=3.0))
-    monkeypatch.setattr(launch, "ENVIRONMENTS", tmp_path / "nowhere")
+    monkeypatch.setattr(peers, "ENVIRONMENTS", tmp_path / "nowhere")
     words = ["--quick", "--repeats", "1", "--dataset", "ml-1m", "--against", "recbole,rectools"]
     return [*words, "--peer-python", f"recbole={sys.executable}", "--out-dir", str(tmp_path)]
 
 
-def test_the_command_races_who_is_there(
+def test_the_command_measures_the_peers_that_are_there(
     pretended: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(["bench", *pretended]) == 0
@@ -226,7 +242,8 @@ def test_the_command_races_who_is_there(
     assert sys.executable not in document["command"]
     assert group["details"]["sasrec-ce"]["settings"]["width"] == 64
     values = {ratio["usual"]: ratio["value"] for ratio in group["ratios"] if ratio["quantity"] == "speed"}
-    assert values["RecBole"] == pytest.approx(10.0 / by_name["sasrec-ce"]["seconds"][0])
+    ours = by_name["sasrec-ce"]
+    assert values["RecBole"] == pytest.approx(ours["amount"] / ours["seconds"][0] / (1000 / 10.0))
     assert values["RecTools"] is None
     printed = capsys.readouterr().err
     [line] = [line for line in printed.splitlines() if line.startswith("RecTools")]
@@ -242,30 +259,30 @@ def test_the_command_compares_quality(pretended: list[str], tmp_path: Path) -> N
     assert len(looks["RecBole"]) == 2
     assert {look["ndcg"] for look in looks["RecBole"]} == {group["details"]["most_popular"]}
     assert group["details"]["most_popular"] > 0
-    assert len(looks["sasrec-ce"]) > 2
+    assert looks["sasrec-ce"][-1]["seconds"] >= 2
 
 
 @pytest.mark.slow
-def test_our_own_driver_trains_as_a_run_does(prepared: Split, tmp_path: Path) -> None:
-    export(tmp_path, prepared)
-    job, cases = a_job(tmp_path, prepared.n_items, batches=0, judged=True, name="ours"), prepared.cases("validation")
-    learner = Learner(launch.OURS.driven(Path(sys.executable), job), cases)
-    learn([learner], TRACK, 1e-9, lambda line: None)
-    encoder = EncoderSettings(job.width, job.blocks, job.heads, job.dropout, job.maxlen)
-    settings = TrainingSettings(job.batch_size, 1, 1, job.learning_rate, job.betas)
-    entry = METHODS["sasrec-ce"]
-    data = TrainingData(prepared.train, prepared.n_items, job.maxlen)
-    trained = train(entry.method(entry.settings), data, cases, encoder, settings, job.seed)
-    [look] = learner.looks
-    assert look.ndcg == trained.epochs[0]["validation"]["ndcg@10"]
-    assert 0 < look.targets <= len(data.batch(data.trainable).next_items)
+def test_ours_learns_as_a_run_does(prepared: Split) -> None:
+    cases, n_items = prepared.cases("validation"), prepared.n_items
+    entry, encoder = METHODS["sasrec-ce"], EncoderSettings(width=8, blocks=1, heads=1, dropout=0.1, maxlen=12)
+    ours = Recipe("sasrec-ce", entry.settings, encoder, TrainingSettings(batch_size=16, epochs=3, patience=3))
+    load = whole_load(prepared.train, n_items, 12)
+    run = partial(laps.learn_ours, load, ours, evaluation_load(cases, n_items, encoder))
+    learner = Learner(Contender("ours", run, 1))
+    learn([learner], TURNS, 1e-9, lambda line: None)
+    data = TrainingData(prepared.train, n_items, 12)
+    trained = train(entry.method(entry.settings), data, cases, encoder, ours.training, 0)
+    [point] = learner.points
+    assert point.ndcg == trained.epochs[0]["validation"]["ndcg@10"]
+    assert 0 < point.targets <= len(data.batch(data.trainable).next_items)
 
 
 @pytest.mark.parametrize("name", PEERS)
 def test_the_documentation_says_how_to_install(name: str) -> None:
     readme = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
     assert name in readme
-    assert f"install torch=={launch.TORCH} " in readme
+    assert f"install torch=={peers.TORCH} " in readme
     lines = (ROOT / "benchmark" / "bench" / "peers" / f"{name}.txt").read_text(encoding="ascii").splitlines()
     pins = [line.split("#")[0].strip() for line in lines if not line.startswith("#")]
     assert pins[0].startswith(f"{name}==")

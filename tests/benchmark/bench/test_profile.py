@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from benchmark.bench.lap_line import Lap
 from benchmark.bench.profile import BETWEEN, REST, breakdown, kind_of
-from benchmark.bench.race import Lap
 from benchmark.bench.tables import _breakdown
 
 

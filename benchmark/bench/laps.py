@@ -1,38 +1,33 @@
-"""What a contender does in its process, our way and the usual way: set up, then lap after lap."""
+"""What contenders do in their processes, our way and the usual way: set up, then lap after lap."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from baselines.encoder import Encoder
-from baselines.method import FittedMethod, Method, TrainedMethod
+from baselines.method import FittedMethod, Method
 from baselines.registry import METHODS
 from benchmark.bench import naive
-from benchmark.bench.race import Lap
+from benchmark.bench.lap_line import Lap
 from benchmark.bench.workloads import EvaluationLoad, Recipe, TrainingLoad, random_cases
+from benchmark.plan.selection import METRIC
 from benchmark.runs.evaluation import evaluate, evaluate_ranks
 from benchmark.runs.training import EpochRow, train
 from datasets.protocol import Protocol
 from datasets.reading import read_interactions
 from datasets.registry import DATASETS
 from datasets.sequences import TwinIndex
-from datasets.split import split
+from datasets.split import Cases, split
 
 DRAWN_AT_ONCE = 256
 
 
 def train_ours(load: TrainingLoad, recipe: Recipe, skipped: int, device: torch.device, lap: Lap) -> None:
-    """The laps of `train_method` with the method of the recipe."""
-    train_method(METHODS[recipe.method].method(recipe.settings), load, recipe, skipped, device, lap)
-
-
-def train_method(
-    method: TrainedMethod, load: TrainingLoad, recipe: Recipe, skipped: int, device: torch.device, lap: Lap
-) -> None:
     """`benchmark.runs.training.train` itself; a lap is an epoch over the load's rows, with one user to validate on. The
     first `skipped` epochs are no laps.
     """
@@ -41,7 +36,23 @@ def train_method(
         if row["epoch"] > skipped:
             lap(row["seconds"])
 
-    validation = random_cases(1, 1, load.n_items).to(device)
+    _train(load, recipe, random_cases(1, 1, load.n_items).to(device), device, on_epoch)
+
+
+def learn_ours(load: TrainingLoad, recipe: Recipe, validation: EvaluationLoad, device: torch.device, lap: Lap) -> None:
+    """The same, with all users to validate on; says how many targets a lap learnt from and the NDCG@10 then."""
+    targets = load.targets_of_epoch(recipe.training.batch_size)
+
+    def on_epoch(row: EpochRow) -> None:
+        lap(row["seconds"], targets=targets, ndcg=row["validation"][METRIC])
+
+    _train(load, recipe, validation.cases(device), device, on_epoch)
+
+
+def _train(
+    load: TrainingLoad, recipe: Recipe, validation: Cases, device: torch.device, on_epoch: Callable[[EpochRow], None]
+) -> None:
+    method = METHODS[recipe.method].method(recipe.settings)
     train(method, load.data(device), validation, recipe.encoder, recipe.training, seed=0, on_epoch=on_epoch)
 
 
@@ -90,7 +101,7 @@ def rank_ours(load: EvaluationLoad, whole: bool, device: torch.device, lap: Lap)
 
 
 def rank_naive(load: EvaluationLoad, users_at_once: int, device: torch.device, lap: Lap) -> None:
-    """A lap ranks all users by the rules of `naive`; with more `users_at_once` than one, more kindly than they say."""
+    """A lap ranks all users by the rules of `naive`; with `users_at_once` above one, faster than those rules."""
     torch.manual_seed(0)
     encoder = naive.NaiveEncoder(load.n_items, load.encoder).to(device).eval()
     cases = load.cases(torch.device("cpu"))

@@ -9,46 +9,48 @@ from pathlib import Path
 from benchmark.bench import workloads
 from benchmark.bench.measures import Fit, Group
 from benchmark.bench.profile import Breakdown
-from benchmark.bench.race import Entrant, Track
-from benchmark.bench.workloads import Data
+from benchmark.bench.turns import Contender, Turns
+from benchmark.bench.workloads import BenchData
 
 DEFAULT_MAXLENS = {"ml-1m": (200, 50), "beauty": (50,)}
 
 
 @dataclass(frozen=True)
-class Setting:
-    """How the command was called; `maxlens` empty: the dataset's own. `against`: which peers; `peer_pythons`: the
-    interpreters of some; `quality_seconds`: for how long each learns; `epochs`: for how many in the case precision.
+class BenchOptions:
+    """How the command was called; `maxlens` is empty for each dataset's own.
+
+    `against`: which peers; `peer_pythons`: the interpreters of some; `quality_seconds`: for how long each learns in the
+    case peers-quality; `epochs`: for how many in the case precision.
     """
 
-    track: Track
-    datasets: tuple[str, ...]
-    maxlens: tuple[int, ...]
+    turns: Turns
+    datasets: Sequence[str]
+    maxlens: Sequence[int]
     data_dir: Path
     quick: bool
     notify: Callable[[str], None]
-    against: tuple[str, ...] = ()
+    against: Sequence[str] = ()
     peer_pythons: Mapping[str, Path] = field(default_factory=dict)
     quality_seconds: int = 600
     epochs: int = 20
 
-    def lengths(self, name: str) -> tuple[int, ...]:
-        """Those to train a dataset at."""
+    def lengths(self, name: str) -> Sequence[int]:
+        """The lengths to train a dataset at."""
         return self.maxlens or DEFAULT_MAXLENS.get(name, (200, 50))
 
-    def data(self, name: str) -> Data:
+    def data(self, name: str) -> BenchData:
         """A dataset or its stand-in."""
         return workloads.load(name, self.data_dir, self.quick, self.notify)
 
-    def race(self, title: str, runners: Sequence[Entrant]) -> Group:
+    def measure(self, title: str, contenders: Sequence[Contender]) -> Group:
         """The contenders' results as a group that the caller completes."""
-        self.notify(f"{title}: {', '.join(runner.name for runner in runners)}")
-        return Group(title, "", True, {}, self.track.race(runners, self.notify))
+        self.notify(f"{title}: {', '.join(contender.name for contender in contenders)}")
+        return Group(title, "", True, {}, self.turns.measure(contenders, self.notify))
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a case found: who is how fast, how cost grows, where the time goes, and what there is to say of it."""
+class CaseResult:
+    """What a case found: how fast each contender is, how cost grows, where the time goes, and notes."""
 
     groups: list[Group]
     fits: list[Fit] = field(default_factory=list)

@@ -1,0 +1,146 @@
+"""Other libraries' SASRec as contenders: what they are given, and how they are started in their own environments."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmark.bench.peers.peer_task import HISTORIES, INTERACTIONS, PeerTask
+from benchmark.bench.turns import Contender, Running
+from benchmark.runs.environment import ROOT
+from datasets.split import Split
+
+HERE = Path(__file__).parent
+ENVIRONMENTS = ROOT / ".peers"
+TORCH = "2.13.0"
+
+LAP_TARGETS = 1_000
+"""The seconds of a lap are given for so many targets, because batches of other users hold other numbers of them."""
+LOOK_ROWS = 16_384
+"""Prefixes in a lap where it should be an epoch: an epoch of all prefixes would be too long to wait for."""
+FLOAT, LOGITS = 4, 3  # bytes; copies of the logits at once: themselves, their softmax, its gradient
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another library's SASRec and the script that drives it.
+
+    `prefixes`: whether its rows are prefixes with one target each, and not users with a target at every position.
+    `wanted`: how many times as fast per target ours is to be.
+    """
+
+    name: str
+    title: str
+    driver: Path
+    prefixes: bool = False
+    wanted: float | None = None
+
+    def python(self, named: Mapping[str, Path]) -> Path | None:
+        """The interpreter of its environment: the one that is named, else the usual one if it is there."""
+        usual = ENVIRONMENTS / self.name / "bin" / "python"
+        return named.get(self.name, usual if usual.exists() else None)
+
+    def absence(self) -> str:
+        """What to say where it is not installed: the commands that install it."""
+        place, pip = f".peers/{self.name}", f".peers/{self.name}/bin/pip install"
+        listed = f"--no-deps -r benchmark/bench/peers/{self.name}.txt"
+        return f"skipped, not installed: python3 -m venv {place} && {pip} torch=={TORCH} && {pip} {listed}"
+
+    def contender(self, python: Path, task: PeerTask) -> PeerContender:
+        """It as a contender."""
+        batches = task.batches or (LOOK_ROWS // task.batch_size if self.prefixes else 0)
+        positions = task.batch_size * (1 if self.prefixes else task.maxlen)
+        needs = LOGITS * FLOAT * positions * task.n_items
+        return PeerContender(self.title, python, self.driver, replace(task, name=self.name, batches=batches), needs)
+
+
+PEERS = {
+    "recbole": Peer("recbole", "RecBole", HERE / "drive_recbole.py", prefixes=True, wanted=3.0),
+    "rectools": Peer("rectools", "RecTools", HERE / "drive_rectools.py", wanted=2.0),
+}
+
+
+def export(folder: Path, split: Split) -> None:
+    """Write the files that a PeerTask names."""
+    items, lengths = split.train.items.numpy(), split.train.lengths.numpy()
+    users = np.arange(len(lengths)).repeat(lengths)
+    places = np.arange(len(users)) - (lengths.cumsum() - lengths).repeat(lengths)
+    (folder / INTERACTIONS).mkdir()
+    with (folder / INTERACTIONS / f"{INTERACTIONS}.inter").open("w", encoding="ascii") as file:
+        file.write("user_id:token\titem_id:token\ttimestamp:float\n")
+        np.savetxt(file, np.column_stack([users, items, places]), fmt="%d", delimiter="\t")
+    cases = split.cases("validation")
+    rows, seen = cases.histories.flatten()
+    ends = np.bincount(rows.numpy(), minlength=len(cases.targets)).cumsum()
+    np.savez(folder / HISTORIES, items=seen.numpy(), offsets=[0, *ends])
+
+
+class PeerContender(Contender):
+    """A contender whose laps the script `driver` makes under the interpreter `python`."""
+
+    def __init__(self, name: str, python: Path, driver: Path, task: PeerTask, needs_bytes: int = 0) -> None:
+        super().__init__(name, _runs_elsewhere, LAP_TARGETS, needs_bytes)
+        self.python, self.driver, self.task = python, driver, task
+
+    def start(self, device: torch.device, threads: int) -> Running:
+        """Start it; it has its data and its model then, or has died."""
+        path = Path(self.task.folder) / f"{self.task.name}.json"
+        path.write_text(json.dumps(asdict(replace(self.task, threads=threads))), encoding="utf-8")
+        ours, theirs = multiprocessing.Pipe()
+        with path.with_suffix(".log").open("w", encoding="utf-8") as log:
+            process = _PeerProcess(
+                [self.python, self.driver, path, str(theirs.fileno())],
+                cwd=self.task.folder,
+                env=_environment(threads),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(theirs.fileno(),),
+            )
+        theirs.close()
+        running = Running(process, ours)
+        try:
+            self.about = running.answer()
+        except BaseException:
+            running.end()
+            raise
+        if running.failure:
+            lines = path.with_suffix(".log").read_text(encoding="utf-8", errors="replace").split("\n")
+            running.failure += (
+                ": " + " ".join(next((line for line in reversed(lines) if line.strip()), "").split())[:200]
+            )
+        return running
+
+
+class _PeerProcess(subprocess.Popen[bytes]):
+    """A subprocess that is asked like one of `multiprocessing`."""
+
+    @property
+    def exitcode(self) -> int | None:
+        return self.returncode
+
+    def join(self) -> None:
+        self.wait()
+
+
+def _runs_elsewhere(device: torch.device, lap: Any) -> None:
+    raise NotImplementedError("the driver makes the laps")
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Ours, with the repository to import the driver's own side from, a CPU and so many threads."""
+    return os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONSAFEPATH": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "OMP_NUM_THREADS": str(threads),
+    }

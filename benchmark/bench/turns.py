@@ -1,0 +1,234 @@
+"""Contenders take turns: A, B, A, B, ..., each in a fresh process of its own, one at a time.
+
+So all of them meet the same conditions on the machine, and the peak memory of a process is that of one contender.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any, Literal, Protocol
+
+import torch
+
+from benchmark.bench.lap_line import Lap, LapLine
+
+SECONDS_EACH = 60.0
+"""A contender that has run for so long gets no further turn; it then has fewer laps, and its result says so."""
+
+PRELOADED = ["benchmark.bench.laps", "torch._dynamo"]
+"""Imported once for all processes; the first step of an optimiser would import the latter, 100 MiB of code."""
+
+FREE_SHARE = 0.8
+"""The share of the free memory that a contender may ask for."""
+
+Status = Literal["measured", "skipped", "failed", "extrapolated"]
+
+
+class LapProcess(Protocol):
+    """A process of `multiprocessing`, or one that behaves like it."""
+
+    @property
+    def exitcode(self) -> int | None: ...
+
+    def kill(self) -> None: ...
+
+    def join(self) -> None: ...
+
+
+@dataclass
+class Running:
+    """A contender's process and the line to it."""
+
+    process: LapProcess
+    connection: Connection
+    failure: str = ""
+
+    def answer(self) -> dict[str, Any]:
+        """What the process says next, see `lap_line`; {"failed": why} if it has died."""
+        try:
+            answer: dict[str, Any] = self.connection.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            answer = {"failed": f"its process died with exit code {self.process.exitcode}"}
+        self.failure = answer.get("failed", "")
+        return answer
+
+    def ask(self, word: str) -> dict[str, Any]:
+        """Say "go" or "stop"; returns the answer."""
+        with contextlib.suppress(OSError):  # nobody listens any more; the answer will say why
+            self.connection.send(word)
+        return self.answer()
+
+    def end(self) -> None:
+        """End the process, in whatever state it is."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+@dataclass
+class Contender:
+    """`run` sets up, then makes laps for ever, each of `amount` units of work; it must survive pickling.
+
+    `needs_bytes`: memory without which it is not even started; 0 if that does not matter. `about`: the versions and
+    settings that it works with, where they are to be told.
+    """
+
+    name: str
+    run: Callable[[torch.device, Lap], None]
+    amount: float
+    needs_bytes: int = 0
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def start(self, device: torch.device, threads: int) -> Running:
+        """Start it in a fresh process of this interpreter."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs, self.run, device, threads), daemon=True)
+        process.start()
+        theirs.close()
+        return Running(process, ours)
+
+
+def _work(connection: Connection, run: Callable[[torch.device, Lap], None], device: torch.device, threads: int) -> None:
+    line = LapLine(connection, device)
+    torch.set_num_threads(threads)
+
+    def lap(seconds: float, **more: float) -> None:
+        line.lap(seconds, **more)
+        line.turn()
+
+    def work() -> None:
+        line.turn()
+        line.data_is_there()
+        run(device, lap)
+
+    line.serve(work)
+
+
+@dataclass
+class Result:
+    """What a contender did: the seconds of each lap, without the warm-up; the bytes at the peak of its process, and how
+    many of them came after its data was there (model, optimiser and all that the work needs).
+    """
+
+    contender: str
+    amount: float
+    status: Status = "measured"
+    seconds: list[float] = field(default_factory=list)
+    peak_memory_bytes: int | None = None
+    added_memory_bytes: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Where contenders run, on how many threads, and how many laps each makes after a first one to warm up."""
+
+    device: torch.device
+    threads: int
+    repeats: int
+
+    def measure(self, contenders: Sequence[Contender], notify: Callable[[str], None]) -> list[Result]:
+        """Let them take turns; a contender that fails or finds no memory says so in its result."""
+        entries: list[_Entry] = []
+        try:
+            for contender in contenders:
+                entries.append(_Entry(contender, self))
+                entries[-1].start()
+            for _ in range(self.repeats):
+                for entry in entries:
+                    entry.lap()
+            for entry in entries:
+                entry.finish()
+                if entry.result.note:
+                    notify(f"{entry.result.contender}: {entry.result.note}")
+        finally:
+            for entry in entries:
+                entry.end()
+        return [entry.result for entry in entries]
+
+
+class _Entry:
+    """A contender among those that take turns."""
+
+    def __init__(self, contender: Contender, turns: Turns) -> None:
+        self.contender, self.turns = contender, turns
+        self.result = Result(contender.name, contender.amount)
+        self.running: Running | None = None
+        self.spent = 0.0
+
+    def start(self) -> None:
+        """Start the process and let it warm up; a warm-up that takes half of its time is a lap."""
+        if lack := shortage(self.contender, self.turns.device):
+            self.result.status, self.result.note = "skipped", lack
+            return
+        self.running = self.contender.start(self.turns.device, self.turns.threads)
+        self.lap()
+        if self.spent < SECONDS_EACH / 2:
+            self.result.seconds.clear()
+
+    def lap(self) -> None:
+        """One lap, if it can still run and has time left."""
+        if self.running is None or self.spent >= SECONDS_EACH:
+            return
+        answer = self._ask("go")
+        if "seconds" in answer:
+            share = self.contender.amount / answer["targets"] if "targets" in answer else 1.0
+            self.result.seconds.append(answer["seconds"] * share)
+            self.spent += self.result.seconds[-1]
+
+    def finish(self) -> None:
+        """Ask for the memory, end the process."""
+        if self.running is None:
+            return
+        answer = self._ask("stop")
+        self.result.peak_memory_bytes, self.result.added_memory_bytes = answer.get("peak"), answer.get("added")
+        if len(self.result.seconds) < self.turns.repeats and self.result.status == "measured":
+            self.result.note = f"{len(self.result.seconds)} of {self.turns.repeats} laps: it took {self.spent:.0f} s"
+        self.end()
+
+    def _ask(self, word: str) -> dict[str, Any]:
+        assert self.running is not None
+        answer = {"failed": self.running.failure} if self.running.failure else self.running.ask(word)
+        if "failed" in answer:
+            self.result.status, self.result.note = "failed", answer["failed"]
+            self.result.seconds.clear()
+            self.end()
+        return answer
+
+    def end(self) -> None:
+        """End the process, if it runs."""
+        if self.running is not None:
+            self.running.end()
+            self.running = None
+
+
+def shortage(contender: Contender, device: torch.device) -> str:
+    """Why there is not enough memory to start it; nothing if there is."""
+    needs, free = contender.needs_bytes, free_memory(device)
+    if needs <= FREE_SHARE * free:
+        return ""
+    share = f"of the {free / 2**30:.1f} GiB that are free a contender may take {FREE_SHARE:.0%}"
+    return f"needs about {needs / 2**30:.1f} GiB of memory; {share}"
+
+
+def free_memory(device: torch.device) -> float:
+    """Bytes that a new process can have on the device; infinite where the system does not tell."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            return next(float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        pass
+    try:
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, OSError, ValueError):
+        return float("inf")
