@@ -37,10 +37,10 @@ def distinct_partners(ids: np.ndarray, partners: np.ndarray) -> np.ndarray:
 
 
 def duplicate_rows(data: Interactions) -> int:
-    """How many rows repeat an earlier one: the same user, item and second."""
+    """How many rows repeat an earlier one: the same user, item and timestamp."""
     _, pairs = np.unique(data.user_ids.astype(np.int64) * data.n_items + data.item_ids, return_inverse=True)
-    seconds = data.timestamps - data.timestamps.min()
-    return len(data) - len(distinct(pairs * (seconds.max() + 1) + seconds))
+    _, times = np.unique(data.timestamps, return_inverse=True)
+    return len(data) - len(distinct(pairs * (times.max() + 1) + times))
 
 
 def popularity_buckets(item_interactions: np.ndarray, item_users: np.ndarray) -> np.ndarray:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
 LATEST_TIMESTAMP = 10_000_000_000
-"""Seconds, the year 2286: anything larger is a timestamp in milliseconds or finer."""
+"""Seconds, in the year 2286: a number from here on is a timestamp in milliseconds or a finer unit."""
 
 
 class DataError(Exception):
@@ -17,10 +16,12 @@ class DataError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
-    """Interactions in source order, as three aligned integer arrays and the original ids behind them.
+    """Interactions in file order, as three aligned integer arrays and the original ids behind them.
 
-    Shapes: `user_ids`, `item_ids` (n,) int32, indices into the label arrays; `timestamps` (n,) int64, Unix seconds;
-    `user_labels` (users,), `item_labels` (items,): the original ids, ascending and distinct, int64 or str.
+    Shapes: `user_ids`, `item_ids` (n,) int32, indices into the label arrays; `timestamps` (n,) int64, Unix time in
+    ticks; `user_labels` (users,), `item_labels` (items,): the original ids, ascending and distinct, int64 or str.
+    `ticks_per_second`: 1 where the file has whole seconds, else a power of 1000. `notes`: what to tell the user about
+    how the file was read, a line each.
     """
 
     user_ids: np.ndarray
@@ -28,6 +29,8 @@ class Interactions:
     timestamps: np.ndarray
     user_labels: np.ndarray
     item_labels: np.ndarray
+    ticks_per_second: int = 1
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.timestamps)
@@ -50,7 +53,7 @@ class Interactions:
         """
         seconds = np.asarray(timestamps, dtype=np.int64)
         if len(seconds) == 0:
-            raise DataError(f"{source}: no interactions; the file has no data rows, give one that has")
+            raise DataError(f"{source}: has no interactions; give a file with a line for each")
         _check_timestamps(seconds, source)
         user_ids, user_labels = _factorise(users)
         item_ids, item_labels = _factorise(items)
@@ -60,12 +63,19 @@ class Interactions:
         """The rows where `keep` (n,) bool is true, in the same order; labels that no row uses any more are dropped."""
         user_ids, user_labels = _compact(self.user_ids[keep], self.user_labels)
         item_ids, item_labels = _compact(self.item_ids[keep], self.item_labels)
-        return Interactions(user_ids, item_ids, self.timestamps[keep], user_labels, item_labels)
+        return replace(
+            self,
+            user_ids=user_ids,
+            item_ids=item_ids,
+            timestamps=self.timestamps[keep],
+            user_labels=user_labels,
+            item_labels=item_labels,
+        )
 
 
 def _factorise(values: object) -> tuple[np.ndarray, np.ndarray]:
-    codes, labels = pd.factorize(np.asarray(values), sort=True)
-    return codes.astype(np.int32), np.asarray(labels)
+    labels, codes = np.unique(np.asarray(values), return_inverse=True)
+    return codes.astype(np.int32), labels
 
 
 def _compact(ids: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -81,6 +91,5 @@ def _check_timestamps(seconds: np.ndarray, source: str) -> None:
     row = int(np.argmax(seconds))
     if seconds[row] >= LATEST_TIMESTAMP:
         raise DataError(
-            f"{source}: data row {row + 1}: timestamp {seconds[row]} is not in Unix seconds (milliseconds?); "
-            "divide it down to seconds"
+            f"{source}: data row {row + 1}: timestamp {seconds[row]} is not in Unix seconds; give Unix seconds"
         )

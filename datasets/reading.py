@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from datasets import synthetic
@@ -12,7 +12,8 @@ from datasets.publishers import amazon, gowalla, movielens, yelp
 from datasets.readers import table
 from datasets.registry import Dataset, Published
 
-logger = logging.getLogger(__name__)
+READING_VERSION = 1
+"""Part of the keys of cached splits: raise it whenever the same file is read as other interactions."""
 
 READERS: dict[str, Callable[[Path], Interactions]] = {
     "ml-1m": movielens.read,
@@ -33,20 +34,20 @@ def read_interactions(path: Path, dataset: Dataset | None = None) -> Interaction
     if dataset is None or path.name in dataset.tables:
         return table.read(path)
     data = READERS[dataset.name](path)
-    for published in dataset.published:
-        if path.name in {Path(name).name for name in published.names}:
-            _check_counts(data, published, path)
-    return data
+    names = {Path(name).name: published for published in dataset.published for name in published.names}
+    return _checked(data, names[path.name], path) if path.name in names else data
 
 
-def _check_counts(data: Interactions, published: Published, path: Path) -> None:
+def _checked(data: Interactions, published: Published, path: Path) -> Interactions:
+    """The data with notes on what to know about the file; DataError if a part of it is missing."""
+    notes = list(data.notes)
     if published.remark:
-        logger.warning("%s: %s", path, published.remark)
+        notes.append(published.remark)
     found = (len(data), data.n_users, data.n_items)
-    if published.counts in (None, found):
-        return
-    expected = "{:,} interactions of {:,} users with {:,} items".format(*published.counts)
-    message = f"{path}: holds {'{:,}, {:,} and {:,}'.format(*found)} instead of {expected}"
-    if published.verified:
-        raise DataError(f"{message}; fetch it again, or give your own version as a table (--interactions)")
-    logger.warning("%s (as reported by others; nobody here could check): another version of the file?", message)
+    if published.counts not in (None, found):
+        expected = "{:,} interactions of {:,} users with {:,} items".format(*published.counts)
+        message = f"holds {'{:,}, {:,} and {:,}'.format(*found)} instead of {expected}"
+        if published.verified:
+            raise DataError(f"{path}: {message}; fetch it again, or give your own version as a table (--interactions)")
+        notes.append(f"{message} (as others report; it could not be checked here): is it another version of the file?")
+    return replace(data, notes=tuple(notes))

@@ -164,7 +164,7 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
         item_users=item_users,
         item_buckets=item_buckets,
         summary={
-            "threshold": cut.threshold,
+            "threshold": cut.threshold // data.ticks_per_second,  # in whole seconds, for reports
             "test_users_before_rule": cut.test_users_before_rule,
             "tied_share": tied_share(data.timestamps[rows], offsets),
             "filter_steps": filter_steps,
@@ -195,7 +195,7 @@ class _Cut:
 
 
 def _cut(data: Interactions, protocol: Protocol) -> _Cut:
-    threshold = _nearest_quantile(data.timestamps, protocol.quantile)
+    threshold = nearest_quantile(data.timestamps, protocol.quantile)
     recent = data.timestamps >= threshold
     is_test_user = _occurring(data.user_ids[recent], data.n_users)
     trains = ~is_test_user[data.user_ids]
@@ -221,7 +221,8 @@ def _cut(data: Interactions, protocol: Protocol) -> _Cut:
     return _Cut(threshold, trains, evaluates, in_catalogue, int(is_test_user.sum()))
 
 
-def _nearest_quantile(timestamps: np.ndarray, quantile: float) -> int:
+def nearest_quantile(timestamps: np.ndarray, quantile: float) -> int:
+    """T: the timestamp at `quantile` of all `timestamps` (n,) in ascending order, as pandas' "nearest" has it."""
     position = round(quantile * (len(timestamps) - 1))
     return int(np.partition(timestamps, position)[position])
 
@@ -239,9 +240,7 @@ def _pack(
     rows = np.flatnonzero(keep)
     if tie_seed is not None:
         rows = np.random.default_rng(tie_seed).permutation(rows)
-    seconds = data.timestamps[rows] - data.timestamps.min()
-    span = np.ptp(data.timestamps) + 1
-    rows = rows[np.argsort(data.user_ids[rows].astype(np.int64) * span + seconds, kind="stable")]
+    rows = rows[np.lexsort((data.timestamps[rows], data.user_ids[rows]))]  # by user, then time; stable
     users, lengths = np.unique(data.user_ids[rows], return_counts=True)
     return rows, users, _offsets(lengths)
 

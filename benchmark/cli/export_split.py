@@ -25,7 +25,7 @@ from benchmark.store.json_text import to_json
 from datasets.filtering import apply_filter
 from datasets.interactions import DataError, Interactions
 from datasets.sequences import Sequences
-from datasets.split import Split
+from datasets.split import Split, nearest_quantile
 
 PUBLISHED = ("results", "tables", "figures")
 
@@ -189,7 +189,7 @@ def _timestamps(prepared: Prepared, interactions: Interactions) -> tuple[np.ndar
     in_catalogue = pd.Index(data.item_labels).isin(split.item_labels)[data.item_ids]
     in_time = np.ones(len(data), dtype=bool)
     if protocol["history"] == "after-T":
-        in_time = data.timestamps >= prepared.summary["threshold"]
+        in_time = data.timestamps >= nearest_quantile(data.timestamps, protocol["quantile"])
     return (
         _ascending(data, np.ones(len(data), dtype=bool), split.train_user_labels, split.train),
         _ascending(data, in_catalogue & in_time, split.test_user_labels, split.events),
@@ -202,4 +202,5 @@ def _ascending(data: Interactions, keep: np.ndarray, users: np.ndarray, sequence
     lengths = np.unique(data.user_ids[rows], return_counts=True)[1]
     if not np.array_equal(lengths, sequences.lengths.numpy()):
         raise DataError("the data has changed since it was split; run the same command again")
-    return data.timestamps[rows]
+    timestamps = data.timestamps[rows]
+    return timestamps if data.ticks_per_second == 1 else timestamps / data.ticks_per_second

@@ -23,7 +23,7 @@ from datasets import synthetic
 from datasets.interactions import DataError, Interactions
 from datasets.protocol import PROTOCOL_VERSION, Protocol
 from datasets.readers.sources import check_plain, open_source
-from datasets.reading import read_interactions
+from datasets.reading import READING_VERSION, read_interactions
 from datasets.registry import DATASETS, Dataset, locate
 from datasets.split import Split, split
 
@@ -178,6 +178,8 @@ def _split_or_cached(source: _RawData, protocol: Protocol, cache_dir: Path, noti
             reason = printable(f"{type(error).__name__}: {error}".replace("\n", " "))
             notify(f"{path}: unusable cache ({reason:.200}); building it again")
     interactions = source.read()
+    for note in interactions.notes:
+        notify(f"{source.file}: {note}")
     try:
         result = split(interactions, protocol)
     except DataError as error:
@@ -207,5 +209,5 @@ def _save(result: Split, path: Path) -> None:
 def _cache_key(source: _RawData, protocol: Protocol) -> str:
     rules = asdict(protocol)
     del rules["preset"]
-    identity = json.dumps([source.sha256, source.format, rules, PROTOCOL_VERSION], sort_keys=True)
+    identity = json.dumps([source.sha256, source.format, rules, PROTOCOL_VERSION, READING_VERSION], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:32]

@@ -12,16 +12,15 @@ from typing import NamedTuple
 import numpy as np
 
 from datasets.interactions import DataError
-from datasets.readers.columns import visible
+from datasets.readers.delimited import visible
 from datasets.readers.sources import open_source
-from datasets.readers.table import NAMES, header_fields, role_of
+from datasets.readers.table import DELIMITERS, NAMES, SEPARATED, header_fields, role_of
 from datasets.sequences import Sequences
 
 COLUMNS: Mapping[str, Sequence[str]] = {"user": NAMES["user"], "item": NAMES["item"], "rank": ("rank",)}
 """Accepted column names, compared as those of a table of interactions; other columns are passed over."""
 
-DELIMITERS = ",;\t"
-EXPECTED = "the first line must name the columns userid, itemid and rank, separated by commas, semicolons or tabs"
+EXPECTED = f"the first line must name the columns userid, itemid and rank, {SEPARATED}"
 MAX_LINE = 1 << 20
 MAX_RANK_DIGITS = 9
 
@@ -120,7 +119,7 @@ def _parsed(fields: list[str], layout: _Layout, users: Index, items: Index) -> t
     """User, item and rank of one line; ValueError says what is wrong with it."""
     if len(fields) != layout.fields:
         raise ValueError(f"has {len(fields)} fields, the first line {layout.fields}; check the separators")
-    user, item, rank = (fields[place] for place in layout.places)
+    user, item, rank = (fields[place].strip() for place in layout.places)
     if _is_undecoded(user + item):
         raise ValueError("is not UTF-8 text; convert the file to UTF-8")
     if user not in users:

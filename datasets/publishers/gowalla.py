@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from datasets.interactions import Interactions
-from datasets.readers.columns import utc_seconds
 from datasets.readers.delimited import Layout, read_delimited
+from datasets.readers.timestamps import utc_clock
 
 _LAYOUT = Layout(  # user, 2010-10-19T23:55:27Z, latitude, longitude, location
-    user=0, item=4, time=1, fields=5, delimiter="\t", clock=utc_seconds("0000-00-00T00:00:00Z")
+    user=0, item=4, time=1, fields=5, delimiter="\t", clock=utc_clock("0000-00-00T00:00:00Z")
 )
 
 

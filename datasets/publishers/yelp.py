@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from datasets.interactions import Interactions
-from datasets.readers.columns import utc_seconds
 from datasets.readers.json_lines import Fields, read_json_lines
+from datasets.readers.timestamps import utc_clock
 
 REVIEWS = "yelp_academic_dataset_review.json"
 
@@ -15,7 +15,7 @@ _FIELDS = Fields(
     item="business_id",
     time="date",
     time_is_text=True,
-    clock=utc_seconds("0000-00-00 00:00:00"),
+    clock=utc_clock("0000-00-00 00:00:00"),
 )
 
 

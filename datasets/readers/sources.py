@@ -1,39 +1,48 @@
-"""Open a publisher's file as one stream of bytes: plain, gzip, or one member of a zip or tar.
+"""Open a data file as one stream of bytes: plain, compressed, or one member of a zip or tar archive.
 
-Members are streamed, never unpacked to disk, and an archive that tries to leave its folder or to swell beyond reason is
-refused. Whatever is wrong with the file becomes a DataError that names it.
+Members are streamed, never extracted to disk, and an archive that tries to leave its folder or to swell beyond reason
+is refused. Whatever is wrong with the file becomes a DataError that names it.
 """
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import lzma
+import re
 import stat
 import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from datasets.interactions import DataError
-from datasets.readers.tar_members import leads_outside, tar_members
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Of UTF-8; some programs begin a file with it."""
 BUFFER_BYTES = 1 << 20
 MAX_EXPANSION = 200
 """Times the compressed size; tables of interactions compress 3 to 20 times, decompression bombs 1,000 times."""
 ALWAYS_ALLOWED_BYTES = 1 << 30
 MAX_LAYERS = 3
-"""Of gzip, one around the other; a file can be made that never ends to be one."""
+"""Of compression, one around the other; a file can be made that never ends to be compressed."""
+MAX_HEADER_BYTES = 1 << 18
+"""Of all headers of one member of a tar: a long name and a few dates take less than a kilobyte."""
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+_COMPRESSIONS: tuple[tuple[re.Pattern[bytes], Callable[[IO[bytes]], Any]], ...] = (
+    (re.compile(rb"\x1f\x8b"), lambda stream: gzip.GzipFile(fileobj=stream)),
+    (re.compile(rb"BZh[1-9]1AY&SY"), bz2.BZ2File),
+    (re.compile(rb"\xfd7zXZ\x00"), lzma.LZMAFile),
+)
 
 _DAMAGE = (
     EOFError,
@@ -52,9 +61,10 @@ _DAMAGE = (
 
 @contextmanager
 def open_source(path: Path, member: str | None = None) -> Iterator[IO[bytes]]:
-    """The bytes of `path`, gunzipped if need be; of an archive, those of the file called `member` in any folder of it.
+    """The uncompressed bytes of `path`; of an archive, those of the file called `member` in any folder of it.
 
-    Raises DataError, also while the stream is read, if the file is missing, damaged, unsafe or an unexpected archive.
+    Compression is gzip, bzip2 or xz, recognised by content. Raises DataError, also while the stream is read, if the
+    file is missing, damaged, unsafe or an unexpected archive.
     """
     check_plain(path)
     with ExitStack() as stack:
@@ -64,14 +74,14 @@ def open_source(path: Path, member: str | None = None) -> Iterator[IO[bytes]]:
             stream = _buffered(raw)
             if stream.peek(4).startswith(_ZIP_MAGIC):
                 stream = source.zip_member(stack)
-            content = source.unwrap(stream, stack)
+            content = source.unwrap(stream)
         except _DAMAGE as error:
             raise _unreadable(path, error) from error
         yield io.BufferedReader(_Guarded(content, source), BUFFER_BYTES)
 
 
 def check_plain(path: Path) -> None:
-    """Raise DataError unless `path` is a plain file: of a pipe or device nobody can say when, or whether, it ends."""
+    """Raise DataError unless `path` is a regular file: a pipe or a device may never end."""
     try:
         mode = path.stat().st_mode
     except OSError as error:
@@ -79,7 +89,7 @@ def check_plain(path: Path) -> None:
     if stat.S_ISDIR(mode):
         raise DataError(f"{path}: is a directory; give the file inside")
     if not stat.S_ISREG(mode):
-        raise DataError(f"{path}: is no plain file; write what it gives into one and name that")
+        raise DataError(f"{path}: is not a regular file; save its content to a file and give that")
 
 
 @dataclass(frozen=True)
@@ -88,14 +98,14 @@ class _Source:
     member: str | None
     limit: int  # bytes that may come out of it
 
-    def unwrap(self, stream: io.BufferedReader, stack: ExitStack, layers: int = 0) -> IO[bytes]:
-        """Peel off layers of gzip and tar until the wanted file's own bytes appear."""
+    def unwrap(self, stream: io.BufferedReader, layers: int = 0) -> IO[bytes]:
+        """Peel off layers of compression and tar until the wanted file's own bytes appear."""
         head = stream.peek(512)
-        if head.startswith(_GZIP_MAGIC):
-            if layers == MAX_LAYERS:
-                raise DataError(f"{self.path}: is gzip in gzip, {MAX_LAYERS} times and more; unpack it yourself")
-            unpacked = stack.enter_context(gzip.GzipFile(fileobj=stream, mode="rb"))
-            return self.unwrap(_buffered(_Guarded(cast("IO[bytes]", unpacked), self)), stack, layers + 1)
+        for magic, decompress in _COMPRESSIONS:
+            if magic.match(head):
+                if layers == MAX_LAYERS:
+                    raise DataError(f"{self.path}: is compressed {MAX_LAYERS} times and more; unpack it yourself")
+                return self.unwrap(_buffered(_Guarded(decompress(stream), self)), layers + 1)
         if head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC):
             return self._tar_member(stream)
         return stream
@@ -115,17 +125,22 @@ class _Source:
         raise self._no_member()
 
     def _tar_member(self, stream: IO[bytes]) -> IO[bytes]:
-        for member, content in tar_members(stream):
-            self._check_member(member.name, member.size, is_plain=member.is_file or member.is_directory)
-            if member.is_file and self._is_wanted(member.name):
-                return cast("IO[bytes]", _ToTheEnd(content, stream))
+        limited = _LimitedHeaders(stream)
+        archive = tarfile.open(fileobj=cast("IO[bytes]", limited), mode="r|", bufsize=1 << 16)  # noqa: SIM115
+        while (member := archive.next()) is not None:
+            is_file = member.isreg() and not member.issparse()
+            self._check_member(member.name, member.size, is_plain=is_file or member.isdir())
+            limited.left = member.size + MAX_HEADER_BYTES
+            if is_file and self._is_wanted(member.name):
+                return cast("IO[bytes]", _ToTheEnd(archive.extractfile(member), stream))
+            archive.members = []  # type: ignore[attr-defined]  # tarfile would remember every one
         raise self._no_member()
 
     def _is_wanted(self, name: str) -> bool:
         return self.member is not None and PurePosixPath(name).name == self.member
 
     def _check_member(self, name: str, size: int, is_plain: bool) -> None:
-        if leads_outside(name):
+        if _leads_outside(name):
             raise DataError(
                 f"{self.path}: its member {name!r:.100} points outside the archive; get the publisher's own file"
             )
@@ -133,19 +148,25 @@ class _Source:
             raise DataError(
                 f"{self.path}: its member {name!r:.100} is a link or a device; get the publisher's own file"
             )
-        if size > self.limit:
+        if not 0 <= size <= self.limit:
             raise self.oversize(name)
 
     def _no_member(self) -> DataError:
         if self.member is None:
             return DataError(f"{self.path}: is an archive; unpack it and give the file of interactions inside")
-        return DataError(f"{self.path}: holds no file called {self.member}; get the publisher's own archive")
+        return DataError(f"{self.path}: holds no intact file called {self.member}; get the publisher's own archive")
 
     def oversize(self, name: str) -> DataError:
         return DataError(
             f"{self.path}: {name!r:.100} unpacks to more than {self.limit:,} bytes, {MAX_EXPANSION} times what it "
             "takes up, as no such data does; get the publisher's own file"
         )
+
+
+def _leads_outside(name: str) -> bool:
+    """Whether a member of that name would be unpacked outside of the archive's folder, on any system."""
+    place = PurePosixPath(name.replace("\\", "/"))
+    return place.is_absolute() or ".." in place.parts or re.match(r"[A-Za-z]:", name) is not None or "\0" in name
 
 
 def _buffered(stream: Any) -> io.BufferedReader:
@@ -161,10 +182,24 @@ def _unreadable(path: Path, error: BaseException) -> DataError:
     return DataError(f"{path}: is truncated or damaged ({reason:.200}); fetch it again")
 
 
+class _LimitedHeaders:
+    """Ends a tar in which more is read than the current member's size and reasonable headers; they stay in memory."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self.left = stream, MAX_HEADER_BYTES
+
+    def read(self, size: int) -> bytes:
+        content = self._stream.read(size)
+        self.left -= len(content)
+        if self.left < 0:
+            raise tarfile.ReadError(f"it has more than {MAX_HEADER_BYTES} bytes of headers for one member")
+        return content
+
+
 class _ToTheEnd(io.RawIOBase):
     """A member of a stream; at its end the stream is read on to its own, where gzip and zip compare a checksum."""
 
-    def __init__(self, content: io.RawIOBase, stream: IO[bytes]) -> None:
+    def __init__(self, content: Any, stream: IO[bytes]) -> None:
         self._content, self._stream = content, stream
 
     def readable(self) -> bool:
@@ -181,8 +216,7 @@ class _Guarded(io.RawIOBase):
     """Passes reads on, turns damage into DataError and stops a decompression bomb."""
 
     def __init__(self, stream: IO[bytes], source: _Source) -> None:
-        self._stream = cast("io.BufferedReader", stream)
-        self._source = source
+        self._stream, self._source = cast("io.BufferedReader", stream), source
         self._total = 0
 
     def readable(self) -> bool:

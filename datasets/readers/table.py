@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from datasets.interactions import DataError, Interactions
-from datasets.readers.columns import BOM, visible
-from datasets.readers.delimited import Layout, read_delimited
-from datasets.readers.sources import open_source
+from datasets.readers.delimited import Layout, read_delimited, visible
+from datasets.readers.sources import BYTE_ORDER_MARK, open_source
 
 NAMES = {
     "user": ("userid", "user", "uid", "reviewerid", "visitorid"),
@@ -19,21 +19,39 @@ NAMES = {
 }
 """Accepted column names, compared in lower case without `_`, `-`, spaces and RecBole's `:type`."""
 
-EXPECTED = "the first line must name the columns userid, itemid and timestamp, separated by commas or tabs"
+DELIMITERS = ",\t;|"
+SEPARATED = "separated by commas, tabs, semicolons or vertical bars"
+EXPECTED = f"the first line must name the columns userid, itemid and timestamp, {SEPARATED}"
 MAX_HEADER_BYTES = 1 << 16
 
+_U_DATA_NAME = re.compile(r".*\.data(\.(gz|bz2|xz))?", re.DOTALL)
 _U_DATA = Layout(user=0, item=1, time=3, fields=4, delimiter="\t")  # user, item, rating, timestamp
 
 
 def read(path: Path) -> Interactions:
-    """All rows, in file order; plain or gzip. DataError names the file and the line, and says what is expected."""
-    layout = _U_DATA if path.name.endswith((".data", ".data.gz")) else _layout_of(path)
-    return read_delimited(path, layout)
+    """All rows, in file order; plain or compressed. DataError names the file and the line, and says what is expected.
+
+    Quotes around fields are taken away where commas or semicolons separate them or where the header has quotes. A file
+    that is not laid out as its header says without quoting is read with it: a line may break inside quotes.
+    """
+    if _U_DATA_NAME.fullmatch(path.name):
+        return read_delimited(path, _U_DATA)
+    layout = _layout_of(path)
+    try:
+        return read_delimited(path, layout)
+    except DataError:
+        if layout.quoted:
+            raise
+        try:
+            return read_delimited(path, replace(layout, quoted=True))
+        except DataError:
+            pass
+        raise
 
 
 def _layout_of(path: Path) -> Layout:
     header = _header(path)
-    for delimiter in (",", "\t"):
+    for delimiter in DELIMITERS:
         roles = [role_of(name) for name in header_fields(path, header, delimiter)]
         for role in NAMES:
             if roles.count(role) > 1:
@@ -42,9 +60,8 @@ def _layout_of(path: Path) -> Layout:
                 )
         if set(NAMES) <= set(roles):
             user, item, time = (roles.index(role) for role in NAMES)
-            return Layout(
-                user, item, time, len(roles), delimiter, header=True, quoted=delimiter == "," or '"' in header
-            )
+            quoted = delimiter in ",;" or '"' in header
+            return Layout(user, item, time, len(roles), delimiter, header=True, quoted=quoted)
     raise DataError(f"{path}: line 1: {EXPECTED}; it reads {header!r:.100}")
 
 
@@ -65,12 +82,12 @@ def role_of(name: str, names: Mapping[str, Sequence[str]] = NAMES) -> str | None
 def _header(path: Path) -> str:
     with open_source(path) as stream:
         line = stream.readline(MAX_HEADER_BYTES)
-    header, *rest = re.split(b"[\r\n]", line.removeprefix(BOM), maxsplit=1)
-    if not header.strip():
+    first, *rest = re.split(b"[\r\n]", line, maxsplit=1)
+    if not first.removeprefix(BYTE_ORDER_MARK).strip():
         raise DataError(f"{path}: is empty or begins with an empty line; {EXPECTED}")
     if len(line) == MAX_HEADER_BYTES and not rest:
         raise DataError(f"{path}: line 1: is longer than {MAX_HEADER_BYTES} bytes; {EXPECTED}")
     try:
-        return header.decode()
+        return first.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{path}: line 1: is not UTF-8 text; {EXPECTED}") from None

@@ -6,7 +6,7 @@ import functools
 import io
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,27 @@ def test_split_equals_the_slow_split_after_the_one_pass_filter() -> None:
     rows = random_rows(0, users=30, items=60, n=3000)
     protocol = Protocol(filter="one-pass", quantile=0.9)
     check_against_slow_split(split(interactions(rows), protocol), slow_split(rows, protocol))
+
+
+def test_a_finer_unit_of_time_changes_nothing_but_the_order_within_a_second() -> None:
+    coarse = interactions(random_rows(0))
+    fine = replace(coarse, timestamps=coarse.timestamps * 10**9, ticks_per_second=10**9)
+    expected, found = split(coarse, Protocol(quantile=0.8)), split(fine, Protocol(quantile=0.8))
+    assert found.summary == expected.summary
+    assert found.fingerprint() == expected.fingerprint()
+    within = np.arange(len(coarse))[::-1]
+    found = split(replace(fine, timestamps=fine.timestamps + within), Protocol(quantile=0.8))
+    backwards = coarse.select(np.ones(len(coarse), dtype=bool))
+    backwards = replace(
+        backwards,
+        user_ids=backwards.user_ids[::-1],
+        item_ids=backwards.item_ids[::-1],
+        timestamps=backwards.timestamps[::-1],
+    )
+    latest_first = split(backwards, Protocol(quantile=0.8))
+    assert found.summary["threshold"] == expected.summary["threshold"]
+    assert found.summary["tied_share"] == 0 < expected.summary["tied_share"]
+    assert found.train.items.tolist() == latest_first.train.items.tolist() != expected.train.items.tolist()
 
 
 def check_against_slow_split(found: Split, expected: SlowSplit) -> None:

@@ -1,29 +1,32 @@
-"""Ratings in a gzip, a zip or a tar, the archive hostile or damaged; and what the standard library finds in it."""
+"""Ratings in a compressed file, a zip or a tar, hostile or damaged; and what the standard library finds there."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import tarfile
 import zipfile
 from random import Random
 
 from tests.drill.fuzz_mutations import cut, flipped, mutated
 
+COMPRESSIONS = (lambda content: gzip.compress(content, mtime=0), bz2.compress, lzma.compress)
 NAMES = ("ratings.dat", "ml-1m/ratings.dat", "../ratings.dat", "/ratings.dat", "C:\\ratings.dat", "a\nb", "x" * 300)
 
 
 def packed(rng: Random, content: bytes) -> bytes:
-    """In a gzip, a zip or a tar, mostly whole."""
-    pack = rng.choice((_gzip, _zip, _tar, lambda *given: gzip.compress(_tar(*given))))
+    """In a compressed file, a zip or a tar, mostly whole."""
+    pack = rng.choice((_layers, _zip, _tar, lambda *given: rng.choice(COMPRESSIONS)(_tar(*given))))
     whole = pack(rng, content)
     return whole if rng.random() < 0.4 else mutated(rng, whole, (flipped, flipped, cut))
 
 
-def _gzip(rng: Random, content: bytes) -> bytes:
+def _layers(rng: Random, content: bytes) -> bytes:
     for _ in range(rng.choice((1, 1, 1, 2, 3, 4, 30))):
-        content = gzip.compress(content, mtime=0)
-    return content + (gzip.compress(content) if rng.random() < 0.1 else b"")
+        content = rng.choice(COMPRESSIONS)(content)
+    return content + (rng.choice(COMPRESSIONS)(content) if rng.random() < 0.1 else b"")
 
 
 def _zip(rng: Random, content: bytes) -> bytes:
@@ -53,8 +56,9 @@ def extracted(content: bytes) -> bytes:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             name = next(info for info in archive.infolist() if info.filename.rpartition("/")[2] == "ratings.dat")
             return extracted(archive.read(name))
-    if content.startswith(b"\x1f\x8b"):
-        return extracted(gzip.decompress(content))
+    for magic, decompress in ((b"\x1f\x8b", gzip.decompress), (b"BZh", bz2.decompress), (b"\xfd7zXZ", lzma.decompress)):
+        if content.startswith(magic):
+            return extracted(decompress(content))
     if content[257:262] == b"ustar":
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             info = next(info for info in archive if info.name.rpartition("/")[2] == "ratings.dat")

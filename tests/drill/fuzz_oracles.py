@@ -9,13 +9,15 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
 from datasets.interactions import Interactions
 
-Row = tuple[str, str, int]
-"""User, item, Unix second."""
+Row = tuple[str, str, Fraction]
+"""User, item, Unix seconds."""
 
 LATEST = 10_000_000_000
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -33,7 +35,8 @@ class Undecided(Exception):
 def rows_of(data: Interactions) -> list[Row]:
     """What the suite has read, in the terms of this module."""
     users, items = data.user_labels[data.user_ids].tolist(), data.item_labels[data.item_ids].tolist()
-    return list(zip(map(str, users), map(str, items), data.timestamps.tolist(), strict=True))
+    seconds = [Fraction(ticks, data.ticks_per_second) for ticks in data.timestamps.tolist()]
+    return list(zip(map(str, users), map(str, items), seconds, strict=True))
 
 
 def inconsistent(data: Interactions) -> str:
@@ -60,21 +63,31 @@ def inconsistent(data: Interactions) -> str:
 # --- moments ---------------------------------------------------------------------------------------------------------
 
 
-def unix_second(text: str) -> int:
-    """A number of seconds, its fraction cut off."""
-    text = text.strip(" \t\n\r\x0b\x0c")
-    if not NUMBER.fullmatch(text) or len(text) > 32:
+def unix_time(text: str) -> Fraction:
+    """A number in whatever unit, cut off after nine decimals."""
+    text = text.strip()
+    if not NUMBER.fullmatch(text) or len(text) > 32 or not 0 <= Decimal(text) < 2**63:
         raise Unreadable(f"time {text!r:.50}")
-    value = int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else float(text)
-    if math.isinf(value) or not 0 <= math.floor(value) < LATEST:
-        raise Unreadable(f"time {text!r:.50}")
-    return math.floor(value)
+    if Decimal(text) < Decimal("1e-9"):
+        return Fraction(0)
+    return Fraction(math.floor(Fraction(text) * 10**9), 10**9)
 
 
-def calendar_second(pattern: str) -> Callable[[str], int]:
+def in_seconds(rows: list[Row]) -> list[Row]:
+    """The rows with their times in seconds, the unit being that of the latest."""
+    times = [time for _, _, time in rows]
+    if any(time % 1 for time in times) and (max(times) + 1) * 10**9 > 2**63:
+        raise Undecided("not all decimals are kept")
+    units = {next(unit for unit in (1, 10**3, 10**6, 10**9) if time < LATEST * unit) for time in times}
+    if len(units) > 1:
+        raise Unreadable("times in different units")
+    return [(user, item, time / units.copy().pop()) for user, item, time in rows]
+
+
+def calendar_second(pattern: str) -> Callable[[str], Fraction]:
     """The reading of moments written as `pattern`, in the terms of strptime."""
 
-    def read(text: str) -> int:
+    def read(text: str) -> Fraction:
         try:
             moment = datetime.strptime(text, pattern).replace(tzinfo=UTC)
         except ValueError:
@@ -82,7 +95,7 @@ def calendar_second(pattern: str) -> Callable[[str], int]:
         second = int(moment.timestamp())
         if moment.strftime(pattern) != text or not 0 <= second < LATEST:
             raise Unreadable(f"time {text!r:.50}")
-        return second
+        return Fraction(second)
 
     return read
 
@@ -96,24 +109,30 @@ def delimited(
     places: tuple[int, int, int],
     fields: int,
     quoted: bool = False,
-    second: Callable[[str], int] = unix_second,
+    second: Callable[[str], Fraction] = unix_time,
 ) -> list[Row]:
     """The rows of delimited text without a header; `places` of user, item and time among the `fields`."""
     lines = _records(_text(content), delimiter, quoted)
-    return [_row(line, places, fields, second) for line in lines]
+    return in_seconds([_row(line, places, fields, second) for line in lines])
 
 
 def table(content: bytes, names: Mapping[str, Sequence[str]]) -> list[Row]:
     """The rows of a table with named columns, by whose names the delimiter is found."""
     text = _text(content)
-    for delimiter in (",", "\t"):
+    for delimiter in (",", "\t", ";", "|"):
         header = re.split("[\r\n]", text, maxsplit=1)[0]
-        quoted = delimiter == "," or '"' in header
-        lines = _records(text, delimiter, quoted)
         roles = [_role(name, names) for name in next(csv.reader([header], delimiter=delimiter), [])]
         if sorted(role for role in roles if role) == sorted(names):
             places = roles.index("user"), roles.index("item"), roles.index("time")
-            return [_row(line, places, len(roles), unix_second) for line in lines[1:]]
+            if delimiter in "\t|" and '"' not in header:
+                try:
+                    return in_seconds(
+                        [_row(line, places, len(roles), unix_time) for line in _records(text, delimiter, False)[1:]]
+                    )
+                except Unreadable:
+                    pass  # a line may break inside quotes
+            lines = _records(text, delimiter, quoted=True)
+            return in_seconds([_row(line, places, len(roles), unix_time) for line in lines[1:]])
     raise Unreadable("no such columns")
 
 
@@ -122,7 +141,7 @@ def ranked(
 ) -> list[list[str]]:
     """Each user's items, best first."""
     text = _text(content)
-    for delimiter in (",", ";", "\t"):
+    for delimiter in (",", "\t", ";", "|"):
         lines = _records(text, delimiter, quoted=True)
         roles = [_role(name, names) for name in lines[0]] if lines else []
         if sorted(role for role in roles if role) == sorted(names):
@@ -133,7 +152,7 @@ def ranked(
     for line in lines[1:]:
         if len(line) != len(roles):
             raise Unreadable(f"{len(line)} fields")
-        user, item, rank = (line[roles.index(name)] for name in ("user", "item", "rank"))
+        user, item, rank = (line[roles.index(name)].strip() for name in ("user", "item", "rank"))
         if user not in found or item not in items or not re.fullmatch("[0-9]{1,9}", rank) or int(rank) in found[user]:
             raise Unreadable(f"line {line}")
         found[user][int(rank)] = item
@@ -145,20 +164,15 @@ def ranked(
     return lists
 
 
-def _text(content: bytes, nul: bool = False) -> str:
-    try:
-        text = content.decode("utf-8").lstrip(BOM)
-    except UnicodeDecodeError:
-        raise Unreadable("no UTF-8") from None
-    if "\0" in text and not nul:
-        raise Unreadable("NUL")
-    return text
+def _text(content: bytes) -> str:
+    """What stands in columns that are not needed may be anything."""
+    return content.decode("utf-8", "surrogateescape").removeprefix(BOM)
 
 
 def _records(text: str, delimiter: str, quoted: bool) -> list[list[str]]:
     if not quoted:
         lines = re.split("\r\n|\r|\n", text)
-        return [line.split(delimiter) for line in lines if line.strip(" \t" if delimiter != "\t" else " ")]
+        return [line.split(delimiter) for line in lines if line.strip() or delimiter in line]
     try:
         records = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
@@ -166,7 +180,7 @@ def _records(text: str, delimiter: str, quoted: bool) -> list[list[str]]:
     return [record for record in records if record and not (len(record) == 1 and not record[0].strip())]
 
 
-def _row(line: list[str], places: tuple[int, int, int], fields: int, second: Callable[[str], int]) -> Row:
+def _row(line: list[str], places: tuple[int, int, int], fields: int, second: Callable[[str], Fraction]) -> Row:
     if len(line) != fields:
         raise Unreadable(f"{len(line)} fields")
     user, item, moment = (line[place] for place in places)
@@ -174,9 +188,11 @@ def _row(line: list[str], places: tuple[int, int, int], fields: int, second: Cal
 
 
 def _identity(text: str) -> str:
-    if not 0 < len(text.encode()) <= 127 or re.search(f"[\x00-\x1f\x7f{BOM}]", text):
+    if not text.strip() or len(text.encode("utf-8", "replace")) > 127:
         raise Unreadable(f"id {text!r:.50}")
-    return text
+    if re.search(f"[\x00-\x1f\x7f{BOM}\ud800-\udfff]", text):
+        raise Unreadable(f"id {text!r:.50}")
+    return text.strip()
 
 
 def _role(name: str, names: Mapping[str, Sequence[str]]) -> str | None:
@@ -187,23 +203,23 @@ def _role(name: str, names: Mapping[str, Sequence[str]]) -> str | None:
 # --- JSON lines ------------------------------------------------------------------------------------------------------
 
 
-def json_lines(content: bytes, keys: tuple[str, str, str], second: Callable[[str], int] | None) -> list[Row]:
+def json_lines(content: bytes, keys: tuple[str, str, str], second: Callable[[str], Fraction] | None) -> list[Row]:
     """The rows of JSON lines; `second` reads a time that is text, without it times are numbers."""
     rows = []
-    for line in _text(content, nul=True).split("\n"):
+    for line in _text(content).split("\n"):
         if line.strip():
             user, item, time = (_json_line(line, keys)[key] for key in keys)
             if not isinstance(user, str) or not isinstance(item, str) or isinstance(time, str) != (second is not None):
                 raise Unreadable(f"values {user!r:.20}, {item!r:.20}, {time!r:.20}")
-            rows.append((_identity(user), _identity(item), (second or unix_second)(str(time))))
-    return rows
+            rows.append((_identity(user), _identity(item), (second or unix_time)(str(time))))
+    return in_seconds(rows)
 
 
 def _json_line(line: str, keys: tuple[str, str, str]) -> dict[str, Any]:
     try:
         found = json.loads(line, object_pairs_hook=partial(_once, keys=keys))
     except (ValueError, RecursionError):
-        return {key: _only(line, key) for key in keys}  # what else is on a line is not looked at
+        raise Unreadable("no JSON") from None
     if not isinstance(found, dict) or any(key not in found or isinstance(found[key], bool) for key in keys):
         raise Unreadable("no object with these keys")
     return found
@@ -214,11 +230,3 @@ def _once(pairs: list[tuple[str, Any]], keys: tuple[str, ...]) -> dict[str, Any]
     if any(names.count(key) > 1 for key in keys):
         raise Unreadable("a key twice")
     return dict(pairs)
-
-
-def _only(line: str, key: str) -> str | float:
-    values = re.findall(rf'"{key}"[ \t]*:[ \t]*(?:"([^"\\]*)"|(-?[0-9]+(?:\.[0-9]+)?)(?=[ \t,}}]))', line)
-    if len(values) != 1 or line.count(f'"{key}"') != 1:
-        raise Unreadable(f"{key} not once")
-    text, number = values[0]
-    return text if not number else float(number) if "." in number else int(number)

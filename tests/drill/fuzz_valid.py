@@ -65,7 +65,7 @@ def yelp_reviews(rng: Random) -> bytes:
 
 def table(rng: Random) -> bytes:
     """Anybody's columns, in any order, among others."""
-    delimiter = rng.choice((",", "\t"))
+    delimiter = rng.choice((",", "\t", ";", "|"))
     columns = ["userid", "itemid", "timestamp", *rng.choice(((), ("rating",), ("rating", "a comment")))]
     rng.shuffle(columns)
     rows = []

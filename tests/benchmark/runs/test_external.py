@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from benchmark.report.figures.main import accuracy_and_coverage
 
 from benchmark.cli.commands import main as command
 from benchmark.cli.main import main
 from benchmark.cli.recompute import recompute
 from benchmark.plan.config import ConfigError
+from benchmark.report.figures.accuracy import accuracy_and_coverage
 from benchmark.runs import external
 from benchmark.runs.external import External, measure, parse_externals
 from benchmark.runs.metrics import CUTOFFS
@@ -288,6 +288,20 @@ def test_what_is_exported_is_the_data_without_the_targets(shop: Shop) -> None:
     assert (facts["recommendations"]["per_user"], facts["protocol"]["quantile"]) == (50, 0.95)
     assert "python -m benchmark score mine.csv" in (shop.split / "README.txt").read_text()
     assert not list((shop.out / "results").rglob("*.csv")), "original ids stay out of results/"
+
+
+def test_fractions_of_a_second_are_exported_and_decide_what_is(shop: Shop, tmp_path: Path) -> None:
+    frame = shop.frame.assign(timestamp=shop.frame["timestamp"] + np.arange(len(shop.frame)) % 7 / 8)
+    frame.to_csv(tmp_path / "fine.csv", index=False)
+    words = ["export-split", "--interactions", str(tmp_path / "fine.csv"), "--out-dir", str(tmp_path / "out")]
+    assert command([*words, "--to", str(tmp_path / "split")]) == 0
+    exported = pd.read_csv(tmp_path / "split" / "fine" / "test_histories.csv")
+    threshold = sorted(frame["timestamp"])[round(0.95 * (len(frame) - 1))]
+    assert threshold % 1
+    assert exported["timestamp"].min() >= threshold
+    known = frame.set_index(["userid", "itemid", "timestamp"]).index
+    assert exported.set_index(["userid", "itemid", "timestamp"]).index.isin(known).all()
+    assert json.loads((tmp_path / "split" / "fine" / "split.json").read_text())["threshold"] == int(threshold)
 
 
 @pytest.mark.usefixtures("no_figures")

@@ -165,6 +165,17 @@ def test_data_in_which_targets_are_masked_is_warned_about(stage: Stage, again: b
     assert warning.startswith("mine.csv: 100% of the test targets are in the user's own history")
 
 
+def test_what_was_odd_about_the_file_is_said(stage: Stage) -> None:
+    header, *lines = csv_bytes().decode().splitlines()
+    odd = [f"{line}.5" for line in lines]
+    odd[3:5] = [f" {line}" for line in odd[3:5]]
+    stage(stage.table("\n".join([header, *odd]).encode()))
+    assert stage.lines == [
+        "mine.csv: blanks around the user id were removed in 2 rows",
+        "mine.csv: timestamps are read as seconds with 3 decimals, so that their order within a second is kept",
+    ]
+
+
 def test_a_packed_table_is_the_same_data_as_a_plain_one(stage: Stage) -> None:
     content = csv_bytes()
     plain = stage(stage.table(content))
@@ -229,12 +240,13 @@ def test_the_name_of_a_preset_alone_is_no_other_rule(stage: Stage, count_reads: 
     assert len(count_reads) == 1
 
 
-def test_another_version_of_the_protocol_is_not_served_from_the_cache(
-    stage: Stage, count_reads: list[Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("version", ["PROTOCOL_VERSION", "READING_VERSION"])
+def test_another_version_is_not_served_from_the_cache(
+    stage: Stage, count_reads: list[Path], monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
     table = stage.table(csv_bytes())
     stage(table)
-    monkeypatch.setattr(preparation, "PROTOCOL_VERSION", preparation.PROTOCOL_VERSION + 1)
+    monkeypatch.setattr(preparation, version, getattr(preparation, version) + 1)
     stage(table)
     assert len(count_reads) == 2
 

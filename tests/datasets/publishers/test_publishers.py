@@ -102,7 +102,7 @@ def test_amazon_ratings(tmp_path: Path) -> None:
         gzip.compress(REVIEWS),
         json_lines([review(*row) for row in ROWS], ensure_ascii=False),
         json_lines([review(*row) for row in ROWS], sort_keys=True),
-        json_lines([review(user, item, float(time) + 0.5) for user, item, time in ROWS]),
+        json_lines([review(user, item, float(time)) for user, item, time in ROWS]),
         REVIEWS.replace(b'"A7"', rb'"\u0041\u0037"'),
     ],
     ids=[
@@ -145,14 +145,7 @@ def test_yelp_in_all_its_wrappings(tmp_path: Path) -> None:
         assert rows_of(yelp.read(path)) == ROWS
 
 
-def test_blocks_of_any_size_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write(tmp_path / "reviews_Beauty_5.json", REVIEWS.replace(b"\n", b"\r\n", 1))
-    for size in (1, 7, 100, 1000):
-        monkeypatch.setattr("datasets.readers.json_lines.CHUNK_BYTES", size)
-        assert rows_of(amazon.read(path)) == ROWS
-
-
-def test_many_reviews_by_pattern_are_what_json_says(tmp_path: Path) -> None:
+def test_many_reviews_are_what_json_says(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     records = [
         review(f"A{rng.integers(99)}", f"B{rng.integers(99):03d}", int(rng.integers(10**9))) for _ in range(3000)
@@ -182,8 +175,12 @@ BAD: list[tuple[str, bytes, str]] = [
     ("movielens", RATINGS_DAT + b"1::2:3:4::5\n", "line 4: has a stray ':'"),
     ("movielens", b"UserID::MovieID::Rating::Timestamp\n", "line 1: timestamp 'Timestamp' is not a number"),
     ("movielens", RATINGS_DAT + b"1::2::3::x\n", "line 4: timestamp 'x' is not a number"),
-    ("movielens", b"1::2::3::978300760000\n", "line 1: timestamp .*milliseconds"),
-    ("movielens", RATINGS_DAT + b"1::\xe9::3::4\n", "line 4: is not UTF-8"),
+    (
+        "movielens",
+        RATINGS_DAT + b"1::2::3::978300760000\n",
+        "data row 2: timestamp 1287532520 looks like seconds, but 978300760000 in data row 4",
+    ),
+    ("movielens", RATINGS_DAT + b"1::\xe9::3::4\n", "line 4: item id .* is not UTF-8"),
     ("movielens-zip", b"PK\x03\x04 and no more", "truncated or damaged"),
     ("gowalla", b"", "no interactions"),
     ("gowalla", CHECKINS.replace(b"\t", b" "), "line 1: has 1 instead of 5 fields separated by tabs"),
@@ -231,7 +228,7 @@ BAD += [
     bad_review("is not a number", unixReviewTime=True),
     bad_review("is not a number", unixReviewTime=float("nan")),
     bad_review("is negative", unixReviewTime=-5),
-    bad_review("milliseconds", unixReviewTime=978300760000),
+    bad_review("is too large", unixReviewTime=10**19),
     bad_yelp_review("has no field 'user_id'", user_id=None),
     bad_yelp_review("has no field 'business_id'", business_id=None),
     bad_yelp_review("has no field 'date'", date=None),
@@ -261,15 +258,13 @@ def test_missing_file(tmp_path: Path, read: Read) -> None:
         read(tmp_path / "absent")
 
 
-def test_a_bad_review_in_a_later_block_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datasets.readers.json_lines.CHUNK_BYTES", 500)
-    path = write(tmp_path / "reviews_X_5.json", REVIEWS * 100 + b"\n{}\n" + REVIEWS)
-    with pytest.raises(DataError, match="line 302: has no field 'reviewerID'"):
+def test_a_bad_review_far_down_is_found(tmp_path: Path) -> None:
+    path = write(tmp_path / "reviews_X_5.json", REVIEWS * 1000 + b"\n{}\n" + REVIEWS)
+    with pytest.raises(DataError, match="line 3002: has no field 'reviewerID'"):
         amazon.read(path)
 
 
 def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datasets.readers.json_lines.CHUNK_BYTES", 10)
     monkeypatch.setattr("datasets.readers.json_lines.MAX_LINE", 50)
-    with pytest.raises(DataError, match="a line is longer than 50 bytes"):
+    with pytest.raises(DataError, match="line 1: is longer than 50 bytes"):
         yelp.read(write(tmp_path / "yelp.json", b"{" * 1000))

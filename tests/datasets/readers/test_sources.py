@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
+import os
 import stat
 import tarfile
+import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,14 +50,16 @@ def write(path: Path, content: bytes) -> Path:
     return path
 
 
-def test_plain_and_gzip_are_told_apart_by_content(tmp_path: Path) -> None:
+def test_compression_is_told_by_content(tmp_path: Path) -> None:
     assert content_of(write(tmp_path / "plain", TEXT), "ratings.dat") == TEXT
-    assert content_of(write(tmp_path / "a.gz", gzip.compress(TEXT))) == TEXT
+    for compress in (gzip.compress, bz2.compress, lzma.compress):
+        assert content_of(write(tmp_path / "packed", compress(TEXT))) == TEXT
+        assert content_of(write(tmp_path / "packed", gzip.compress(compress(TEXT)))) == TEXT
     assert content_of(write(tmp_path / "not-really.gz", TEXT)) == TEXT
     assert content_of(write(tmp_path / "empty", b"")) == b""
 
 
-@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 def test_a_tar_is_searched_for_its_member(tmp_path: Path, mode: str) -> None:
     path = write(tmp_path / "a.tar", tar_bytes({"folder/._x.json": b"no", "folder/x.json": TEXT}, mode))
     assert content_of(path, "x.json") == TEXT
@@ -73,7 +80,7 @@ def test_an_archive_without_the_member_is_an_error(tmp_path: Path, member: str |
         write(tmp_path / "a.tgz", tar_bytes({"y": TEXT}, "w:gz")),
     ):
         with pytest.raises(
-            DataError, match="holds no file called x" if member else "is an archive; unpack it"
+            DataError, match="holds no intact file called x" if member else "is an archive; unpack it"
         ) as error:
             content_of(path, member)
         assert str(path) in str(error.value)
@@ -90,18 +97,78 @@ def test_members_outside_the_archive_are_refused(tmp_path: Path, name: str) -> N
     assert sorted(child.name for child in tmp_path.iterdir()) == ["a.tar", "a.zip"]
 
 
-def test_links_are_refused(tmp_path: Path) -> None:
-    link = tarfile.TarInfo("x")
-    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+def change_to_link(info: tarfile.TarInfo) -> None:
+    info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+
+
+def change_to_device(info: tarfile.TarInfo) -> None:
+    info.type = tarfile.CHRTYPE
+
+
+def change_to_sparse_file(info: tarfile.TarInfo) -> None:
+    info.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.size": "9" * 15, "GNU.sparse.map": "0,1"}
+
+
+def change_to_old_sparse_file(info: tarfile.TarInfo) -> None:
+    info.type = tarfile.GNUTYPE_SPARSE
+
+
+@pytest.mark.parametrize("change", [change_to_link, change_to_device, change_to_sparse_file, change_to_old_sparse_file])
+def test_members_that_are_not_regular_files_are_refused(
+    tmp_path: Path, change: Callable[[tarfile.TarInfo], None]
+) -> None:
+    info = tarfile.TarInfo("x")
+    change(info)
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
-        archive.addfile(link)
+        archive.addfile(info)
+    with pytest.raises(DataError, match="is a link or a device"):
+        content_of(tmp_path / "a.tar", "x")
+
+
+def test_links_in_a_zip_are_refused(tmp_path: Path) -> None:
     info = zipfile.ZipInfo("x")
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as zipped:
         zipped.writestr(info, "/etc/passwd")
-    for name in ("a.tar", "a.zip"):
-        with pytest.raises(DataError, match="is a link or a device"):
-            content_of(tmp_path / name, "x")
+    with pytest.raises(DataError, match="is a link or a device"):
+        content_of(tmp_path / "a.zip", "x")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_an_endless_header_of_a_tar_does_not_fill_the_memory(tmp_path: Path, kind: bytes) -> None:
+    info = tarfile.TarInfo("header")
+    info.type, info.size = kind, 1 << 29
+    path = tmp_path / "a.tar.gz"
+    with gzip.open(path, "wb", compresslevel=1) as packed:
+        packed.write(info.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(1 << 9):
+            packed.write(bytes(1 << 20))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"is truncated or damaged .*bytes of headers"):
+        content_of(path, "x")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 24
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_member_of_a_tar_after_folders_long_names_and_large_files(tmp_path: Path, form: int) -> None:
+    folder = tarfile.TarInfo("folder")
+    folder.type = tarfile.DIRTYPE
+    with tarfile.open(tmp_path / "a.tar", "w", format=form) as archive:
+        archive.addfile(folder)
+        for name, content in (("folder/" * 12 + "n" * 60, b"y" * 700_001), ("empty", b""), ("folder/x", TEXT)):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    assert content_of(tmp_path / "a.tar", "x") == TEXT
+
+
+def test_a_damaged_header_before_the_member_is_reported(tmp_path: Path) -> None:
+    content = bytearray(tar_bytes({"before": b"y" * 600, "x": TEXT}))
+    content[512 * 3] ^= 0xFF
+    with pytest.raises(DataError, match="holds no intact file called x"):
+        content_of(write(tmp_path / "a.tar", bytes(content)), "x")
 
 
 def test_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +176,8 @@ def test_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     bomb = bytes(1 << 24)
     paths = [
         write(tmp_path / "a.gz", gzip.compress(bomb)),
+        write(tmp_path / "a.bz2", bz2.compress(bomb)),
+        write(tmp_path / "a.xz", lzma.compress(bomb)),
         write_zip(tmp_path / "a.zip", {"x": bomb}),
         write(tmp_path / "a.tgz", tar_bytes({"x": bomb}, "w:gz")),
         write_zip(tmp_path / "b.zip", {"x": gzip.compress(bomb)}),
@@ -131,6 +200,8 @@ def test_truncation_is_reported_whatever_the_container(tmp_path: Path, cut: floa
     write_zip(tmp_path / "whole.zip", {"x": noise})
     containers = {
         "a.gz": gzip.compress(noise),
+        "a.bz2": bz2.compress(noise),
+        "a.xz": lzma.compress(noise),
         "a.tar": tar_bytes({"x": noise})[: len(noise) + 512],
         "a.tgz": tar_bytes({"x": noise}, "w:gz"),
         "a.zip": (tmp_path / "whole.zip").read_bytes(),
@@ -146,6 +217,7 @@ def test_truncation_is_reported_whatever_the_container(tmp_path: Path, cut: floa
 def test_flipped_bits_are_reported(tmp_path: Path) -> None:
     for name, content in (
         ("a.gz", bytearray(gzip.compress(TEXT, mtime=0))),
+        ("a.xz", bytearray(lzma.compress(TEXT))),
         ("a.zip", bytearray(write_zip(tmp_path / "whole.zip", {"x": TEXT}).read_bytes())),
     ):
         content[60] ^= 0xFF
@@ -153,8 +225,11 @@ def test_flipped_bits_are_reported(tmp_path: Path) -> None:
             content_of(write(tmp_path / name, bytes(content)), "x")
 
 
-def test_what_is_no_readable_file_is_reported(tmp_path: Path) -> None:
+def test_what_is_not_a_readable_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         content_of(tmp_path / "absent")
     with pytest.raises(DataError, match="is a directory"):
         content_of(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="is not a regular file; save its content"):
+        content_of(tmp_path / "pipe")

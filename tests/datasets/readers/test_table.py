@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from datasets.interactions import DataError
@@ -28,7 +31,8 @@ def assert_rows(path: Path) -> None:
     data = table.read(path)
     assert data.user_labels[data.user_ids].tolist() == [7, 7, 2]
     assert data.item_labels[data.item_ids].tolist() == [30, 10, 30]
-    assert data.timestamps.tolist() == [978300760, 978300750, 978300760]
+    assert (data.timestamps // data.ticks_per_second).tolist() == [978300760, 978300750, 978300760]
+    assert not any("id" in note for note in data.notes)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +70,31 @@ def test_quoted_tsv(tmp_path: Path) -> None:
     assert_rows(write(tmp_path / "a.tsv", "\n".join(lines)))
 
 
+@pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
+def test_what_pandas_writes_with_any_separator(tmp_path: Path, delimiter: str) -> None:
+    notes = ["plain", 'a "quoted" word', "two\nlines", f"a{delimiter}b", '"', ""]
+    frame = pd.DataFrame({"userid": ["u", 'u"2', "u", "u", "u", "u"], "note": notes, "itemid": range(6)})
+    frame["timestamp"] = range(6)
+    path = tmp_path / "mine.txt"
+    frame.to_csv(path, sep=delimiter, index=False)
+    data = table.read(path)
+    assert data.user_labels[data.user_ids].tolist() == frame["userid"].tolist()
+    assert data.item_labels[data.item_ids].tolist() == data.timestamps.tolist() == list(range(6))
+
+
+@pytest.mark.parametrize("delimiter", ["\t", "|"])
+def test_quotes_that_quote_nothing_belong_to_the_text(tmp_path: Path, delimiter: str) -> None:
+    lines = [["userid", "note", "itemid", "timestamp"], *([user, '"odd', item, time] for user, item, time in ROWS)]
+    assert_rows(write(tmp_path / "a.tsv", "\n".join(delimiter.join(map(str, line)) for line in lines)))
+
+
+@pytest.mark.parametrize(("suffix", "compress"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)])
+def test_compressed_tables(tmp_path: Path, suffix: str, compress: Callable[[bytes], bytes]) -> None:
+    assert_rows(write(tmp_path / f"a.csv.{suffix}", compress(csv_text().encode())))
+    u_data = "".join(f"{user}\t{item}\t3\t{time}\n" for user, item, time in ROWS)
+    assert_rows(write(tmp_path / f"u.data.{suffix}", compress(u_data.encode())))
+
+
 def test_recbole_inter(tmp_path: Path) -> None:
     lines = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
     lines += [f"{user}\t{item}\t4.0\t{time}.7" for user, item, time in ROWS]
@@ -89,8 +118,8 @@ def test_duplicate_rows_are_kept(tmp_path: Path) -> None:
     assert len(table.read(write(tmp_path / "a.csv", "userid,itemid,timestamp\n1,2,3\n1,2,3\n"))) == 2
 
 
-def test_many_chunks_are_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datasets.readers.delimited.CHUNK_ROWS", 7)
+def test_many_batches_are_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.readers.assemble.ROWS_AT_ONCE", 7)
     rng = np.random.default_rng(0)
     rows = np.column_stack([rng.integers(0, 50, 100), rng.integers(0, 9, 100), rng.integers(0, 10**9, 100)])
     text = "userid,itemid,timestamp\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows)
@@ -105,10 +134,10 @@ GOOD = HEADER + "1,2,978300760\n"
 BAD: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "is empty.*must name the columns userid, itemid and timestamp"),
     "only-newlines": (b"\n\n", "is empty or begins with an empty line"),
-    "header-only": (HEADER.encode(), "no interactions; the file has no data rows"),
+    "header-only": (HEADER.encode(), "has no interactions; give a file with a line for each"),
     "no-header": (b"1,2,978300760\n", "line 1: the first line must name the columns"),
     "missing-column": (b"userid,itemid,rating\n1,2,3\n", "line 1: the first line must name the columns"),
-    "wrong-delimiter": (GOOD.replace(",", ";").encode(), "line 1: .*separated by commas or tabs"),
+    "wrong-delimiter": (GOOD.replace(",", " ").encode(), "line 1: .*separated by commas, tabs, semicolons or vertical"),
     "two-user-columns": (b"userid,user,itemid,timestamp\n1,1,2,3\n", "line 1: several columns could be the user's"),
     "other-delimiter-below": ((GOOD + "1\t2\t3\n").encode(), "line 3: has 1 instead of 3 fields separated by commas"),
     "too-few-fields": ((GOOD + "1,2\n" + "1,2,3\n").encode(), "line 3: has 2 instead of 3 fields"),
@@ -119,12 +148,13 @@ BAD: dict[str, tuple[bytes, str]] = {
     "no-time": ((GOOD + "1,2,\n").encode(), "line 3: timestamp '' is not a number"),
     "underscored-time": ((GOOD + "1,2,0x1\n").encode(), "line 3: timestamp '0x1' is not a number"),
     "negative-time": ((GOOD + "1,2,-5\n").encode(), "line 3: timestamp '-5' is negative; give Unix seconds"),
-    "milliseconds": ((GOOD + "1,2,978300760000\n").encode(), "line 3: timestamp '978300760000' .*divide it down"),
+    "two-units": ((GOOD + "1,2,978300760000\n").encode(), "data row 1: timestamp 978300760 looks like seconds, but"),
+    "too-large": ((GOOD + "1,2,1e19\n").encode(), "line 3: timestamp '1e19' is too large"),
     "no-user": ((GOOD + ",2,3\n").encode(), "line 3: user id '' is empty"),
     "no-item": ((GOOD + "1,,3\n").encode(), "line 3: item id '' is empty"),
     "long-id": ((GOOD + f"{'x' * 200},2,3\n").encode(), "line 3: user id .* is longer than 127 bytes"),
     "open-quote": ((GOOD + '"1,2,3\n4,5,6\n').encode(), "line 3: .*check its quotes"),
-    "latin-1": (GOOD.encode() + "é,2,3\n".encode("latin-1"), "line 3: is not UTF-8 text"),
+    "latin-1": (GOOD.encode() + "é,2,3\n".encode("latin-1"), "line 3: user id .* is not UTF-8 text"),
     "latin-1-header": ("usér,itemid,timestamp\n".encode("latin-1"), "line 1: is not UTF-8 text"),
     "utf-16": (GOOD.encode("utf-16"), "line 1: is not UTF-8 text"),
     "binary": (bytes(range(255, 0, -1)) * 100, "line 1: is not UTF-8 text"),
@@ -144,8 +174,7 @@ def test_bad_input_is_one_line_that_names_file_place_and_remedy(tmp_path: Path, 
     assert ";" in str(error.value)  # after the semicolon comes what to do
 
 
-def test_a_bad_line_far_down_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datasets.readers.delimited.CHUNK_ROWS", 100)
+def test_a_bad_line_far_down_is_found(tmp_path: Path) -> None:
     text = HEADER + "1,2,3\n" * 5000 + "1,2,x\n" + "1,2,3\n" * 50
     with pytest.raises(DataError, match="line 5002: timestamp 'x'"):
         table.read(write(tmp_path / "a.csv", text))
