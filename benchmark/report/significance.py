@@ -164,9 +164,12 @@ def smallest_detectable_difference(differences: np.ndarray, power: float = POWER
     """The true mean difference that a two-sided paired test over N users would find with the given power.
 
     Normal approximation, (z_{1 - level/2} + z_power) sd / sqrt(N); sd from the users' `differences` (N,).
-    NaN if N < 2.
+    NaN if N < 2, and where the users do not differ at all, so that nothing tells how much chance would make of them.
     """
-    return float(stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power)) * standard_error(differences)
+    error = standard_error(differences)
+    if error <= ROUNDING * float(np.abs(differences).max(initial=1.0)):
+        return math.nan
+    return float(stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power)) * error
 
 
 def smallest_detectable_over_seeds(differences: np.ndarray) -> float:

@@ -166,8 +166,9 @@ def _detectable(seeds: np.ndarray | None, users: np.ndarray | None) -> str:
     known = []
     if seeds is not None:
         known.append(f"{number(smallest_detectable_over_seeds(seeds))} over {len(seeds)} seeds")
-    if users is not None:
-        known.append(f"{number(smallest_detectable_difference(users))} over {len(users)} users")
+    over_users = math.nan if users is None else smallest_detectable_difference(users)
+    if users is not None and not math.isnan(over_users):
+        known.append(f"{number(over_users)} over {len(users)} users")
     return f"; detectable: {', '.join(known)}" if known else ""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from benchmark.report.query import Results
 from benchmark.report.tables.cells import row_of
 from benchmark.report.tables.layout import Head, Made, for_machines, table_of
+from benchmark.report.tables.notes import masked_note
 from benchmark.report.tables.numbers import DASH
 
 Facts = Mapping[str, Any]
@@ -107,12 +108,14 @@ def _notes(results: Results, facts: Facts) -> list[str]:
     origin = f"Source: {source}, sha256 {str(facts.get('sha256'))[:12]}. " if source else ""
     filtered = f" (filter {rules['filter']}, ties {rules['ties']})" if isinstance(rules, Mapping) else ""
     notes = [f"{origin}Protocol {results.setting.protocol}{filtered}."]
+    quantile = f"the {rules['quantile']:g}" if isinstance(rules, Mapping) else "a"
     notes.append(
-        "T is the 0.95 quantile of the timestamps; whoever is active from T on is no training user. A sequence "
+        f"T is {quantile} quantile of the timestamps; whoever is active from T on is no training user. A sequence "
         "without a twin shares its last item with no other training sequence, so that Barlow Twins has no second view "
         "of its own for it. Where the last two events of a test user are simultaneous, the order in which the file "
         "lists them decides which of them is the target. A masked target counts as a miss."
     )
+    notes += masked_note(results)
     if not results.data:
         notes.append("data.json is lost; these figures are from the records of the runs.")
     return notes

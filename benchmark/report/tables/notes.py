@@ -9,6 +9,9 @@ from benchmark.report.query import Results, RunGroup
 from benchmark.report.tables.numbers import count, spans
 from benchmark.store.record import RunRecord
 
+HIGH_MASKED_SHARE = 0.1
+"""Above this share of masked targets a table says so; repeat visits alone give some."""
+
 
 def status_notes(groups: Mapping[str, RunGroup]) -> list[str]:
     """What became of runs that are not done, by the names that the groups are shown under, and which of these have no
@@ -40,6 +43,18 @@ def closing_notes(results: Results, groups: Sequence[RunGroup]) -> list[str]:
     setting, users = results.setting, records[0].data["test_users"]
     rules = f"Protocol {setting.protocol}, footing {setting.hparams}, profile {setting.profile}; {users} test users."
     return [rules, machines_note(records)]
+
+
+def masked_note(results: Results) -> list[str]:
+    """A warning where so many targets are masked that accuracy says little."""
+    share = results.data.get("masked_share")
+    if not isinstance(share, int | float) or share <= HIGH_MASKED_SHARE:
+        return []
+    return [
+        f"The targets of {share:.1%} of the test users are items that their histories already hold. Such a target is "
+        "masked and counts as a miss for every method, which limits every accuracy below. If rows of the data are "
+        "repeated, remove the repetitions."
+    ]
 
 
 def machines_note(records: Sequence[RunRecord]) -> str:

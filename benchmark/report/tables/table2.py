@@ -13,8 +13,8 @@ from benchmark.report.significance import MIN_SEEDS
 from benchmark.report.tables.cells import Pair, mean, p_of, row_of, stack
 from benchmark.report.tables.comparison import MainComparison, MetricComparison, main_comparison, starred_after_holm
 from benchmark.report.tables.layout import Cell, Head, Made, Row, Stack, Table, for_machines, table_of
-from benchmark.report.tables.notes import left_out_notes, machines_note
-from benchmark.report.tables.numbers import DASH, DECIMALS, MINUS, count, number, p_value, percent, spans
+from benchmark.report.tables.notes import left_out_notes, machines_note, masked_note
+from benchmark.report.tables.numbers import DASH, DECIMALS, MINUS, count, number, p_value, percent, signed, spans
 from benchmark.runs.metrics import CUTOFFS
 
 IMPROVE = "improve"
@@ -112,6 +112,7 @@ def _notes(comparison: MainComparison, family: Sequence[MainComparison]) -> Iter
     if results.choice:
         yield _choice_note(results)
     yield _setting_note(comparison)
+    yield from masked_note(results)
     if comparison.users and comparison.users.lead:
         yield _users_note(comparison)
     yield from left_out_notes({runs.title: runs for runs in groups})
@@ -185,12 +186,18 @@ def _users_note(comparison: MainComparison) -> str:
     assert users is not None
     assert users.rival is not None
     assert users.lead is not None
-    lead = users.lead
+    assert users.detectable is not None
+    lead, difference = users.lead, f"NDCG@10 of BT-SR minus that of {title_of(users.rival)}"
+    if math.isnan(users.detectable):
+        return (
+            f"Over users instead of seeds: {difference} is {signed(lead.difference)} for every test user, so that they "
+            "cannot tell which differences they would reveal."
+        )
+    reveal = f"of {number(users.detectable)}" if users.detectable >= 5e-5 else "of less than 0.0001"
     return (
-        f"Over users instead of seeds (paired bootstrap, seed-averaged): NDCG@10 of BT-SR minus that of "
-        f"{title_of(users.rival)} is {lead.difference:+.{DECIMALS}f}, 95% interval "
-        f"[{lead.low:+.{DECIMALS}f}, {lead.high:+.{DECIMALS}f}], p {p_value(lead.p)}; these users would reveal a true "
-        f"difference of {users.detectable:.{DECIMALS}f} with 80% power."
+        f"Over users instead of seeds (paired bootstrap, seed-averaged): {difference} is "
+        f"{lead.difference:+.{DECIMALS}f}, 95% interval [{lead.low:+.{DECIMALS}f}, {lead.high:+.{DECIMALS}f}], p "
+        f"{p_value(lead.p)}; these users would reveal a true difference {reveal} with 80% power."
     ).replace("-0.", f"{MINUS}0.")
 
 

@@ -126,7 +126,7 @@ def _resolution(results: Results, row: MetricComparison, method: str, rival: str
         runs, others = results.method(method), results.method(rival)
         seeds, _, _ = results.paired(runs, others, row.metric)
         differences = results.user_differences(runs, others, row.metric, seeds)
-        if differences is not None and differences.any():
+        if differences is not None:
             detectable = smallest_detectable_difference(differences)
         difference = results.difference(runs, others, row.metric).difference
     lead = row.printed.btsr - row.printed.best if row.printed else math.nan

@@ -24,6 +24,7 @@ from benchmark.report.tables.table1 import effects, table1, table1_together
 from benchmark.report.tables.table3 import table3
 from benchmark.report.tables.ties import tie_spreads, tie_tables
 from benchmark.store.record import RunRecord
+from tests.benchmark.conftest import PROTOCOL
 from tests.benchmark.report.test_tables import assert_compiles, p_of_three
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -320,6 +321,28 @@ def test_data_statistics(handmade: Callable[..., Any]) -> None:
     assert cells(table, "last two events simultaneous") == ["20.7%"]
     assert cells(table, "training users") == ["–"]
     assert frame.set_index("statistic")["value"]["bucket_sizes.1"] == 525
+
+
+def test_the_quantile_is_the_one_that_was_used(handmade: Callable[..., Any]) -> None:
+    for quantile, said in ((0.95, "T is the 0.95 quantile"), (0.8, "T is the 0.8 quantile")):
+        made = data_table(results(handmade(), data=DATA | {"protocol": PROTOCOL | {"quantile": quantile}}))
+        assert made is not None
+        assert said in made[0][0].notes[1]
+    made = data_table(results(handmade(), data=DATA))
+    assert made is not None
+    assert "T is a quantile" in made[0][0].notes[1]
+
+
+def test_a_high_share_of_masked_targets_is_told(handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    record = maker.record("sasrec-ce")
+    for share, told in ((0.31, True), (1, True), (0.1, False), (0.0, False)):
+        found = results(maker, records=(record,), data=DATA | {"masked_share": share})
+        for tabulate in (TABLES["data"], TABLES["table2"]):
+            made = tabulate(found)
+            assert made is not None
+            notes = " ".join(made[0][0].notes)
+            assert (f"The targets of {share:.1%} of the test users are items that their histories" in notes) is told
 
 
 def test_data_statistics_without_data_json(handmade: Callable[..., Any]) -> None:

@@ -215,6 +215,8 @@ def test_smallest_detectable_difference_is_found_at_its_power() -> None:
     assert found.mean() == pytest.approx(0.8, abs=0.04)
     assert significance.smallest_detectable_difference(noise, power=0.9) > size
     assert math.isnan(significance.smallest_detectable_difference(noise[:1]))
+    assert math.isnan(significance.smallest_detectable_difference(np.zeros(20)))
+    assert math.isnan(significance.smallest_detectable_difference(column(*[0.3, 0.1 + 0.2] * 10) - 0.3))
 
 
 def test_standard_error_is_scipys() -> None:

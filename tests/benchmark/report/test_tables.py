@@ -135,6 +135,24 @@ def test_what_the_users_can_tell(comparison: MainComparison) -> None:
     assert comparison.users.lead.difference == pytest.approx((1 - 1 / math.log2(3) + 0.5) / 4)
 
 
+def test_users_who_do_not_differ_tell_nothing(store: Store, handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    for method in ("sasrec-ce", "btsr-ce"):
+        for seed in range(2):
+            store.save(maker.record(method, seed, test={"ndcg@10": 0.05}), maker.arrays(RANKS["sasrec-ce"]))
+    (note,) = (note for note in printed(compared(store, maker)).notes if note.startswith("Over users"))
+    assert "NDCG@10 of BT-SR minus that of SASRec (CE) is 0.0000 for every test user" in note
+    assert "would reveal a true difference" not in note
+
+
+@pytest.mark.parametrize(("detectable", "said"), [(2e-5, "of less than 0.0001"), (6e-5, "of 0.0001")])
+def test_a_tiny_detectable_difference_is_not_called_zero(
+    comparison: MainComparison, monkeypatch: pytest.MonkeyPatch, detectable: float, said: str
+) -> None:
+    monkeypatch.setattr("benchmark.report.tables.comparison.smallest_detectable_difference", lambda _: detectable)
+    assert f"these users would reveal a true difference {said} with 80% power." in " ".join(printed(comparison).notes)
+
+
 def test_the_latex_of_the_table(comparison: MainComparison) -> None:
     assert latex.to_latex([printed(comparison)]) == GOLDEN.read_text()
 
