@@ -50,9 +50,16 @@ def _small(row: Row, text: str) -> str:
             return f"<sub><em>{text}</em></sub>"
 
 
-def _head(head: Head) -> Markup:
+def _heads(table: Table) -> Markup:
+    """The heads, each below the title of its band: Markdown has no cells that span columns."""
+    bands = [title for title, columns in table.bands for _ in range(columns)] or [""] * len(table.heads)
+    return Markup(" | ").join(Markup(_head(head, band)) for head, band in zip(table.heads, bands, strict=True))
+
+
+def _head(head: Head, band: str) -> str:
     words = " ".join(escape(word) for word in (head.first, head.second) if word)
-    return Markup(words + (f"<sup>{escape(head.mark)}</sup>" if head.mark else ""))
+    mark = f"<sup>{escape(head.mark)}</sup>" if head.mark else ""
+    return (f"<sub>{escape(band)}</sub><br>" if band else "") + words + mark
 
 
 # Whatever the template prints goes through `finalize`, so that no text from data can be left unescaped by oversight.
@@ -64,4 +71,4 @@ _ENVIRONMENT = jinja2.Environment(
     keep_trailing_newline=True,
     finalize=lambda value: value if isinstance(value, Markup) else escape(value),
 )
-_ENVIRONMENT.filters |= {"stack": _stack, "head": _head}
+_ENVIRONMENT.filters |= {"stack": _stack, "heads": _heads}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -160,8 +161,10 @@ def test_the_latex_of_the_table(comparison: MainComparison) -> None:
 def test_the_markdown_of_the_table(comparison: MainComparison) -> None:
     lines = markdown.to_markdown([printed(comparison)]).splitlines()
     head, rule, first, *_ = (line for line in lines if line.startswith("|"))
-    columns = ["ML-1M", "SASRec (BCE)", "SASRec (CE)", "DuoRec", "BT-SR (CE)<sup>†</sup>", "Improve", "BT-SR (BCE)"]
-    assert head == f"| {' | '.join(columns)} | Most popular |"
+    paper = ["SASRec (BCE)", "SASRec (CE)", "DuoRec", "BT-SR (CE)<sup>†</sup>", "Improve"]
+    columns = [f"<sub>the paper's columns</sub><br>{column}" for column in paper]
+    columns += [f"<sub>in addition</sub><br>{column}" for column in ("BT-SR (BCE)", "Most popular")]
+    assert head == f"| ML-1M | {' | '.join(columns)} |"
     assert rule == "|:--|" + ":-:|" * 7
     assert first.startswith(
         "| hr@1<br><sub><em>paper</em></sub> | 0.0010<br><sub>±0.0000</sub><br><sub><em>0.0160</em>"
@@ -173,6 +176,20 @@ def test_the_markdown_of_the_table(comparison: MainComparison) -> None:
     (counts,) = (line for line in lines if line.startswith("| runs"))
     assert "2/3<br><sub>diverged 1/3</sub>" in counts
     assert "- DuoRec: diverged (seed 2); no part of its mean." in lines
+
+
+def test_markdown_and_latex_put_the_same_cells_in_bold(store: Store, handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    values = {"sasrec-ce": 0.0771, "btsr-ce": 0.0757, "two-stage": 0.0784}
+    for method, value in values.items():
+        store.save(maker.record(method, 0, test={"ndcg@10": value}), maker.arrays())
+    table = printed(compared(store, maker))
+    tex, text = latex.to_latex([table]), markdown.to_markdown([table])
+    assert re.findall(r"textbf\{([^}]*)\}", tex) == ["0.0771"]
+    head, row = (next(line for line in text.splitlines() if line.startswith(start)) for start in ("| ML", "| ndcg@10"))
+    cells = dict(zip(head.strip("| ").split(" | "), row.strip("| ").split(" | "), strict=True))
+    assert cells["<sub>the paper's columns</sub><br>SASRec (CE)"].startswith("**0.0771**")
+    assert cells["<sub>in addition</sub><br>Two-stage BT"] == "0.0784"
 
 
 def test_the_frame_for_machines(comparison: MainComparison) -> None:
