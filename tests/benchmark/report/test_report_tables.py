@@ -17,6 +17,7 @@ from benchmark.report.query import Results, RunGroup
 from benchmark.report.tables import latex, markdown
 from benchmark.report.tables.all_tables import TABLES
 from benchmark.report.tables.buckets import bucket_tables
+from benchmark.report.tables.cost import cost_table
 from benchmark.report.tables.data import data_table
 from benchmark.report.tables.layout import Table
 from benchmark.report.tables.sweeps import SWEEPS, sweep_table
@@ -272,7 +273,43 @@ def test_the_spread_over_tie_orders(handmade: Callable[..., Any]) -> None:
     assert tie_tables(results(maker, "ties", (variant(maker, "btsr-ce", "btsr-ce", (0.05,)),))) is None
 
 
-# --- buckets and data -----------------------------------------------------------------------------------------------
+# --- cost, buckets and data ----------------------------------------------------------------------------------------
+
+
+def test_costs_are_medians_in_the_units_of_their_heads(handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    records = []
+    for method, factor in (("sasrec-ce", 1), ("btsr-ce", 2)):
+        for seed, part in enumerate((0.5, 1.0, 3.0)):
+            timings = {"fit_seconds": 90 * factor * part, "seconds_per_epoch": 1.5 * factor * part}
+            memory = int(256 * 2**20 * 2 * factor * part)
+            epochs = maker.epochs()[: seed + 1]
+            records.append(
+                maker.record(method, seed, timings=timings, peak_memory_bytes=memory, epochs=epochs, selected_epoch=1)
+            )
+    made = cost_table(results(maker, records=(*records, maker.record("external-ours"))))
+    assert made is not None
+    (table,), rows = made
+    heads = [f"{head.first} {head.second}".strip() for head in table.heads[1:]]
+    expected = {"seconds per epoch": "3.00", "epochs": "2", "minutes of training": "3.00", "peak memory MiB": "1024"}
+    found = dict(zip(heads, cells(table, "BT-SR (CE)"), strict=True))
+    assert {head: found[head] for head in expected} == expected
+    assert cells(table, "SASRec (CE)") == ["1.50", "1.0", "2", "1.50", "1.0", "512", "1.0", "3"]
+    assert [cells(table, "BT-SR (CE)")[place] for place in (1, 4, 6)] == ["2.0"] * 3
+    assert table.notes[1] == "Factors are relative to SASRec (CE); none is above 4."
+    assert [row["method"] for row in rows] == ["sasrec-ce", "btsr-ce"]
+    assert (rows[1]["epoch_seconds"], rows[1]["training_seconds"], rows[1]["memory_bytes"]) == (3.0, 180.0, 2**30)
+
+
+def test_what_was_not_measured_has_no_cost(handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    counted = maker.record("popularity", timings={"fit_seconds": 480.0}, epochs=[], peak_memory_bytes=None)
+    made = cost_table(results(maker, records=(maker.record("sasrec-ce"), counted)))
+    assert made is not None
+    # Eight minutes are 80 times SASRec (CE)'s six seconds.
+    assert cells(made[0][0], "Most popular") == ["–", "–", "–", "8.00", "80.0", "–", "–", "1"]
+    assert made[0][0].notes[1] == "Factors are relative to SASRec (CE); above 4: Most popular (80.0)."
+    assert cost_table(results(maker, records=(maker.record("external-ours"),))) is None
 
 
 def test_bucket_tables(handmade: Callable[..., Any]) -> None:

@@ -6,7 +6,9 @@ import math
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +25,7 @@ from benchmark.report.query import Results
 from benchmark.report.shown_runs import planned_results, stored_results
 from benchmark.report.tables import latex, markdown
 from benchmark.report.tables.comparison import MainComparison, main_comparison
+from benchmark.report.tables.data import data_table
 from benchmark.report.tables.layout import Cell, Head, Row, Table
 from benchmark.report.tables.plain import to_plain
 from benchmark.report.tables.table2 import table2
@@ -91,6 +94,28 @@ def test_means_deviations_and_places(comparison: MainComparison) -> None:
     assert not any(row.places[method] for method in ("sasrec-bce", "duorec"))
     assert (comparison.results.baselines, comparison.results.btsr) == (("sasrec-bce", "sasrec-ce", "duorec"), "btsr-ce")
     assert comparison.results.extras == ("btsr-bce", "popularity")
+
+
+def test_places_are_those_of_the_numbers_as_printed(store: Store, handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    values = {"sasrec-bce": 0.04996, "sasrec-ce": 0.05004, "sasrec-sce": 0.04994, "duorec": 0.0499, "btsr-ce": 0.0498}
+    for method, value in values.items():
+        store.save(maker.record(method, 0, test={"ndcg@10": value}), maker.arrays())
+    row = {row.metric: row for row in compared(store, maker).metrics}["ndcg@10"]
+    best, second = ({m for m, place in row.places.items() if place == which} for which in ("best", "second"))
+    assert best == {"sasrec-bce", "sasrec-ce"}  # .0500 both
+    assert second == {"sasrec-sce", "duorec"}  # .0499 both
+
+
+def test_of_two_files_under_one_name_the_later_is_shown(store: Store, handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    records = [maker.record("external-ours", settings={"sha256": digest}) for digest in ("a" * 64, "b" * 64)]
+    low, high = sorted(records, key=lambda record: record.key)
+    for record, finished in ((low, "2026-01-02T05:00:00+00:00"), (high, "2026-01-02T04:00:00+00:00")):
+        store.save(replace(record, finished=finished), maker.arrays())
+    maker.write_data(store)
+    (shown,) = compared(store, maker).results.records()
+    assert shown.key == low.key
 
 
 def test_a_lead_that_earns_its_star(comparison: MainComparison) -> None:
@@ -279,6 +304,14 @@ def test_text_from_data_is_escaped(store: Store, handmade: Callable[..., Any], t
     assert_compiles(tex, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("character", "shown"),
+    [("~", r"\textasciitilde{}"), ("^", r"\textasciicircum{}"), ("\\", r"\textbackslash{}"), ("\N{MINUS SIGN}", "$-$")],
+)
+def test_a_character_is_shown_as_itself_in_latex(character: str, shown: str) -> None:
+    assert latex.escape(f"a{character}b") == f"a{shown}b"
+
+
 def test_the_table_compiles(comparison: MainComparison, tmp_path: Path) -> None:
     assert_compiles(latex.to_latex([printed(comparison)] * 2), tmp_path)
 
@@ -354,6 +387,25 @@ def test_the_frame_is_tidy(comparison: MainComparison) -> None:
     diverged = frame[frame["status"] == "diverged"]
     assert diverged[["method", "seed", "metric"]].to_numpy().tolist() == [["duorec", 2, ""]]
     assert not frame.duplicated(["method", "seed", "stage", "metric"]).any()
+
+
+def test_times_are_in_utc_wherever_the_report_is_made(
+    store: Store, handmade: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker = handmade()
+    maker.write_data(store)
+    store.save(maker.record(), maker.arrays())
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        results = compared(store, maker).results
+        (data, _), (table, _) = data_table(results) or ((), ()), table2(results) or ((), ())
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert "T = 993074255 (2001-06-20 21:57:35 UTC)" in " ".join(table[0].notes)
+    texts = {rows[0].label: rows[0].cells[0].text for section in data[0].sections for rows in section}
+    assert texts["T (UTC)"] == "2001-06-20 21:57"
 
 
 def test_mixed_machines_are_told(store: Store, handmade: Callable[..., Any]) -> None:
