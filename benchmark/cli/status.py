@@ -95,6 +95,6 @@ def _estimate(estimates: Sequence[float | None], workers: int) -> str:
     if not known:
         return "  no estimate: no comparable run of this dataset has finished yet"
     hours = sum(known) / workers / 3600
-    text = f"  about {hours:.1f} h for what is left with {workers} workers, judging by finished runs"
+    text = f"  about {hours:.1f} h for what is left, {workers} runs at a time, judging by finished runs"
     unknown = len(estimates) - len(known)
-    return f"{text}; {unknown} runs are not counted, as no comparable run has finished" if unknown else text
+    return f"{text}; {unknown} of them are not counted, as no comparable run has finished" if unknown else text

@@ -69,6 +69,10 @@ def test_runs_of_one_store_alone_are_named(handmade: Callable[..., Any]) -> None
     assert not comparison.same
     assert [record.seed for record in comparison.only_first] == [1]
     assert "only in A: ml-1m sasrec-ce" in to_text(comparison, "a", "b")
+    reverse = compare_records([maker.record(seed=0)], [maker.record(seed=0), maker.record(seed=1)])
+    assert not reverse.same, "a run that only the second store has is a difference, too"
+    assert [record.seed for record in reverse.only_second] == [1]
+    assert "only in B: ml-1m sasrec-ce" in to_text(reverse, "a", "b")
     assert compare_records([], []).same
 
 

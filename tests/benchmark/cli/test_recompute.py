@@ -54,6 +54,22 @@ def test_a_metric_that_a_run_lacks_is_added(
     assert (again.checked, again.completed, again.differing, notes) == (1, 0, 0, [])
 
 
+def test_a_stored_value_that_differs_by_rounding_alone_stays(
+    store: Store, prepared: Prepared, ran: tuple[RunRecord, Arrays], notes: list[str]
+) -> None:
+    """Another machine may sum in another order; only what is missing is added."""
+    record, arrays = ran
+    rounded = record.metrics["test"] | {"ndcg@10": record.metrics["test"]["ndcg@10"] * (1 + 1e-12)}
+    assert rounded != record.metrics["test"]
+    as_measured = replace(record, metrics=record.metrics | {"test": rounded})
+    store.save(as_measured, arrays)
+    found = recompute(store, prepared, notes.append)
+    assert (found.checked, found.completed, found.differing) == (1, 0, 0)
+    store.save(without(as_measured, "hr@1"), arrays, overwrite=True)
+    assert recompute(store, prepared, notes.append).completed == 1
+    assert store.records() == [as_measured]
+
+
 @pytest.mark.parametrize(("stage", "metric"), [("test", "ndcg@10"), ("validation", "hr@10"), ("test", "no-such@10")])
 def test_a_number_that_its_arrays_contradict_is_told_and_left(
     store: Store, prepared: Prepared, ran: tuple[RunRecord, Arrays], notes: list[str], stage: str, metric: str
