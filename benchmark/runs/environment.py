@@ -1,4 +1,4 @@
-"""What a run was made by: code, package versions and machine; and its peak memory."""
+"""The code, the package versions and the machine that made a run, and its peak memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CODE = ("run_all.py", "benchmark", "baselines", "datasets")
 
 @functools.cache
 def code_version() -> dict[str, Any]:
-    """`code`: the git commit, "unknown" outside a clone; `code_dirty`: whether the code differs from that commit."""
+    """`code`: the git commit ("unknown" outside a clone); `code_dirty`: whether the code differs from that commit."""
     try:
         commit = _git("rev-parse", "HEAD").strip()
         return {"code": commit, "code_dirty": bool(_git("status", "--porcelain", "--", *CODE).strip())}
@@ -42,9 +42,7 @@ def package_versions() -> dict[str, str]:
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
-    """The device that ran, the processor's or GPU's name ("unknown" if only other machines have one), threads and
-    platform.
-    """
+    """The kind of device, the processor's or GPU's name ("unknown" if this machine has none), threads and platform."""
     name = _gpu(device) if device.type == "cuda" else _processor()
     return {
         "device": device.type,
@@ -57,7 +55,7 @@ def hardware(device: torch.device) -> dict[str, Any]:
 def _gpu(device: torch.device) -> str:
     try:
         return torch.cuda.get_device_name(device) if torch.cuda.is_available() else "unknown"
-    except RuntimeError:  # the driver has failed; the record of the run that met it says so
+    except RuntimeError:  # the driver has failed, as the record of the run says
         return "unknown"
 
 
@@ -72,24 +70,24 @@ def _processor() -> str:
 
 
 def seconds_since(started: float) -> float:
-    """Seconds since `time.perf_counter()` said `started`; not negative even where that clock has jumped."""
+    """Seconds since `time.perf_counter()` returned `started`; never negative, even if that clock jumps back."""
     return max(0.0, time.perf_counter() - started)
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Start measuring anew, so that a run is not charged with what ran before it in the same process."""
+    """Begin to measure: earlier runs in the same process do not count."""
     if device.type == "cuda":
-        torch.cuda.init()  # to a fresh process every GPU is an invalid device
+        torch.cuda.init()  # until then, every GPU is an invalid device
         torch.cuda.reset_peak_memory_stats(device)
         return
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
-        return  # elsewhere than on Linux the peak is the process's
+        return  # not on Linux, where the peak is that of the whole process
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes: of the GPU's memory on CUDA, else the resident peak of this process."""
+    """Bytes: on CUDA of the GPU's memory, else the largest resident size of this process."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     try:

@@ -1,7 +1,7 @@
-"""Anyone's recommendations for our test users, scored by our metrics: lists by original ids -> run record.
+"""Recommendations that were made elsewhere for our test users, scored by our metrics: lists of ids -> run record.
 
-They are ranked elsewhere and come without scores. The rank of a target is its place in the user's list once the items
-of the user's own history are struck out, as our evaluation masks them; 0, a miss, if it is not in the list.
+The lists come without scores. The rank of a target is its place in the user's list without the items of the user's own
+history, which our evaluation masks, too; it is 0, a miss, if the target is not in the list.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ from datasets.sequences import Sequences
 from datasets.split import Split
 
 EXTERNAL_VERSION = 1
-"""Raise it when the same file would get other numbers: it is part of the run key."""
+"""Raise it when the same file would get other numbers; it is part of the run key."""
 
 MAX_NAME = 60
 SETTING = "external"
-"""Hyper-parameters and profile of such a run: how its recommendations came about is not ours to say."""
+"""Stands for the hyper-parameters and the profile of such a run, which we do not know."""
 
 
 @dataclass(frozen=True)
 class External:
-    """A file of recommendations and the name that its user gave it."""
+    """A file of recommendations and the name under which it is shown."""
 
     name: str
     path: Path
 
     @classmethod
     def parse(cls, text: str) -> External:
-        """From `NAME=FILE` or `FILE`, whose stem is the name then; ConfigError for a name that cannot be shown."""
+        """From `NAME=FILE`, or `FILE` with its stem as the name; ConfigError for a name that cannot be shown."""
         name, separator, file = text.partition("=")
-        if not separator or "/" in name or os.path.exists(text):  # which is false, too, for what can be no path
+        if not separator or "/" in name or os.path.exists(text):  # false, too, if it cannot be a path
             name, file = re.sub(r"(\.(csv|tsv|txt|gz))+$", "", Path(text).name, flags=re.IGNORECASE), text
         name = name.strip()
         if not file:
@@ -69,12 +69,12 @@ class External:
 
     @property
     def file(self) -> str:
-        """The file's name alone, for records are published; of a name that is no text what can be read."""
+        """The file's name without its path, because records are published; printable whatever the name is."""
         return printable(self.path.name)
 
     @property
     def method(self) -> str:
-        """The name as a record's method, and so as a path component: what it leaves out, a digest tells apart."""
+        """The record's method, which is a path component; names that differ only in what it leaves out get a digest."""
         slug = re.sub(r"[^a-z0-9._]+", "-", self.name.lower()).strip("-._")
         if slug != self.name.lower().replace(" ", "-"):
             slug = "-".join([*([slug] if slug else []), hashlib.sha256(self.name.encode()).hexdigest()[:6]])
@@ -82,7 +82,7 @@ class External:
 
 
 def parse_externals(texts: Sequence[str]) -> list[External]:
-    """Each of `texts` as an External; ConfigError if one is unusable or two would get the same row."""
+    """Each of `texts` as an External; ConfigError if one is unusable or two have the same name."""
     externals: dict[str, External] = {}
     for external in map(External.parse, texts):
         if external.method in externals:
@@ -94,7 +94,7 @@ def parse_externals(texts: Sequence[str]) -> list[External]:
 def score(external: External, prepared: Prepared, command: str, known: Sequence[RunRecord]) -> tuple[RunRecord, Arrays]:
     """The run of a file of recommendations: its metrics on the test targets; raises DataError if it cannot be used.
 
-    `command` regenerates it. `known`: the dataset's records, to count the other files scored under this name before.
+    `command` repeats it. `known`: the dataset's records, to count the other files scored under this name before.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     sha256, split = file_sha256(external.path), prepared.split
@@ -142,7 +142,7 @@ def _spec(external: External, prepared: Prepared, sha256: str) -> dict[str, Any]
 
 
 def summary_line(record: RunRecord) -> str:
-    """A scored file in one line, for the terminal."""
+    """One line for the terminal about a scored file."""
     counts, settings = record.counts, record.spec["method"]["settings"]
     value = record.metrics["test"].get("ndcg@10")
     line = f"{record.title}: {settings['title']} (external): "
@@ -158,8 +158,8 @@ def measure(lists: Sequences, split: Split) -> tuple[Arrays, dict[str, float], d
     """Arrays, test metrics and counts of N ranked lists of catalogue indices, one per test user, some of them empty.
 
     `ranks`, `top_items`, `target_buckets` and `history_buckets` are as in every record; what needs scores or a model is
-    absent. `top_items` is as wide as the shortest list is long: of what comes later the file says nothing, so metrics
-    at larger K are unknown and absent too. ValueError if nothing of a list is left.
+    absent. `top_items` is as wide as the shortest list is long: what would follow is unknown, and so metrics at larger
+    K are absent, too. Raises ValueError if nothing is left of a list.
     """
     test, n_items = split.cases("test"), split.n_items
     targets, seen = test.targets.numpy(), np.unique(cells_of(test.histories, n_items).numpy())
@@ -206,9 +206,9 @@ def metrics_of(arrays: Arrays, split: Split) -> dict[str, float]:
 
 
 def _known_cutoff(lists: Sequences, lengths: np.ndarray, available: np.ndarray, split: Split) -> int:
-    """Up to which K all that was listed is known: the shortest of the lists given, `lengths` (N,) without the history.
+    """The largest K up to which every list is known: the shortest of `lengths` (N,), without the users' histories.
 
-    A list with all of a user's `available` items (N,) lacks nothing.
+    A list with all of a user's `available` items (N,) is complete.
     """
     given = lists.lengths.numpy() > 0
     reach = np.where(lengths >= available, TOP_ITEMS, lengths)
@@ -232,6 +232,6 @@ def _versions() -> dict[str, int]:
 
 
 def _key(external: External, prepared: Prepared, sha256: str) -> str:
-    """16 hex digits of everything that decides the numbers, and the name."""
+    """16 hex digits that stand for everything that decides the numbers, and for the name."""
     identity = [external.method, sha256, prepared.fingerprint, prepared.summary["protocol"], _versions()]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Read anyone's recommendations: a table of users, items and ranks; whatever is wrong is told by file and line."""
+"""Read recommendations: a table of users, items and ranks. Errors name the file and the line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from datasets.readers.table import DELIMITERS, NAMES, SEPARATED, header_fields, 
 from datasets.sequences import Sequences
 
 COLUMNS: Mapping[str, Sequence[str]] = {"user": NAMES["user"], "item": NAMES["item"], "rank": ("rank",)}
-"""Accepted column names, compared as those of a table of interactions; other columns are passed over."""
+"""Accepted column names, compared like those of a table of interactions; other columns are ignored."""
 
 EXPECTED = f"the first line must name the columns userid, itemid and rank, {SEPARATED}"
 MAX_LINE = 1 << 20
@@ -31,12 +31,12 @@ def read_ranked_lists(path: Path, users: np.ndarray, items: np.ndarray) -> Seque
     """One list per user, best first, as positions in `items`; empty for a user whom the file does not name.
 
     `users` (N,), `items` (V,): the original ids that the file, plain or gzip, must use, written as `str` writes them.
-    The order of its rows does not matter. Raises DataError, one line with file and line number, at an unknown user or
-    item, an item twice in a list, ranks other than 1 to n, and a file that is no such table.
+    The order of its rows does not matter. Raises DataError, with file and line number, for an unknown user or item, an
+    item that is twice in a list, ranks other than 1 to n, and a file that is not such a table.
     """
     rows = np.array(_rows(path, _index(users), _index(items)), dtype=np.int64).reshape(-1, 4)
     if not len(rows):
-        raise DataError(f"{path}: holds no recommendations; give a line with user, item and rank for each")
+        raise DataError(f"{path}: has no recommendations; give one line with user, item and rank for each")
     user, item, rank, line = rows.T
     _check_repeats(path, user, item, line, users, items)
     order = np.lexsort((line, rank, user))
@@ -72,7 +72,7 @@ def _check_repeats(
 # --- line by line -----------------------------------------------------------------------------------------------------
 
 
-class _Layout(NamedTuple):
+class _Columns(NamedTuple):
     delimiter: str
     places: tuple[int, int, int]  # of user, item and rank among the fields of a line
     fields: int
@@ -84,12 +84,12 @@ def _rows(path: Path, users: Index, items: Index) -> array[int]:
     with open_source(path) as stream:
         text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
         lines: Iterator[str] = iter(lambda: text.readline(MAX_LINE), "")
-        layout = _layout(path, next(lines, ""))
-        rows, line = csv.reader(lines, delimiter=layout.delimiter, strict=True), 2
+        columns = _columns(path, next(lines, ""))
+        rows, line = csv.reader(lines, delimiter=columns.delimiter, strict=True), 2
         try:
             for fields in rows:
                 if fields:
-                    cells.extend((*_parsed(fields, layout, users, items), line))
+                    cells.extend((*_parsed(fields, columns, users, items), line))
                 line = rows.line_num + 2
         except csv.Error as error:
             raise DataError(
@@ -100,7 +100,7 @@ def _rows(path: Path, users: Index, items: Index) -> array[int]:
     return cells
 
 
-def _layout(path: Path, header: str) -> _Layout:
+def _columns(path: Path, header: str) -> _Columns:
     if not header.strip():
         raise DataError(f"{path}: is empty or begins with an empty line; {EXPECTED}")
     if _is_undecoded(header):
@@ -111,19 +111,19 @@ def _layout(path: Path, header: str) -> _Layout:
             for role in COLUMNS:
                 if roles.count(role) > 1:
                     raise DataError(f"{path}: line 1: several columns could be the {role}'s; rename all but one")
-            return _Layout(delimiter, (roles.index("user"), roles.index("item"), roles.index("rank")), len(roles))
+            return _Columns(delimiter, (roles.index("user"), roles.index("item"), roles.index("rank")), len(roles))
     raise DataError(f"{path}: line 1: {EXPECTED}; it reads {header.strip()!r:.100}")
 
 
-def _parsed(fields: list[str], layout: _Layout, users: Index, items: Index) -> tuple[int, int, int]:
-    """User, item and rank of one line; ValueError says what is wrong with it."""
-    if len(fields) != layout.fields:
-        raise ValueError(f"has {len(fields)} fields, the first line {layout.fields}; check the separators")
-    user, item, rank = (fields[place].strip() for place in layout.places)
+def _parsed(fields: list[str], columns: _Columns, users: Index, items: Index) -> tuple[int, int, int]:
+    """User, item and rank of one line; ValueError if it is wrong."""
+    if len(fields) != columns.fields:
+        raise ValueError(f"has {len(fields)} fields, the first line {columns.fields}; check the separators")
+    user, item, rank = (fields[place].strip() for place in columns.places)
     if _is_undecoded(user + item):
         raise ValueError("is not UTF-8 text; convert the file to UTF-8")
     if user not in users:
-        raise ValueError(f"user {user!r:.60} is no test user; use the ids in test_histories.csv of export-split")
+        raise ValueError(f"user {user!r:.60} is not a test user; use the ids in test_histories.csv of export-split")
     if item not in items:
         raise ValueError(f"item {item!r:.60} is not in the catalogue; use the ids in catalogue.csv of export-split")
     is_number = rank.isascii() and rank.isdecimal() and len(rank) <= MAX_RANK_DIGITS

@@ -23,7 +23,7 @@ Handler = Callable[..., Any] | int
 
 
 def listen(handler: Handler) -> dict[signal.Signals, Handler]:
-    """Let `handler` take the signals; returns who took them before. What is ignored stays so, as nohup wants it."""
+    """Let `handler` take the signals; returns the earlier handlers. Ignored signals stay ignored, as nohup needs it."""
     before: dict[signal.Signals, Handler] = {}
     for number in SIGNALS:
         present = signal.getsignal(number)
@@ -34,7 +34,7 @@ def listen(handler: Handler) -> dict[signal.Signals, Handler]:
 
 
 def leave(*_: object) -> None:
-    """End without unwinding: safe at any moment, as after kill -9; worker processes notice and end as well."""
+    """End at once, which is as safe as kill -9 at any time; worker processes notice, and end as well."""
     with suppress(OSError):
         os.write(2, f"run_all.py: stopped at once; {SAFE}\n".encode())
     os._exit(INTERRUPTED)
@@ -59,7 +59,7 @@ def _unwind(number: int, _: object) -> None:
 
 
 def _repeat_if_swallowed(otherwise: Callable[[Any], object], unraisable: Any) -> None:
-    """What is raised while an object is being finalised goes nowhere; the signal that struck there comes once more."""
+    """Send a signal again if it came while an object was being finalised, where Python drops exceptions."""
     error = unraisable.exc_value
     if isinstance(error, KeyboardInterrupt) and error.args:
         listen(_unwind)

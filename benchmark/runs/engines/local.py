@@ -1,6 +1,4 @@
-"""Runs jobs in worker processes on this machine; a worker that dies costs the run that it had in hand, and that is
-retried.
-"""
+"""Runs jobs in worker processes on this machine. If a worker dies, the run that it had is done again."""
 
 from __future__ import annotations
 
@@ -9,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,18 +24,7 @@ from benchmark.runs.preparation import Prepared
 from benchmark.runs.run import RunOutcome, execute, to_record
 
 ATTEMPTS = 2
-"""How often a job is given to a worker before its deaths are recorded; the next start tries again."""
-
-
-@dataclass
-class Worker:
-    """A process, our end of its pipe, and what it is doing."""
-
-    number: int
-    process: BaseProcess
-    pipe: Connection
-    job: RunJob | None = None
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+"""How many workers may die of a job before that is recorded; the next start tries again."""
 
 
 class LocalEngine:
@@ -47,119 +35,126 @@ class LocalEngine:
 
     def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
         """Execute, `workers` at a time."""
-        waiting = iter(jobs)
-        retries: list[RunJob] = []
-        deaths: dict[str, int] = {}
-        pool: list[Worker] = []
+        pool = _Pool(self, jobs, prepared)
         try:
-            while True:
-                self._fill(pool, waiting, retries, prepared)
-                if not pool:
-                    return
-                for worker in _ready(pool):
-                    message = _receive(worker)
-                    if message is None:
-                        pool.remove(worker)
-                        finished = self._bury(worker, prepared, retries, deaths)
-                    else:
-                        finished = self._handle(worker, message, on_news)
-                        if finished is not None and finished.record.status not in ("done", "diverged"):
-                            pool.remove(worker)  # what went wrong may have left it unfit for another run
-                            _end(worker)
-                    if finished is not None:
+            while pool.give_out():
+                for worker in pool.ready():
+                    kind, content = worker.receive()
+                    if kind == "news":
+                        on_news(worker.job, content)
+                    elif (finished := pool.finished(worker, content)) is not None:
                         yield finished
         finally:
-            for worker in pool:
-                _end(worker)
+            for worker in pool.workers:
+                worker.kill()
 
-    def _fill(self, pool: list[Worker], waiting: Iterator[RunJob], retries: list[RunJob], prepared: Prepared) -> None:
-        """Give every idle worker a job, start workers while there is room, and dismiss whom there is nothing for."""
-        taken = {worker.number for worker in pool}
-        free = (number for number in range(self.workers) if number not in taken)
-        for worker in [worker for worker in pool if worker.job is None]:
-            job = _next(retries, waiting)
-            if job is None:
-                pool.remove(worker)
-                worker.pipe.close()
-                worker.process.join()
+
+@dataclass
+class _Worker:
+    """A process, our end of its pipe, and the job that it has."""
+
+    number: int
+    process: BaseProcess
+    pipe: Connection
+    job: RunJob
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def give(self, job: RunJob) -> None:
+        self.job, self.started = job, datetime.now(UTC)
+        with contextlib.suppress(OSError):  # it died while idle; its end of the pipe says so next
+            self.pipe.send(job)
+
+    def receive(self) -> tuple[str, Any]:
+        """Its next message; an end without a result if it is dead."""
+        try:
+            return self.pipe.recv()
+        except (EOFError, OSError):
+            return "finished", None
+
+    def dismiss(self) -> None:
+        """Let it end: there is nothing left for it."""
+        self.pipe.close()
+        self.process.join()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+class _Pool:
+    """The workers of one `LocalEngine.run`, and the jobs that wait for them."""
+
+    def __init__(self, engine: LocalEngine, jobs: Iterable[RunJob], prepared: Prepared) -> None:
+        self.engine, self.waiting, self.prepared = engine, iter(jobs), prepared
+        self.workers: list[_Worker] = []
+        self.idle: list[_Worker] = []
+        self.retries: list[RunJob] = []
+        self.deaths: Counter[str] = Counter()
+
+    def give_out(self) -> bool:
+        """Give jobs to idle workers, and start workers while there is room; returns whether any is at work."""
+        while (self.idle or len(self.workers) < self.engine.workers) and (job := self._next()) is not None:
+            if self.idle:
+                self.idle.pop().give(job)
             else:
-                _give(worker, job)
-        for number in free:
-            job = _next(retries, waiting)
-            if job is None:
-                return
-            pool.append(self._hire(number, prepared))
-            _give(pool[-1], job)
+                self.workers.append(self._start(job))
+        while self.idle:
+            worker = self.idle.pop()
+            self.workers.remove(worker)
+            worker.dismiss()
+        return bool(self.workers)
 
-    def _hire(self, number: int, prepared: Prepared) -> Worker:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        device = self.device
+    def ready(self) -> list[_Worker]:
+        """The workers that have a message, or are dead; waits for one."""
+        pipes = wait([worker.pipe for worker in self.workers])
+        return [worker for worker in self.workers if worker.pipe in pipes]
+
+    def finished(self, worker: _Worker, result: Any) -> FinishedRun | None:
+        """What a worker has finished. Without a result it is dead, and None means that its job is given out again."""
+        if result is None:
+            self.workers.remove(worker)
+            worker.process.join()
+            return self._after_death(worker)
+        run = FinishedRun(worker.job, *result)
+        if run.record.status in ("done", "diverged"):
+            self.idle.append(worker)
+        else:  # what went wrong may have left it unfit for another run
+            self.workers.remove(worker)
+            worker.kill()
+        return run
+
+    def _after_death(self, worker: _Worker) -> FinishedRun | None:
+        job = worker.job
+        self.deaths[job.key] += 1
+        if self.deaths[job.key] < ATTEMPTS:
+            self.retries.append(job)
+            return None
+        error = {"type": "WorkerDied", "message": _cause_of_death(worker.process.exitcode)}
+        outcome = RunOutcome("interrupted", started=worker.started, error=error)
+        return FinishedRun(job, to_record(job.spec, self.prepared, self.engine.device, job.command, outcome), {})
+
+    def _next(self) -> RunJob | None:
+        return self.retries.pop(0) if self.retries else next(self.waiting, None)
+
+    def _start(self, job: RunJob) -> _Worker:
+        taken = {worker.number for worker in self.workers}
+        number = next(number for number in range(self.engine.workers) if number not in taken)
+        device = self.engine.device
         if device.type == "cuda":
             device = torch.device("cuda", number % torch.cuda.device_count())
-        process = context.Process(target=_work, args=(theirs, device, self.threads), daemon=True)
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs, device, self.engine.threads), daemon=True)
         with _ctrl_c_waiting():
             process.start()
         theirs.close()
         # The data goes through the pipe, not as an argument: so a worker that dies while it starts cannot block us.
         with contextlib.suppress(OSError):
-            ours.send(prepared)
-        return Worker(number, process, ours)
-
-    def _handle(self, worker: Worker, message: tuple[str, Any], on_news: OnNews) -> FinishedRun | None:
-        kind, content = message
-        assert worker.job is not None
-        if kind == "news":
-            on_news(worker.job, content)
-            return None
-        finished = FinishedRun(worker.job, *content)
-        worker.job = None
-        return finished
-
-    def _bury(
-        self, worker: Worker, prepared: Prepared, retries: list[RunJob], deaths: dict[str, int]
-    ) -> FinishedRun | None:
-        worker.process.join()
-        job = worker.job
-        if job is None:
-            return None
-        deaths[job.key] = deaths.get(job.key, 0) + 1
-        if deaths[job.key] < ATTEMPTS:
-            retries.append(job)
-            return None
-        error = {"type": "WorkerDied", "message": _cause_of_death(worker.process.exitcode)}
-        outcome = RunOutcome("interrupted", started=worker.started, error=error)
-        record = to_record(job.spec, prepared, self.device, job.command, outcome)
-        return FinishedRun(job, record, {})
-
-
-def _next(retries: list[RunJob], waiting: Iterator[RunJob]) -> RunJob | None:
-    return retries.pop(0) if retries else next(waiting, None)
-
-
-def _give(worker: Worker, job: RunJob) -> None:
-    worker.job, worker.started = job, datetime.now(UTC)
-    with contextlib.suppress(OSError):  # it died while idle; its end of the pipe says so next
-        worker.pipe.send(job)
-
-
-def _end(worker: Worker) -> None:
-    worker.process.kill()
-    worker.process.join()
-    worker.pipe.close()
-
-
-def _ready(pool: list[Worker]) -> list[Worker]:
-    ready = wait([worker.pipe for worker in pool])
-    return [worker for worker in pool if worker.pipe in ready]
-
-
-def _receive(worker: Worker) -> tuple[str, Any] | None:
-    """What the worker says, None if it is dead."""
-    try:
-        return worker.pipe.recv()
-    except (EOFError, OSError):
-        return None
+            ours.send(self.prepared)
+        worker = _Worker(number, process, ours, job)
+        worker.give(job)
+        return worker
 
 
 def _cause_of_death(exit_code: int | None) -> str:
@@ -172,8 +167,9 @@ def _cause_of_death(exit_code: int | None) -> str:
 
 @contextlib.contextmanager
 def _ctrl_c_waiting() -> Iterator[None]:
-    """Ctrl-C reaches the whole process group. A child started in here never hears it; we do, at the end of the block
-    at the latest.
+    """Hold Ctrl-C back, which reaches the whole process group: a child that is started in this block ignores it.
+
+    This process gets it at the end of the block at the latest.
     """
     resource_tracker.ensure_running()  # starting a process would start it, and that unblocks the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -183,28 +179,31 @@ def _ctrl_c_waiting() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _tell(pipe: Connection, news: dict[str, Any] | str) -> None:
-    pipe.send(("news", news))
-
-
-def _die_with_parent() -> None:
-    """Nobody waits for this run any more, and whoever does it again needs the memory."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(0)
+# --- in the worker ----------------------------------------------------------------------------------------------------
 
 
 def _work(pipe: Connection, device: torch.device, threads: int) -> None:
-    """A worker's life: the data, then jobs in, epochs and records out, until the other end of the pipe is gone."""
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    """A worker's life: first the data, then one job after the other, until the other end of the pipe is closed."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     try:
         prepared = pipe.recv()
         while True:
             job = pipe.recv()
-            follow = partial(_tell, pipe)
-            result = execute(job.spec, prepared, device, job.command, follow, job.checkpoint)
-            pipe.send(("finished", result))
+            pipe.send(
+                ("finished", execute(job.spec, prepared, device, job.command, partial(_tell, pipe), job.checkpoint))
+            )
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        os._exit(0)  # the parent is gone; nobody waits for this run
+        os._exit(0)  # the parent is gone or needs this worker no more
+
+
+def _tell(pipe: Connection, news: dict[str, Any] | str) -> None:
+    pipe.send(("news", news))
+
+
+def _end_with_parent() -> None:
+    """Without its parent nobody takes this worker's result, and the memory is needed to do the run again."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)

@@ -127,7 +127,7 @@ BAD = {
     "two user columns": (b"user,userid,item,rank\n7,7,3,1\n", "line 1: several columns .* user"),
     "utf-16": ("user,item,rank\n7,3,1\n".encode("utf-16"), "line 1: .*UTF-8"),
     "latin-1": (HEAD + "7,3,1\né,3,1\n".encode("latin-1"), "line 3: .*UTF-8"),
-    "unknown user": (HEAD + b"7,3,1\n8,3,1\n", "line 3: user '8' is no test user"),
+    "unknown user": (HEAD + b"7,3,1\n8,3,1\n", "line 3: user '8' is not a test user"),
     "unknown item": (HEAD + b"7,4,1\n", "line 2: item '4' is not in the catalogue"),
     "float item": (HEAD + b"7,3.0,1\n", "line 2: item '3.0' is not in the catalogue"),
     "empty item": (HEAD + b"7,,1\n", "line 2: item '' is not"),
