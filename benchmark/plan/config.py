@@ -9,6 +9,7 @@ table, what concerns one method comes after what concerns all.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from baselines.method import TrainedMethod
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from benchmark.plan.run_spec import RunSpec, TrainingSettings
@@ -67,7 +69,9 @@ class Configuration:
         self.assignments = [_parse_assignment(text) for text in assignments]
         for key, value in self.assignments:
             _check(key, value)
-        self.profile = "-".join([profile, *(_slug(text) for text in assignments if not text.startswith("protocol."))])
+        self.profile = "-".join(
+            [profile, *(_name_of(text) for text in assignments if not text.startswith("protocol."))]
+        )
 
     def protocol(self, protocol: Protocol) -> Protocol:
         """The protocol with what `--set protocol.KEY=VALUE` says."""
@@ -144,6 +148,17 @@ def names_method(word: str, method: str) -> bool:
     return method == word or method.startswith(f"{word}-")
 
 
+def uses_assignment(spec: RunSpec, key: str, value: Any) -> bool:
+    """Whether `--set key=value` concerns this run and nothing stronger, such as an experiment, overrides it."""
+    section, _, rest = key.partition(".")
+    if section == "protocol":
+        return True
+    if section not in ("encoder", "training"):
+        return names_method(section, spec.method) and assign(spec.settings, rest, value, key) == spec.settings
+    settings = getattr(spec, section)
+    return issubclass(METHODS[spec.method].method, TrainedMethod) and assign(settings, rest, value, key) == settings
+
+
 def assign(settings: Any, key: str, value: Any, where: str) -> Any:
     """`settings` with `key` (dotted for nested tables) set to `value`; ConfigError naming `where` if it cannot be."""
     name, _, rest = key.partition(".")
@@ -188,8 +203,11 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(names)}"
 
 
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-")
+def _name_of(assignment: str) -> str:
+    """An assignment as a part of a folder's name; a digest stands for the characters that cannot be part of it."""
+    text = assignment.lower().replace("=", "-", 1)
+    slug = re.sub(r"[^a-z0-9._]+", "-", text).strip("-")
+    return slug if slug == text else f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def _described(kind: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -15,8 +16,15 @@ SETTINGS = rf"-({'|'.join(HPARAMS)})-({'|'.join(PROFILES)})"
 
 
 def name_of(path: Path) -> str:
-    """A dataset name for a user's own file, different from our datasets' names and from the other entries'."""
-    stem = re.sub(r"(\.(csv|tsv|inter|txt|data|gz))+$", "", path.name.lower())
-    slug = re.sub(r"[^a-z0-9._-]+", "-", stem).strip("-._") or "interactions"
+    """A dataset name for a user's own file: the file's name without suffixes, in lower case, with hyphens for spaces.
+
+    Where other characters have to be left out, a digest of the name stands for them, so that files with different names
+    stay apart. The name differs from those of our datasets and of the other entries.
+    """
+    stem = re.sub(r"(\.(csv|tsv|inter|txt|data|gz|bz2|xz))+$", "", path.name.lower()).replace(" ", "-")
+    slug = re.sub(r"[^a-z0-9._-]+", "-", stem).strip("-._")
+    if not slug or slug != stem or slug.startswith("own-"):
+        digest = hashlib.sha256(stem.encode(errors="surrogateescape")).hexdigest()[:6]
+        slug = f"{slug or 'interactions'}-{digest}"
     slug = re.sub(rf"\.({'|'.join(FILES)})$", r"-\1", slug)
     return f"own-{slug}" if slug in {*DATASETS, BENCH} or re.search(SETTINGS, slug) else slug

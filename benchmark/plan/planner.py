@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from baselines.registry import METHODS
-from benchmark.plan.config import ConfigError, Configuration, names_method, suggestion
+from benchmark.plan.config import ConfigError, Configuration, names_method, suggestion, uses_assignment
 from benchmark.plan.experiments import Changes, Variant, experiments
 from benchmark.plan.run_key import run_key
 from benchmark.plan.run_spec import RunSpec
@@ -70,9 +70,10 @@ def plan(
     then every variant's second, ...
 
     `names`: of experiments. `seeds` stand for those that each experiment usually has. A run that two variants share
-    appears once.
+    appears once. Raises ConfigError if there is an assignment of the configuration that no run uses.
     """
     wanted, chosen = set(methods), set(names)
+    unused = dict(configuration.assignments)
     uses: dict[str, dict[str, tuple[str, ...]]] = {}
     specs: dict[str, RunSpec] = {}
     for name, experiment in experiments(configuration.dataset).items():
@@ -80,29 +81,31 @@ def plan(
             for variant in experiment.variants:
                 if variant.method not in wanted:
                     continue
-                spec = _spec(configuration, facts, variant, seed)
+                asked = _spec(configuration, facts, variant.method, seed, variant.changes)
+                unused = {name: value for name, value in unused.items() if not uses_assignment(asked, name, value)}
+                spec = _as_plain(configuration, facts, variant, asked)
                 key = run_key(spec, facts.fingerprint)
                 specs[f"{key}-{seed}"] = spec
                 mine = uses.setdefault(f"{key}-{seed}", {})
                 mine[name] = (*mine.get(name, ()), variant.label)
+    for name in unused:
+        raise ConfigError(
+            f"--set {name}: no planned run of {configuration.dataset} uses it; leave it out, "
+            "or change --methods or --experiments"
+        )
     return [PlannedRun(spec, run.rpartition("-")[0], uses[run]) for run, spec in specs.items()]
 
 
-def _spec(configuration: Configuration, facts: DatasetFacts, variant: Variant, seed: int) -> RunSpec:
-    """The run of a variant. A method that has a plain one is that one when its alpha is 0, and is not run twice."""
+def _spec(configuration: Configuration, facts: DatasetFacts, method: str, seed: int, changes: Changes) -> RunSpec:
+    return configuration.spec(facts.title, facts.synthetic, facts.protocol, method, seed, changes)
 
-    def of(method: str, changes: Changes) -> RunSpec:
-        return configuration.spec(facts.title, facts.synthetic, facts.protocol, method, seed, changes)
 
-    spec = of(variant.method, variant.changes)
+def _as_plain(configuration: Configuration, facts: DatasetFacts, variant: Variant, asked: RunSpec) -> RunSpec:
+    """The run that gives a variant's numbers: of the plain method if alpha is 0, so that none is made twice."""
     plain = METHODS[variant.method].plain
-    if plain is not None and spec.settings.alpha == 0:
-        changes = tuple((key, value) for key, value in variant.changes if not key.startswith("settings."))
-        same = of(plain, changes)
-        if (same.encoder, same.training, same.settings.objective) == (
-            spec.encoder,
-            spec.training,
-            spec.settings.objective,
-        ):
-            return same
-    return spec
+    if plain is None or asked.settings.alpha != 0:
+        return asked
+    changes = tuple((key, value) for key, value in variant.changes if not key.startswith("settings."))
+    same = _spec(configuration, facts, plain, asked.seed, changes)
+    is_same = same.settings.objective == asked.settings.objective
+    return same if is_same and (same.encoder, same.training) == (asked.encoder, asked.training) else asked

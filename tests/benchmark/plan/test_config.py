@@ -10,8 +10,9 @@ from baselines.method import Entry
 from baselines.registry import METHODS
 from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings, Share, check_bounds
-from benchmark.plan.config import ConfigError, Configuration, assign
+from benchmark.plan.config import ConfigError, Configuration, _name_of, assign
 from benchmark.plan.run_spec import RunSpec, TrainingSettings
+from benchmark.store.schema import NAME
 from datasets.protocol import Protocol
 from datasets.registry import DATASETS
 
@@ -170,3 +171,31 @@ def test_a_method_whose_settings_have_a_number_without_bounds_is_not_registered(
 def test_settings_with_bounds_are_registered() -> None:
     kinds = {"share": Share, "shares": tuple[Share, ...], "mode": Literal["a", "b"], "flag": bool, "word": str}
     Entry("Mine", SASRec, settings_with(**kinds))
+
+
+COINCIDING = [
+    ("training.learning_rate=1e-3", "training.learning_rate=1e+3"),
+    ("ec4srec.refresh_after=[1, 2]", "ec4srec.refresh_after=[12]"),
+    ("ec4srec.refresh_after=[1, 2]", "ec4srec.refresh_after=[1,2,]"),
+    ("training.betas=[0.9, 0.98]", "training.betas=[0.9,0.98]"),
+    ("btsr.alpha=0.3", "btsr.alpha=+0.3"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), COINCIDING)
+def test_assignments_that_are_spelled_differently_are_kept_in_different_folders(one: str, other: str) -> None:
+    names = {_name_of(one), _name_of(other)}
+    assert len(names) == 2
+    assert all(NAME.fullmatch(name) for name in names)
+
+
+def test_an_assignment_that_can_be_a_folder_is_spelled_out() -> None:
+    sets = [
+        "training.epochs=50",
+        "btsr.normalise=per-dimension",
+        "training.learning_rate=1e-3",
+        "protocol.quantile=0.9",
+    ]
+    assert Configuration("ml-1m", "equal", "quick", sets).profile == (
+        "quick-training.epochs-50-btsr.normalise-per-dimension-training.learning_rate-1e-3"
+    )

@@ -214,3 +214,43 @@ def test_noise_is_a_share() -> None:
     assert TrainingSettings().noise == 0
     with pytest.raises(ConfigError, match="not possible; give a number from 0 to 1"):
         Configuration("ml-1m", "equal", "paper", ["training.noise=1.5"])
+
+
+def plan_with(
+    assignment: str, methods: list[str], experiment: str = "main", dataset: str = "ml-1m"
+) -> list[PlannedRun]:
+    return plan(Configuration(dataset, "equal", "paper", [assignment]), KNOWN, [experiment], methods, [0])
+
+
+@pytest.mark.parametrize(
+    ("assignment", "methods", "experiment"),
+    [
+        ("btsr.alpha=0.9", ["sasrec-ce"], "main"),
+        ("btsr-sce.alpha=0.9", ["btsr-ce"], "main"),
+        ("btsr.alpha=0.9", ["btsr-ce"], "alpha"),
+        ("btsr-bce.alpha=0.9", ["btsr-bce", "btsr-ce"], "alpha"),
+        ("training.noise=0.3", ["btsr-ce", "sasrec-ce"], "noise"),
+        ("training.epochs=3", ["popularity", "markov"], "main"),
+        ("encoder.width=32", ["popularity"], "main"),
+        ("duorec.weight=0.3", ["duorec"], "tune"),
+    ],
+)
+def test_a_setting_that_no_planned_run_uses_is_an_error(assignment: str, methods: list[str], experiment: str) -> None:
+    key = assignment.partition("=")[0]
+    with pytest.raises(ConfigError, match=rf"--set {key}: no planned run of ml-1m uses it; .*--methods"):
+        plan_with(assignment, methods, experiment)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "methods", "experiment"),
+    [
+        ("btsr.alpha=0.9", ["sasrec-ce", "btsr-ce"], "main"),
+        ("btsr.alpha=0", ["btsr-ce"], "main"),
+        ("btsr.lambd=0.9", ["btsr-ce"], "alpha"),
+        ("btsr.alpha=0.3", ["btsr-ce"], "alpha"),
+        ("training.epochs=3", ["popularity", "sasrec-ce"], "main"),
+        ("protocol.quantile=0.9", ["popularity"], "main"),
+    ],
+)
+def test_a_setting_that_some_planned_run_uses_is_accepted(assignment: str, methods: list[str], experiment: str) -> None:
+    assert plan_with(assignment, methods, experiment)
