@@ -143,6 +143,14 @@ def test_ten_items_times_any_tenth_is_counted_exactly() -> None:
         assert int(scattered(batch, tenths * 0.1, generator()).sum()) == tenths
 
 
+@pytest.mark.parametrize("length", [90, 170, 180, 200])
+@pytest.mark.parametrize("share", ["0.29", "0.3", "0.57", "0.6", "0.7"])
+def test_a_share_of_a_length_is_counted_exactly(share: str, length: int) -> None:
+    """Of 90 items .7 are 63, although .7 * 90 is a little less in floating point."""
+    batch = batch_of([list(range(length))])
+    assert int(scattered(batch, float(share), generator()).sum()) == int(Fraction(share) * length)
+
+
 @pytest.mark.parametrize("share", [0.3, 0.7])
 def test_important_positions_are_those_of_a_sort_with_the_first_of_equals(share: float) -> None:
     batch = edge_cases()
