@@ -29,30 +29,22 @@ class BTSR(TrainedMethod):
 
     @dataclass(frozen=True)
     class Settings:
-        """L_pred, L_BT and the views that L_BT compares."""
-
         objective: Objective = field(default_factory=CrossEntropy)
-        alpha: Weight = 0.2
-        """The weight of L_BT (Eq. 8)."""
-        lambd: Weight = 0.05
-        """The weight of the redundancy term in L_BT (Eq. 7)."""
+        alpha: Weight = 0.2  # of L_BT in the total (Eq. 8)
+        lambd: Weight = 0.05  # of the redundancy term in L_BT (Eq. 7)
+        # Both terms of L_BT divided by D, as in the released code, or not, as in Eq. 7.
         normalise: Literal["per-dimension", "sum"] = "per-dimension"
-        """Whether both terms of L_BT are divided by D, as in the released code, or not, as in Eq. 7."""
+        # An anchor whose final item no other sequence shares is its own twin under another dropout mask (the released
+        # behaviour), or is left out of L_BT.
         no_twin: Literal["self", "skip"] = "self"
-        """An anchor whose final item no other sequence shares is its own twin under another dropout mask (the released
-        behaviour), or is left out of L_BT."""
-        twin_pool: Literal["final", "prefix"] = "final"
-        """As in `TwinPool.build`; `prefix` is not the paper's."""
+        twin_pool: Literal["final", "prefix"] = "final"  # as in TwinPool.build; "prefix" is not the paper's
+        # What an anchor is compared with: its twin, or itself under an operator or another dropout mask.
         view: Literal["twin", "mask", "crop", "reorder", "substitute", "dropout"] = "twin"
-        """What an anchor is compared with: its twin, or itself under an operator or under another dropout mask."""
-        shares: Shares = field(default_factory=Shares)
-        """How much of a sequence the operators change."""
-        projector_layers: Annotated[int, Interval(ge=0, le=16)] = 0
-        """Layers of a projector that replaces the L2 normalisation, if there are any."""
+        shares: Shares = field(default_factory=Shares)  # how much of a sequence the operators change
+        projector_layers: Annotated[int, Interval(ge=0, le=16)] = 0  # above 0 it replaces the L2 normalisation
         projector_width: Annotated[int, Interval(ge=1, le=8192)] = 64
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    settings: Settings
 
     def build(self, width: int) -> nn.Module:
         """The projector (Zbontar et al., ICML 2021): linear maps with batch normalisation and ReLU between them."""
@@ -66,7 +58,6 @@ class BTSR(TrainedMethod):
         return self.projector
 
     def prepare(self, data: TrainingData) -> None:
-        """Index the training sequences by their final item; find each item's substitute if it will be needed."""
         self.twins = views.TwinPool.build(data, self.settings.twin_pool)
         if self.settings.view == "substitute":
             self.nearest = views.nearest_items(data)
@@ -87,7 +78,6 @@ class BTSR(TrainedMethod):
         return terms
 
     def view(self, batch: TrainBatch, rng: torch.Generator) -> Batch:
-        """What each anchor is compared with."""
         inputs, data, shares = batch.inputs, batch.data, self.settings.shares
         match self.settings.view:
             case "twin":
@@ -113,5 +103,4 @@ class BTSR(TrainedMethod):
         return regularizers.barlow_twins(z_a, z_b, settings.lambd, l2=not projected, per_dimension=per_dimension)
 
     def report(self) -> dict[str, float]:
-        """The share of anchors without a twin."""
         return {"twinless_share": self.twins.twinless_share}

@@ -22,16 +22,12 @@ class CL4SRec(TrainedMethod):
 
     @dataclass(frozen=True)
     class Settings:
-        """L_pred, InfoNCE and its views."""
-
         objective: Objective = field(default_factory=CrossEntropy)
-        weight: Weight = 0.1
-        """The weight of InfoNCE."""
+        weight: Weight = 0.1  # of InfoNCE
         temperature: Temperature = 1.0
         shares: Shares = field(default_factory=Shares)
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    settings: Settings
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
         """Both views in one pass that computes their last position alone."""

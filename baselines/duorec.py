@@ -22,24 +22,19 @@ class DuoRec(TrainedMethod):
 
     @dataclass(frozen=True)
     class Settings:
-        """L_pred, InfoNCE and its views."""
-
         objective: Objective = field(default_factory=CrossEntropy)
-        weight: Weight = 0.1
-        """The weight of InfoNCE."""
+        weight: Weight = 0.1  # of InfoNCE
         temperature: Temperature = 1.0
+        # Named as in the published code: "us_x" contrasts the dropout view with the twin, "un" the sequence with its
+        # dropout view, "su" the sequence with its twin, "us" does both of these, the weight counting for each.
         mode: Literal["us_x", "un", "su", "us"] = "us_x"
-        """Named as in the published code: `us_x` contrasts the dropout view with the twin, `un` the sequence with its
-        dropout view, `su` the sequence with its twin, `us` does both of these, the weight counting for each."""
+        # As in TwinPool.build. The published code trains on one row per prefix and so draws its twins from all of them,
+        # which is "prefix"; here a sequence is one row, and "final" draws from the whole sequences.
         twin_pool: Literal["final", "prefix"] = "final"
-        """As in `TwinPool.build`. The published code trains on one row per prefix and so draws its twins from all of
-        them, which is `prefix`; here a sequence is one row, and `final` draws from the whole sequences."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    settings: Settings
 
     def prepare(self, data: TrainingData) -> None:
-        """Index the training sequences by their next item."""
         self.twins = views.TwinPool.build(data, self.settings.twin_pool)
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
@@ -55,5 +50,4 @@ class DuoRec(TrainedMethod):
         return {"next-item": next_item, "info-nce": settings.weight * contrast}
 
     def report(self) -> dict[str, float]:
-        """The share of anchors without a twin."""
         return {"twinless_share": self.twins.twinless_share}

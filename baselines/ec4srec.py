@@ -33,41 +33,31 @@ class EC4SRec(TrainedMethod):
 
     @dataclass(frozen=True)
     class Settings:
-        """L_pred, how items are explained, and the weights and views of the three contrastive terms."""
-
         objective: Objective = field(default_factory=CrossEntropy)
-        importance: Literal["saliency", "occlusion"] = "saliency"
-        """How much a position matters for the top score: by the gradient, or by leaving it out."""
+        importance: Literal["saliency", "occlusion"] = "saliency"  # of a position for the top score
+        # The epochs after which the importances are computed anew.
         refresh_after: tuple[Annotated[int, Interval(ge=0, le=100_000)], ...] = (5, 15)
-        """The epochs after which the importances are computed anew."""
         positive: Weight = 0.1
         negative: Weight = 0.05
         retrieval: Weight = 0.1
-        positive_share: Share = 0.3
-        """Of a sequence's items, how many a positive view touches."""
-        negative_share: Share = 0.7
-        """Of a sequence's items, how many a negative view touches."""
+        positive_share: Share = 0.3  # of a sequence's items: what a positive view touches
+        negative_share: Share = 0.7  # and what a negative one touches
         temperature: Temperature = 1.0
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.importance: Tensor | None = None  # (n, L) of every training sequence's input positions
+    settings: Settings
+    importance: Tensor | None = None  # (n, L) of every training sequence's input positions
 
     def prepare(self, data: TrainingData) -> None:
-        """Index the training sequences by their final item."""
         self.twins = views.TwinPool.build(data)
 
     def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
-        """Explain the present predictions, if it is time to."""
         if epoch in self.settings.refresh_after:
             self.importance = importance.IMPORTANCES[self.settings.importance](encoder, data)
 
     def state(self) -> dict[str, Tensor]:
-        """The importances."""
         return {} if self.importance is None else {"importance": self.importance}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """The importances, if they were there."""
         self.importance = state.get("importance")
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
@@ -92,5 +82,4 @@ class EC4SRec(TrainedMethod):
         return terms
 
     def report(self) -> dict[str, float]:
-        """The share of anchors without a twin."""
         return {"twinless_share": self.twins.twinless_share}

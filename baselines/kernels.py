@@ -1,8 +1,9 @@
 """Losses against the item table that never hold the (T, V) logits and are fast on a single CPU thread.
 
-T states x_t of width D, V items w_v. Each is an autograd.Function with a hand-written gradient, checked in the tests
-against the plain formula. What they share: logits live only in blocks that fit a cache, nothing is kept for the
-backward pass that can be had cheaply, and a loss whose gradient costs little more than its value computes both at once.
+There are T states x_t of width D and V items w_v. Each loss is an autograd.Function with a hand-written gradient, which
+the tests compare with that of the plain formula. All of them hold logits only in blocks that fit a cache and keep
+nothing for the backward pass that is cheap to compute again. A loss whose gradient costs little more than its value
+computes both in the forward pass; its backward pass then only scales the gradient.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from scipy import sparse
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CPU_BLOCK = 96  # states at a time, by measurement: fewer waste the matrix product, more fall out of the cache
-CPU_ELEMENTS = 2**18  # logits at a time, 1 MiB of float32, where their number per state is small
-GPU_ELEMENTS = 2**26  # 256 MiB: few launches, each large
-SAFE_LOGIT = 60.0  # exp(60) times any catalogue is far from overflow in float32, exp(-60) from underflow
+CPU_BLOCK = 96  # states at a time, measured: with fewer the matrix product is slow, with more they leave the cache
+CPU_ELEMENTS = 2**18  # logits at a time where a state has few of them: 1 MiB of float32
+GPU_ELEMENTS = 2**26  # logits at a time on a GPU: 256 MiB, so that few and large kernels are launched
+SAFE_LOGIT = 60.0  # exp(60), summed over any catalogue, does not overflow in float32, and exp(-60) does not underflow
 
 
 def linear_cross_entropy(states: Tensor, table: Tensor, targets: Tensor) -> Tensor:
@@ -51,9 +52,10 @@ def bucketed_cross_entropy(states: Tensor, table: Tensor, targets: Tensor, x_ids
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """With E = exp(W X' - shift), s = 1' E: dX = (E / s)' W - the targets' rows, dW = E (X / s) - the targets' states.
+    """With E = exp(W X' - shift) and s = 1' E, the gradients are dX = (E / s)' W minus the targets' rows of W, and
+    dW = E (X / s) minus each state in its target's row.
 
-    Blocks of a few states against all items, items along the rows: so all three products are fastest.
+    A block is b states against all items, with the items along the rows (V, b): all three products are fastest so.
     """
 
     @staticmethod
@@ -61,18 +63,18 @@ class _LinearCrossEntropy(torch.autograd.Function):
         block = _per_block(states, len(table)) if states.is_cuda else CPU_BLOCK
         bounded = _bounded(states, table)
         d_states, d_table = torch.empty_like(states), torch.zeros_like(table)
-        lse = table.new_empty(len(states))
-        buffer = states.new_empty(len(table) * min(block, len(states)))
-        factor = table.to(states.dtype)
+        lse = table.new_empty(len(states))  # (T,)
+        buffer = states.new_empty(len(table) * min(block, len(states)))  # room for the largest block, (V * b,)
+        factor = table.to(states.dtype)  # (V, D)
         for x, d_x, out in zip(states.split(block), d_states.split(block), lse.split(block), strict=True):
-            e = torch.mm(factor, x.T, out=buffer[: len(table) * len(x)].view(len(table), len(x)))
-            s = _exp_sum_(e, 0, bounded, out)[:, None]
-            torch.mm(e.T, factor, out=d_x).div_(s)
+            e = torch.mm(factor, x.T, out=buffer[: len(table) * len(x)].view(len(table), len(x)))  # (V, b) logits
+            s = _exp_sum_(e, 0, bounded, out)[:, None]  # (b, 1), and e holds the exponentials now
+            torch.mm(e.T, factor, out=d_x).div_(s)  # (b, V) @ (V, D) -> (b, D)
             if e.dtype == d_table.dtype:
-                d_table.addmm_(e, x / s)
+                d_table.addmm_(e, x / s)  # (V, b) @ (b, D) -> (V, D)
             else:
-                d_table += e @ (x / s).to(e.dtype)
-        own = F.embedding(targets, table)
+                d_table += e @ (x / s).to(e.dtype)  # the same in bfloat16, summed up in float32
+        own = F.embedding(targets, table)  # (T, D) each state's target
         d_table.index_add_(0, targets, states.to(table.dtype), alpha=-1)
         ctx.save_for_backward(d_states.sub_(own), d_table)
         return (lse - (states * own).sum(1)).mean()
@@ -86,18 +88,21 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 class _SampledLogits(torch.autograd.Function):
-    """The gathered (T, n, D) rows are never built: dX = G W and dW = G' X, the gradient G (T, V) being sparse."""
+    """The rows of the candidates, (T, n, D), are never built. With the gradient of the logits as a sparse matrix G
+    (T, V), n entries per row, dX = G W and dW = G' X.
+    """
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, table: Tensor, candidates: Tensor) -> Tensor:
         ctx.save_for_backward(states, table, candidates)
         count, n = candidates.shape
-        starts, size = torch.arange(0, count * n + 1, n), (count, len(table))
+        starts, size = torch.arange(0, count * n + 1, n), (count, len(table))  # row t holds entries t * n to t * n + n
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
             places = torch.sparse_csr_tensor(
                 starts, candidates.flatten(), states.new_zeros(count * n), size, check_invariants=False
             )
+        # Of the (T, V) product only the n places of each row are computed: (T * n,) -> (T, n).
         return torch.sparse.sampled_addmm(places, states, table.T, beta=0.0).values().view(count, n)
 
     @staticmethod
@@ -106,35 +111,38 @@ class _SampledLogits(torch.autograd.Function):
         states, table, candidates = ctx.saved_tensors
         count, n = candidates.shape
         gradient = gradient.contiguous()
-        d_states = F.embedding_bag(candidates, table, per_sample_weights=gradient, mode="sum")
+        d_states = F.embedding_bag(candidates, table, per_sample_weights=gradient, mode="sum")  # G W, (T, D)
         starts = np.arange(0, count * n + 1, n, dtype=np.int32)
         columns = candidates.flatten().int().numpy()
         g = sparse.csr_matrix((gradient.flatten().numpy(), columns, starts), (count, len(table)))
-        return d_states, torch.from_numpy(g.T @ states.numpy()), None
+        return d_states, torch.from_numpy(g.T @ states.numpy()), None  # G' X, (V, D)
 
 
 class _BucketedCrossEntropy(torch.autograd.Function):
-    """Two passes over the buckets: all losses, then the gradients of the few that are their state's largest."""
+    """The first pass over the buckets computes every loss, the second the gradients of the few that are the largest of
+    their state and so count.
+    """
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, table: Tensor, targets: Tensor, x_ids: Tensor, y_ids: Tensor) -> Tensor:
-        own, targets_in = F.embedding(targets, table), targets[x_ids]
-        correct = (states * own).sum(1)[x_ids]  # (n_b, X)
-        lse = _bucket_lse(states, table, x_ids, y_ids)
-        place = torch.searchsorted(y_ids, targets_in).clamp_max_(y_ids.shape[1] - 1)
-        absent = y_ids.gather(1, place) != targets_in  # the bucket lacks the state's own target
-        lse = torch.where(absent, torch.logaddexp(lse, correct), lse)
+        own, targets_in = F.embedding(targets, table), targets[x_ids]  # (T, D), (n_b, X)
+        correct = (states * own).sum(1)[x_ids]  # (T,) -> (n_b, X) the logits of the states' own targets
+        lse = _bucket_lse(states, table, x_ids, y_ids)  # (n_b, X)
+        place = torch.searchsorted(y_ids, targets_in).clamp_max_(y_ids.shape[1] - 1)  # (n_b, X), rows are ascending
+        absent = y_ids.gather(1, place) != targets_in  # (n_b, X) where the bucket lacks the state's own target
+        lse = torch.where(absent, torch.logaddexp(lse, correct), lse)  # so that the target counts exactly once
 
-        losses, flat = lse - correct, x_ids.flatten()
-        largest = torch.full_like(states[:, 0], -torch.inf)
+        losses, flat = lse - correct, x_ids.flatten()  # (n_b, X), (n_b * X,)
+        largest = torch.full_like(states[:, 0], -torch.inf)  # (T,), stays -inf for a state in no bucket
         largest.scatter_reduce_(0, flat, losses.flatten(), "amax")
-        wins = (losses == largest[x_ids]).to(states.dtype)
-        ties = torch.zeros_like(largest).index_add_(0, flat, wins.flatten())
-        weight = wins / ties[x_ids].clamp_min(1)  # over a state's buckets these sum to one
+        wins = (losses == largest[x_ids]).to(states.dtype)  # (n_b, X)
+        ties = torch.zeros_like(largest).index_add_(0, flat, wins.flatten())  # (T,) in how many buckets
+        weight = wins / ties[x_ids].clamp_min(1)  # (n_b, X), over a state's buckets these sum to one
 
         d_states, d_table = _bucket_gradients(states, table, x_ids, y_ids, lse, weight)
-        d_correct = weight * ((correct - lse).exp_() * absent - 1)
-        d_correct = torch.zeros_like(largest).index_add_(0, flat, d_correct.flatten())[:, None]
+        # d(lse - correct) / d correct is -1, plus the target's probability where it was added to the bucket by hand.
+        d_correct = weight * ((correct - lse).exp_() * absent - 1)  # (n_b, X)
+        d_correct = torch.zeros_like(largest).index_add_(0, flat, d_correct.flatten())[:, None]  # (T, 1)
         d_states.addcmul_(d_correct, own)
         d_table.index_add_(0, targets, d_correct * states)
         selected = largest > -torch.inf
@@ -156,6 +164,7 @@ def _bucket_lse(states: Tensor, table: Tensor, x_ids: Tensor, y_ids: Tensor) -> 
     bounded = _bounded(states, table)
     lse = states.new_empty(x_ids.shape)
     for x, y, out in zip(x_ids.split(step), y_ids.split(step), lse.split(step), strict=True):
+        # (step, X, D) @ (step, D, Y) -> (step, X, Y); its logsumexp (step, X) goes into lse
         _exp_sum_(F.embedding(x, states) @ F.embedding(y, table).mT, 2, bounded, out)
     return lse
 
@@ -166,22 +175,23 @@ def _bucket_gradients(
     """Gradients of sum(weight * lse) for the states (T, D) and the table (V, D); most of `weight` (n_b, X) is zero."""
     size_x = x_ids.shape[1]
     d_states, d_table = torch.zeros_like(states), torch.zeros_like(table)
-    order = weight.argsort(1, descending=True)
+    order = weight.argsort(1, descending=True)  # (n_b, X) winners first
+    # How many winners each bucket has; a GPU is not asked, which would stall it, and takes all states instead.
     counts = [size_x] * len(order) if states.is_cuda else weight.count_nonzero(1).tolist()
     step = _per_block(states, size_x * y_ids.shape[1]) if states.is_cuda else 1
     for i in range(0, len(order), step):
-        rows = order[i : i + step, : counts[i]]
-        x, y = x_ids[i : i + step].gather(1, rows), y_ids[i : i + step]
-        shift, w = (values[i : i + step].gather(1, rows)[:, :, None] for values in (lse, weight))
-        x_states, y_items = F.embedding(x, states), F.embedding(y, table)
-        p = (x_states @ y_items.mT).sub_(shift).exp_().mul_(w)  # (step, winners, Y)
-        d_states.index_add_(0, x.flatten(), (p @ y_items).flatten(0, 1))
-        d_table.index_add_(0, y.flatten(), (p.mT @ x_states).flatten(0, 1))
+        rows = order[i : i + step, : counts[i]]  # (step, winners)
+        x, y = x_ids[i : i + step].gather(1, rows), y_ids[i : i + step]  # (step, winners), (step, Y)
+        shift, w = (values[i : i + step].gather(1, rows)[:, :, None] for values in (lse, weight))  # (step, winners, 1)
+        x_states, y_items = F.embedding(x, states), F.embedding(y, table)  # (step, winners, D), (step, Y, D)
+        p = (x_states @ y_items.mT).sub_(shift).exp_().mul_(w)  # (step, winners, Y) weighted probabilities
+        d_states.index_add_(0, x.flatten(), (p @ y_items).flatten(0, 1))  # adds (step * winners, D)
+        d_table.index_add_(0, y.flatten(), (p.mT @ x_states).flatten(0, 1))  # adds (step * Y, D)
     return d_states, d_table
 
 
 def _exp_sum_(logits: Tensor, dim: int, bounded: bool, lse: Tensor) -> Tensor:
-    """Turn logits into exp(logits - shift) in place, return the sums over `dim`, write logsumexp over it to `lse`."""
+    """Turn logits into exp(logits - shift) in place, return the sums over `dim`, write logsumexp to `lse`."""
     if bounded:
         s = logits.exp_().sum(dim, dtype=lse.dtype)
         torch.log(s, out=lse)
@@ -193,12 +203,14 @@ def _exp_sum_(logits: Tensor, dim: int, bounded: bool, lse: Tensor) -> Tensor:
 
 
 def _bounded(states: Tensor, table: Tensor) -> bool:
-    """Whether no logit can be large (Cauchy-Schwarz): exp needs no shift then, which saves two passes of five."""
-    if states.is_cuda or len(states) == 0:  # asking would stall the queue
+    """Whether all logits are small for certain (Cauchy-Schwarz): exp needs no shift then, which saves two passes of
+    five.
+    """
+    if states.is_cuda or len(states) == 0:  # a GPU would have to be waited for
         return False
     return bool(states.norm(dim=1).max() * table.norm(dim=1).max() < SAFE_LOGIT)
 
 
 def _per_block(states: Tensor, elements: int) -> int:
-    """How many things of so many elements to hold at a time."""
+    """How many states or buckets to hold at a time if each has this many logits."""
     return max((GPU_ELEMENTS if states.is_cuda else CPU_ELEMENTS) // elements, 1)

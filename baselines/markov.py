@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from baselines.deferred import torch
@@ -22,15 +22,7 @@ class Markov(FittedMethod):
 
     version = 1
 
-    @dataclass(frozen=True)
-    class Settings:
-        """Nothing to set."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-
     def fit(self, data: TrainingData) -> Scorer:
-        """Count pairs of neighbours."""
         followers, counts = _followers(data)
         popularity = torch.bincount(data.sequences.items, minlength=data.n_items).float()
         popularity /= popularity.max() + 1

@@ -31,6 +31,13 @@ class Method(ABC):
 
     version: ClassVar[int]
 
+    @dataclass(frozen=True)
+    class Settings:
+        """Nothing to set; a method with settings has a class of its own here."""
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
     def report(self) -> dict[str, float]:
         """Facts about the last fit that belong into the run record, such as the share of anchors without a twin."""
         return {}

@@ -56,7 +56,6 @@ class CrossEntropy(Objective):
     name: ClassVar[str] = "ce"
 
     def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
-        """Mean over positions."""
         return kernels.linear_cross_entropy(states, table, batch.next_items)
 
 
@@ -68,7 +67,6 @@ class SampledCrossEntropy(Objective):
     negatives: Negatives = 256
 
     def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
-        """Mean over positions."""
         logits = _sampled_logits(states, batch, table, self.negatives, rng)
         return F.cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.long))
 
@@ -78,14 +76,10 @@ class ScalableCrossEntropy(Objective):
     """SCE (Mezentsev et al., RecSys 2024): softmax inside buckets of states and items that point the same way."""
 
     name: ClassVar[str] = "sce"
-    buckets: Annotated[int, Interval(ge=0, le=1_000_000)] = 0
-    """n_b; 0 stands for 2 sqrt(T)."""
-    size_x: Annotated[int, Interval(ge=0, le=1_000_000)] = 0
-    """States in a bucket; 0 stands for 2 sqrt(T)."""
-    size_y: Annotated[int, Interval(ge=1, le=1_000_000)] = 256
-    """Items that compete in a bucket."""
-    mix: bool = False
-    """Whether a bucket's direction is a random mixture of the batch's states instead of a random vector."""
+    buckets: Annotated[int, Interval(ge=0, le=1_000_000)] = 0  # n_b; 0 stands for 2 sqrt(T)
+    size_x: Annotated[int, Interval(ge=0, le=1_000_000)] = 0  # states in a bucket; 0 stands for 2 sqrt(T)
+    size_y: Annotated[int, Interval(ge=1, le=1_000_000)] = 256  # items that compete in a bucket
+    mix: bool = False  # a bucket's direction is a random mixture of the batch's states, not a random vector
 
     def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
         """Mean over the states that some bucket selected, each with its largest loss."""
@@ -149,8 +143,3 @@ def _top(scores: Tensor, k: int) -> Tensor:
     columns = scores.shape[1]
     ids = scores.numpy().argpartition(columns - k, axis=1)[:, columns - k :]
     return torch.from_numpy(ids).sort(1).values
-
-
-OBJECTIVES: dict[str, type[Objective]] = {
-    kind.name: kind for kind in (BinaryCrossEntropy, CrossEntropy, ScalableCrossEntropy, SampledCrossEntropy)
-}

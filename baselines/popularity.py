@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from baselines.deferred import torch
@@ -20,15 +19,7 @@ class Popularity(FittedMethod):
 
     version = 1
 
-    @dataclass(frozen=True)
-    class Settings:
-        """Nothing to set."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-
     def fit(self, data: TrainingData) -> Scorer:
-        """Count."""
         counts = torch.bincount(data.sequences.items, minlength=data.n_items).float()
 
         def score(histories: Batch) -> Tensor:

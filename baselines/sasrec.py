@@ -22,14 +22,10 @@ class SASRec(TrainedMethod):
 
     @dataclass(frozen=True)
     class Settings:
-        """What is compared on: nothing but the objective."""
-
         objective: Objective = field(default_factory=CrossEntropy)
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    settings: Settings
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
-        """L_pred."""
         states, _ = encoder(batch.inputs)
         return {"next-item": self.settings.objective(states, batch, encoder.item_table, rng)}

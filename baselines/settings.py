@@ -22,21 +22,18 @@ Temperature = Annotated[float, Interval(ge=1e-6, le=1e6)]
 class EncoderSettings:
     """Sizes of the encoder; the defaults are the reproduction's shared ones."""
 
-    width: Annotated[int, Interval(ge=1, le=4096)] = 64
-    """D, of the embeddings and the states."""
+    width: Annotated[int, Interval(ge=1, le=4096)] = 64  # D
     blocks: Annotated[int, Interval(ge=1, le=64)] = 2
     heads: Annotated[int, Interval(ge=1, le=64)] = 1
     dropout: Annotated[float, Interval(ge=0, le=0.99)] = 0.3
-    maxlen: Annotated[int, Interval(ge=1, le=10_000)] = 50
-    """L, how many items of a sequence are seen: the last ones."""
+    maxlen: Annotated[int, Interval(ge=1, le=10_000)] = 50  # L: of longer sequences the last items are seen
 
 
 @dataclass(frozen=True)
 class Shares:
     """Which share of a sequence's items an operator keeps or touches."""
 
-    crop: Share = 0.6
-    """Kept."""
+    crop: Share = 0.6  # the share that is kept
     mask: Share = 0.3
     reorder: Share = 0.6
     substitute: Share = 0.3
@@ -59,11 +56,8 @@ def check_bounds(settings: Any) -> None:
 
 
 def _is_bounded(kind: Any) -> bool:
-    """Whether no number of this type is unbounded; of a tuple, no entry."""
-    if (bounds := getattr(kind, "__metadata__", ())) and any(_has_both(bound) for bound in bounds):
+    """Whether a value of this type, and each entry of a tuple, is no number or one with both bounds."""
+    declared = getattr(kind, "__metadata__", ())
+    if any(isinstance(each, Interval) and None not in (each.ge, each.le) for each in declared):
         return True
     return kind not in (int, float) and all(map(_is_bounded, get_args(kind)))
-
-
-def _has_both(bound: Any) -> bool:
-    return isinstance(bound, Interval) and None not in (bound.ge, bound.le)

@@ -29,18 +29,13 @@ class TwoStage(TrainedMethod):
 
     @dataclass(frozen=True)
     class Settings:
-        """L_pred, L_BT and its views."""
-
         objective: Objective = field(default_factory=CrossEntropy)
-        pretraining: Share = 0.1
-        """The share of the epochs that is spent on L_BT, rounded up."""
-        lambd: Weight = 0.05
-        """As in BT-SR."""
+        pretraining: Share = 0.1  # of the epochs, rounded up, is spent on L_BT
+        lambd: Weight = 0.05  # as in BT-SR
         shares: Shares = field(default_factory=Shares)
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.epochs_left = 0
+    settings: Settings
+    epochs_left = 0  # of pretraining
 
     def pretraining_epochs(self, budget: int) -> int:
         """A share of all epochs, leaving at least one to fine-tune."""
@@ -48,19 +43,15 @@ class TwoStage(TrainedMethod):
         return self.epochs_left
 
     def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
-        """Count the pretraining epochs down."""
         self.epochs_left = max(self.epochs_left - 1, 0)
 
     def state(self) -> dict[str, Tensor]:
-        """How many pretraining epochs are left."""
         return {"epochs_left": torch.tensor(self.epochs_left)}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """As many as were left."""
         self.epochs_left = int(state["epochs_left"])
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
-        """Of the stage that the epoch belongs to."""
         settings = self.settings
         if self.epochs_left == 0:
             states, _ = encoder(batch.inputs)

@@ -1,8 +1,8 @@
 """Views of sequences: crop, mask, reorder, substitute, twins, and what guides them.
 
-A view is an operator applied at chosen positions. Choosers return (B, L) bool, never true at padding; operators return
-a new Batch and leave the one they are given as it is. All work on whole batches, on the batch's device. A share of a
-row's items is rounded down.
+A view is an operator applied at chosen positions. The functions that choose return (B, L) bool, never true at padding;
+operators return a new Batch and leave their input unchanged. All work on whole batches, on the batch's device. A share
+of a row's items is rounded down.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def scattered(batch: Batch, share: float, rng: torch.Generator) -> Tensor:
 
 
 def stretch(batch: Batch, share: float, rng: torch.Generator, at_least: int = 0) -> Tensor:
-    """A share of each row's positions, but `at_least` so many, side by side, each place equally likely."""
+    """A share of each row's positions, at least `at_least`, next to one another; each place is equally likely."""
     return _stretch(batch, _count(batch.lengths, share).clamp_min(at_least), rng)
 
 
@@ -52,11 +52,11 @@ def least_important(batch: Batch, importance: Tensor, share: float) -> Tensor:
 
 def remove(batch: Batch, touched: Tensor, pad_id: int) -> Batch:
     """Without the touched items, the others in their order; a row that would be empty keeps its last item."""
-    columns = torch.arange(batch.items.shape[1], device=batch.items.device)
-    emptied = touched.sum(1, keepdim=True) == batch.lengths[:, None]
-    gone = touched & ~(emptied & (columns == batch.lengths[:, None] - 1))
-    lengths = batch.lengths - gone.sum(1)
-    order = (gone | ~batch.mask()).sort(dim=1, stable=True).indices  # what stays, in order, then the rest
+    columns = torch.arange(batch.items.shape[1], device=batch.items.device)  # (L,)
+    emptied = touched.sum(1, keepdim=True) == batch.lengths[:, None]  # (B, 1)
+    gone = touched & ~(emptied & (columns == batch.lengths[:, None] - 1))  # (B, L)
+    lengths = batch.lengths - gone.sum(1)  # (B,)
+    order = (gone | ~batch.mask()).sort(dim=1, stable=True).indices  # (B, L) what stays, in order, then the rest
     return Batch(torch.where(columns < lengths[:, None], batch.items.gather(1, order), pad_id), lengths)
 
 
@@ -67,9 +67,9 @@ def mask(batch: Batch, touched: Tensor, mask_id: int) -> Batch:
 
 def shuffle(batch: Batch, touched: Tensor, rng: torch.Generator) -> Batch:
     """With the touched items in random order among the places they had."""
-    keys = _uniform(batch, rng).masked_fill_(~touched, 2.0)
-    places = (~touched).sort(dim=1, stable=True).indices  # the touched columns in order, then the others in order
-    source = keys.sort(dim=1, stable=True).indices  # the touched columns in random order, then the others in order
+    keys = _uniform(batch, rng).masked_fill_(~touched, 2.0)  # (B, L) below 1 where touched
+    places = (~touched).sort(dim=1, stable=True).indices  # (B, L) the touched columns in order, then the others
+    source = keys.sort(dim=1, stable=True).indices  # (B, L) the touched columns in random order, then the others
     return replace(batch, items=batch.items.scatter(1, places, batch.items.gather(1, source)))
 
 
@@ -123,7 +123,7 @@ def guided_view(
 def pick(views: list[Batch], chosen: Tensor) -> Batch:
     """Row b of view number chosen[b]; the views are equally wide."""
     rows = torch.arange(len(chosen), device=chosen.device)
-    items = torch.stack([view.items for view in views])[chosen, rows]
+    items = torch.stack([view.items for view in views])[chosen, rows]  # (views, B, L) -> (B, L)
     return Batch(items, torch.stack([view.lengths for view in views])[chosen, rows])
 
 
@@ -148,13 +148,13 @@ class TwinPool:
         if pool == "final":
             rows = torch.arange(len(sequences), device=sequences.lengths.device)
             return cls(data, data.inputs, data.same_target_index(), rows)
-        counts = (sequences.lengths - 1).clamp_min(0)  # of prefixes with a next item
-        ends = counts.cumsum(0)
-        rows = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
-        lengths = torch.arange(len(rows), device=counts.device) - (ends - counts)[rows] + 1
-        starts = sequences.starts[rows]
-        index = TwinIndex.build(sequences.items[starts + lengths])
-        return cls(data, Sequences(data.inputs.items, starts, lengths), index, ends - 1)
+        counts = (sequences.lengths - 1).clamp_min(0)  # (n,) how many prefixes of a sequence have a next item
+        ends = counts.cumsum(0)  # (n,)
+        rows = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)  # (P,) of all P prefixes
+        lengths = torch.arange(len(rows), device=counts.device) - (ends - counts)[rows] + 1  # (P,) 1, 2, ... per row
+        starts = sequences.starts[rows]  # (P,)
+        index = TwinIndex.build(sequences.items[starts + lengths])  # by the item after the prefix
+        return cls(data, Sequences(data.inputs.items, starts, lengths), index, ends - 1)  # own: the longest prefix
 
     def draw(self, rows: Tensor, rng: torch.Generator) -> Batch:
         """For each of the named sequences (B,) another one, uniformly; itself where there is none."""
@@ -191,36 +191,36 @@ def draw_by_overlap(pool: TwinPool, batch: TrainBatch, importance: Tensor, rng: 
     likely; an anchor without a twin is its own.
     """
     index, own, device = pool.index, pool.own[batch.rows], batch.rows.device
-    sizes, total = index.group_sizes[own], int(pool.host_sizes[batch.host_rows].sum())
-    # (P,) one for each candidate
-    anchors = torch.arange(len(own), device=device).repeat_interleave(sizes, output_size=total)
-    step = torch.arange(len(anchors), device=device) - (sizes.cumsum(0) - sizes)[anchors]
+    sizes, total = index.group_sizes[own], int(pool.host_sizes[batch.host_rows].sum())  # (B,) candidates, their sum P
+    anchors = torch.arange(len(own), device=device).repeat_interleave(sizes, output_size=total)  # (P,) whose candidate
+    step = torch.arange(len(anchors), device=device) - (sizes.cumsum(0) - sizes)[anchors]  # (P,) 0, 1, ... per anchor
     candidates = index.order[index.group_starts[own][anchors] + step]  # (P,) ascending for each anchor
-    overlap = _overlap(batch.inputs, importance, anchors, pool.batch(candidates), pool.data.pad_id + 1).double()
+    overlap = _overlap(batch.inputs, importance, anchors, pool.batch(candidates), pool.data.pad_id + 1).double()  # (P,)
 
-    is_self = candidates == own[anchors]
+    is_self = candidates == own[anchors]  # (P,)
     overlap.masked_fill_(is_self, 0.0)
-    none = overlap.new_zeros(len(own)).index_add_(0, anchors, overlap)[anchors] == 0
-    chance = torch.where(none, (~is_self | (sizes == 1)[anchors]).double(), overlap)
+    none = overlap.new_zeros(len(own)).index_add_(0, anchors, overlap)[anchors] == 0  # (P,) the anchor shares nothing
+    chance = torch.where(none, (~is_self | (sizes == 1)[anchors]).double(), overlap)  # (P,)
+    # One draw per anchor, weighted by chance: of independent exponential times the smallest wins with just that weight.
     u = torch.rand(len(anchors), generator=rng, device=device, dtype=torch.float64)
-    race = -torch.log1p(-u) / chance  # the first of independent exponential clocks rings with probability by its rate
-    race.masked_fill_(chance == 0, torch.inf)
-    first = torch.full_like(race[: len(own)], torch.inf).scatter_reduce_(0, anchors, race, "amin")
-    won = candidates.where(race == first[anchors], -1)
+    times = (-torch.log1p(-u) / chance).masked_fill_(chance == 0, torch.inf)  # (P,)
+    first = torch.full_like(times[: len(own)], torch.inf).scatter_reduce_(0, anchors, times, "amin")  # (B,)
+    won = candidates.where(times == first[anchors], -1)  # (P,)
     return pool.batch(torch.full_like(own, -1).scatter_reduce_(0, anchors, won, "amax"))
 
 
 def _overlap(anchors: Batch, importance: Tensor, pairs: Tensor, others: Batch, stride: int) -> Tensor:
-    """(P,) for row p of `others`, the summed importance of the items that it shares with anchor pairs[p]; `stride`:
-    more than any item or padding.
+    """(P,) for row p of `others`, the summed importance of the items that it shares with anchor pairs[p].
+
+    `stride` is larger than any item and than padding, so that anchor * stride + item is one number for each pair.
     """
-    cells = torch.arange(len(anchors.items), device=pairs.device)[:, None] * stride + anchors.items  # (B, L)
-    known = cells.flatten().sort().values
-    place = torch.searchsorted(known, cells.flatten())  # the first of equals
-    weight = importance.new_zeros(len(known)).index_add_(0, place, importance.flatten())
+    owned = torch.arange(len(anchors.items), device=pairs.device)[:, None] * stride + anchors.items  # (B, L)
+    known = owned.flatten().sort().values  # (B * L,)
+    place = torch.searchsorted(known, owned.flatten())  # (B * L,) of equals the first
+    weight = importance.new_zeros(len(known)).index_add_(0, place, importance.flatten())  # (B * L,)
     wanted = (pairs[:, None] * stride + others.items).sort(1).values  # (P, L)
-    found = torch.searchsorted(known, wanted).clamp_max_(len(known) - 1)
-    shared = known[found] == wanted
+    found = torch.searchsorted(known, wanted).clamp_max_(len(known) - 1)  # (P, L)
+    shared = known[found] == wanted  # (P, L)
     shared[:, 1:] &= wanted[:, 1:] != wanted[:, :-1]  # an item that the other has twice counts once
     return (weight[found] * shared).sum(1)
 
@@ -256,7 +256,7 @@ def _uniform(batch: Batch, rng: torch.Generator) -> Tensor:
 
 
 def _lowest(keys: Tensor, batch: Batch, counts: Tensor) -> Tensor:
-    """The `counts` (B,) real positions of each row with the lowest keys."""
+    """The `counts` (B,) real positions of each row with the lowest keys (B, L)."""
     order = keys.masked_fill(~batch.mask(), torch.inf).sort(dim=1, stable=True).indices
     columns = torch.arange(keys.shape[1], device=keys.device)
     return torch.zeros_like(order, dtype=torch.bool).scatter_(1, order, columns < counts[:, None])
@@ -264,6 +264,6 @@ def _lowest(keys: Tensor, batch: Batch, counts: Tensor) -> Tensor:
 
 def _stretch(batch: Batch, counts: Tensor, rng: torch.Generator) -> Tensor:
     u = torch.rand(len(counts), generator=rng, device=counts.device, dtype=torch.float64)
-    start = (u * (batch.lengths - counts + 1)).long()[:, None]
+    start = (u * (batch.lengths - counts + 1)).long()[:, None]  # (B, 1)
     columns = torch.arange(batch.items.shape[1], device=counts.device)
     return (columns >= start) & (columns < start + counts[:, None])
