@@ -21,7 +21,6 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from baselines.method import TrainedMethod
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from benchmark.plan.run_spec import RunSpec, TrainingSettings
@@ -153,10 +152,13 @@ def uses_assignment(spec: RunSpec, key: str, value: Any) -> bool:
     section, _, rest = key.partition(".")
     if section == "protocol":
         return True
-    if section not in ("encoder", "training"):
-        return names_method(section, spec.method) and assign(spec.settings, rest, value, key) == spec.settings
-    settings = getattr(spec, section)
-    return issubclass(METHODS[spec.method].method, TrainedMethod) and assign(settings, rest, value, key) == settings
+    if section in ("encoder", "training"):
+        settings = getattr(spec, section)
+    elif names_method(section, spec.method):
+        settings = spec.settings
+    else:
+        return False
+    return bool(assign(settings, rest, value, key) == settings)
 
 
 def assign(settings: Any, key: str, value: Any, where: str) -> Any:

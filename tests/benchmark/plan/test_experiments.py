@@ -230,8 +230,6 @@ def plan_with(
         ("btsr.alpha=0.9", ["btsr-ce"], "alpha"),
         ("btsr-bce.alpha=0.9", ["btsr-bce", "btsr-ce"], "alpha"),
         ("training.noise=0.3", ["btsr-ce", "sasrec-ce"], "noise"),
-        ("training.epochs=3", ["popularity", "markov"], "main"),
-        ("encoder.width=32", ["popularity"], "main"),
         ("duorec.weight=0.3", ["duorec"], "tune"),
     ],
 )
