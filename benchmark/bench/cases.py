@@ -20,7 +20,7 @@ from benchmark.bench.measures import Group, Ratio, extrapolate, growth
 from benchmark.bench.naive import NaiveTask
 from benchmark.bench.options import BenchOptions, CaseResult
 from benchmark.bench.peers.cases import peers, peers_quality
-from benchmark.bench.precision import precision, variant_ratios, variants
+from benchmark.bench.precision import precision
 from benchmark.bench.profile import Breakdown, breakdown
 from benchmark.bench.turns import SECONDS_EACH, Contender, Result
 from benchmark.bench.workloads import STEPS, BenchData, Recipe, TrainingLoad
@@ -45,7 +45,6 @@ FLOAT = 4  # bytes
 TABLES = 9  # copies of the item table that training holds at once: weights, gradients, Adam's, the best epoch's
 USUAL = "the usual way"
 PROFILED = "sasrec-ce"
-VARIED = ("sasrec-ce", "btsr-ce")
 CPU = torch.device("cpu")
 
 
@@ -53,9 +52,7 @@ CPU = torch.device("cpu")
 
 
 def training(options: BenchOptions) -> CaseResult:
-    """Training targets per second and memory of every method, and of the usual way; on a GPU a lap is an epoch, and
-    precision and compiler are compared too.
-    """
+    """Training targets per second and memory of every method, and of the usual way; on a GPU a lap is an epoch."""
     found = CaseResult([])
     for name in options.datasets:
         data = options.data(name)
@@ -73,20 +70,16 @@ def _training_group(options: BenchOptions, data: BenchData, maxlen: int) -> Grou
         workloads.training_load(data.split.train, data.split.n_items, maxlen, batch_size, steps)
         for steps in (len(data.split.train), STEPS)
     )
-    varied: list[tuple[list[Contender], list[Result]]] = []
     if options.turns.device.type == "cuda":
         load = epoch
-        varied = [variants(options, load, recipes[method]) for method in VARIED]
     usual = {method: task for method, recipe in recipes.items() if (task := workloads.usual_task(recipe)) is not None}
     group = options.measure(
         f"{data.title}, maxlen {maxlen}",
         [
             *(runner for recipe in recipes.values() for runner in _ours(options, load, recipe)),
-            *(runner for runners, _ in varied for runner in runners),
             *(_usual(load, recipes[method], task) for method, task in usual.items()),
         ],
     )
-    group.results += [result for _, absent in varied for result in absent]
     group.unit, group.synthetic = "targets", data.synthetic
     group.workload = {"batch_size": batch_size, "rows": len(load.rows), "items": load.n_items, "maxlen": maxlen}
     group.details = {"seconds_per_epoch": _epoch_seconds(group, epoch.targets(epoch.rows), load.targets(load.rows))}
@@ -96,8 +89,6 @@ def _training_group(options: BenchOptions, data: BenchData, maxlen: int) -> Grou
             goal = targets.get(method) if quantity == "speed" else None
             label = f"training {method}, {group.title}: {quantity}"
             group.ratios.append(Ratio(label, method, f"{method}, {USUAL}", quantity, goal))
-    for method in VARIED[: len(varied)]:
-        group.ratios += variant_ratios(group.title, method)
     return group
 
 

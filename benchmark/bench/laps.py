@@ -13,7 +13,7 @@ from baselines.encoder import Encoder
 from baselines.method import FittedMethod, Method
 from baselines.registry import METHODS
 from benchmark.bench import naive
-from benchmark.bench.lap_line import Lap
+from benchmark.bench.lap_line import CPU, Lap
 from benchmark.bench.workloads import EvaluationLoad, Recipe, TrainingLoad, random_cases
 from benchmark.plan.selection import METRIC
 from benchmark.runs.evaluation import evaluate, evaluate_ranks
@@ -44,7 +44,7 @@ def learn_ours(load: TrainingLoad, recipe: Recipe, validation: EvaluationLoad, d
     targets = load.targets_of_epoch(recipe.training.batch_size)
 
     def on_epoch(row: EpochRow) -> None:
-        lap(row["seconds"], targets=targets, ndcg=row["validation"][METRIC])
+        lap(row["seconds"], targets=targets, ndcg=row["validation"][METRIC], loss=row["loss"])
 
     _train(load, recipe, validation.cases(device), device, on_epoch)
 
@@ -58,26 +58,25 @@ def _train(
 
 def fit_ours(load: TrainingLoad, recipe: Recipe, device: torch.device, lap: Lap) -> None:
     """A lap is one fit to all sequences, of a method that counts."""
-    while True:
-        data = load.data(device)
+
+    def fit() -> None:
         method: Method = METHODS[recipe.method].method(recipe.settings)
         assert isinstance(method, FittedMethod)
-        clock = time.perf_counter()
-        method.fit(data)
-        _wait_for(device)
-        lap(time.perf_counter() - clock)
+        method.fit(load.data(device))
+
+    _time(fit, device, lap)
 
 
 def train_naive(load: TrainingLoad, recipe: Recipe, task: naive.NaiveTask, device: torch.device, lap: Lap) -> None:
     """The same laps over the same rows by the rules of `naive`."""
     torch.manual_seed(0)
-    data = load.data(torch.device("cpu"))
+    data = load.data(CPU)
     encoder = naive.NaiveEncoder(load.n_items, recipe.encoder).to(device).train()
     settings = recipe.training
     optimizer = torch.optim.Adam(encoder.parameters(), settings.learning_rate, settings.betas, fused=True)
     batches = naive.loader(data, data.trainable, task, settings.batch_size)
-    while True:
-        clock = time.perf_counter()
+
+    def epoch() -> None:
         total = torch.zeros((), device=device)
         for batch in batches:
             loss = naive.loss(encoder, {name: part.to(device) for name, part in batch.items()}, task)
@@ -86,49 +85,34 @@ def train_naive(load: TrainingLoad, recipe: Recipe, task: naive.NaiveTask, devic
             optimizer.step()
             total += loss.detach()
         float(total)
-        lap(time.perf_counter() - clock)
+
+    _time(epoch, device, lap)
 
 
 def rank_ours(load: EvaluationLoad, whole: bool, device: torch.device, lap: Lap) -> None:
     """A lap ranks all users: ranks alone, or the `whole` Ranking with top lists and raw scores."""
     torch.manual_seed(0)
-    encoder = Encoder(load.n_items, load.encoder).to(device).eval()
-    cases = load.cases(device)
-    while True:
-        clock = time.perf_counter()
-        (evaluate if whole else evaluate_ranks)(encoder.score, cases, load.n_items, load.encoder.maxlen)
-        lap(time.perf_counter() - clock)
+    encoder, cases = Encoder(load.n_items, load.encoder).to(device).eval(), load.cases(device)
+    rank = evaluate if whole else evaluate_ranks
+    _time(lambda: rank(encoder.score, cases, load.n_items, load.encoder.maxlen), device, lap)
 
 
 def rank_naive(load: EvaluationLoad, users_at_once: int, device: torch.device, lap: Lap) -> None:
     """A lap ranks all users by the rules of `naive`; with `users_at_once` above one, faster than those rules."""
     torch.manual_seed(0)
-    encoder = naive.NaiveEncoder(load.n_items, load.encoder).to(device).eval()
-    cases = load.cases(torch.device("cpu"))
-    while True:
-        clock = time.perf_counter()
-        naive.ranks(naive.score_matrix(encoder, cases.histories, users_at_once), cases)
-        lap(time.perf_counter() - clock)
+    encoder, cases = naive.NaiveEncoder(load.n_items, load.encoder).to(device).eval(), load.cases(CPU)
+    _time(lambda: naive.ranks(naive.score_matrix(encoder, cases.histories, users_at_once), cases), device, lap)
 
 
 def index_ours(final: np.ndarray, device: torch.device, lap: Lap) -> None:
     """A lap builds the index of the final items (n,)."""
     items = torch.from_numpy(final).to(device)
-    while True:
-        clock = time.perf_counter()
-        index = TwinIndex.build(items)
-        _wait_for(device)
-        lap(time.perf_counter() - clock)
-        del index
+    _time(lambda: TwinIndex.build(items), device, lap)
 
 
 def index_naive(final: np.ndarray, device: torch.device, lap: Lap) -> None:
     """A lap lists every sequence's twins by scanning."""
-    while True:
-        clock = time.perf_counter()
-        lists = naive.list_twins(final)
-        lap(time.perf_counter() - clock)
-        del lists
+    _time(lambda: naive.list_twins(final), device, lap)
 
 
 def draw_ours(final: np.ndarray, rows: np.ndarray, device: torch.device, lap: Lap) -> None:
@@ -136,12 +120,7 @@ def draw_ours(final: np.ndarray, rows: np.ndarray, device: torch.device, lap: La
     index = TwinIndex.build(torch.from_numpy(final).to(device))
     batches = torch.from_numpy(rows).to(device).split(DRAWN_AT_ONCE)
     rng = torch.Generator(device).manual_seed(0)
-    while True:
-        clock = time.perf_counter()
-        for batch in batches:
-            index.draw(batch, rng)
-        _wait_for(device)
-        lap(time.perf_counter() - clock)
+    _time(lambda: [index.draw(batch, rng) for batch in batches], device, lap)
 
 
 def draw_naive(final: np.ndarray, rows: np.ndarray, device: torch.device, lap: Lap) -> None:
@@ -149,23 +128,22 @@ def draw_naive(final: np.ndarray, rows: np.ndarray, device: torch.device, lap: L
     lists = {row: naive.scan_twins(final, row) for row in rows.tolist()}
     batches = [rows[first : first + DRAWN_AT_ONCE] for first in range(0, len(rows), DRAWN_AT_ONCE)]
     random = np.random.default_rng(0)
-    while True:
-        clock = time.perf_counter()
-        for batch in batches:
-            naive.draw_twins(lists, batch, random)
-        lap(time.perf_counter() - clock)
+    _time(lambda: [naive.draw_twins(lists, batch, random) for batch in batches], device, lap)
 
 
 def prepare_gowalla(path: Path, device: torch.device, lap: Lap) -> None:
     """A lap reads a file in Gowalla's format, filters and splits it."""
     dataset = DATASETS["gowalla"]
     protocol = Protocol.of_preset("released", dataset.released_filter)
+    _time(lambda: split(read_interactions(path, dataset), protocol), device, lap)
+
+
+def _time(work: Callable[[], object], device: torch.device, lap: Lap) -> None:
+    """Make a lap of `work` for ever; what it returns is dropped before the next one."""
     while True:
         clock = time.perf_counter()
-        split(read_interactions(path, dataset), protocol)
+        found = work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         lap(time.perf_counter() - clock)
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        del found

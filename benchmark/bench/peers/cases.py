@@ -64,7 +64,7 @@ def peers_quality(options: BenchOptions) -> CaseResult:
         learners = [Learner(ours), *(Learner(contender, cases) for contender in found)]
         title = f"{data.title}, maxlen {task.maxlen}"
         options.notify(f"{title}: {', '.join(learner.contender.name for learner in learners)}")
-        learn(learners, options.turns, options.quality_seconds, options.notify)
+        learn(learners, options.turns, options.notify, options.quality_seconds)
         popular = most_popular(cases, data.split.item_interactions, task.maxlen)
         for peer in learners[1:]:
             group = level_group(title, learners[0], peer, popular)

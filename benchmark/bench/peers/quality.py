@@ -6,8 +6,10 @@ for the evaluation, while ours does, because its training loop validates.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,11 +29,12 @@ LEVEL = 0.95
 
 
 class QualityPoint(NamedTuple):
-    """Seconds of training and targets learnt from so far, and the NDCG@10 then."""
+    """Seconds of training and targets learnt from so far, the NDCG@10 then, and the loss of the lap if reported."""
 
     seconds: float
     targets: float
     ndcg: float
+    loss: float | None = None
 
 
 @dataclass
@@ -57,6 +60,11 @@ class Learner:
         """The highest NDCG@10 so far."""
         return max((point.ndcg for point in self.points), default=0.0)
 
+    def seconds_per_lap(self) -> list[float]:
+        """The seconds of each lap."""
+        ends = [0.0, *(point.seconds for point in self.points)]
+        return [end - start for start, end in pairwise(ends)]
+
     def first_at(self, level: float) -> QualityPoint | None:
         """The first point at which it was as good."""
         return next((point for point in self.points if point.ndcg >= level), None)
@@ -70,7 +78,7 @@ class Learner:
         else:
             value = answer["ndcg"] if "ndcg" in answer else self._validate()
             targets = answer["targets"] + (self.points[-1].targets if self.points else 0)
-            self.points.append(QualityPoint(self.seconds + answer["seconds"], targets, value))
+            self.points.append(QualityPoint(self.seconds + answer["seconds"], targets, value, answer.get("loss")))
 
     def _validate(self) -> float:
         assert isinstance(self.contender, PeerContender)
@@ -92,8 +100,8 @@ def most_popular(cases: Cases, counts: np.ndarray, maxlen: int) -> float:
 
 
 def scorer(users: Tensor, items: Tensor) -> Callable[[Batch], Tensor]:
-    """Scores by dot products of vectors, (N, D) and (V, D), for batches of users in their order. Items
-    whose vectors are NaN come last.
+    """Scores by dot products of vectors, (N, D) and (V, D), for batches of users in their order. Items whose vectors
+    are NaN come last.
     """
     known, asked = ~items.isnan().any(1), 0
 
@@ -107,8 +115,14 @@ def scorer(users: Tensor, items: Tensor) -> Callable[[Batch], Tensor]:
     return score
 
 
-def learn(learners: Sequence[Learner], turns: Turns, seconds: float, notify: Callable[[str], None]) -> None:
-    """Let each learn for so many seconds; the next turn is that of the one that has had least."""
+def learn(
+    learners: Sequence[Learner],
+    turns: Turns,
+    notify: Callable[[str], None],
+    seconds: float = math.inf,
+    laps: float = math.inf,
+) -> None:
+    """Let each learn for so many seconds or laps; the next turn is that of the one that has had least time."""
     started: list[tuple[Learner, Running]] = []
     try:
         for learner in learners:
@@ -117,13 +131,13 @@ def learn(learners: Sequence[Learner], turns: Turns, seconds: float, notify: Cal
                 running = learner.contender.start(turns.device, turns.threads)
                 learner.failure = running.failure
                 started.append((learner, running))
-        while waiting := [pair for pair in started if not pair[0].failure and pair[0].seconds < seconds]:
+        while waiting := [pair for pair in started if not pair[0].failure and pair[0].memory is None]:
             learner, running = min(waiting, key=lambda pair: pair[0].seconds)
             learner.add(running.ask("go"))
-            if learner.seconds >= seconds:
+            if learner.seconds >= seconds or len(learner.points) >= laps:
                 learner.add(running.ask("stop"))
         for learner in learners:
-            outcome = learner.failure or f"NDCG@10 {learner.best:.4f} after {seconds:.0f} s"
+            outcome = learner.failure or f"NDCG@10 {learner.best:.4f} after {learner.seconds:.0f} s"
             notify(f"{learner.contender.name}: {outcome}")
     finally:
         for _, running in started:

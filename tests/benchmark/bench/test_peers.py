@@ -176,7 +176,7 @@ def test_they_learn_by_turns_until_their_seconds_are_spent(prepared: Split, tmp_
     quick = driver(tmp_path, "line.lap(1.0, targets=10, ndcg=[0.1, 0.4, 0.3, 0.5, 0.2, 0.1][lap])", "quick")
     slow = driver(tmp_path, "line.lap(3.0, targets=70, ndcg=[0.2, 0.4][lap])", "slow")
     learners = [a_learner(quick, task, cases, "quick"), a_learner(slow, task, cases, "slow")]
-    learn(learners, TURNS, 5.5, lambda line: None)
+    learn(learners, TURNS, lambda line: None, 5.5)
     assert [point.ndcg for point in learners[0].points] == [0.1, 0.4, 0.3, 0.5, 0.2, 0.1]
     assert learners[1].points == [QualityPoint(3.0, 70, 0.2), QualityPoint(6.0, 140, 0.4)]
     group = level_group("data", *learners, 0.1).to_json()
@@ -190,7 +190,7 @@ def test_a_learner_without_memory_is_not_started(prepared: Split, tmp_path: Path
     task, cases = a_task(tmp_path, prepared.n_items), prepared.cases("validation")
     learner = a_learner(tmp_path / "nothing.py", task, cases, "huge")
     learner.contender.needs_bytes = 2**60
-    learn([learner], TURNS, 3, lambda line: None)
+    learn([learner], TURNS, lambda line: None, 3)
     assert learner.failure.startswith("needs about ")
     assert learner.points == []
 
@@ -200,7 +200,7 @@ def test_a_learner_that_dies_leaves_the_others_alone(prepared: Split, tmp_path: 
     fine = driver(tmp_path, "line.lap(1.0, targets=10, ndcg=0.5)", "fine")
     broken = driver(tmp_path, "line.lap(1.0, targets=10, ndcg=[0.4][lap])", "broken")
     learners = [a_learner(fine, task, cases, "fine"), a_learner(broken, task, cases, "broken")]
-    learn(learners, TURNS, 3, lambda line: None)
+    learn(learners, TURNS, lambda line: None, 3)
     assert len(learners[0].points) == 3
     ours, theirs = level_group("data", *learners, 0.1).results
     assert (ours.status, theirs.status) == ("measured", "failed")
@@ -270,7 +270,7 @@ def test_ours_learns_as_a_run_does(prepared: Split) -> None:
     load = whole_load(prepared.train, n_items, 12)
     run = partial(laps.learn_ours, load, ours, evaluation_load(cases, n_items, encoder))
     learner = Learner(Contender("ours", run, 1))
-    learn([learner], TURNS, 1e-9, lambda line: None)
+    learn([learner], TURNS, lambda line: None, 1e-9)
     data = TrainingData(prepared.train, n_items, 12)
     trained = train(entry.method(entry.settings), data, cases, encoder, ours.training, 0)
     [point] = learner.points

@@ -14,11 +14,11 @@ from baselines.method import TrainedMethod
 from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainBatch, TrainingData
-from benchmark.bench import cases, precision
+from benchmark.bench import precision
 from benchmark.bench.measures import Group
 from benchmark.bench.options import BenchOptions
 from benchmark.bench.turns import Result, Turns
-from benchmark.bench.workloads import BenchData, load, recipe, training_load
+from benchmark.bench.workloads import Recipe, recipe
 from benchmark.plan.config import ConfigError
 from datasets.sequences import Sequences
 
@@ -67,8 +67,8 @@ def options(device: str = "cpu", **changes: Any) -> BenchOptions:
     return BenchOptions(turns, ("beauty",), (20,), Path("nowhere"), True, lambda line: None, **changes)
 
 
-def precision_data() -> BenchData:
-    return options().data("beauty")
+def a_recipe(given: BenchOptions) -> Recipe:
+    return recipe("sasrec-ce", given.data("beauty"), 20)
 
 
 @pytest.fixture
@@ -89,63 +89,51 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
     return found
 
 
-def test_on_a_gpu_training_is_measured_in_each_precision(compiler: None, measured: list[list[Any]]) -> None:
-    [group] = cases.training(options("cuda")).groups
-    by_name = {runner.name: runner for runner in measured[0]}
-    for method in ("sasrec-ce", "btsr-ce"):
-        trained = {
-            label: by_name[f"{method}{label}"].run.args[1].training
-            for label in ("", ", bf16", ", compiled", ", bf16 and compiled")
-        }
-        assert [training.precision for training in trained.values()] == ["fp32", "bf16", "fp32", "bf16"]
-        assert [training.compile for training in trained.values()] == [False, False, True, True]
-    assert by_name["sasrec-ce, compiled"].run.args[2] == 1  # the epoch that the compiler takes is no lap
-    ratios = {(ratio.ours, ratio.usual) for ratio in group.ratios}
-    assert ("btsr-ce, bf16 and compiled", "btsr-ce") in ratios
-    group.to_json()
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_training_is_measured_in_each_precision_and_compiled(
+    device: str, compiler: None, measured: list[list[Any]]
+) -> None:
+    given = options(device)
+    group = precision._speed(given, given.data("beauty"), a_recipe(given))
+    by_name = {contender.name: contender for contender in measured[0]}
+    labels = ["", ", bf16", ", compiled", ", bf16 and compiled"]
+    trained = [by_name[f"sasrec-ce{label}"].run.args[1].training for label in labels]
+    assert [training.precision for training in trained] == ["fp32", "bf16", "fp32", "bf16"]
+    assert [training.compile for training in trained] == [False, False, True, True]
+    skipped = [by_name[f"sasrec-ce{label}"].run.args[2] for label in labels]
+    assert skipped == [0, 0, 1, 1], "the epoch that the compiler takes is no lap"
+    assert {(ratio.ours, ratio.usual) for ratio in group.ratios} == {
+        (f"sasrec-ce{label}", "sasrec-ce") for label in labels[1:]
+    }
+    assert all(ratio["value"] is not None for ratio in group.to_json()["ratios"])
 
 
-def test_on_a_cpu_training_is_measured_as_it_is(measured: list[list[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cases, "_training_breakdown", lambda *_: None)
-    cases.training(options())
-    assert not [runner.name for runner in measured[0] if "bf16" in runner.name or "compiled" in runner.name]
-
-
-def test_without_a_compiler_what_needs_one_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_what_needs_one_is_skipped(
+    monkeypatch: pytest.MonkeyPatch, measured: list[list[Any]]
+) -> None:
     def broken(device: torch.device) -> None:
         raise ConfigError("no compiler")
 
     monkeypatch.setattr(precision, "check_compiler", broken)
-    data = load("beauty", Path("nowhere"), True, lambda line: None)
-    found, absent = precision.variants(
-        options(), training_load(data.split.train, data.split.n_items, 20, 256, 1), recipe("sasrec-ce", data, 20)
-    )
-    assert [contender.name for contender in found] == ["sasrec-ce, bf16"]
-    assert [(result.contender, result.status, result.note) for result in absent] == [
+    given = options()
+    group = precision._speed(given, given.data("beauty"), a_recipe(given))
+    assert [contender.name for contender in measured[0]] == ["sasrec-ce", "sasrec-ce, bf16"]
+    assert [(result.contender, result.status, result.note) for result in group.results[2:]] == [
         ("sasrec-ce, compiled", "skipped", "no compiler"),
         ("sasrec-ce, bf16 and compiled", "skipped", "no compiler"),
     ]
 
 
-def test_on_a_cpu_precision_and_compiler_are_a_case_of_their_own(compiler: None, measured: list[list[Any]]) -> None:
-    group = precision._speed(options(), precision_data())
-    assert [contender.name for contender in measured[0]] == [group.results[i].contender for i in range(4)]
-    assert {(ratio.ours, ratio.usual) for ratio in group.ratios} == {
-        (f"sasrec-ce, {label}", "sasrec-ce") for label in ("bf16", "compiled", "bf16 and compiled")
-    }
-    assert all(ratio["value"] is not None for ratio in group.to_json()["ratios"])
-
-
 def test_precision_trains_twice_from_one_seed_and_says_how_well() -> None:
-    group = precision._accuracy(options(), precision_data())
+    given = options()
+    group = precision._accuracy(given, given.data("beauty"), a_recipe(given))
     plain, coarse = group.results
     assert (plain.contender, coarse.contender) == ("sasrec-ce", "sasrec-ce, bf16")
     assert "one seed" in group.title
     for result in group.results:
-        found = group.details[result.contender]
-        assert len(found["epochs"]) == len(result.seconds) == 2
-        assert found["best_ndcg"] == max(row["validation"]["ndcg@10"] for row in found["epochs"])
-        assert f"best validation NDCG@10 {found['best_ndcg']:.4f}" in result.note
+        points = group.details[result.contender]["epochs"]
+        assert len(points) == len(result.seconds) == 2
+        assert f"best validation NDCG@10 {max(point['ndcg'] for point in points):.4f}" in result.note
     losses = [group.details[result.contender]["epochs"][0]["loss"] for result in group.results]
     assert losses[0] != losses[1]
     assert losses[1] == pytest.approx(losses[0], rel=2**-6)
