@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -76,9 +76,9 @@ def prepare(
     StoreError if data.json cannot be written.
     """
     source = _source(name, data_dir, interactions_path, download)
-    result = _split_or_cached(source, protocol, cache_dir, notify)
+    result, notes = _split_or_cached(source, protocol, cache_dir, notify)
     fingerprint = result.fingerprint()
-    for line in _warnings(result.summary):
+    for line in (*notes, *_warnings(result.summary)):
         notify(f"{source.file}: {line}")
     summary = {
         "source": source.file,
@@ -169,7 +169,10 @@ def _interactions_sha256(data: Interactions) -> str:
 # --- the cache --------------------------------------------------------------------------------------------
 
 
-def _split_or_cached(source: _RawData, protocol: Protocol, cache_dir: Path, notify: Notify) -> Split:
+def _split_or_cached(
+    source: _RawData, protocol: Protocol, cache_dir: Path, notify: Notify
+) -> tuple[Split, Sequence[str]]:
+    """The split, and the notes on how the file was read, which come from the cache as well."""
     path = cache_dir / f"{_cache_key(source, protocol)}.npz"
     if path.exists():
         try:
@@ -178,29 +181,28 @@ def _split_or_cached(source: _RawData, protocol: Protocol, cache_dir: Path, noti
             reason = printable(f"{type(error).__name__}: {error}".replace("\n", " "))
             notify(f"{path}: unusable cache ({reason:.200}); building it again")
     interactions = source.read()
-    for note in interactions.notes:
-        notify(f"{source.file}: {note}")
     try:
         result = split(interactions, protocol)
     except DataError as error:
         raise DataError(f"{source.file}: {error}") from error
     try:
-        _save(result, path)
+        _save(result, interactions.notes, path)
     except StoreError as error:
         notify(f"{error}; going on without a cache")
-    return result
+    return result, interactions.notes
 
 
-def _load(path: Path) -> Split:
+def _load(path: Path) -> tuple[Split, Sequence[str]]:
     arrays = from_npz(path, path.name)
     result = Split.from_arrays(arrays)
     if result.fingerprint() != str(arrays["fingerprint"]):
         raise ValueError("content and fingerprint differ")
-    return result
+    return result, arrays["notes"].tolist()
 
 
-def _save(result: Split, path: Path) -> None:
+def _save(result: Split, notes: Sequence[str], path: Path) -> None:
     arrays: dict[str, Any] = {**result.to_arrays(), "fingerprint": np.array(result.fingerprint())}
+    arrays["notes"] = np.array(notes, dtype=str)
     content = io.BytesIO()
     np.savez(content, **arrays)  # compressing it would take as long as the split
     write_file(path, content.getvalue())

@@ -150,6 +150,16 @@ def test_duplicate_rows_are_kept_and_named(stage: Stage) -> None:
     ]
 
 
+def test_notes_on_the_file_are_said_again_where_it_is_not_read_again(stage: Stage, count_reads: list[Path]) -> None:
+    table = stage.table(b"".join(line.replace(b",", b" ,", 1) for line in csv_bytes().splitlines(keepends=True)))
+    stage(table)
+    said = list(stage.lines)
+    assert "mine.csv: blanks around the user id were removed in 800 rows" in said
+    stage(table)
+    assert stage.lines == said * 2
+    assert len(count_reads) == 1
+
+
 @pytest.mark.parametrize("again", [False, True])
 def test_data_in_which_targets_are_masked_is_warned_about(stage: Stage, again: bool) -> None:
     """Every row doubled: each target is in its history, and every metric would be 0.0000 without a word."""
