@@ -243,10 +243,10 @@ def _report(options: Namespace, store: Store, plans: Plans) -> None:
             f"the report needs {error.name}; install requirements.lock, or use --stages prepare,train"
         ) from None
     if options.claim:
-        for finding in claim_findings(store, list(plans), plans, options.claim, to_stderr):
+        for finding in claim_findings(store, plans, options.claim):
             print(finding.as_text())
         return
-    rendered = report(store, options.out_dir, list(plans), plans, to_stderr)
+    rendered = report(store, options.out_dir, plans, to_stderr)
     for text in rendered.plain:
         print(text)
     for path in rendered.tables:

@@ -67,10 +67,3 @@ def in_order(methods: Iterable[str]) -> list[str]:
     """Distinct methods in the order of presentation, unknown ones last and by name."""
     known = list(STYLES)
     return sorted(set(methods), key=lambda name: (known.index(name) if name in STYLES else len(known), name))
-
-
-# The former names, until figures, page, claims and audit have taken the new ones.
-Look = MethodStyle
-look = style_of
-external_look = external_style
-LOOKS = STYLES

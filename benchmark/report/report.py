@@ -17,7 +17,7 @@ from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.figures.canvas import appearance, save
 from benchmark.report.page.page import DatasetReport, write_page
 from benchmark.report.query import Results
-from benchmark.report.shown_runs import planned_results, stored_results
+from benchmark.report.shown_runs import planned_results
 from benchmark.report.tables.all_tables import TABLES
 from benchmark.report.tables.latex import to_latex
 from benchmark.report.tables.layout import Table, label_of
@@ -57,30 +57,23 @@ class Rendered:
     page: Path | None = None
 
 
-def report(
-    store: Store,
-    out_dir: Path,
-    datasets: Sequence[str],
-    planned: Mapping[str, Sequence[PlannedRun]] | None,
-    notify: Notify,
-) -> Rendered:
-    """Write tables/ and figures/ below `out_dir` for these datasets.
+def report(store: Store, out_dir: Path, planned: Mapping[str, Sequence[PlannedRun]], notify: Notify) -> Rendered:
+    """Write tables/ and figures/ below `out_dir` for these datasets, of each the runs that were planned.
 
-    `planned` names for each dataset the runs to show, so that missing ones can be told; without it (None) everything in
-    the store is shown, one folder per setting. Several datasets also get a table together. What has no runs is named
-    through `notify`. Raises StoreError if `out_dir` cannot be written.
+    Several datasets also get a table together. What has no runs is named through `notify`. Raises StoreError if
+    `out_dir` cannot be written.
     """
     rendered = Rendered()
     by_setting: dict[RunSetting, list[Results]] = {}
     reports: list[DatasetReport] = []
     findings: list[JudgedClaim] = []
-    for dataset in datasets:
-        found = _results(store, dataset, planned, notify)
-        if not any(results.ran for results in found):
+    found = _results(store, planned)
+    for dataset in planned:
+        if dataset not in found or not found[dataset].ran:
             _note(rendered, f"{dataset}: nothing of Table 2 has been run", notify)
-        for results in found:
-            reports.append(_render(results, store, out_dir, rendered, notify))
-            by_setting.setdefault(results.setting, []).append(results)
+    for results in found.values():
+        reports.append(_render(results, store, out_dir, rendered, notify))
+        by_setting.setdefault(results.setting, []).append(results)
     for setting, together in by_setting.items():
         folder, alone = _shared_folder(out_dir / "tables", together), len(together) == 1
         if not alone:
@@ -98,21 +91,19 @@ def report(
     return rendered
 
 
-def claim_findings(
-    store: Store, datasets: Sequence[str], planned: Mapping[str, Sequence[PlannedRun]], claim: Claim, notify: Notify
-) -> list[JudgedClaim]:
+def claim_findings(store: Store, planned: Mapping[str, Sequence[PlannedRun]], claim: Claim) -> list[JudgedClaim]:
     """What the planned runs of these datasets say on one claim; nothing is written."""
-    found = [results for dataset in datasets for results in _results(store, dataset, planned, notify)]
+    found = list(_results(store, planned).values())
     return [judged for judged in judge_claims(found, [claim]) if judged.reported]
 
 
-def _results(
-    store: Store, dataset: str, planned: Mapping[str, Sequence[PlannedRun]] | None, notify: Notify
-) -> list[Results]:
-    records, data = store.records(dataset), store.data(dataset)
-    if planned is None:
-        return stored_results(records, data, store.arrays, notify)
-    return [planned_results(runs, records, data, store.arrays)] if (runs := planned.get(dataset)) else []
+def _results(store: Store, planned: Mapping[str, Sequence[PlannedRun]]) -> dict[str, Results]:
+    """By dataset, those without a planned run left out."""
+    return {
+        dataset: planned_results(runs, store.records(dataset), store.data(dataset), store.arrays)
+        for dataset, runs in planned.items()
+        if runs
+    }
 
 
 def _render(results: Results, store: Store, out_dir: Path, rendered: Rendered, notify: Notify) -> DatasetReport:

@@ -1,9 +1,9 @@
-"""Which runs of a store a report shows together: those of a plan, or without one everything, setting by setting."""
+"""Which runs of a store a report shows together: those of a plan, and what was recommended elsewhere."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmark.plan.experiments import Variant, experiments
@@ -11,7 +11,6 @@ from benchmark.plan.planner import PlannedRun
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.methods import in_order
 from benchmark.report.query import LoadArrays, Results, RunGroup
-from benchmark.store.json_text import to_json
 from benchmark.store.record import RunRecord
 
 Notify = Callable[[str], None]
@@ -38,34 +37,6 @@ def planned_results(
         if (name, variant.label) in members
     ]
     return _results(spec, groups, _external(records, spec["protocol"], data), data, load)
-
-
-def stored_results(
-    records: Sequence[RunRecord], data: Mapping[str, Any] | None, load: LoadArrays, notify: Notify
-) -> list[Results]:
-    """What a store holds of one dataset, by setting: of each method the configuration with the most finished seeds.
-
-    Recommendations that were made elsewhere are shown in every setting with their protocol. Runs on other data than
-    what data.json describes, and other configurations, are named through `notify` and left out.
-    """
-    current = [record for record in records if _is_current(record, data)]
-    if len(current) < len(records):
-        notify(f"{records[0].dataset}: runs on other data than data.json's are left out: {len(records) - len(current)}")
-    by_setting: dict[str, list[RunRecord]] = defaultdict(list)
-    settled = {to_json(record.spec["protocol"]) for record in current if not record.external}
-    for record in current:
-        protocol = to_json(record.spec["protocol"])
-        if not record.external or protocol not in settled:
-            setting = to_json([record.spec["protocol"], record.spec["hparams"], record.spec["profile"]])
-            by_setting[setting].append(record)
-    found = []
-    for _, together in sorted(by_setting.items()):
-        spec, ours = together[0].spec, [record for record in together if not record.external]
-        external = _external(current, spec["protocol"], data)
-        groups = list(_main_configurations(ours, notify))
-        if groups or external:
-            found.append(_results(spec, groups, external, data, load))
-    return found
 
 
 def _planned_group(
@@ -120,26 +91,3 @@ def _protocol_entry(protocol: Mapping[str, Any], data: Mapping[str, Any] | None)
 def _is_current(record: RunRecord, data: Mapping[str, Any] | None) -> bool:
     fingerprint = _protocol_entry(record.spec["protocol"], data)[1].get("fingerprint")
     return fingerprint in (None, record.data["fingerprint"])
-
-
-def _main_configurations(records: Sequence[RunRecord], notify: Notify) -> Iterable[RunGroup]:
-    by_method: dict[str, dict[str, list[RunRecord]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        by_method[record.method][_configuration(record)].append(record)
-    for method in in_order(by_method):
-        configurations = by_method[method]
-        finished = Counter({name: sum(r.done for r in group) for name, group in configurations.items()})
-        chosen = max(sorted(configurations), key=lambda name: (finished[name], len(configurations[name])))
-        if len(configurations) > 1:
-            notify(
-                f"{records[0].dataset}: {method} was run in {len(configurations)} configurations; "
-                f"the report shows the one with the most finished seeds ({finished[chosen]})"
-            )
-        by_seed = sorted(configurations[chosen], key=lambda record: record.seed)
-        yield RunGroup("main", method, method, records=tuple(by_seed))
-
-
-def _configuration(record: RunRecord) -> str:
-    versions = {name: record.versions.get(name) for name in ("protocol", "encoder", "method", "evaluation")}
-    decisive = {name: record.spec[name] for name in ("encoder", "training", "method")}
-    return to_json([decisive, versions])

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmark.report.query import Results
+from benchmark.report.shown_runs import planned_results
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
@@ -149,6 +153,28 @@ class Handmade:
             "test_users": self.users,
         }
         store.write_data(self.dataset, label, summary, title=self.title, synthetic=self.synthetic)
+
+
+def plans_of(store: Store, *datasets: str) -> dict[str, list[Any]]:
+    """Of some or all datasets a plan of all their runs, as far as a report looks at it: those of Table 2."""
+    return {
+        dataset: [
+            SimpleNamespace(
+                key=record.key,
+                uses={"main": (record.method,)},
+                spec=SimpleNamespace(method=record.method, seed=record.seed, to_json=partial(dict, record.spec)),
+            )
+            for record in store.records(dataset)
+            if not record.external
+        ]
+        for dataset in datasets or store.datasets()
+    }
+
+
+def results_of(store: Store, dataset: str = "ml-1m") -> Results:
+    """What a report would show of a dataset."""
+    (planned,) = plans_of(store, dataset).values()
+    return planned_results(planned, store.records(dataset), store.data(dataset), store.arrays)
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.page.html import to_html
 from benchmark.report.page.runs_table import run_rows
+from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import TABLES
-from benchmark.report.shown_runs import stored_results
 from benchmark.report.tables.latex import to_latex
 from benchmark.report.tables.markdown import to_markdown
 from benchmark.report.tables.plain import to_plain
@@ -44,14 +45,15 @@ def report_problem(record: RunRecord, arrays: Arrays) -> str:
     def load(_: RunRecord) -> Arrays:
         return arrays
 
-    for results in stored_results([record], None, load, lambda _: None):
-        run_rows(results, "x")
-        for tabulate in TABLES.values():
-            for table in (tabulate(results) or ([],))[0]:
-                to_plain(table), to_markdown([table])
-                problems = [*active_in_html(to_html(table, "x")), *active_in_latex(to_latex([table]))]
-                if problems:
-                    return f"{table.name}: {problems[0]}"
+    group = RunGroup("main", record.method, record.method, records=(record,))
+    results = Results(record.dataset, record.title, record.synthetic, RunSetting(), [group], load)
+    run_rows(results, "x")
+    for tabulate in TABLES.values():
+        for table in (tabulate(results) or ([],))[0]:
+            to_plain(table), to_markdown([table])
+            problems = [*active_in_html(to_html(table, "x")), *active_in_latex(to_latex([table]))]
+            if problems:
+                return f"{table.name}: {problems[0]}"
     return ""
 
 

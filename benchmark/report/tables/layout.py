@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmark.report.query import Results
-from benchmark.report.tables.numbers import DASH as DASH
-from benchmark.report.tables.numbers import MINUS as MINUS
 
 Place = Literal["", "best", "second"]
 Kind = Literal["value", "below", "paper"]
@@ -120,8 +118,3 @@ def for_machines(results: Results, rows: Iterable[Mapping[str, object]]) -> list
         "profile": setting.profile,
     }
     return [identity | dict(row) for row in rows]
-
-
-# The former names, until claims and page have taken the new ones.
-Line = Row
-Group = Stack

@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.tables.numbers import count, spans
+from benchmark.runs.preparation import MASKED_SHARE_WORTH_A_WARNING
 from benchmark.store.record import RunRecord
-
-HIGH_MASKED_SHARE = 0.1
-"""Above this share of masked targets a table says so; repeat visits alone give some."""
 
 
 def status_notes(groups: Mapping[str, RunGroup]) -> list[str]:
@@ -48,7 +46,7 @@ def closing_notes(results: Results, groups: Sequence[RunGroup]) -> list[str]:
 def masked_note(results: Results) -> list[str]:
     """A warning where so many targets are masked that accuracy says little."""
     share = results.data.get("masked_share")
-    if not isinstance(share, int | float) or share <= HIGH_MASKED_SHARE:
+    if not isinstance(share, int | float) or share <= MASKED_SHARE_WORTH_A_WARNING:
         return []
     return [
         f"The targets of {share:.1%} of the test users are items that their histories already hold. Such a target is "

@@ -19,11 +19,9 @@ from hypothesis import strategies as st
 from benchmark.plan.config import ConfigError, Configuration
 from benchmark.plan.run_spec import MAX_SETTING, RunSetting
 from benchmark.plan.tuning import stored_changes
-from benchmark.report.comparison import main_comparison
 from benchmark.report.figures.all_figures import FIGURES
-from benchmark.report.material import Material
-from benchmark.report.rows import stored_runs
-from benchmark.report.tables.cost import cost_tables
+from benchmark.report.query import Results, RunGroup
+from benchmark.report.tables.cost import cost_table
 from benchmark.runs.external import External
 from benchmark.runs.ranked_lists import read_ranked_lists
 from benchmark.store.json_text import MAX_DEPTH, parse_json, printable
@@ -364,11 +362,11 @@ def test_densities_and_bins_that_are_none_and_times_of_zero(handmade: Callable[.
     ]
     arrays = maker.arrays() | {name: np.full(121, np.nan) for name in ("target_density", "negative_density")}
     arrays["calibration_count"] = np.zeros(15)
-    (runs,) = stored_runs(records, None, lambda _: None)
-    material = Material(runs, main_comparison(runs, lambda _: arrays), {}, lambda _: arrays)
-    assert cost_tables(material) is not None
-    assert FIGURES["figure2-scores"](material) is not None
-    assert FIGURES["reliability"](material) is None
+    groups = [RunGroup("main", record.method, record.method, records=(record,)) for record in records]
+    results = Results("ml-1m", "ML-1M", False, RunSetting(), groups, lambda _: arrays)
+    assert cost_table(results) is not None
+    assert FIGURES["figure2-scores"](results) is not None
+    assert FIGURES["reliability"](results) is None
 
 
 @pytest.mark.parametrize(

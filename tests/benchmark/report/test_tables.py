@@ -22,7 +22,7 @@ from benchmark.paper.printed import table2 as printed_table2
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.methods import title_of
 from benchmark.report.query import Results
-from benchmark.report.shown_runs import planned_results, stored_results
+from benchmark.report.shown_runs import planned_results
 from benchmark.report.tables import latex, markdown
 from benchmark.report.tables.comparison import MainComparison, main_comparison
 from benchmark.report.tables.data import data_table
@@ -30,6 +30,7 @@ from benchmark.report.tables.layout import Cell, Head, Row, Table
 from benchmark.report.tables.plain import to_plain
 from benchmark.report.tables.table2 import table2
 from benchmark.store.store import Store
+from tests.benchmark.conftest import results_of
 
 GOLDEN = Path(__file__).parent / "golden" / "table2.tex"
 
@@ -73,9 +74,9 @@ def fill(store: Store, maker: Any) -> None:
 @pytest.fixture
 def comparison(store: Store, handmade: Callable[..., Any], notes: list[str]) -> MainComparison:
     fill(store, handmade())
-    (results,) = stored_results(store.records("ml-1m"), store.data("ml-1m"), store.arrays, notes.append)
+    comparison = main_comparison(results_of(store))
     assert notes == []
-    return main_comparison(results)
+    return comparison
 
 
 def p_of_three(t: float) -> float:
@@ -114,7 +115,8 @@ def test_of_two_files_under_one_name_the_later_is_shown(store: Store, handmade: 
     for record, finished in ((low, "2026-01-02T05:00:00+00:00"), (high, "2026-01-02T04:00:00+00:00")):
         store.save(replace(record, finished=finished), maker.arrays())
     maker.write_data(store)
-    (shown,) = compared(store, maker).results.records()
+    store.save(maker.record("sasrec-ce"), maker.arrays())
+    (shown,) = compared(store, maker).results.method("external-ours").records
     assert shown.key == low.key
 
 
@@ -269,9 +271,7 @@ def rendered(comparison: MainComparison) -> str:
 
 def compared(store: Store, maker: Any) -> MainComparison:
     """The one comparison that a store holds."""
-    records, data = store.records(maker.dataset), store.data(maker.dataset)
-    (results,) = stored_results(records, data, store.arrays, lambda _: None)
-    return main_comparison(results)
+    return main_comparison(results_of(store, maker.dataset))
 
 
 def test_synthetic_data_is_labelled_and_never_beside_printed_figures(
@@ -348,37 +348,6 @@ def test_planned_runs_without_a_record_are_shown_as_missing(store: Store, handma
     assert "missing 2/5" in table
     assert "SASRec (CE); BT-SR (CE): missing (seeds 3, 4); no part of their means." in table
     assert not planned_results(planned, [], None, store.arrays).records()
-
-
-def test_without_a_plan_the_configuration_with_most_seeds_is_shown(
-    store: Store, handmade: Callable[..., Any], notes: list[str]
-) -> None:
-    maker = handmade()
-    fill(store, maker)
-    for seed in range(2):
-        store.save(maker.record("btsr-ce", seed, settings={"alpha": 0.1}), maker.arrays())
-    (results,) = stored_results(store.records("ml-1m"), store.data("ml-1m"), store.arrays, notes.append)
-    assert {str(r.spec["method"]["settings"]) for r in results.method("btsr-ce").records} == {"{}"}
-    assert notes == [
-        "ml-1m: btsr-ce was run in 2 configurations; the report shows the one with the most finished seeds (3)"
-    ]
-
-
-def test_settings_are_kept_apart_and_runs_on_other_data_left_out(
-    store: Store, handmade: Callable[..., Any], notes: list[str]
-) -> None:
-    maker = handmade()
-    maker.write_data(store)
-    store.save(maker.record(seed=0), maker.arrays())
-    store.save(maker.record(seed=1, protocol={"preset": "text", "filter": "core"}), maker.arrays())
-    maker.fingerprint = "another"
-    store.save(maker.record(seed=2), maker.arrays())
-    found = stored_results(store.records("ml-1m"), store.data("ml-1m"), store.arrays, notes.append)
-    assert {results.setting.name: [r.seed for r in results.records()] for results in found} == {
-        "released-equal-paper": [0],
-        "text-equal-paper": [1],
-    }
-    assert notes == ["ml-1m: runs on other data than data.json's are left out: 1"]
 
 
 def test_the_frame_is_tidy(comparison: MainComparison) -> None:

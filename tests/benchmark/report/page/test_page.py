@@ -28,12 +28,12 @@ from benchmark.report.page.page import DatasetReport, page, write_page
 from benchmark.report.page.runs_table import not_run, run_rows
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import report
-from benchmark.report.shown_runs import stored_results
 from benchmark.report.tables.all_tables import TABLES
 from benchmark.report.tables.layout import Cell, Head, Row, Table
 from benchmark.report.tables.numbers import MINUS
 from benchmark.report.tables.table2 import table2
 from benchmark.store.store import Store
+from tests.benchmark.conftest import plans_of, results_of
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 CHROMIUMS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -65,8 +65,7 @@ def shown(store: Store, maker: Any, figures: Path | None = None, sweep: bool = F
         for seed in range(2):
             test = {"ndcg@10": 0.03 + 0.02 * place + 0.01 * seed, "hr@10": 0.1, "cov@10": 0.3 - 0.1 * place}
             store.save(maker.record(method, seed, test=test), maker.arrays())
-    records = store.records(maker.dataset)
-    (results,) = stored_results(records, store.data(maker.dataset), store.arrays, lambda _: None)
+    results = results_of(store, maker.dataset)
     if sweep:
         failed = maker.record("btsr-ce", 1, status="failed", settings={"alpha": 0.2}, epochs=[])
         alpha = (
@@ -341,7 +340,7 @@ def test_a_report_writes_it_beside_the_store(
 ) -> None:
     monkeypatch.setattr("benchmark.report.report.FIGURES", {})
     shown(store, handmade())
-    rendered = report(store, tmp_path, ["ml-1m"], None, lambda _: None)
+    rendered = report(store, tmp_path, plans_of(store), lambda _: None)
     assert rendered.page == store.root / "index.html"
     text = rendered.page.read_text()
     assert "../tables/ml-1m/table2.csv" in Elements(text).all("a", "href")
@@ -353,7 +352,7 @@ def test_a_generated_dataset_alone_has_its_page_in_its_own_folder(
 ) -> None:
     monkeypatch.setattr("benchmark.report.report.FIGURES", {})
     shown(store, handmade("synthetic", "Synthetic", synthetic=True))
-    rendered = report(store, tmp_path, ["synthetic"], None, lambda _: None)
+    rendered = report(store, tmp_path, plans_of(store), lambda _: None)
     assert rendered.page == store.root / "synthetic" / "index.html"
     links = [link for link in Elements(rendered.page.read_text()).all("a", "href") if link and link[0] != "#"]
     assert any(link.endswith("record.json") for link in links)
