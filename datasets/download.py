@@ -1,4 +1,4 @@
-"""Fetch a publisher's file with pooch: streamed, retried, verified, put in place only when whole."""
+"""Fetch a publisher's file with pooch: streamed, retried, verified, and put in place only once it is complete."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ logger = logging.getLogger(__name__)
 
 
 class MissingData(DataError):
-    """A dataset whose file is not there and could not be fetched; the message says how to get it by hand."""
+    """A dataset's file is not there and could not be fetched; the message says how to get it by hand."""
 
 
 @dataclass(frozen=True)
 class Remote:
     """Where a publisher offers a file. `digest` is "algorithm:hex" or None where none is known.
 
-    `verified`: the digest is the publisher's own. One that others report, which nobody here could check, only
-    warns.
+    `verified`: the digest is the publisher's own. A digest that others report and that could not be checked only
+    leads to a warning.
     """
 
     url: str
@@ -47,11 +47,11 @@ class Remote:
 
 
 def fetch(remote: Remote, folder: Path) -> Path:
-    """Download into `folder` and record the sha256 beside the file.
+    """Download into `folder` and record the sha256 in a second file there.
 
-    Raises MissingData if the file cannot be had, DataError if what came does not match the publisher's digest.
+    Raises MissingData if the file cannot be fetched, DataError if it does not match the publisher's digest.
     """
-    import pooch  # not at the top: machines that only train need neither
+    import pooch  # not at the top: a command that downloads nothing needs neither
     import requests
 
     target = folder / remote.file_name
@@ -74,24 +74,26 @@ def fetch(remote: Remote, folder: Path) -> Path:
     )
     try:
         carrier.fetch(remote.file_name, downloader=downloader)
-        _record(target, file_digest(target))
+        _record(target)
     except requests.RequestException as error:
         raise MissingData(f"{remote.url}: cannot be downloaded ({_cause(error)}); {by_hand}") from error
     except OSError as error:
         raise MissingData(f"{target}: cannot be written ({error.strerror or error}); {by_hand}") from error
     except ValueError as error:
-        raise DataError(f"{remote.url}: what came is not the published file ({remote.digest}); {by_hand}") from error
-    _warn_if_different(target, remote)
+        raise DataError(f"{remote.url}: does not lead to the published file ({remote.digest}); {by_hand}") from error
+    algorithm, _, expected = (remote.digest or "").partition(":")
+    if expected and pooch.file_hash(str(target), alg=algorithm) != expected:
+        logger.warning("%s: its digest differs from the one that others report (%s)", target, remote.digest)
     return target
 
 
 def check_recorded(path: Path) -> None:
-    """DataError if the file is no longer the one that was downloaded; nothing happens if no download was recorded."""
+    """Raise DataError if the file has changed since it was downloaded; a file without a record is not checked."""
     record = _record_of(path)
     if not record.exists():
         return
     try:
-        recorded, found = record.read_text(encoding="utf-8").split()[:1], file_digest(path)
+        recorded, found = record.read_text(encoding="utf-8").split()[:1], _sha256(path)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path}: cannot be compared with {record.name} ({error}); delete {record.name} to accept the file as it is"
@@ -103,33 +105,24 @@ def check_recorded(path: Path) -> None:
         )
 
 
-def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """The hex digest of a file's bytes, read in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, algorithm).hexdigest()
-
-
 def _record_of(path: Path) -> Path:
     return path.with_name(path.name + RECORD_SUFFIX)
 
 
-def _record(path: Path, digest: str) -> None:
-    """Write what `sha256sum --check` reads, in one step."""
+def _record(path: Path) -> None:
+    """Write what `sha256sum --check` reads; whoever reads it meanwhile finds the old record or the new one."""
     part = path.with_name(f".{path.name}{RECORD_SUFFIX}.{os.getpid()}")
-    part.write_text(f"{digest}  {path.name}\n", encoding="utf-8")
+    part.write_text(f"{_sha256(path)}  {path.name}\n", encoding="utf-8")
     part.replace(_record_of(path))
 
 
-def _warn_if_different(path: Path, remote: Remote) -> None:
-    if remote.digest is None or remote.verified:
-        return
-    algorithm, _, expected = remote.digest.partition(":")
-    if file_digest(path, algorithm) != expected:
-        logger.warning("%s: its %s differs from the one that others report (%s)", path, algorithm, expected)
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _stay_encrypted(response: Response, **_: object) -> None:
-    """Follow no redirection from https to where anybody between could change the file."""
+    """Refuse a redirection away from https, where the file could be changed on its way."""
     import requests
 
     target = urljoin(response.url, response.headers.get("location", ""))
@@ -141,7 +134,7 @@ def _cause(error: Exception) -> str:
     import requests
 
     if isinstance(error, requests.exceptions.InvalidSchema):
-        return f"the server leads on to {error}, without https"
+        return f"the server redirects to {error}, which is not https"
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"the server answered {error.response.status_code}"
     if isinstance(error, requests.Timeout):

@@ -14,7 +14,6 @@ _FIELDS = Fields(
     user="user_id",
     item="business_id",
     time="date",
-    time_is_text=True,
     clock=utc_clock("0000-00-00 00:00:00"),
 )
 

@@ -19,12 +19,11 @@ MAX_LINE = 16 << 20
 
 @dataclass(frozen=True)
 class Fields:
-    """Which fields of each line's object hold the ids (strings) and the time (a string, or a number of seconds)."""
+    """Which fields of each line's object hold the ids (strings) and the time: a number, or with a `clock` a string."""
 
     user: str
     item: str
     time: str
-    time_is_text: bool = False
     clock: Clock = unix_clock
 
 
@@ -47,7 +46,7 @@ def _rows(stream: IO[bytes], fields: Fields, path: Path) -> Iterator[Row]:
             if line.strip():
                 record = _parsed(line)
                 user, item = (_value(record, key, str) for key in (fields.user, fields.item))
-                time = _value(record, fields.time, str if fields.time_is_text else (int, float))
+                time = _value(record, fields.time, (int, float) if fields.clock is unix_clock else str)
                 yield number, user, item, time
         except ValueError as error:
             raise DataError(f"{path}: line {number}: {error}") from error

@@ -132,7 +132,7 @@ class _Source:
             self._check_member(member.name, member.size, is_plain=is_file or member.isdir())
             limited.left = member.size + MAX_HEADER_BYTES
             if is_file and self._is_wanted(member.name):
-                return cast("IO[bytes]", _ToTheEnd(archive.extractfile(member), stream))
+                return cast("IO[bytes]", _Guarded(archive.extractfile(member), self, container=stream))
             archive.members = []  # type: ignore[attr-defined]  # tarfile would remember every one
         raise self._no_member()
 
@@ -140,13 +140,10 @@ class _Source:
         return self.member is not None and PurePosixPath(name).name == self.member
 
     def _check_member(self, name: str, size: int, is_plain: bool) -> None:
-        if _leads_outside(name):
+        if _leads_outside(name) or not is_plain:
             raise DataError(
-                f"{self.path}: its member {name!r:.100} points outside the archive; get the publisher's own file"
-            )
-        if not is_plain:
-            raise DataError(
-                f"{self.path}: its member {name!r:.100} is a link or a device; get the publisher's own file"
+                f"{self.path}: its member {name!r:.100} is a link, a device or points outside the archive; get the "
+                "publisher's own file"
             )
         if not 0 <= size <= self.limit:
             raise self.oversize(name)
@@ -158,8 +155,8 @@ class _Source:
 
     def oversize(self, name: str) -> DataError:
         return DataError(
-            f"{self.path}: {name!r:.100} unpacks to more than {self.limit:,} bytes, {MAX_EXPANSION} times what it "
-            "takes up, as no such data does; get the publisher's own file"
+            f"{self.path}: {name!r:.100} unpacks to more than {self.limit:,} bytes, which no data of this kind does; "
+            "get the publisher's own file"
         )
 
 
@@ -183,7 +180,7 @@ def _unreadable(path: Path, error: BaseException) -> DataError:
 
 
 class _LimitedHeaders:
-    """Ends a tar in which more is read than the current member's size and reasonable headers; they stay in memory."""
+    """Refuses a tar whose headers, which are read into memory, are longer than those of any data."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self.left = stream, MAX_HEADER_BYTES
@@ -196,27 +193,14 @@ class _LimitedHeaders:
         return content
 
 
-class _ToTheEnd(io.RawIOBase):
-    """A member of a stream; at its end the stream is read on to its own, where gzip and zip compare a checksum."""
-
-    def __init__(self, content: Any, stream: IO[bytes]) -> None:
-        self._content, self._stream = content, stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        count = self._content.readinto(buffer)
-        while not count and self._stream.read(BUFFER_BYTES):
-            pass
-        return count
-
-
 class _Guarded(io.RawIOBase):
-    """Passes reads on, turns damage into DataError and stops a decompression bomb."""
+    """Passes reads on, turns damage into DataError and stops a decompression bomb.
 
-    def __init__(self, stream: IO[bytes], source: _Source) -> None:
-        self._stream, self._source = cast("io.BufferedReader", stream), source
+    `container`: what the stream is a member of; it is read to its own end, where gzip and zip compare a checksum.
+    """
+
+    def __init__(self, stream: Any, source: _Source, container: IO[bytes] | None = None) -> None:
+        self._stream, self._source, self._container = stream, source, container
         self._total = 0
 
     def readable(self) -> bool:
@@ -225,6 +209,8 @@ class _Guarded(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         try:
             count = self._stream.readinto(buffer)
+            while not count and self._container and self._container.read(BUFFER_BYTES):
+                pass
         except _DAMAGE as error:
             raise _unreadable(self._source.path, error) from error
         self._total += count

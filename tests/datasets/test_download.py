@@ -71,6 +71,28 @@ def test_fetch_places_and_records(server: str, tmp_path: Path, digest: str | Non
     check_recorded(path)
 
 
+def test_the_record_is_replaced_and_never_written_in_place(server: str, tmp_path: Path) -> None:
+    record, reader = tmp_path / "good-file.csv.sha256", tmp_path / "still-open"
+    record.write_text("the old record\n")
+    reader.hardlink_to(record)
+    fetch(Remote(f"{server}/good-file.csv"), tmp_path)
+    assert record.read_text() == f"{SHA256}  good-file.csv\n"
+    assert reader.read_text() == "the old record\n"
+
+
+def test_a_record_that_cannot_be_put_in_place_leaves_no_half_of_it(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_half(path: Path, text: str, **options: Any) -> int:
+        path.write_bytes(text.encode()[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", write_half)
+    with pytest.raises(MissingData, match="No space left on device"):
+        fetch(Remote(f"{server}/good-file.csv"), tmp_path)
+    assert not (tmp_path / "good-file.csv.sha256").exists()
+
+
 def test_a_file_changed_after_download_is_refused(server: str, tmp_path: Path) -> None:
     path = fetch(Remote(f"{server}/good-file.csv"), tmp_path)
     path.write_bytes(CONTENT[:-6])
@@ -85,7 +107,7 @@ def test_a_file_changed_after_download_is_refused(server: str, tmp_path: Path) -
 
 
 def test_a_wrong_verified_digest_leaves_nothing(server: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"what came is not the published file.*by hand") as error:
+    with pytest.raises(DataError, match=r"does not lead to the published file.*by hand") as error:
         fetch(Remote(f"{server}/good-file.csv", "md5:" + "0" * 32, verified=True), tmp_path)
     assert not isinstance(error.value, MissingData)
     assert names_in(tmp_path) == []
@@ -94,7 +116,7 @@ def test_a_wrong_verified_digest_leaves_nothing(server: str, tmp_path: Path) -> 
 def test_a_wrong_unverified_digest_only_warns(server: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         path = fetch(Remote(f"{server}/good-file.csv", "sha256:" + "0" * 64), tmp_path)
-    assert "its sha256 differs from the one that others report" in caplog.text
+    assert "its digest differs from the one that others report (sha256:000" in caplog.text
     check_recorded(path)
     caplog.clear()
     fetch(Remote(f"{server}/good-other.csv", f"sha256:{SHA256}"), tmp_path)
@@ -131,7 +153,7 @@ def test_a_redirection_away_from_https_is_not_followed(
         return response
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", redirect_if_encrypted)
-    with pytest.raises(MissingData, match=r"the server leads on to http://.*, without https"):
+    with pytest.raises(MissingData, match=r"the server redirects to http://.*, which is not https"):
         fetch(Remote("https://publisher.invalid/good-file.csv"), tmp_path)
     assert names_in(tmp_path) == []
     assert fetch(Remote(f"{server}/good-file.csv"), tmp_path).read_bytes() == CONTENT
