@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from datasets import synthetic
 from datasets.interactions import DataError, Interactions
 from datasets.publishers import amazon, gowalla, movielens, yelp
 from datasets.readers import table
@@ -21,7 +20,6 @@ READERS: dict[str, Callable[[Path], Interactions]] = {
     "yelp": yelp.read,
     "gowalla": gowalla.read,
     "kindle-store": amazon.read,
-    "synthetic": lambda _: synthetic.demo(),
 }
 """For each dataset of the registry, what reads its publisher's file."""
 

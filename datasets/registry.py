@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets import synthetic
 from datasets.download import MissingData, Remote, check_recorded, fetch
 from datasets.protocol import Filter
 
@@ -17,8 +16,8 @@ __all__ = ["DATASETS", "Dataset", "MissingData", "Published", "locate"]
 class Published:
     """A file as its publisher offers it: the names it may have, and its (interactions, users, items) once read.
 
-    `verified`: the publisher says so, or we have counted; counts that others report, which nobody here could check,
-    only warn. `remark`: what to know before using the file.
+    `verified`: the publisher says so, or we have counted; counts that others report and that could not be checked only
+    lead to a warning. `remark`: what to know before using the file.
     """
 
     names: tuple[str, ...]
@@ -32,7 +31,7 @@ class Dataset:
     """A dataset: `title` as the paper prints it; `remote` is where its publisher offers a file.
 
     `released_filter`: the filter of the paper's released code. `page`: the web page with its terms. A dataset without
-    `published` files comes from its own module.
+    `published` files is generated (`datasets.synthetic`).
     """
 
     name: str
@@ -54,7 +53,7 @@ class Dataset:
 
     @property
     def is_synthetic(self) -> bool:
-        """Whether the data is generated, by the module that `locate` then returns."""
+        """Whether the data is generated, so that there is no file to locate."""
         return not self.published
 
     def instructions(self, data_dir: Path) -> str:
@@ -148,8 +147,6 @@ def locate(dataset: Dataset, data_dir: Path, download: bool = False) -> Path:
 
     Raises MissingData with instructions if there is none, DataError if a downloaded file has changed since.
     """
-    if dataset.is_synthetic:
-        return Path(synthetic.__file__)
     for name in dataset.files:
         path = data_dir / name
         if os.path.isfile(path):  # false, too, where the directory may not be searched

@@ -1,9 +1,9 @@
 """Generated interactions with the structure that matters to sequential recommenders, for demos, tests and benchmarks.
 
-Items belong to intents; their popularity follows Zipf's law and drifts, each having its own time. A user has a home
-intent and walks: often to one of the few usual successors of a recent item, else to an intent that a Markov chain
-chooses, or back home. So order carries signal (a first-order Markov chain beats popularity), a longer memory helps
-beyond that, and the long tail is long. Users come at any time, stay for a while and act in bursts.
+Items belong to intents; their popularity follows Zipf's law, and each has a time at which it is most popular. A user
+has home intents and walks: often to one of the few usual successors of a recent item, else to an intent that a Markov
+chain chooses, or back home. So order carries signal (a first-order Markov chain beats popularity), a longer memory
+helps beyond that, and the tail is long. Users arrive at any time, stay for a while and act in bursts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datasets.interactions import DataError, Interactions
 
 DEMO_USERS, DEMO_ITEMS, DEMO_INTERACTIONS = 1_500, 400, 25_000
 
-FIRST_MOMENT = 1_546_300_800  # 2019-01-01
+FIRST_TIMESTAMP = 1_546_300_800  # 2019-01-01
 PERIOD_SECONDS = 2 * 365 * 86_400
 MEAN_STAY = 0.12  # of the period
 NEW_VISIT_SHARE = 0.2
@@ -46,27 +46,24 @@ def demo(seed: int = 0) -> Interactions:
 
 
 def stand_in(users: int, items: int, interactions: int, seed: int = 0) -> Interactions:
-    """Exactly as many users, items and interactions as asked for, each user's in time order; ids count from 0.
+    """Exactly that many users, items and interactions, those of a user in time order; ids count from 0.
 
     The same seed gives the same data. Raises DataError if there are too few interactions for every user and item.
     """
     if min(users, items) < 1 or interactions < max(users, items):
         raise DataError(
-            f"synthetic data of {users} users, {items} items and {interactions} interactions cannot be: "
-            "give at least one of each, and an interaction for every user and item"
+            f"synthetic data of {users} users, {items} items and {interactions} interactions cannot be "
+            "generated; give at least one of each, and an interaction for every user and item"
         )
     rng = np.random.default_rng(seed)
     lengths = _lengths(users, interactions, rng)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    seconds = _moments(lengths, offsets, rng)
+    seconds = _timestamps(lengths, offsets, rng)
     world = _World.build(items, rng)
-    epochs = np.minimum(EPOCHS - 1, EPOCHS * (seconds - FIRST_MOMENT) // PERIOD_SECONDS)
+    epochs = np.minimum(EPOCHS - 1, EPOCHS * (seconds - FIRST_TIMESTAMP) // PERIOD_SECONDS)
     walked = _walk(world, lengths, offsets[:-1], epochs, rng)
     item_ids = rng.permutation(items)[_cover(walked, items, rng)]
     return Interactions.from_columns(np.repeat(np.arange(users), lengths), item_ids, seconds, "synthetic data")
-
-
-# --- users: how much and when -----------------------------------------------------------------------------------------
 
 
 def _lengths(users: int, interactions: int, rng: np.random.Generator) -> np.ndarray:
@@ -76,7 +73,7 @@ def _lengths(users: int, interactions: int, rng: np.random.Generator) -> np.ndar
     return minimum + rng.multinomial(interactions - minimum * users, activity / activity.sum())
 
 
-def _moments(lengths: np.ndarray, offsets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _timestamps(lengths: np.ndarray, offsets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Unix seconds of each interaction, (n,) int64, ascending per user and within the period; ties are rare."""
     n = int(offsets[-1])
     owners = np.repeat(np.arange(len(lengths)), lengths)
@@ -91,10 +88,7 @@ def _moments(lengths: np.ndarray, offsets: np.ndarray, rng: np.random.Generator)
     durations = elapsed[offsets[1:] - 1]
     squeeze = np.minimum(1.0, 0.9 * PERIOD_SECONDS / np.maximum(durations, 1.0))
     arrivals = rng.random(len(lengths)) * (PERIOD_SECONDS - durations * squeeze)
-    return FIRST_MOMENT + (arrivals[owners] + elapsed * squeeze[owners]).astype(np.int64)
-
-
-# --- items: what follows what -----------------------------------------------------------------------------------------
+    return FIRST_TIMESTAMP + (arrivals[owners] + elapsed * squeeze[owners]).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,14 +112,14 @@ class _World:
         bounds = np.linspace(0, items, n_intents + 1).astype(np.int64)
         intents = np.repeat(np.arange(n_intents), np.diff(bounds))
         popularity = 1.0 / (rng.permutation(items) + ZIPF_OFFSET)
-        moments = (np.arange(EPOCHS)[:, None] + 0.5) / EPOCHS
-        fashion = 0.2 + np.exp(-(((moments - rng.random(items)) / FASHION_WIDTH) ** 2))  # (EPOCHS, V)
+        middles = (np.arange(EPOCHS)[:, None] + 0.5) / EPOCHS  # (EPOCHS, 1), as shares of the period
+        fashion = 0.2 + np.exp(-(((middles - rng.random(items)) / FASHION_WIDTH) ** 2))  # (EPOCHS, V)
         mass = np.concatenate([[0.0], np.cumsum(fashion * popularity)])
         leaving = rng.dirichlet(np.full(n_intents, 0.3), size=n_intents)
         chain = np.cumsum(STAY_SHARE * np.eye(n_intents) + (1 - STAY_SHARE) * leaving, axis=1)
-        lone = cls(bounds, intents, mass, chain, np.empty((items, 0), dtype=np.int64))
-        followers = [lone.draw(rng.integers(EPOCHS, size=items), lone.move(intents, rng), rng) for _ in SUCCESSORS]
-        return replace(lone, successors=np.stack(followers, axis=1))
+        world = cls(bounds, intents, mass, chain, np.empty((items, 0), dtype=np.int64))
+        followers = [world.draw(rng.integers(EPOCHS, size=items), world.move(intents, rng), rng) for _ in SUCCESSORS]
+        return replace(world, successors=np.stack(followers, axis=1))
 
     @property
     def n_intents(self) -> int:
@@ -192,7 +186,7 @@ def _step(
 
 
 def _cover(walked: np.ndarray, items: int, rng: np.random.Generator) -> np.ndarray:
-    """The same walk with every item in it: those that nobody met replace interactions with others met before."""
+    """The same walk with every item in it: items not yet in it replace interactions with items that come earlier."""
     met, first_rows = np.unique(walked, return_index=True)
     is_spare = np.ones(len(walked), dtype=bool)
     is_spare[first_rows] = False
@@ -202,13 +196,10 @@ def _cover(walked: np.ndarray, items: int, rng: np.random.Generator) -> np.ndarr
     return covered
 
 
-# --- on paper ---------------------------------------------------------------------------------------------------------
-
-
 def write_gowalla(interactions: Interactions, path: Path) -> None:
-    """Write in the format of Gowalla's publisher, row by row in the same order; gzip if the name ends in .gz.
+    """Write in the format of Gowalla's publisher, in the same order; gzip if the name ends in .gz.
 
-    Ids must be integers. The places are made up, one per item.
+    Ids must be integers. The coordinates are made up, one place per item.
     """
     places = [
         f"{label * 0.618 % 120 - 60:.6f}\t{label * 0.414 % 360 - 180:.6f}\t{label}\n"
@@ -218,7 +209,7 @@ def write_gowalla(interactions: Interactions, path: Path) -> None:
         for first in range(0, len(interactions), WRITTEN_AT_ONCE):
             rows = slice(first, first + WRITTEN_AT_ONCE)
             users = interactions.user_labels[interactions.user_ids[rows]]
-            moments = np.datetime_as_string(interactions.timestamps[rows].astype("datetime64[s]"))
+            times = np.datetime_as_string(interactions.timestamps[rows].astype("datetime64[s]"))
             items = interactions.item_ids[rows]
-            lines = zip(users.tolist(), moments.tolist(), items.tolist(), strict=True)
-            file.writelines(f"{user}\t{moment}Z\t{places[item]}" for user, moment, item in lines)
+            lines = zip(users.tolist(), times.tolist(), items.tolist(), strict=True)
+            file.writelines(f"{user}\t{time}Z\t{places[item]}" for user, time, item in lines)

@@ -1,4 +1,4 @@
-"""Timestamps as texts: numbers in seconds or a finer unit, and moments of the calendar. Their order is never lost."""
+"""Timestamps as texts: numbers in seconds or a finer unit, and dates with times. Their order is never lost."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _number(text: str) -> Decimal:
 
 
 def utc_clock(pattern: str) -> Clock:
-    """The Clock for moments in UTC written as `pattern`, in which 0 stands for a digit: "0000-00-00 00:00:00"."""
+    """The Clock for dates and times in UTC, written as `pattern` with 0 for a digit: "0000-00-00 00:00:00"."""
     wanted = np.array([pattern]).view(np.uint32)
     length = len("0000-00-00T00:00:00")
 
@@ -64,13 +64,13 @@ def utc_clock(pattern: str) -> Clock:
         letters = np.array(texts, dtype=f"U{len(pattern)}").view(np.uint32).reshape(len(texts), -1)
         shapes = np.where((letters >= ord("0")) & (letters <= ord("9")), ord("0"), letters)
         if set(map(len, texts)) != {len(pattern)} or (shapes != wanted).any():
-            raise ValueError(f"is not a moment; write it as {pattern}")
+            raise ValueError(f"is not a date and time; write it as {pattern}")
         try:
             seconds = np.array(texts, dtype=f"U{length}").astype("datetime64[s]").astype(np.int64)
         except ValueError:
-            raise ValueError("is not a moment of the calendar; correct it") from None
+            raise ValueError("is not in the calendar; correct it") from None
         if seconds.min() < 0 or seconds.max() >= LATEST_TIMESTAMP:
-            raise ValueError("is not a moment between 1970 and 2286; correct it")
+            raise ValueError("is not between 1970 and 2286; correct it")
         return seconds.tolist()
 
     return clock

@@ -184,7 +184,7 @@ BAD: list[tuple[str, bytes, str]] = [
     ("movielens-zip", b"PK\x03\x04 and no more", "truncated or damaged"),
     ("gowalla", b"", "no interactions"),
     ("gowalla", CHECKINS.replace(b"\t", b" "), "line 1: has 1 instead of 5 fields separated by tabs"),
-    ("gowalla", CHECKINS + b"1\t2010-10-19\t0\t0\t5\n", "line 4: timestamp '2010-10-19' is not a moment"),
+    ("gowalla", CHECKINS + b"1\t2010-10-19\t0\t0\t5\n", "line 4: timestamp '2010-10-19' is not a date and time"),
     ("gowalla", CHECKINS + b"1\t2010-13-19T23:55:27Z\t0\t0\t5\n", "line 4: timestamp .*calendar"),
     ("gowalla", b"1\t1960-10-19T23:55:27Z\t0\t0\t5\n", "line 1: timestamp .*1970"),
     ("gowalla", CHECKINS + b"1\t2010-10-19T23:55:27Z\t0\t0\t\n", "line 4: item id '' is empty"),
@@ -232,7 +232,7 @@ BAD += [
     bad_yelp_review("has no field 'user_id'", user_id=None),
     bad_yelp_review("has no field 'business_id'", business_id=None),
     bad_yelp_review("has no field 'date'", date=None),
-    bad_yelp_review("date '2010-10-19' is not a moment", date="2010-10-19"),
+    bad_yelp_review("date '2010-10-19' is not a date and time", date="2010-10-19"),
     bad_yelp_review("date 5 is not a string", date=5),
 ]
 
