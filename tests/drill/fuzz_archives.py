@@ -139,7 +139,7 @@ class Caches:
         store = Store(self.folder / "results")
         protocol = Protocol(quantile=0.7)
         prepared = prepare("mine", self.folder, self.table, protocol, self.folder / "cache", store, lines.append)
-        return prepared.split.to_arrays(), lines
+        return prepared.split.to_arrays(), [line for line in lines if "cache" in line]
 
     def _differs(self, found: dict[str, np.ndarray]) -> str:
         same = found.keys() == self.split.keys() and all(np.array_equal(found[n], self.split[n]) for n in found)
