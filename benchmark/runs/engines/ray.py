@@ -1,6 +1,6 @@
-"""Runs jobs on a Ray cluster. Its nodes need no common file system: code, data and checkpoints travel through Ray, and
-so do the records on their way back. Ray decides where a run goes; what the death of a node or a worker cuts short is
-given out again, and continues from the last checkpoint that got here.
+"""Runs jobs on a Ray cluster. Its nodes need no common file system: code, data, checkpoints and records travel through
+Ray, which decides where a run goes. A run whose node or worker dies is given out again, and continues from the last
+checkpoint that arrived here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")  # else Ray tries for 13 minutes where nobody answers
+os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")  # else Ray tries for 13 minutes if there is no answer
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import ray
@@ -38,17 +38,16 @@ from benchmark.runs.run import RunOutcome, execute, to_record
 from benchmark.store.atomic_files import StoreError, write_file
 
 PACKAGES = ("baselines", "benchmark", "datasets")
-"""What a node needs of this repository; it gets them once, from the driver, and prefers them to any that it has."""
+"""The packages that a node gets, once, from the driver; it prefers them to any that it has."""
 
 NODE_DEATHS = 20
-"""How often a job loses its node before that is recorded, for it may be what brings nodes down; the next start tries
-again."""
+"""How often a job may lose its node before that is recorded (it may be the cause); the next start tries again."""
 
 SELDOM = 3
-"""A checkpoint travels, and so is made so many times less often than one that stays on this machine."""
+"""How many times less often a checkpoint is made that has to travel than one that stays on this machine."""
 
 POLL_SECONDS = 5.0
-"""How soon a node that joins the cluster is noticed."""
+"""After how long a node that joins the cluster is noticed at the latest."""
 
 Message = tuple[str, Any]
 
@@ -56,9 +55,9 @@ Message = tuple[str, Any]
 class RayEngine:
     """`workers` runs at a time, by default as many as the cluster has GPUs, or else CPUs for `threads` each.
 
-    More workers than GPUs share them. `address`: of the cluster; without one that of RAY_ADDRESS, or of one that was
-    started on this machine, or else one is started here for as long as this process lives. `device`: auto, cpu or cuda.
-    Raises ConfigError if there is no such cluster or it has nothing to run on.
+    More workers than GPUs share them. `address`: of the cluster; by default that in RAY_ADDRESS, or of a cluster that
+    was started on this machine; if there is none, one is started for as long as this process lives. `device`: auto,
+    cpu or cuda. Raises ConfigError if there is no such cluster or it has nothing to run on.
     """
 
     def __init__(
@@ -69,35 +68,35 @@ class RayEngine:
         threads: int = 1,
     ) -> None:
         self.workers, self.threads = workers, threads
-        checkpoint.sweep_temporary()  # what killed workers left on this machine; on others each worker does so
+        checkpoint.sweep_temporary()  # on this machine; on others, each worker does it
         code_version()  # remembered before the code is sent
         _connect(address)
         self.device = _device(device)
         self.task = ray.remote(_work).options(max_retries=0, num_cpus=threads, num_gpus=self._gpus_each())
 
     def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
-        """Execute, as many at a time as there is room for at that moment."""
-        flights = _Flights(self, jobs, prepared)
+        """Execute, at any time as many as there is room for."""
+        tasks = _Tasks(self, jobs, prepared)
         try:
-            while flights.launch():
-                for flight in flights.ready():
-                    kind, content = _receive(flight.stream)
+            while tasks.give_out():
+                for task in tasks.ready():
+                    kind, content = _receive(task.stream)
                     if kind == "news":
-                        on_news(flight.job, content)
+                        on_news(task.job, content)
                     elif kind == "checkpoint":
-                        _keep(flight.job, content)
+                        _keep(task.job, content)
                     elif kind == "finished":
-                        flights.forget(flight)
+                        tasks.forget(task)
                         record, arrays = content
                         record = replace(record, versions=record.versions | code_version())
-                        yield FinishedRun(flight.job, record, arrays)
-                    elif (finished := flights.lost(flight, content)) is not None:
+                        yield FinishedRun(task.job, record, arrays)
+                    elif (finished := tasks.lost(task, content)) is not None:
                         yield finished
         finally:
-            flights.abandon()
+            tasks.abandon()
 
     def room(self) -> int:
-        """How many runs Ray should have in hand; one even if nothing is free, which then waits for a node."""
+        """How many runs to give to Ray; at least one, which waits for a node if none is free."""
         resources = ray.cluster_resources()
         has = resources.get("GPU", 0) if self.device.type == "cuda" else resources.get("CPU", 0) / self.threads
         return self.workers or max(1, int(has))
@@ -109,26 +108,26 @@ class RayEngine:
 
 
 @dataclass(eq=False)
-class _Flight:
+class _Task:
     job: RunJob
     stream: Any
-    """The messages of `_work`, as they come."""
+    """Yields the messages of `_work`."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-class _Flights:
-    """The jobs of one `run`: what Ray has in hand, what is to be given out again, what still waits."""
+class _Tasks:
+    """The jobs of one `RayEngine.run`: those that Ray has, those to give out again, and those that wait."""
 
     def __init__(self, engine: RayEngine, jobs: Iterable[RunJob], prepared: Prepared) -> None:
         self.engine, self.waiting, self.prepared = engine, iter(jobs), prepared
         self.data: Any = None
-        self.flights: dict[Any, _Flight] = {}
+        self.tasks: dict[Any, _Task] = {}
         self.retries: list[RunJob] = []
         self.losses: Counter[tuple[str, str]] = Counter()
 
-    def launch(self) -> bool:
-        """Give out jobs while there is room; returns whether any is in flight."""
-        while len(self.flights) < self.engine.room():
+    def give_out(self) -> bool:
+        """Give out jobs while there is room; returns whether Ray has any."""
+        while len(self.tasks) < self.engine.room():
             job = self.retries.pop(0) if self.retries else next(self.waiting, None)
             if job is None:
                 break
@@ -138,34 +137,34 @@ class _Flights:
             stream = engine.task.remote(
                 job, self.data, engine.device, engine.threads, _checkpoint(job), SELDOM * checkpoint.SECONDS_BETWEEN
             )
-            self.flights[stream] = _Flight(job, stream)
-        return bool(self.flights)
+            self.tasks[stream] = _Task(job, stream)
+        return bool(self.tasks)
 
-    def ready(self) -> list[_Flight]:
-        """Those that have something to say, none if all keep silent for a while."""
-        streams, _ = ray.wait(list(self.flights), num_returns=1, timeout=POLL_SECONDS)
-        return [self.flights[stream] for stream in streams]
+    def ready(self) -> list[_Task]:
+        """The tasks that have a message; none if no message comes for a while."""
+        streams, _ = ray.wait(list(self.tasks), num_returns=1, timeout=POLL_SECONDS)
+        return [self.tasks[stream] for stream in streams]
 
-    def lost(self, flight: _Flight, error: RayError) -> FinishedRun | None:
-        """Have the job done again, or record its end if that has happened too often."""
-        self.forget(flight)
-        job, crashed = flight.job, isinstance(error, (WorkerCrashedError, OutOfMemoryError))
+    def lost(self, task: _Task, error: RayError) -> FinishedRun | None:
+        """Give the job out again, or record its end if this has happened too often."""
+        self.forget(task)
+        job, crashed = task.job, isinstance(error, (WorkerCrashedError, OutOfMemoryError))
         what, limit = ("worker", ATTEMPTS) if crashed else ("node", NODE_DEATHS)
         self.losses[job.key, what] += 1
         if self.losses[job.key, what] < limit:
             self.retries.append(job)
             return None
         message = f"the {what} died in each of {limit} attempts, at last with {_first_line(error)}"
-        outcome = RunOutcome("interrupted", flight.started, error={"type": type(error).__name__, "message": message})
+        outcome = RunOutcome("interrupted", task.started, error={"type": type(error).__name__, "message": message})
         return FinishedRun(job, to_record(job.spec, self.prepared, self.engine.device, job.command, outcome), {})
 
-    def forget(self, flight: _Flight) -> None:
-        """It has landed, one way or the other."""
-        del self.flights[flight.stream]
+    def forget(self, task: _Task) -> None:
+        """Drop a task that has ended."""
+        del self.tasks[task.stream]
 
     def abandon(self) -> None:
-        """Stop what is in flight."""
-        for stream in self.flights:
+        """Stop all tasks."""
+        for stream in self.tasks:
             with contextlib.suppress(RayError):
                 ray.cancel(stream, force=True)
 
@@ -184,7 +183,7 @@ def _receive(stream: Any) -> Message:
 
 
 def _connect(address: str | None) -> None:
-    """Join the cluster and send it our code. Ray's own words stay in its log files, our signal handler in place."""
+    """Join the cluster and send it our code. Ray's messages stay in its log files, and our signal handler in place."""
     if address in (None, "auto"):
         address = os.environ.get("RAY_ADDRESS", address)
     if address is not None and address.startswith("ray://"):
@@ -212,7 +211,7 @@ def _connect(address: str | None) -> None:
 
 
 def _knock(address: str) -> None:
-    """OSError at once if nobody answers at host:port."""
+    """Raise OSError at once if host:port does not answer."""
     host, _, port = address.rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
@@ -233,7 +232,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _checkpoint(job: RunJob) -> bytes | None:
-    """The state that the job is to continue from."""
+    """The state from which the job continues."""
     try:
         return job.checkpoint.read_bytes() if job.checkpoint else None
     except OSError:
@@ -242,7 +241,7 @@ def _checkpoint(job: RunJob) -> bytes | None:
 
 def _keep(job: RunJob, content: bytes) -> None:
     if job.checkpoint:
-        with contextlib.suppress(StoreError):  # a disk that is full costs the checkpoint and not the run
+        with contextlib.suppress(StoreError):  # a full disk costs the checkpoint and not the run
             write_file(job.checkpoint, content)
 
 
@@ -250,7 +249,7 @@ def _keep(job: RunJob, content: bytes) -> None:
 
 
 class _Sent(Checkpoint):
-    """A checkpoint that goes to the driver as well, for what lies on a node dies with it."""
+    """A checkpoint that goes to the driver as well, because a node takes its files with it when it dies."""
 
     def __init__(self, path: Path, content: bytes | None, seconds: float, send: Callable[[bytes], None]) -> None:
         super().__init__(path, seconds)
@@ -269,8 +268,8 @@ class _Sent(Checkpoint):
 def _work(
     job: RunJob, prepared: Prepared, device: torch.device, threads: int, content: bytes | None, seconds: float
 ) -> Iterator[Message]:
-    """One run, from the checkpoint `content` if there is one: its epochs and a checkpoint every so many `seconds` as
-    they come, its record and arrays at the end.
+    """One run, from the checkpoint `content` if there is one; yields its news, a checkpoint from time to time (after
+    `seconds` at the earliest), and its record and arrays at the end.
     """
     messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
 
