@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Interval
 
@@ -26,6 +26,7 @@ class BTSR(TrainedMethod):
     """
 
     version = 1
+    grid: ClassVar = {"settings.alpha": (0.05, 0.1, 0.2, 0.4), "settings.lambd": (0.05, 0.2)}
 
     @dataclass(frozen=True)
     class Settings:

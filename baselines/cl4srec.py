@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from baselines.deferred import regularizers, torch, views
 from baselines.method import Terms, TrainedMethod
@@ -19,6 +19,7 @@ class CL4SRec(TrainedMethod):
     """L_pred + weight * InfoNCE(two different random views of each sequence)."""
 
     version = 1
+    grid: ClassVar = {"settings.weight": (0.001, 0.01, 0.05, 0.1), "settings.temperature": (0.5, 1.0)}
 
     @dataclass(frozen=True)
     class Settings:

@@ -6,7 +6,7 @@ No complete public implementation exists; this one follows the paper.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Interval
 
@@ -30,6 +30,11 @@ class EC4SRec(TrainedMethod):
     """
 
     version = 1
+    grid: ClassVar = {
+        "settings.positive": (0.002, 0.1),
+        "settings.negative": (0.001, 0.05),
+        "settings.retrieval": (0.002, 0.1),
+    }
 
     @dataclass(frozen=True)
     class Settings:

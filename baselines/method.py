@@ -13,7 +13,7 @@ from baselines.deferred import torch
 from baselines.settings import check_bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from baselines.encoder import Encoder
     from baselines.training_data import TrainBatch, TrainingData
@@ -27,9 +27,12 @@ Terms: TypeAlias = "dict[str, torch.Tensor]"
 
 
 class Method(ABC):
-    """A way to recommend. `version` is part of the run key: raise it whenever the numbers change."""
+    """A way to recommend. `version` is part of the run key: raise it whenever the numbers change. `grid`: the values
+    that tuning tries for each setting, such as `settings.alpha`, in all combinations.
+    """
 
     version: ClassVar[int]
+    grid: ClassVar[Mapping[str, tuple[float, ...]]] = {}
 
     @dataclass(frozen=True)
     class Settings:

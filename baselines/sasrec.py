@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
@@ -19,6 +19,7 @@ class SASRec(TrainedMethod):
     """Next-item prediction alone, at every position, with the objective of the settings."""
 
     version = 1
+    grid: ClassVar = {"encoder.dropout": (0.1, 0.3, 0.5, 0.7), "training.learning_rate": (0.0005, 0.001)}
 
     @dataclass(frozen=True)
     class Settings:

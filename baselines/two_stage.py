@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from baselines.deferred import regularizers, torch, views
 from baselines.method import Terms, TrainedMethod
@@ -26,6 +26,7 @@ class TwoStage(TrainedMethod):
     """L_BT of two random views alone for the first epochs, L_pred alone for the rest."""
 
     version = 1
+    grid: ClassVar = {"settings.pretraining": (0.05, 0.1, 0.2, 0.4), "settings.lambd": (0.05, 0.2)}
 
     @dataclass(frozen=True)
     class Settings:

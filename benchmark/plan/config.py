@@ -19,6 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
+from annotated_types import Interval
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from baselines.registry import METHODS
@@ -30,12 +31,11 @@ HPARAMS = ("equal", "released", "tuned")
 PROFILES = ("paper", "quick")
 CONFIGS = Path(__file__).parent / "configs"
 
-
 MAX_ASSIGNMENT = 200
-"""Characters of one `--set`, which becomes a part of names."""
+"""The most characters of one `--set`, which becomes part of a folder's name."""
 
 SECTIONS = ("encoder", "training", "settings")
-"""What a change of a run's configuration begins with; `settings` are the method's own."""
+"""The first word of a change to a run's configuration; `settings` are the method's own."""
 
 
 class ConfigError(Exception):
@@ -162,7 +162,7 @@ def uses_assignment(spec: RunSpec, key: str, value: Any) -> bool:
 
 
 def assign(settings: Any, key: str, value: Any, where: str) -> Any:
-    """`settings` with `key` (dotted for nested tables) set to `value`; ConfigError naming `where` if it cannot be."""
+    """`settings` with `key` (dotted for nested tables) set to `value`; raises ConfigError naming `where` otherwise."""
     name, _, rest = key.partition(".")
     known = [field.name for field in fields(settings)]
     if name not in known:
@@ -189,7 +189,7 @@ def assign(settings: Any, key: str, value: Any, where: str) -> Any:
 
 @cache
 def _checked(settings: type, name: str) -> tuple[TypeAdapter[Any], str]:
-    """What checks a value of this field, and in words what it allows."""
+    """What checks a value of this field, and what the field allows, in words."""
     kind = get_type_hints(settings, include_extras=True)[name]
     return TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False)), _described(kind)
 
@@ -214,8 +214,9 @@ def _name_of(assignment: str) -> str:
 
 def _described(kind: Any) -> str:
     if get_origin(kind) is Annotated:
-        base, bounds = get_args(kind)
-        return f"{_described(base)} from {bounds.ge:g} to {bounds.le:g}"
+        base, *metadata = get_args(kind)
+        bounds = [f" from {each.ge:g} to {each.le:g}" for each in metadata if isinstance(each, Interval)]
+        return "".join([_described(base), *bounds])
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(map(str, get_args(kind)))
     if get_origin(kind) is tuple:
@@ -228,7 +229,7 @@ def _described(kind: Any) -> str:
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError, OSError) as error:  # ValueError: of TOML, of UTF-8, of a number too long
+    except (ValueError, RecursionError, OSError) as error:  # ValueError: not TOML, not UTF-8, a number that is too long
         raise ConfigError(
             f"{path}: cannot be read as TOML: {error}; correct it or restore the committed file"
         ) from None
@@ -247,7 +248,7 @@ def _parse_assignment(text: str) -> tuple[str, Any]:
 
 
 def _check(key: str, value: Any) -> None:
-    """Try an assignment on everything that it speaks of, so that a mistake shows before any data is read."""
+    """Try an assignment on all settings that it concerns, so that a mistake shows before any data is read."""
     target, _, rest = key.partition(".")
     methods = [METHODS[method].settings for method in METHODS if names_method(target, method)]
     sections: dict[str, list[Any]] = {

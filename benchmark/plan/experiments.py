@@ -1,4 +1,4 @@
-"""What the paper consists of: experiments, each a list of variants of the methods."""
+"""The experiments that the paper consists of, each a list of variants of the methods."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from baselines.method import TrainedMethod
 from baselines.registry import METHODS
 
 Changes = tuple[tuple[str, Any], ...]
@@ -20,10 +19,10 @@ ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 """Section 5.2; 0 is SASRec."""
 
 GRID = (0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
-"""What the paper searches alpha and lambda in (section 4)."""
+"""The values that the paper searches for alpha and lambda (section 4)."""
 
 REGIMES = (0.1, 0.4)
-"""Of alpha, in Table 3 and Figure 5."""
+"""The values of alpha in Table 3 and Figure 5."""
 
 NOISES = (0.0, 0.1, 0.2, 0.4)
 """Shares of the training inputs that are replaced by random items."""
@@ -34,11 +33,12 @@ WEIGHTED: dict[str, tuple[str, ...]] = {
     "ec4srec": ("positive", "negative", "retrieval"),
     "btsr-bce": ("alpha",),
 }
-"""The weights of what a method adds to the next-item loss, of the methods that these weights might cost the most."""
+"""The weights of the terms that a method adds to the next-item loss, for the methods that they might cost the most."""
 
 WEIGHT_SHARE = 0.02
-"""Of these weights. What is added acts on the last position alone, while the next-item loss is a mean over all of them:
-there, in a sequence that fills a window of 50, the two are to each other as the weight says only at a fiftieth of it.
+"""The share of these weights that is tried. An added term acts on the last position alone, while the next-item loss is
+a mean over all positions: in a sequence that fills a window of 50, a fiftieth of the weight gives, at that position,
+the balance that the weight itself means.
 """
 
 PROJECTOR_LAYERS = 2
@@ -72,7 +72,7 @@ NAMES = ("main", "objectives", "regimes", "alpha", "views", "noise", "lambda", "
 """All experiments, the most important first."""
 
 ON_REQUEST = ("tune",)
-"""Experiments that are run when named only: their outcome changes how the others are run."""
+"""Experiments that are run only when named: their outcome changes how the others are run."""
 
 
 def experiments(dataset: str) -> dict[str, Experiment]:
@@ -121,31 +121,12 @@ def experiments(dataset: str) -> dict[str, Experiment]:
 # --- tuning ---------------------------------------------------------------------------------------------------------
 
 TRIALS = 8
-"""Settings tried for each method: the equal budget."""
-
-_ALPHA_LAMBDA = {"settings.alpha": (0.05, 0.1, 0.2, 0.4), "settings.lambd": (0.05, 0.2)}
-_CONTRAST = {"settings.weight": (0.001, 0.01, 0.05, 0.1), "settings.temperature": (0.5, 1.0)}
-SEARCHED: dict[str, dict[str, tuple[float, ...]]] = {
-    "sasrec": {"encoder.dropout": (0.1, 0.3, 0.5, 0.7), "training.learning_rate": (0.0005, 0.001)},
-    "cl4srec": _CONTRAST,
-    "duorec": _CONTRAST,
-    "ec4srec": {
-        "settings.positive": (0.002, 0.1),
-        "settings.negative": (0.001, 0.05),
-        "settings.retrieval": (0.002, 0.1),
-    },
-    "btsr": _ALPHA_LAMBDA,
-    "two-stage": {"settings.pretraining": (0.05, 0.1, 0.2, 0.4), "settings.lambd": (0.05, 0.2)},
-}
-"""Per method or family the values searched, as a full grid of TRIALS points."""
+"""How many settings are tried for each method: the same budget for all."""
 
 
 def trials(method: str) -> Iterator[Variant]:
     """The settings that tuning tries for a method; none for one without a grid, such as those that only count."""
-    if not issubclass(METHODS[method].method, TrainedMethod):
-        return
-    family = method if method in SEARCHED else method.split("-")[0]
-    grid = SEARCHED.get(family, {})
+    grid = METHODS[method].method.grid
     for values in product(*grid.values()) if grid else ():
         changes = tuple(zip(grid, values, strict=True))
         described = ", ".join(f"{key.partition('.')[2]} {value:g}" for key, value in changes)

@@ -14,12 +14,11 @@ from baselines.settings import EncoderSettings, Precision, Share
 from datasets.protocol import Protocol
 
 NEUTRAL = "neutral"
-"""In a field's metadata: the value at which the setting does nothing. It is left out of the run key then, so that a
+"""In a field's metadata: the value at which the setting has no effect. The run key leaves it out then, so that a
 setting can be added without voiding the runs that were made before it."""
 
-
 MAX_SETTING = 120
-"""Characters of a setting's name, which becomes that of a folder."""
+"""The most characters of a setting's name, which becomes that of a folder."""
 
 Beta = Annotated[float, Interval(ge=0, le=0.999999)]
 
@@ -50,8 +49,7 @@ class TrainingSettings:
     epochs: Annotated[int, Interval(ge=1, le=100_000)] = 200
     patience: Annotated[int, Interval(ge=1, le=100_000)] = 15
     learning_rate: Annotated[float, Interval(ge=1e-12, le=10)] = 1e-3
-    betas: tuple[Beta, Beta] = (0.9, 0.98)
-    """Of Adam."""
+    betas: tuple[Beta, Beta] = (0.9, 0.98)  # of Adam
     weight_decay: Annotated[float, Interval(ge=0, le=10)] = 0.0
     noise: Share = field(default=0.0, metadata={NEUTRAL: 0.0})
     """The share of input positions that are replaced by random items; targets stay as they are."""
@@ -63,7 +61,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """All that a run is, apart from the data itself and the machine."""
+    """Everything that specifies a run, apart from the data itself and the machine."""
 
     dataset: str
     title: str
@@ -79,35 +77,31 @@ class RunSpec:
 
     def to_json(self) -> dict[str, Any]:
         """The record's `spec`."""
-        return {
-            "dataset": self.dataset,
-            "title": self.title,
-            "synthetic": self.synthetic,
-            "protocol": asdict(self.protocol),
-            "hparams": self.hparams,
-            "profile": self.profile,
-            "encoder": settings_to_json(self.encoder),
-            "training": settings_to_json(self.training),
-            "method": {"name": self.method, "settings": settings_to_json(self.settings)},
-            "seed": self.seed,
-        }
+        names = {name: getattr(self, name) for name in ("title", "synthetic", "hparams", "profile")}
+        return names | self._tables(without_neutral=False)
 
     def identity(self) -> dict[str, Any]:
-        """What of it decides the numbers: no mere names, and no setting that does nothing."""
-        protocol = asdict(self.protocol)
-        del protocol["preset"]
+        """The part of it that decides the numbers: neither mere names nor settings that have no effect."""
+        tables = self._tables(without_neutral=True)
+        del tables["protocol"]["preset"]
+        return tables
+
+    def _tables(self, without_neutral: bool) -> dict[str, Any]:
+        encoder, training, settings = (
+            settings_to_json(each, without_neutral) for each in (self.encoder, self.training, self.settings)
+        )
         return {
             "dataset": self.dataset,
-            "protocol": protocol,
-            "encoder": settings_to_json(self.encoder, without_neutral=True),
-            "training": settings_to_json(self.training, without_neutral=True),
-            "method": {"name": self.method, "settings": settings_to_json(self.settings, without_neutral=True)},
+            "protocol": asdict(self.protocol),
+            "encoder": encoder,
+            "training": training,
+            "method": {"name": self.method, "settings": settings},
             "seed": self.seed,
         }
 
 
 def settings_to_json(settings: Any, without_neutral: bool = False) -> dict[str, Any]:
-    """Settings as nested tables; an objective also gives its name. `without_neutral`: as in the run key."""
+    """Settings as nested tables, an objective with its name; `without_neutral` leaves out those without effect."""
     table: dict[str, Any] = {"name": settings.name} if isinstance(settings, Objective) else {}
     for each in fields(settings):
         value = getattr(settings, each.name)

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 METRIC = "ndcg@10"
-"""Epochs, and everything else that is chosen, are chosen by this metric on the validation targets."""
+"""The metric on the validation targets by which epochs, and everything else, are chosen."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The method that an alias stands for, and on what grounds.
+    """The method that an alias stands for, and the grounds for it.
 
     `evidence`: for each candidate with a finished run the seeds, their validation values and the mean.
     """

@@ -13,13 +13,13 @@ from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
 
 ALIAS = "tuned"
-"""Where selection.json keeps the choices of a setting."""
+"""The alias under which selection.json keeps the choices of a setting."""
 
 
 def tuned(planned: Sequence[PlannedRun], records: Sequence[RunRecord]) -> dict[str, Any]:
     """For each method all of whose trials are done: the changes that won, and every trial's validation value.
 
-    A method with trials outstanding is left out: the budget is the same for all or the comparison is not equal.
+    A method with trials outstanding is left out, for the comparison is fair only if all methods have the same budget.
     """
     values = {(record.key, record.seed): _value(record) for record in records if record.done}
     found: dict[str, dict[str, float | None]] = {}
@@ -43,7 +43,7 @@ def stored_changes(store: Store, dataset: str, setting: str, methods: Sequence[s
 
 
 def _changes(choice: Any, where: str) -> Changes:
-    """The changes of a stored choice, if they are such as trials make."""
+    """The changes of a stored choice; raises ConfigError unless they could be those of a trial."""
     changes = choice.get("changes") if isinstance(choice, dict) else None
     if not isinstance(changes, dict) or not all(map(_is_key, changes)):
         raise ConfigError(f"{where}: selection.json does not say what was chosen; run --experiments tune again")
