@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -11,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.plan.selection import METRIC
-from benchmark.report.figures.canvas import INK, panels
+from benchmark.report.figures.canvas import INK, panels, points_of
 from benchmark.report.figures.legends import as_written, seeds_note, with_deviation
 from benchmark.report.figures.sweeps import percent_changes
 from benchmark.report.methods import in_order, style_of, title_of
@@ -35,23 +33,9 @@ def accuracy_and_coverage(results: Results) -> Figure | None:
         return None
     figure, axes = panels(results, "accuracy against coverage", 1, 1, 3.4)
     axis = axes[0, 0]
-    for group, coverage, accuracy in points:
-        style = group.style
-        axis.errorbar(
-            coverage.mean,
-            accuracy.mean,
-            xerr=_finite(coverage.deviation),
-            yerr=_finite(accuracy.deviation),
-            color=style.colour,
-            marker=style.marker,
-            markersize=8 if style.marker == "*" else 6,
-            markeredgecolor=INK,
-            markeredgewidth=0.5,
-            elinewidth=1,
-            linestyle="none",
-            label=style.title,
-            zorder=3,
-        )
+    for group, x, y in points:
+        spread = {"xerr": x.deviation, "yerr": y.deviation}
+        axis.errorbar(x.mean, y.mean, **spread, linestyle="none", zorder=3, **points_of(group.style, 6))
     axis.set(xlabel="coverage@10", ylabel="NDCG@10")
     axis.margins(0.08)
     legend = figure.legend(loc="outside right center", title="mean ± s.d. over seeds", alignment="left")
@@ -131,10 +115,6 @@ def ties(results: Results) -> Figure | None:
     ]
     figure.legend(handles=kinds, loc="outside lower center", ncols=2, title=f"{note}one line per seed")
     return figure
-
-
-def _finite(deviation: float) -> float | None:
-    return None if math.isnan(deviation) else deviation
 
 
 def _redrawn_models(results: Results) -> dict[str, list[tuple[float, list[float]]]]:

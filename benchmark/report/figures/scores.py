@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from benchmark.report.figures.canvas import GREY, INK, panels
+from benchmark.report.figures.canvas import GREY, INK, panels, points_of
 from benchmark.report.figures.legends import with_deviation
 from benchmark.report.methods import MethodStyle
 from benchmark.report.query import Results
@@ -112,18 +112,8 @@ def _reliability(axis: Axes, bins: np.ndarray, style: MethodStyle) -> None:
     (confidence, _), (accuracy, deviation) = bins
     right, top = (min(1.0, 1.08 * float(np.max(values))) for values in (confidence, accuracy + deviation))
     axis.plot([0, 1], [0, 1], color=INK, linewidth=0.7, linestyle="--")
-    axis.errorbar(
-        confidence,
-        accuracy,
-        yerr=[np.minimum(deviation, accuracy), deviation],
-        color=style.colour,
-        marker=style.marker,
-        markersize=6 if style.marker == "*" else 4,
-        markeredgecolor=INK,
-        markeredgewidth=0.3,
-        linestyle="none",
-        elinewidth=0.7,
-    )
+    errors = [np.minimum(deviation, accuracy), deviation]
+    axis.errorbar(confidence, accuracy, yerr=errors, linestyle="none", **points_of(style, 4))
     axis.set(xlim=(0, right), ylim=(-0.04 * top, top or 1.0))
     for direction in (axis.xaxis, axis.yaxis):
         direction.set_major_locator(MaxNLocator(3))

@@ -5,29 +5,22 @@ Variants that have not run leave a gap in their line and are named.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from benchmark.plan.selection import METRIC
-from benchmark.report.figures.canvas import INK, panels
+from benchmark.report.figures.canvas import INK, MOST_TICKS, panels, points_of
 from benchmark.report.figures.captions import paper_figure
 from benchmark.report.figures.legends import seeds_note
 from benchmark.report.figures.popularity import BUCKETS
 from benchmark.report.methods import Dashes, MethodStyle, in_order, style_of
 from benchmark.report.query import Results, RunGroup
-
-Points = list[tuple[float | None, str, float]]
-"""(x, title of the line, value) of every run."""
-
-MOST_TICKS = 6
+from benchmark.report.significance import SeedSummary, summarise_seeds
 
 BY_CUTOFF, BY_BUCKET = ("@1", "@5", "@10"), ("/bucket1", "/bucket2", "/bucket3")
 PANELS = (
@@ -49,17 +42,6 @@ PANELS = (
 LINES: tuple[tuple[str, Dashes, float], ...] = (("o", "-", 0.28), ("v", (0, (4, 1.5)), 0.48), ("P", (0, (1, 1.2)), 0.7))
 """Marker, dashes and lightness of the three lines in a panel."""
 
-POINTS: dict[str, Any] = {
-    "errorbar": "sd",
-    "native_scale": True,
-    "linewidth": 1.4,
-    "markersize": 5,
-    "markeredgecolor": INK,
-    "markeredgewidth": 0.4,
-    "capsize": 0.12,
-    "err_kws": {"linewidth": 0.8},
-}
-
 
 def sensitivity_to_alpha(results: Results) -> Figure | None:
     """Figures 3, 4, 6 and 8: by the weight of the Barlow Twins term."""
@@ -77,35 +59,34 @@ def noise(results: Results) -> Figure | None:
     if not any(group.swept and results.values(group, METRIC) for group in groups):
         return None
     clean = {group.method: group for group in groups if group.swept == 0}
-    absolute, relative = Points(), Points()
-    for group in groups:
-        percent, title = 100 * (group.swept or 0), group.style.title
-        absolute += [(percent, title, value) for value in results.values(group, METRIC).values() or [math.nan]]
-        if group.method in clean:
-            relative += [
-                (percent, title, value) for value in percent_changes(results, group, clean[group.method], METRIC)
-            ]
-    compared = any(percent for percent, _, _ in relative)
+    changes = {
+        group.label: percent_changes(results, group, clean[group.method], METRIC) if group.method in clean else []
+        for group in groups
+    }
+    compared = any(group.swept and changes[group.label] for group in groups)
     figure, axes = panels(results, "random items among the training inputs", 1, 1 + compared, 3.2)
-    styles = [style_of(method) for method in in_order(group.method for group in groups)]
-    for axis, points in zip(axes[0], (absolute, relative), strict=False):
-        _lines(axis, points, styles, dodge=0.12 * (len(styles) > 1))
-        axis.set(xlabel="training inputs replaced, %", ylabel="NDCG@10")
+    methods = in_order(group.method for group in groups)
+    for place, method in enumerate(methods):
+        mine = [group for group in groups if group.method == method]
+        beside = 0.6 * (place - (len(methods) - 1) / 2)  # so that error bars do not cover each other
+        percent = [100 * (group.swept or 0) + beside for group in mine]
+        _line(axes[0, 0], percent, [results.summary(group, METRIC) for group in mine], style_of(method))
+        if compared:
+            summaries = [summarise_seeds(np.array(changes[group.label])) for group in mine]
+            _line(axes[0, 1], percent, summaries, style_of(method))
+    for axis, label in zip(axes[0], ("NDCG@10", "change of NDCG@10, %"), strict=False):
+        axis.set(xlabel="training inputs replaced, %", ylabel=label)
         axis.set_xticks(sorted({100 * (group.swept or 0) for group in groups}))
     axes[0, 0].set_ylim(0, None)
-    if compared:
-        axes[0, 1].axhline(0, color=INK, linewidth=0.8, zorder=1)
-        axes[0, 1].set_ylabel("change of NDCG@10, %")
-        axes[0, 1].locator_params(axis="y", nbins=6)
+    axes[0, -1].axhline(0, color=INK, linewidth=0.8, zorder=1)
 
     def name(group: RunGroup) -> str:
         share = f"{100 * (group.swept or 0):g}%"
         alike = len({len(other.done) for other in groups if other.swept == group.swept}) == 1
         return share if alike else f"{group.style.title} {share}"
 
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, title=seeds_note(groups, name)
-    )
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, title=seeds_note(groups, name))
     return figure
 
 
@@ -125,10 +106,10 @@ def _sensitivity(results: Results, name: str, symbol: str, held: tuple[str, str]
     for axes_row, (measured, *row) in zip(axes, PANELS, strict=True):
         for axis, (heading, metrics) in zip(axes_row, row, strict=True):
             _panel(results, axis, groups, metrics)
-            axis.set(title=heading, xlabel=symbol, ylabel="", ylim=(0, None))
-            axis.locator_params(axis="y", nbins=5)
+            axis.set(title=heading, ylim=(0, None))
         axes_row[0].set_ylabel(measured)
     for axis in axes[-1]:
+        axis.set_xlabel(symbol)
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25))
     ticks = [group.swept for group in groups][:: -(-len(groups) // MOST_TICKS)]
     axes[0, 0].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -140,38 +121,18 @@ def _sensitivity(results: Results, name: str, symbol: str, held: tuple[str, str]
 def _panel(results: Results, axis: Axes, groups: Sequence[RunGroup], metrics: Sequence[str]) -> None:
     """One line per metric over the swept values, in shades of the method's colour."""
     names = BUCKETS if "bucket" in metrics[0] else BY_CUTOFF
-    colour = groups[0].style.colour
-    styles = [
-        MethodStyle(name, to_hex(sns.set_hls_values(colour, l=lightness)), marker, dashes)
-        for name, (marker, dashes, lightness) in zip(names, LINES, strict=True)
-    ]
-    points = [
-        (group.swept, name, value)
-        for group in groups
-        for name, metric in zip(names, metrics, strict=True)
-        for value in results.values(group, metric).values() or [math.nan]
-    ]
-    _lines(axis, points, styles)
-    if not np.isfinite([value for _, _, value in points]).any():
+    colour, values = groups[0].style.colour, [group.swept or 0 for group in groups]
+    for name, metric, (marker, dashes, lightness) in zip(names, metrics, LINES, strict=True):
+        style = MethodStyle(name, to_hex(sns.set_hls_values(colour, l=lightness)), marker, dashes)
+        _line(axis, values, [results.summary(group, metric) for group in groups], style)
+    if not any(results.values(group, metric) for group in groups for metric in metrics):
         axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", va="center")
 
 
-def _lines(axis: Axes, points: Points, styles: Sequence[MethodStyle], dodge: float = 0) -> None:
-    """Means of the points over seeds joined by a line per style, with a gap where a value is NaN."""
-    sns.pointplot(
-        pd.DataFrame(points, columns=["x", "line", "value"]),
-        x="x",
-        y="value",
-        hue="line",
-        hue_order=[style.title for style in styles],
-        palette=[style.colour for style in styles],
-        markers=[style.marker for style in styles],
-        linestyles=[style.dashes for style in styles],
-        dodge=dodge,
-        **POINTS,
-        ax=axis,
-    )
-    axis.legend().remove()
+def _line(axis: Axes, x: Sequence[float], summaries: Sequence[SeedSummary], style: MethodStyle) -> None:
+    """Means over seeds joined by a line, with a gap where there is none."""
+    means, deviations = ([getattr(s, name) for s in summaries] for name in ("mean", "deviation"))
+    axis.errorbar(x, means, yerr=deviations, linestyle=style.dashes, **points_of(style))
 
 
 def _at(groups: Sequence[RunGroup], setting: str, symbol: str) -> str:
