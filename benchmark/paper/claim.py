@@ -31,7 +31,7 @@ class Claim:
         """The methods that have to be run: those of the variants that the rule needs.
 
         Sweeps vary another method on some datasets. Those of a dataset that is not the paper's are among them, so that
-        every claim can be held against it too.
+        every claim can be judged there too.
         """
         labels = needed(self.rule)
         return tuple(

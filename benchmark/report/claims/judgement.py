@@ -36,12 +36,11 @@ class Reading:
 
     def as_best_of(self, chances: int) -> Reading:
         """The same where the leading side was chosen with hindsight as the best of `chances`: p counts that often."""
-        p = min(1.0, self.p * chances) if not math.isnan(self.p) else self.p
-        if math.isnan(p) or p == self.p:
+        p = min(1.0, self.p * chances)
+        if math.isnan(self.p) or p == self.p:
             return self
-        return replace(
-            self, p=p, text=f"{self.text} (times {chances}, since the best of {chances} is compared: p {p_value(p)})"
-        )
+        corrected = f"times {chances}, since the best of {chances} is compared: p {p_value(p)}"
+        return replace(self, p=p, text=f"{self.text} ({corrected})")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.paper.printed import BASELINES, BTSR, table2_row
+from benchmark.paper.printed import BASELINES, BTSR, Printed
 from benchmark.paper.rules import (
     AgainstBaselines,
     Ahead,
@@ -26,7 +26,7 @@ from benchmark.paper.rules import (
     Trend,
 )
 from benchmark.report.claims.judgement import Judgement, Reading, count, judge, vote
-from benchmark.report.claims.sides import Side, combined, lead, missing, runs_of, side, title_of, variants
+from benchmark.report.claims.sides import Side, combined, lead, missing, printed_row, runs_of, side, title_of, variants
 from benchmark.report.claims.sweeps import balance, drops, grows, hurts, peaks, ratio, trend
 from benchmark.report.query import Results
 from benchmark.report.significance import MIN_SEEDS, summarise_seeds, variance_ratio_test
@@ -54,15 +54,14 @@ def against_baselines(results: Results, rule: AgainstBaselines) -> Judgement:
     The best of k rivals is chosen with hindsight, so where it leads its p counts k times; that BT-SR is ahead is only
     confirmed if all rivals were run.
     """
-    metrics = [metric for metric in rule.metrics if results.synthetic or _is_printed(results.title, metric, rule)]
+    metrics = [metric for metric in rule.metrics if _is_printed(printed_row(results, metric), rule)]
     readings = [reading for metric in metrics for reading in _against_best(results, rule, metric)]
     if rule.seeds_alone:
         readings = [replace(one, p=one.p if one.seeds >= MIN_SEEDS else math.nan) for one in readings]
     return judge(readings)
 
 
-def _is_printed(title: str, metric: str, rule: AgainstBaselines) -> bool:
-    row = table2_row(title, metric)
+def _is_printed(row: Printed | None, rule: AgainstBaselines) -> bool:
     if row is None or rule.printed == "all":
         return True
     return {"lead": row.improve > 0, "star": row.starred, "behind": row.improve < 0}[rule.printed]
@@ -79,7 +78,7 @@ def _against_best(results: Results, rule: AgainstBaselines, metric: str) -> list
     reading = lead(*((ours, best) if is_ahead == higher else (best, ours)), metric)
     rival_leads = reading.lead < 0 if is_ahead else reading.lead > 0
     reading = reading.as_best_of(len(ran) if rival_leads else 1)
-    printed = None if results.synthetic or rule.rivals != BASELINES else table2_row(results.title, metric)
+    printed = printed_row(results, metric) if rule.rivals == BASELINES else None
     all_ran = len(ran) == len(rule.rivals)
     text = reading.text + (f"; printed {percent(printed.improve)}" if printed else "")
     text += "" if all_ran else f"; {len(ran)} of {len(rule.rivals)} baselines were run"

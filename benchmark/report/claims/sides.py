@@ -10,6 +10,7 @@ from statistics import fmean
 
 import numpy as np
 
+from benchmark.paper.printed import Printed, table2_row
 from benchmark.plan.experiments import Variant, experiments
 from benchmark.report.claims.judgement import Reading, count
 from benchmark.report.query import Results, RunGroup
@@ -26,6 +27,9 @@ from benchmark.runs.metrics import GAINS
 
 TARGET_SCORE = "target_score"
 """The mean score of the test targets, from the density that a run keeps of them."""
+
+METHODS_AS_THEY_ARE = ("main", "objectives")
+"""The experiments of Tables 2 and 1: a method may have been run for either."""
 
 CLAIM_RESAMPLES = 2000
 """Of users: p is then known to .001, which suffices for a verdict at .05, and a report stays fast."""
@@ -63,11 +67,8 @@ def side(results: Results, experiment: str, label: str, metric: str, stage: str 
 
 
 def runs_of(results: Results, experiment: str, label: str) -> RunGroup:
-    """The runs of a variant, without records if there are none.
-
-    A method as it is may have been run for Table 2 or for Table 1.
-    """
-    names = ("main", "objectives") if experiment in ("main", "objectives") else (experiment,)
+    """The runs of a variant, without records if there are none."""
+    names = METHODS_AS_THEY_ARE if experiment in METHODS_AS_THEY_ARE else (experiment,)
     groups = [group for name in names if (group := results.group(name, label))]
     planned = [
         RunGroup(experiment, label, variant.method, variant.value)
@@ -75,6 +76,11 @@ def runs_of(results: Results, experiment: str, label: str) -> RunGroup:
         if variant.label == label
     ]
     return (*(group for group in groups if group.done), *groups, *planned)[0]
+
+
+def printed_row(results: Results, metric: str) -> Printed | None:
+    """What Table 2 prints for a dataset; None for generated data, whatever its name."""
+    return None if results.synthetic else table2_row(results.title, metric)
 
 
 @cache

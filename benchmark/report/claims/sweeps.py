@@ -10,7 +10,6 @@ from statistics import fmean
 import numpy as np
 from scipy import stats
 
-from benchmark.paper.printed import table2_row
 from benchmark.paper.rules import Balance, Drops, Grows, Hurts, Peaks, Ratio, Trend
 from benchmark.plan.selection import METRIC
 from benchmark.report.claims.judgement import MIN_VOTES, Judgement, Reading, count, judge, vote
@@ -21,6 +20,7 @@ from benchmark.report.claims.sides import (
     common_seeds,
     lead,
     missing,
+    printed_row,
     side,
     user_differences,
     variants,
@@ -134,7 +134,7 @@ def drops(results: Results, rule: Drops) -> Judgement:
     lose as much. The interval is one over seeds from three on, over users with two.
     """
     metric, low, high = rule.metric, rule.low, rule.high
-    row = None if results.synthetic else table2_row(results.title, metric)
+    row = printed_row(results, metric)
     if row and (most := max(row.values.values())) < low:
         return Judgement("contradicted", (f"{metric}: Table 2 prints at most {number(most)}, less than {number(low)}",))
     starts = _sides(results, rule.experiment, rule.start, metric).values()

@@ -12,6 +12,7 @@ import pandas as pd
 from benchmark.paper.printed import CITATION
 from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim
 from benchmark.report.claims.rules import RULES
+from benchmark.report.claims.sides import METHODS_AS_THEY_ARE
 from benchmark.report.significance import MIN_SEEDS
 from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table
 from benchmark.report.tables.numbers import DASH
@@ -19,10 +20,10 @@ from benchmark.report.tables.numbers import DASH
 
 def claims_tables(findings: Sequence[JudgedClaim]) -> tuple[list[Table], list[Table], pd.DataFrame]:
     """Every verdict at a glance, in two tables; every reported dataset with its numbers; the same for machines."""
-    swept = [f for f in findings if f.claim.rule.experiment not in ("main", "objectives")]
-    others = [f for f in findings if f.claim.rule.experiment in ("main", "objectives")]
-    parts = {"methods": (others, "on the methods"), "settings": (swept, "on alpha, lambda, views and noise")}
-    overview = [_overview(name, part, what, findings) for name, (part, what) in parts.items() if part]
+    on_methods = [f for f in findings if f.claim.rule.experiment in METHODS_AS_THEY_ARE]
+    on_settings = [f for f in findings if f.claim.rule.experiment not in METHODS_AS_THEY_ARE]
+    parts = {"methods": (on_methods, "the methods"), "settings": (on_settings, "alpha, lambda, views and noise")}
+    overview = [_overview(name, part, about, findings) for name, (part, about) in parts.items() if part]
     if overview:
         overview[-1] = replace(overview[-1], notes=tuple(_overview_notes(findings)))
     names = dict.fromkeys(finding.dataset for finding in findings if finding.reported)
@@ -30,20 +31,19 @@ def claims_tables(findings: Sequence[JudgedClaim]) -> tuple[list[Table], list[Ta
     return overview, details, pd.DataFrame([_row(finding) for finding in findings])
 
 
-def _overview(name: str, part: Sequence[JudgedClaim], what: str, findings: Sequence[JudgedClaim]) -> Table:
-    columns = list(dict.fromkeys(finding.dataset for finding in findings))
-    by_place = {(finding.claim.id, finding.dataset): finding for finding in part}
-    titles = {finding.dataset: finding for finding in findings}
-    heads = [Head(titles[column].title, "SYNTHETIC" if titles[column].synthetic else "") for column in columns]
+def _overview(name: str, part: Sequence[JudgedClaim], about: str, findings: Sequence[JudgedClaim]) -> Table:
+    """A line per claim of the part, a column per dataset of all findings."""
+    columns = {finding.dataset: _dataset_head(finding) for finding in findings}
+    found = {(finding.claim.id, finding.dataset): finding for finding in part}
     groups = [
-        _group(claim.id, [(claim.place, *(_verdict(by_place.get((claim.id, column))) for column in columns))])
+        _group(claim.id, [(claim.place, *(_verdict(found.get((claim.id, dataset))) for dataset in columns))])
         for claim in {finding.claim.id: finding.claim for finding in part}.values()
     ]
     return Table(
         name=f"claims-{name}",
-        caption=f"{_warning(part)}The paper's claims {what}, and what the runs say.",
+        caption=f"{_warning(part)}The paper's claims on {about}, and what the runs say.",
         bands=(),
-        heads=(Head("claim"), Head("where"), *heads),
+        heads=(Head("claim"), Head("where"), *columns.values()),
         sections=(tuple(groups),),
         notes=(),
     )
@@ -65,21 +65,19 @@ def _overview_notes(findings: Sequence[JudgedClaim]) -> Iterable[str]:
 
 
 def _details(findings: Sequence[JudgedClaim]) -> Table:
-    title, synthetic = findings[0].title, findings[0].synthetic
+    """The claims on one dataset with the numbers that decide them."""
     return Table(
         name=re.sub("[^a-z0-9]+", "-", f"{findings[0].dataset}-claims"),
-        caption=f"{_warning(findings)}The paper's claims, judged by the runs on {title}.",
+        caption=f"{_warning(findings)}The paper's claims, judged by the runs on {findings[0].title}.",
         bands=(),
-        heads=(
-            Head(title, "SYNTHETIC" if synthetic else ""),
-            Head("verdict"),
-            Head("the paper"),
-            Head("the runs"),
-            Head("command"),
-        ),
+        heads=(_dataset_head(findings[0]), *map(Head, ("verdict", "the paper", "the runs", "command"))),
         sections=(tuple(_detail(finding) for finding in findings),),
         notes=(),
     )
+
+
+def _dataset_head(finding: JudgedClaim) -> Head:
+    return Head(finding.title, "SYNTHETIC" if finding.synthetic else "")
 
 
 def _detail(finding: JudgedClaim) -> Stack:

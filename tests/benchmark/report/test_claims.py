@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from benchmark.paper.claims import CLAIMS
+from benchmark.paper.printed import BTSR, Printed
 from benchmark.paper.rules import (
     AgainstBaselines,
     Ahead,
@@ -32,7 +33,7 @@ from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import judge_claims
 from benchmark.report.claims.judgement import Judgement, Reading
 from benchmark.report.claims.rules import RULES
-from benchmark.report.claims.sides import lead, side
+from benchmark.report.claims.sides import Side, combined, lead, side, user_differences
 from benchmark.report.claims.tables import claims_tables
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import report
@@ -84,6 +85,10 @@ def assemble(maker: Any, groups: Sequence[RunGroup], arrays: Mapping[Any, Any]) 
         return arrays.get((record.key, record.seed))
 
     return Results(maker.dataset, maker.title, maker.synthetic, RunSetting(), groups, load)
+
+
+def with_groups(results: Results, groups: Sequence[RunGroup]) -> Results:
+    return Results(results.dataset, results.title, results.synthetic, results.setting, groups, results.load)
 
 
 @pytest.fixture
@@ -157,6 +162,53 @@ def test_users_of_a_bucket(bench: Bench) -> None:
     assert np.array_equal(np.asarray(second), [0.0] * 20)
 
 
+def test_the_smallest_detectable_difference_is_told_where_none_was_detected(bench: Bench) -> None:
+    sure = two_sides(bench({"views:twin": of("hr@10", SURE), "views:mask": of("hr@10", BASE)}))
+    assert "detectable" not in sure.text
+    sides = {"views:twin": of("hr@10", (0.6, 0.6)), "views:mask": of("hr@10", (0.5, 0.5))}
+    few = two_sides(bench(sides, {"views:twin": MIXED[0], "views:mask": MIXED[1]}))
+    # Differences of +1 and -1 in turn: sd is sqrt(40 / 39), times (1.9600 + .8416) / sqrt(40).
+    assert few.text.endswith("; detectable: 0.4486 over 40 users")
+    assert "detectable" not in two_sides(bench(sides, {"views:twin": HIT, "views:mask": MISS})).text
+
+
+def users_of(*values: float) -> Callable[[Any], np.ndarray]:
+    return lambda _: np.array(values)
+
+
+def test_a_weighted_sum_of_sides() -> None:
+    first, second = Side("a", {0: 0.5, 1: 0.7}, users_of(1, 0)), Side("b", {1: 0.3, 2: 0.9}, users_of(0, 1))
+    both = combined("c", [(2.0, first), (-1.0, second)])
+    assert both.values == pytest.approx({1: 1.1})
+    assert np.array_equal(np.asarray(both.users([1])), [2, -1])
+    constant = Side("coverage", {1: 0.3}, lambda _: 0.25)
+    assert np.array_equal(np.asarray(combined("c", [(2.0, first), (4.0, constant)]).users([1])), [3, 1])
+    for other in (users_of(1, 0, 0), lambda _: None):  # other users, or arrays that are lost
+        assert combined("c", [(1.0, first), (1.0, Side("d", {1: 0.3}, other))]).users([1]) is None
+    assert user_differences(first, Side("d", {1: 0.3}, users_of(1, 0, 0)), [1]) is None
+    assert user_differences(first, constant, [1]) is None
+
+
+def test_what_is_no_mean_over_users_is_averaged_over_the_seeds_asked_for(bench: Bench) -> None:
+    coverage = side(bench({"views:twin": of("cov@10", (0.1, 0.2, 0.6))}), "views", "twin", "cov@10")
+    assert coverage.users([0, 1]) == pytest.approx(0.15)
+    assert coverage.users([7]) is None
+
+
+def test_a_method_may_have_been_run_for_table_1_alone(bench: Bench) -> None:
+    results = bench({"objectives:sasrec-ce": of("ndcg@10", BASE)})
+    failed = RunGroup("main", "sasrec-ce", "sasrec-ce", missing=(0, 1))
+    both = with_groups(results, (failed, *results.groups))
+    assert side(both, "main", "sasrec-ce", "ndcg@10").values == dict(enumerate(BASE))
+
+
+def test_the_best_of_many_has_a_p_of_at_most_one() -> None:
+    assert Reading("x", p=0.4).as_best_of(2).p == pytest.approx(0.8)
+    assert Reading("x", p=0.4).as_best_of(6).p == 1
+    assert Reading("x", p=0.4).as_best_of(1).text == "x"
+    assert math.isnan(Reading("x").as_best_of(6).p)
+
+
 def test_ahead_in_all_verdicts(bench: Bench) -> None:
     def outcome(twin: Sequence[float], mask: Sequence[float], **more: float) -> str:
         sides = {"views:twin": of("ndcg@10", twin), "views:mask": of("ndcg@10", mask)}
@@ -202,6 +254,9 @@ def test_against_baselines_in_all_verdicts(bench: Bench) -> None:
 
     assert outcome(table_2(SURE, BASE)).verdict == "confirmed"
     assert outcome(table_2(UNSURE, BASE)).verdict == "inconclusive"
+    # ahead by .010, .012, .015: p = .014 counts once, for BT-SR was not chosen among six
+    assert outcome(table_2((0.04, 0.062, 0.085), BASE)).verdict == "confirmed"
+    assert outcome(table_2(SURE, BASE), seeds_alone=True).verdict == "confirmed"  # three seeds are enough
     behind = outcome(table_2(BASE, SURE))
     assert behind.verdict == "contradicted"
     assert "(times 6, since the best of 6 is compared: p = .016); printed +6.2%" in behind.numbers[0]  # .0027 times 6
@@ -214,7 +269,11 @@ def test_against_baselines_in_all_verdicts(bench: Bench) -> None:
     assert outcome({}).verdict == "not run"
     assert outcome(table_2(BASE, SURE), place="behind").verdict == "confirmed"
     assert outcome(table_2(SURE, BASE), place="behind").verdict == "contradicted"
-    assert outcome(table_2(BASE, SURE), rivals=("duorec",)).verdict == "confirmed"
+    some = table_2(SURE, BASE, names=["sasrec-ce", "duorec"])
+    assert outcome(some, place="behind").verdict == "inconclusive"  # another baseline might be ahead
+    one = outcome(table_2(BASE, SURE), rivals=("duorec",))
+    assert one.verdict == "confirmed"
+    assert "printed" not in one.numbers[0], "what Table 2 prints is against all six"
 
 
 def test_slightly_behind_is_not_far_behind(bench: Bench) -> None:
@@ -237,6 +296,33 @@ def test_printed_cells_alone_are_looked_at(bench: Bench, handmade: Callable[...,
     sides = {f"main:{name}": values for name in (*SIX, "btsr-ce")}
     found = judged(yelp(sides), AgainstBaselines(metrics=("hr@5", "hr@10"), printed="lead"))
     assert [text.partition(":")[0] for text in found.numbers] == ["hr@5"]  # printed -1.4 % at hr@10
+
+
+@pytest.mark.parametrize(
+    ("improve", "starred", "shown"),
+    [
+        (5.0, True, {"all", "lead", "star"}),
+        (5.0, False, {"all", "lead"}),
+        (0.0, False, {"all"}),
+        (-1.0, False, {"all", "behind"}),
+    ],
+)
+def test_which_cells_are_looked_at(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, improve: float, starred: bool, shown: set[str]
+) -> None:
+    cell = Printed({}, 0.001, starred, improve)
+    monkeypatch.setattr("benchmark.report.claims.sides.table2_row", lambda *_: cell)
+    results = bench(table_2(SURE, BASE))
+    for printed in ("all", "lead", "star", "behind"):
+        rule = AgainstBaselines(metrics=("ndcg@10",), printed=printed)  # type: ignore[arg-type]
+        assert bool(judged(results, rule).numbers) == (printed in shown)
+
+
+def test_generated_data_is_not_compared_with_print_whatever_its_name(handmade: Callable[..., Any]) -> None:
+    results = Bench(handmade("ml-1m", "ML-1M", synthetic=True))(table_2(SURE, BASE))
+    found = judged(results, AgainstBaselines(metrics=("ndcg@10",), printed="behind"))
+    assert found.verdict == "confirmed"
+    assert "printed" not in found.numbers[0]
 
 
 def test_stars_need_seeds(bench: Bench) -> None:
@@ -274,6 +360,28 @@ def test_peaks_in_all_verdicts(bench: Bench) -> None:
     assert outcome((0.1, 0.2)) == outcome(()) == "not run"
 
 
+def test_a_peak_is_sought_among_the_variants_named(bench: Bench) -> None:
+    sides = {f"objectives:{name}": of("hr@1", BASE) for name in ("btsr-bce", "btsr-ce")}
+    sides |= {"objectives:btsr-sce": of("hr@1", SURE), "objectives:sasrec-ce": of("hr@1", (0.9, 0.9, 0.9))}
+    rule = Peaks(experiment="objectives", at=("btsr-sce",), among=BTSR, metrics=("hr@1",))
+    assert verdict(bench(sides), rule) == "confirmed"
+
+
+def test_a_peak_is_not_elsewhere_before_all_its_values_were_run(bench: Bench) -> None:
+    sides = alphas("hr@1", (0.1, 0.2, 0.3, 0.1, 0.1, 0.1))
+    rule = Peaks(experiment="alpha", at=("0", "0.1"), metrics=("hr@1",))
+    assert verdict(bench({name: runs for name, runs in sides.items() if name != "alpha:0.1"}), rule) == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("curve", "chances"), [((0.1, 0.3, 0.2, 0.1, 0.1, 0.1), 2), ((0.1, 0.2, 0.3, 0.1, 0.1, 0.1), 4)]
+)
+def test_the_side_that_leads_was_the_best_of_its_own(bench: Bench, curve: Sequence[float], chances: int) -> None:
+    rule = Peaks(experiment="alpha", at=("0", "0.1"), metrics=("hr@1",))
+    [text] = judged(bench(alphas("hr@1", curve)), rule).numbers
+    assert f"times {chances}, since the best of {chances} is compared" in text
+
+
 def test_trend_in_all_verdicts(bench: Bench) -> None:
     rule = Trend(experiment="alpha", metrics=("cov@10",), rises=True)
 
@@ -287,6 +395,9 @@ def test_trend_in_all_verdicts(bench: Bench) -> None:
     assert outcome(up, seeds=1) == "inconclusive"
     assert outcome(up[:4]) == "inconclusive"  # four values in order have p = 2/24
     assert outcome(up[:1]) == outcome(()) == "not run"
+    thin = alphas("cov@10", up)
+    thin["alpha:0.3"] = thin["alpha:0.3"][:1]  # a single seed at one of the values
+    assert verdict(bench(thin), rule) == "inconclusive"
     found = judged(bench(alphas("cov@10", up)), rule)
     assert "Kendall's tau +1.00 over 6 of 6 values, p = .003" in found.numbers[0]  # 2/720
 
@@ -294,14 +405,15 @@ def test_trend_in_all_verdicts(bench: Bench) -> None:
 def test_ratio_in_all_verdicts(bench: Bench) -> None:
     rule = Ratio(experiment="alpha", start="0", end="0.5", metric="cov@10", at_least=1.75, below=1.5)
 
-    def outcome(last: Sequence[float]) -> str:
-        sides = {"alpha:0": of("cov@10", (0.1, 0.2)), "alpha:0.5": of("cov@10", last)}
+    def outcome(last: Sequence[float], first: Sequence[float] = (0.1, 0.2)) -> str:
+        sides = {"alpha:0": of("cov@10", first), "alpha:0.5": of("cov@10", last)}
         return verdict(bench(sides), rule)
 
     assert outcome((0.18, 0.36)) == "confirmed"
     assert outcome((0.14, 0.22)) == "contradicted"
     assert outcome((0.18, 0.22)) == outcome((0.16, 0.32)) == "inconclusive"
     assert outcome((0.18,)) == "inconclusive"  # one seed
+    assert outcome((0.1, 0.1), first=(0.0, 0.0)) == "confirmed"  # from nothing, any number of times
     assert outcome(()) == "not run"
 
 
@@ -324,6 +436,7 @@ def test_drops_in_all_verdicts(bench: Bench, handmade: Callable[..., Any]) -> No
     yelp = judged(Bench(handmade("yelp", "Yelp"))({}), rule)
     assert yelp == Judgement("contradicted", ("hr@1: Table 2 prints at most 0.0049, less than 0.0150",))
     assert verdict(bench({}), rule) == "not run"
+    assert verdict(Bench(handmade("yelp", "Yelp", synthetic=True))({}), rule) == "not run"
 
     def outcome(low: Sequence[float], high: Sequence[float]) -> str:
         sides = {"alpha:0": of("hr@1", [0.01] * 3), "alpha:0.1": of("hr@1", low), "alpha:0.5": of("hr@1", high)}
@@ -332,12 +445,18 @@ def test_drops_in_all_verdicts(bench: Bench, handmade: Callable[..., Any]) -> No
     assert outcome((0.05, 0.06, 0.07), (0.026, 0.035, 0.044)) == "confirmed"  # by .024, .025, .026
     assert outcome((0.05, 0.06, 0.07), (0.04, 0.051, 0.062)) == "contradicted"  # by .01, .009, .008
     assert outcome((0.05, 0.06, 0.07), (0.04, 0.02, 0.07)) == "inconclusive"  # by .01, .04, 0
+    assert outcome((0.05, 0.06, 0.07), (0.009, 0.019, 0.029)) == "contradicted"  # by .041 each
+    assert outcome((0.05, 0.06, 0.07), (0.016, 0.024, 0.032)) == "inconclusive"  # by .034, .036, .038
     assert outcome((0.05,), (0.025,)) == "inconclusive"
 
 
 def test_a_drop_over_users_where_seeds_are_few(bench: Bench) -> None:
     sides = {"alpha:0": of("hr@1", (0.5, 0.5)), "alpha:0.5": of("hr@1", (0.5, 0.5))}
     rule = Drops(experiment="alpha", start=("0",), end="0.5", metric="hr@1", low=0.015, high=0.035)
+    single = {name: runs[:1] for name, runs in sides.items()}
+    one = judged(bench(single, {"alpha:0": HIT, "alpha:0.5": HIT}), rule)
+    assert one.verdict == "inconclusive"
+    assert one.numbers[0].endswith("1 seed in common, too few for an interval")
     same = judged(bench(sides, {"alpha:0": HIT, "alpha:0.5": HIT}), rule)
     assert same.verdict == "contradicted"  # no user differs, so no resample does
     mixed = judged(bench(sides, {"alpha:0": MIXED[0], "alpha:0.5": MIXED[1]}), rule)
@@ -374,6 +493,8 @@ def test_balance_in_all_verdicts(bench: Bench) -> None:
     assert outcome((0.1, 0.1, 0.095, 0.09, 0.08, 0.05), (0.1, 0.1, 0.18, 0.18, 0.18, 0.2)) == "confirmed"
     assert outcome((0.1, 0.09, 0.08, 0.07, 0.06, 0.05), (0.2, 0.1, 0.1, 0.1, 0.1, 0.1)) == "contradicted"
     assert outcome(flat, flat) == "inconclusive"
+    # shares 1 and 5/6 at 0 against 1/2 and 1 at 0.2, though the sum at 0.2 is higher
+    assert outcome((0.1, 0.01, 0.05, 0.01, 0.01, 0.01), (0.5, 0.1, 0.6, 0.1, 0.1, 0.1)) == "contradicted"
     assert outcome((), ()) == outcome((0.1,), (0.1,)) == "not run"
 
 
@@ -404,6 +525,17 @@ def test_steadier_in_all_verdicts(bench: Bench) -> None:
     assert outcome(calm, ()) == "not run"
 
 
+def test_runs_that_diverged_are_told_with_a_spread(bench: Bench, handmade: Callable[..., Any]) -> None:
+    sides = {"views:twin": of("ndcg@10", BASE), "views:projector": of("ndcg@10", SURE)}
+    results = bench(sides)
+    twin, projector = results.groups
+    failed = tuple(bench.maker.record("btsr-ce", seed, status="diverged") for seed in (3, 4))
+    results = with_groups(results, (twin, replace(projector, records=(*projector.records, *failed))))
+    [text] = judged(results, Steadier(experiment="views", steady="twin", other="projector", metric="ndcg@10")).numbers
+    assert "(3 seeds), view projector" in text
+    assert "(3 seeds, 2 diverged)" in text
+
+
 def test_slower_in_all_verdicts(bench: Bench, handmade: Callable[..., Any]) -> None:
     maker = handmade()
 
@@ -423,7 +555,7 @@ def test_slower_in_all_verdicts(bench: Bench, handmade: Callable[..., Any]) -> N
     assert outcome((16.0, 15.0)) == "confirmed"
     assert outcome((9.0, 5.0)) == "contradicted"
     assert outcome((16.0, 12.0)) == outcome((16.0,)) == outcome((16.0, 15.0), "cuda") == "inconclusive"
-    assert outcome(()) == "not run"
+    assert outcome(()) == outcome((0.0, 0.0)) == "not run"  # a time of 0 was not measured
 
 
 def test_target_scores_come_from_the_density(bench: Bench) -> None:
@@ -462,10 +594,6 @@ def full(bench: Bench) -> Results:
     return bench(sides)
 
 
-def with_groups(results: Results, groups: Sequence[RunGroup]) -> Results:
-    return Results(results.dataset, results.title, results.synthetic, results.setting, groups, results.load)
-
-
 def test_losing_a_record_makes_gaps_and_no_error(full: Results) -> None:
     about_ml = [claim for claim in CLAIMS.values() if "ml-1m" in claim.datasets]
     before = {f.claim.id: f.verdict for f in judge_claims([full], about_ml) if f.reported}
@@ -501,6 +629,9 @@ def test_every_finding_has_the_command_that_would_run_it(bench: Bench, full: Res
     assert first.command.endswith("--claim bt-improves-objectives --interactions 'my file.csv' --set a.b=1")
     broken = bench({"main:btsr-ce": [{"hr@1": 0.1}]}, command="python 'run_all.py --set a.b=1")
     assert judge_claims([broken])[0].command.endswith("--set a.b=1")
+    others = bench.maker.record("external-theirs", 0, command="python run_all.py --external x.csv --set a.b=1")
+    theirs = with_groups(quick, [RunGroup("main", "external-theirs", "external-theirs", records=(others,))])
+    assert judge_claims([theirs])[0].command.endswith("--dataset ml-1m"), "their command runs none of ours"
     setting = RunSetting("text", "released", "quick")
     other = Results("ml-1m", "ML-1M", False, setting, (), quick.load)
     assert judge_claims([other])[0].command.endswith("--protocol text --hparams released --profile quick")
