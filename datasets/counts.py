@@ -8,9 +8,8 @@ import numpy as np
 import torch
 
 from datasets.interactions import Interactions
+from datasets.protocol import N_BUCKETS
 from datasets.sequences import Sequences, TwinIndex
-
-N_BUCKETS = 3
 
 
 def size(data: Interactions) -> dict[str, int]:

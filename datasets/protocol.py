@@ -16,6 +16,12 @@ Filter = Literal["none", "core", "one-pass"]
 History = Literal["after-T", "full"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 
+TIE_DRAWS = 10
+"""How many draws of a test user's targets "draws" averages over."""
+
+N_BUCKETS = 3
+"""Into how many popularity thirds the catalogue is divided."""
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -24,9 +30,10 @@ class Protocol:
     `preset`: where the other values come from. `filter`: "none"; "core": users and items with fewer than 5
     interactions go, repeatedly; "one-pass": items with fewer than 5 users go, then users with fewer than 20
     items. `history`: what a test user did before T is dropped ("after-T") or is model input ("full").
-    `ties`: simultaneous events of a test user stay in file order ("file") or their order is drawn
-    ("shuffle:<seed>"). `quantile`: where T lies in the sorted timestamps. `min_events`: how many events from
-    T on a test user needs.
+    `ties`: simultaneous events of a test user stay in file order ("file"), their order is drawn once
+    ("shuffle:<seed>"), or both targets are drawn TIE_DRAWS times from the last simultaneous events and every
+    metric is the mean over the draws ("draws"). `quantile`: where T lies in the sorted timestamps.
+    `min_events`: how many events from T on a test user needs.
     """
 
     preset: Preset = "released"
@@ -39,8 +46,8 @@ class Protocol:
     def __post_init__(self) -> None:
         for key, kind in (("preset", Preset), ("filter", Filter), ("history", History)):
             _require(getattr(self, key) in get_args(kind), key, getattr(self, key), " or ".join(get_args(kind)))
-        is_tie_rule = re.fullmatch(r"file|shuffle:[0-9]{1,18}", self.ties) is not None
-        _require(is_tie_rule, "ties", self.ties, "file or shuffle:<seed>")
+        is_tie_rule = re.fullmatch(r"file|draws|shuffle:[0-9]{1,18}", self.ties) is not None
+        _require(is_tie_rule, "ties", self.ties, "file, draws or shuffle:<seed>")
         _require(0 < self.quantile < 1, "quantile", self.quantile, "a number between 0 and 1")
         _require(self.min_events >= 3, "min_events", self.min_events, "3 or more: history and two targets")
 
@@ -58,8 +65,8 @@ class Protocol:
 
     @property
     def tie_seed(self) -> int | None:
-        """The seed of "shuffle:<seed>", None for file order."""
-        return None if self.ties == "file" else int(self.ties.removeprefix("shuffle:"))
+        """The seed of "shuffle:<seed>", else None: the events of a split are in file order."""
+        return int(self.ties.removeprefix("shuffle:")) if self.ties.startswith("shuffle:") else None
 
 
 def _require(condition: bool, key: str, value: object, allowed: str) -> None:

@@ -1,20 +1,19 @@
 """The global temporal split: who trains, who is tested, on which events.
 
-A moment T cuts the time line. Users who are active from T on are test users and never train; all others are
-training users, with everything they did. So does the code released with the paper (arXiv 2510.26407).
+A timestamp T divides the interactions. Users who are active from T on are test users and never train; all others are
+training users, with everything they did. The code released with the paper (arXiv 2510.26407) does the same.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from datasets.cases import Cases, Stage, drawn_cases, ordered_cases
 from datasets.counts import (
     data_summary,
     distinct_partners,
@@ -24,22 +23,8 @@ from datasets.counts import (
 )
 from datasets.filtering import apply_filter
 from datasets.interactions import DataError, Interactions
-from datasets.protocol import Protocol
+from datasets.protocol import TIE_DRAWS, Protocol
 from datasets.sequences import Sequences
-
-Stage = Literal["validation", "test"]
-
-
-@dataclass(frozen=True, eq=False)
-class Cases:
-    """One prediction per test user: `histories`, N sequences that the model may see; `targets` (N,) int64."""
-
-    histories: Sequences
-    targets: Tensor
-
-    def to(self, device: torch.device) -> Cases:
-        """The same on another device."""
-        return Cases(self.histories.to(device), self.targets.to(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,16 +32,18 @@ class Split:
     """U training users, N test users and the catalogue: V training items, numbered by ascending original id.
 
     `train`: the training users' whole sequences. `events`: per test user the history, then the validation
-    target, then the test target; `event_ties` (M,) bool: whether an event has the time of the one before it, so that
-    their order is arbitrary. Original ids: `item_labels` (V,), `train_user_labels` (U,),
-    `test_user_labels` (N,). Per item, (V,): `item_interactions` and `item_users` int64, its training
-    interactions and how many users they are by; `item_buckets` uint8, its popularity third, 0 = most popular.
+    target, then the test target, M events in all; `event_ties` (M,) bool: whether an event has the user and the time of
+    the event before it, so that their order is arbitrary; `tie_draws`: over how many draws of both targets from
+    simultaneous last events results are averaged, 0 if the order of `events` decides. Original ids: `item_labels` (V,),
+    `train_user_labels` (U,), `test_user_labels` (N,). Per item, (V,): `item_interactions` and `item_users` int64, its
+    training interactions and by how many users they are; `item_buckets` uint8, its popularity third, 0 = most popular.
     `summary`: JSON-ready counts and shares.
     """
 
     train: Sequences
     events: Sequences
     event_ties: np.ndarray
+    tie_draws: int
     item_labels: np.ndarray
     train_user_labels: np.ndarray
     test_user_labels: np.ndarray
@@ -71,16 +58,10 @@ class Split:
         return len(self.item_labels)
 
     def cases(self, stage: Stage) -> Cases:
-        """The last event is the test target, the one before it the validation target; the rest is history."""
-        known = self.events.without_last(1) if stage == "validation" else self.events
-        return Cases(histories=known.without_last(1), targets=known.final_items())
-
-    def cases_redrawn(self, stage: Stage, seed: int) -> Cases:
-        """The same with simultaneous events in a random order; targets change where they are among them."""
-        groups = np.cumsum(~self.event_ties)
-        order = np.lexsort((np.random.default_rng(seed).random(len(groups)), groups))
-        items = self.events.items[torch.from_numpy(order)]
-        return replace(self, events=replace(self.events, items=items)).cases(stage)
+        """What is to be predicted: one case per test user or, under ties = "draws", the distinct ones of all draws."""
+        if self.tie_draws:
+            return drawn_cases(self.events, self.event_ties, stage, self.tie_draws)
+        return ordered_cases(self.events, stage)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """All of it as arrays that `np.savez` stores without pickling; `from_arrays` is the way back."""
@@ -90,6 +71,7 @@ class Split:
             "event_items": self.events.items.numpy().astype(np.int32),
             "event_lengths": self.events.lengths.numpy(),
             "event_ties": self.event_ties,
+            "tie_draws": np.array(self.tie_draws),
             "item_labels": self.item_labels,
             "train_user_labels": self.train_user_labels,
             "test_user_labels": self.test_user_labels,
@@ -106,6 +88,7 @@ class Split:
             train=Sequences.from_arrays(arrays["train_items"], _offsets(arrays["train_lengths"])),
             events=Sequences.from_arrays(arrays["event_items"], _offsets(arrays["event_lengths"])),
             event_ties=arrays["event_ties"],
+            tie_draws=int(arrays.get("tie_draws", 0)),  # absent from caches that are older than tie draws
             item_labels=arrays["item_labels"],
             train_user_labels=arrays["train_user_labels"],
             test_user_labels=arrays["test_user_labels"],
@@ -157,6 +140,7 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
         train=train,
         events=events,
         event_ties=_ties(data, rows),
+        tie_draws=TIE_DRAWS if protocol.ties == "draws" else 0,
         item_labels=_without_objects(data.item_labels[cut.in_catalogue]),
         train_user_labels=_without_objects(data.user_labels[train_users]),
         test_user_labels=_without_objects(data.user_labels[test_users]),
@@ -180,7 +164,7 @@ def _check_variety(data: Interactions) -> None:
             raise DataError(f"only one {kind}; give more data, or filter less with --set protocol.filter=none")
     if data.timestamps.min() == data.timestamps.max():
         raise DataError(
-            f"all timestamps equal {data.timestamps[0]}, so no moment divides training from test; "
+            f"all timestamps equal {data.timestamps[0]}, so nothing divides training from test; "
             "give the time of each interaction in Unix seconds"
         )
 
@@ -190,15 +174,15 @@ class _Cut:
     threshold: int  # T
     trains: np.ndarray  # (n,) bool: rows of training users
     evaluates: np.ndarray  # (n,) bool: rows that become events of test users
-    in_catalogue: np.ndarray  # (items,) bool
+    in_catalogue: np.ndarray  # (items,) bool: items that training users have
     test_users_before_rule: int
 
 
 def _cut(data: Interactions, protocol: Protocol) -> _Cut:
     threshold = nearest_quantile(data.timestamps, protocol.quantile)
-    recent = data.timestamps >= threshold
-    is_test_user = _occurring(data.user_ids[recent], data.n_users)
-    trains = ~is_test_user[data.user_ids]
+    recent = data.timestamps >= threshold  # (n,)
+    is_test_user = _occurring(data.user_ids[recent], data.n_users)  # (users,): one event from T on is enough
+    trains = ~is_test_user[data.user_ids]  # (n,): a test user's events before T do not train either
     if not trains.any():
         raise DataError(
             f"no training users: all {data.n_users} users are active at or after T = {threshold}; "
@@ -207,8 +191,8 @@ def _cut(data: Interactions, protocol: Protocol) -> _Cut:
     in_catalogue = _occurring(data.item_ids[trains], data.n_items)
     if in_catalogue.sum() == 1:
         raise DataError("only one item in training; give more data, or filter less with --set protocol.filter=none")
-    known = ~trains & in_catalogue[data.item_ids]
-    remaining = np.bincount(data.user_ids[known & recent], minlength=data.n_users)
+    known = ~trains & in_catalogue[data.item_ids]  # (n,): an item that training never saw cannot be recommended
+    remaining = np.bincount(data.user_ids[known & recent], minlength=data.n_users)  # (users,)
     is_evaluated = remaining >= protocol.min_events
     if not is_evaluated.any():
         raise DataError(
@@ -236,17 +220,18 @@ def _occurring(ids: np.ndarray, n: int) -> np.ndarray:
 def _pack(
     data: Interactions, keep: np.ndarray, tie_seed: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Kept rows by user, then time, then source order or a draw: rows (m,), users (n,), offsets (n + 1,)."""
+    """Kept rows by user, then time, then file order or a draw: rows (m,), users (n,), offsets (n + 1,)."""
     rows = np.flatnonzero(keep)
     if tie_seed is not None:
         rows = np.random.default_rng(tie_seed).permutation(rows)
-    rows = rows[np.lexsort((data.timestamps[rows], data.user_ids[rows]))]  # by user, then time; stable
+    # By user, then by time; the sort is stable, so what is simultaneous keeps the order of `rows`.
+    rows = rows[np.lexsort((data.timestamps[rows], data.user_ids[rows]))]
     users, lengths = np.unique(data.user_ids[rows], return_counts=True)
     return rows, users, _offsets(lengths)
 
 
 def _ties(data: Interactions, rows: np.ndarray) -> np.ndarray:
-    """(m,) bool: whether a row is by the user and at the time of the row before it."""
+    """(m,) bool: whether a row has the user and the time of the row before it."""
     ties = np.zeros(len(rows), dtype=bool)
     users, times = data.user_ids[rows], data.timestamps[rows]
     ties[1:] = (users[1:] == users[:-1]) & (times[1:] == times[:-1])

@@ -33,9 +33,10 @@ from benchmark.runs.evaluation import evaluate, evaluate_ranks
 from benchmark.runs.training import check_compiler, train
 from benchmark.store.store import Store
 from datasets import synthetic
+from datasets.cases import Cases
 from datasets.protocol import Protocol
 from datasets.sequences import Batch
-from datasets.split import Cases, Split, split
+from datasets.split import Split, split
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

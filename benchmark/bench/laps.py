@@ -18,11 +18,12 @@ from benchmark.bench.workloads import EvaluationLoad, Recipe, TrainingLoad, rand
 from benchmark.plan.selection import METRIC
 from benchmark.runs.evaluation import evaluate, evaluate_ranks
 from benchmark.runs.training import EpochRow, train
+from datasets.cases import Cases
 from datasets.protocol import Protocol
 from datasets.reading import read_interactions
 from datasets.registry import DATASETS
 from datasets.sequences import TwinIndex
-from datasets.split import Cases, split
+from datasets.split import split
 
 DRAWN_AT_ONCE = 256
 

@@ -35,8 +35,8 @@ from baselines.encoder import NORM_EPS
 from baselines.regularizers import barlow_twins
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
+from datasets.cases import Cases
 from datasets.sequences import Sequences
-from datasets.split import Cases
 
 NaiveObjective = Literal["ce", "bce"]
 PaddedBatch = dict[str, Tensor]

@@ -20,11 +20,12 @@ from benchmark.bench.naive import NaiveTask
 from benchmark.plan.config import Configuration
 from benchmark.plan.run_spec import TrainingSettings
 from datasets import synthetic
+from datasets.cases import Cases
 from datasets.protocol import Protocol
 from datasets.reading import read_interactions
 from datasets.registry import DATASETS, MissingData, locate
 from datasets.sequences import Sequences
-from datasets.split import Cases, Split, split
+from datasets.split import Split, split
 
 SIZES: dict[str, tuple[int, int, int]] = {
     "ml-1m": (6_040, 3_706, 1_000_209),

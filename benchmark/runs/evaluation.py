@@ -7,6 +7,7 @@ Items of the history are masked. The rank of target t is
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,8 @@ import torch
 from torch import Tensor
 
 from baselines.method import Scorer
+from datasets.cases import Cases
 from datasets.sequences import Sequences, windows
-from datasets.split import Cases
 
 TOP_ITEMS = 50
 NEGATIVES = 300
@@ -23,6 +24,9 @@ NEGATIVE_SEED = 20251026
 """Random negatives follow from this and the data alone, so that methods are compared on the same ones."""
 
 USERS_AT_ONCE = 512
+DRAWN_AT_ONCE = 256
+"""Histories of tie draws, which come sorted by length: on a CPU more of them at once take longer (ML-1M: a sixth)."""
+
 CELLS_AT_ONCE = 2**23
 """Scores held at once, 32 MiB of float32: on a CPU, larger matrices take more time per score, not less."""
 
@@ -33,12 +37,12 @@ class NonFiniteScores(ArithmeticError):
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """What one pass over N users found, in the order of the cases.
+    """What one pass over C cases found, in their order.
 
-    `ranks` (N,) int32: 1 = best, 0 = the target is masked. `top_items` (N, min(50, V)) int64: best first, V
-    where no unmasked item is left. `confidence` (N,) float32: the top item's probability under a softmax over
-    the unmasked items, 0 where there is none. `correct` (N,) bool: whether the top item is the target.
-    `target_scores` (N,), `negative_scores` (N, 300) float32: raw scores of the target and of items drawn
+    `ranks` (C,) int32: 1 = best, 0 = the target is masked. `top_items` (C, min(50, V)) int64: best first, V
+    where no unmasked item is left. `confidence` (C,) float32: the top item's probability under a softmax over
+    the unmasked items, 0 where there is none. `correct` (C,) bool: whether the top item is the target.
+    `target_scores` (C,), `negative_scores` (C, 300) float32: raw scores of the target and of items drawn
     uniformly, with replacement, from those neither in the history nor the target; NaN where there are none.
     """
 
@@ -52,15 +56,17 @@ class Ranking:
 
 @torch.inference_mode()
 def evaluate_ranks(
-    score: Scorer, cases: Cases, n_items: int, maxlen: int, batch_users: int = USERS_AT_ONCE
+    score: Scorer, cases: Cases, n_items: int, maxlen: int, batch_users: int | None = None
 ) -> np.ndarray:
-    """Rank of each user's target, (N,) int32 as in `Ranking`: all that choosing an epoch needs.
+    """Rank of each case's target, (C,) int32 as in `Ranking`: all that choosing an epoch needs.
 
     Runs on the device that the cases are on. The model sees the last `maxlen` items of a history; the whole
-    history is masked. Raises NonFiniteScores.
+    history is masked. A history that several cases share is scored once. Raises NonFiniteScores.
     """
-    chunks = _scored_chunks(score, cases, n_items, maxlen, batch_users)
-    return _joined(({"ranks": _ranks(chunk)} for chunk in chunks), len(cases.targets))["ranks"]
+    histories, owners = _distinct_histories(cases)
+    batch_users = batch_users or (USERS_AT_ONCE if cases.draws is None else DRAWN_AT_ONCE)
+    chunks = _scored_chunks(score, histories, cases.targets, owners, n_items, maxlen, batch_users)
+    return _joined(({"ranks": _ranks_of_cases(chunk)} for chunk in chunks), len(cases.targets))["ranks"]
 
 
 @torch.inference_mode()
@@ -71,14 +77,22 @@ def evaluate(score: Scorer, cases: Cases, n_items: int, maxlen: int, batch_users
     `batch_users`. Raises NonFiniteScores.
     """
     random, device = np.random.default_rng(NEGATIVE_SEED), cases.targets.device
+    each = torch.arange(len(cases.targets), device=device)
     parts = (
         _measure(chunk, torch.from_numpy(random.random((len(chunk.targets), NEGATIVES))).to(device))
-        for chunk in _scored_chunks(score, cases, n_items, maxlen, batch_users)
+        for chunk in _scored_chunks(score, cases.histories, cases.targets, each, n_items, maxlen, batch_users)
     )
     return Ranking(**_joined(parts, len(cases.targets)))
 
 
-def _joined(parts: Iterable[dict[str, Tensor]], n_users: int) -> dict[str, np.ndarray]:
+def _distinct_histories(cases: Cases) -> tuple[Sequences, Tensor]:
+    """The H histories that differ from the one before, and the one of each case: owners (C,), ascending."""
+    places = torch.stack([cases.histories.starts, cases.histories.lengths])
+    is_new = torch.cat([places.new_ones(1, dtype=torch.bool), places.diff().any(0)])
+    return cases.histories.select(is_new.nonzero().squeeze(1)), is_new.cumsum(0) - 1
+
+
+def _joined(parts: Iterable[dict[str, Tensor]], n_cases: int) -> dict[str, np.ndarray]:
     """The parts' rows one below the other, written straight to their place.
 
     Small results kept between the large matrices of a chunk would fragment the heap, by gigabytes.
@@ -88,7 +102,7 @@ def _joined(parts: Iterable[dict[str, Tensor]], n_users: int) -> dict[str, np.nd
     for part in parts:
         for name, rows in part.items():
             if name not in whole:
-                whole[name] = rows.new_empty(n_users, *rows.shape[1:])
+                whole[name] = rows.new_empty(n_cases, *rows.shape[1:])
             whole[name][first : first + len(rows)] = rows
         first += len(part["ranks"])
     return {name: rows.cpu().numpy() for name, rows in whole.items()}
@@ -96,26 +110,29 @@ def _joined(parts: Iterable[dict[str, Tensor]], n_users: int) -> dict[str, np.nd
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """B users and their `targets` (B,): raw `scores` (B, V), and `masked`, the same with -inf at history items.
+    """B histories: raw `scores` (B, V), and `seen` (M,), the cells of their own items, which are to be masked.
 
-    `seen` (M,): the cells masked, as indices into the flattened matrix, repeats included.
+    These are indices into the flattened matrix, repeats included. `targets` (C,) of the C >= B cases that these
+    histories have, `owners` (C,) their rows, ascending; every history has a case.
     """
 
     scores: Tensor
-    masked: Tensor
     seen: Tensor
     targets: Tensor
+    owners: Tensor
 
 
-def _scored_chunks(score: Scorer, cases: Cases, n_items: int, maxlen: int, batch_users: int) -> Iterator[_Chunk]:
-    histories, targets = cases.histories, cases.targets
-    users = torch.arange(len(targets), device=targets.device)
-    for rows in users.split(max(1, min(batch_users, CELLS_AT_ONCE // n_items))):
-        scores = score(windows(histories, rows, maxlen, pad_id=n_items)).float()
+def _scored_chunks(
+    score: Scorer, histories: Sequences, targets: Tensor, owners: Tensor, n_items: int, maxlen: int, batch_users: int
+) -> Iterator[_Chunk]:
+    """H histories a few at a time, with the `targets` (C,) of the cases to whose history `owners` (C,) points."""
+    every = torch.arange(len(histories), device=targets.device)
+    for rows in every.split(max(1, min(batch_users, CELLS_AT_ONCE // n_items))):
+        scores = score(windows(histories, rows, maxlen, pad_id=n_items)).float().contiguous()
         _check(scores, rows, n_items)
         seen = cells_of(histories.select(rows), n_items)
-        masked = scores.index_put((seen // n_items, seen % n_items), scores.new_tensor(-torch.inf))
-        yield _Chunk(scores, masked, seen, targets[rows])
+        first, end = torch.searchsorted(owners, torch.stack([rows[0], rows[-1] + 1])).tolist()
+        yield _Chunk(scores, seen, targets[first:end], owners[first:end] - rows[0])
 
 
 def _check(scores: Tensor, rows: Tensor, n_items: int) -> None:
@@ -134,8 +151,37 @@ def cells_of(sequences: Sequences, n_items: int) -> Tensor:
     return rows * n_items + items
 
 
-def _ranks(chunk: _Chunk) -> Tensor:
-    masked, columns = chunk.masked, chunk.targets[:, None]
+@contextmanager
+def _masked(chunk: _Chunk) -> Iterator[Tensor]:
+    """The scores (B, V) with -inf at the histories' own items, in place, for a copy takes as long as ranking does.
+
+    The matrix may be the method's own, so what was overwritten is put back.
+    """
+    cells = chunk.scores.view(-1)
+    kept = cells[chunk.seen]
+    cells[chunk.seen] = -torch.inf
+    try:
+        yield chunk.scores
+    finally:
+        cells[chunk.seen] = kept
+
+
+def _ranks_of_cases(chunk: _Chunk) -> Tensor:
+    """(C,) the rank of each case's target."""
+    is_first = chunk.owners.diff(prepend=chunk.owners.new_tensor([-1])) > 0  # (C,) of the cases of a history
+    with _masked(chunk) as masked:
+        if is_first.all():
+            return _ranks(masked, chunk.targets)
+        ranks = torch.empty_like(chunk.targets, dtype=torch.int32)
+        ranks[is_first] = _ranks(masked, chunk.targets[is_first])
+        others = ~is_first
+        ranks[others] = _ranks(masked[chunk.owners[others]], chunk.targets[others])
+        return ranks
+
+
+def _ranks(masked: Tensor, targets: Tensor) -> Tensor:
+    """(B,) the rank of one target in each row of `masked` (B, V)."""
+    columns = targets[:, None]
     target = masked.gather(1, columns)  # (B, 1)
     cells = torch.empty_like(masked)
     # Sums of ones in float32 are exact up to 2**24 items and, on a CPU, much faster than counting booleans.
@@ -149,12 +195,13 @@ def _ranks(chunk: _Chunk) -> Tensor:
 
 def _measure(chunk: _Chunk, uniform: Tensor) -> dict[str, Tensor]:
     scores, targets = chunk.scores, chunk.targets[:, None]
-    top_items, best = _top(chunk.masked, TOP_ITEMS)
+    masked = scores.flatten().index_fill(0, chunk.seen, -torch.inf).view_as(scores)
+    top_items, best = _top(masked, TOP_ITEMS)
     negatives, exist = _negatives(chunk, uniform)
     return {
-        "ranks": _ranks(chunk),
+        "ranks": _ranks(masked, chunk.targets),
         "top_items": top_items,
-        "confidence": (best - chunk.masked.logsumexp(1)).exp().nan_to_num(0.0),
+        "confidence": (best - masked.logsumexp(1)).exp().nan_to_num(0.0),
         "correct": top_items[:, 0] == chunk.targets,
         "target_scores": scores.gather(1, targets).squeeze(1),
         "negative_scores": scores.gather(1, negatives).masked_fill(~exist[:, None], torch.nan),
@@ -171,7 +218,7 @@ def _top(masked: Tensor, k: int) -> tuple[Tensor, Tensor]:
         if crossing.any():
             items[crossing] = _top_of_tied(masked[crossing], values[crossing, k - 1 : k], k)
     items = items.sort().values
-    values = masked.gather(1, items) + 0.0  # -0.0 becomes the 0.0 it ties with: some sorts tell them apart
+    values = masked.gather(1, items) + 0.0  # -0.0 becomes the 0.0 it ties with; a GPU's radix sort tells them apart
     values, order = values.sort(descending=True, stable=True)
     return items.gather(1, order).masked_fill(values.isneginf(), n_items), values[:, 0]
 

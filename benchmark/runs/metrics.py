@@ -2,17 +2,21 @@
 
 Pure numpy, no model and no data. Throughout, `ranks` (N,) holds the rank of each user's target, from 1, 0
 for a miss; `top_items` (N, k) holds item indices, best first, with V, the catalogue's size, where there is
-no item; popularity buckets are 0, 1, 2 in arrays, 0 = most popular, and bucket1 to bucket3 in names.
+no item; popularity buckets are 0, 1, 2 in arrays, 0 = most popular, and bucket1 to bucket3 in names. A run that was
+tested on tie draws is measured draw by draw; its metrics are the means.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from statistics import fmean
 
 import numpy as np
 
+from benchmark.store.record import PER_CASE
+from datasets.protocol import N_BUCKETS
+
 CUTOFFS = (1, 5, 10, 20, 50)
-BUCKETS = 3
 
 POPULARITY_CUTOFF = 10
 SMOOTHING = 0.01
@@ -77,7 +81,7 @@ def coverage(top_items: np.ndarray, k: int, n_items: int) -> float:
 def bucket_accuracy(ranks: np.ndarray, target_buckets: np.ndarray) -> dict[str, float]:
     """HR and NDCG, as `hr@10/bucket1`, over the users whose target lies in a bucket; absent without any."""
     metrics = {}
-    for bucket in range(BUCKETS):
+    for bucket in range(N_BUCKETS):
         members = ranks[target_buckets == bucket]
         if len(members):
             for k in CUTOFFS:
@@ -96,7 +100,7 @@ def bucket_coverage(top_items: np.ndarray, target_buckets: np.ndarray, item_buck
     metrics = {}
     for k in _cutoffs(top_items, n_items):
         shown = shown_items(top_items, k, n_items)
-        for bucket in range(BUCKETS):
+        for bucket in range(N_BUCKETS):
             name, members = f"cov@{k}/bucket{bucket + 1}", target_buckets == bucket
             if members.any():
                 metrics[f"{name}/users"] = coverage(top_items[members], k, n_items)
@@ -109,12 +113,12 @@ def shown_shares(top_items: np.ndarray, item_buckets: np.ndarray) -> dict[str, f
 
     Places that no unmasked item was left for do not count; undefined, NaN, if that is all of them.
     """
-    by_rank = np.append(item_buckets, BUCKETS)[top_items]  # (N, top), BUCKETS where no item was left
+    by_rank = np.append(item_buckets, N_BUCKETS)[top_items]  # (N, top), N_BUCKETS where no item was left
     metrics: dict[str, float] = {}
     for k in _cutoffs(top_items, len(item_buckets)):
-        counts = np.bincount(by_rank[:, :k].ravel(), minlength=BUCKETS)[:BUCKETS]
-        shares = counts / counts.sum() if counts.any() else np.full(BUCKETS, np.nan)
-        metrics |= {f"shown@{k}/bucket{bucket + 1}": float(shares[bucket]) for bucket in range(BUCKETS)}
+        counts = np.bincount(by_rank[:, :k].ravel(), minlength=N_BUCKETS)[:N_BUCKETS]
+        shares = counts / counts.sum() if counts.any() else np.full(N_BUCKETS, np.nan)
+        metrics |= {f"shown@{k}/bucket{bucket + 1}": float(shares[bucket]) for bucket in range(N_BUCKETS)}
     return metrics
 
 
@@ -142,8 +146,8 @@ def popularity_divergence(
     with an empty history or without any recommendation are left out; NaN if that is all of them.
     """
     history = np.asarray(history_buckets, dtype=np.float64)
-    shown = np.append(item_buckets, BUCKETS)[top_items[:, :k]]  # (N, k)
-    recommended = (shown[:, :, None] == np.arange(BUCKETS)).sum(1)
+    shown = np.append(item_buckets, N_BUCKETS)[top_items[:, :k]]  # (N, k)
+    recommended = (shown[:, :, None] == np.arange(N_BUCKETS)).sum(1)
     defined = (history.sum(1) > 0) & (recommended.sum(1) > 0)
     if not defined.any():
         return float("nan")
@@ -166,13 +170,40 @@ def overlap(grid: np.ndarray, targets: np.ndarray, negatives: np.ndarray) -> flo
     return float(np.trapezoid(np.minimum(targets, negatives), grid) / np.trapezoid(targets, grid))
 
 
+def by_draw(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """The arrays of a run's record draw by draw, each in the shapes of a run without tie draws, which is its only draw.
+
+    A record of K draws has the array `draws` (K, N), the case of each draw and user. Its arrays PER_CASE have a row for
+    each of the C distinct cases, all others one for each draw.
+    """
+    if "draws" not in arrays:
+        return [dict(arrays)]
+    return [
+        {name: array[cases] if name in PER_CASE else array[draw] for name, array in arrays.items() if name != "draws"}
+        for draw, cases in enumerate(arrays["draws"])
+    ]
+
+
+def user_means(metric: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What each user contributes to the metric, on average over the draws: (N,) float64."""
+    return per_user(metric, np.atleast_2d(arrays["ranks"])).mean(0)
+
+
 def summarise(arrays: Mapping[str, np.ndarray], item_buckets: np.ndarray) -> dict[str, float]:
-    """All test metrics of a run from the arrays of its record, named and shaped as there.
+    """All test metrics of a run from the arrays of its record, named and shaped as there; means over its tie draws.
 
     `item_buckets`: (V,). Needs `ranks`, `top_items`, `target_buckets` and `history_buckets`; spectra,
     densities and calibration bins are used where present. A metric that is undefined is absent: of an empty
     bucket, of a probe that was not taken, of a cut-off beyond the lists kept.
     """
+    draws = [_summarise_draw(draw, item_buckets) for draw in by_draw(arrays)]
+    if len(draws) == 1:
+        return draws[0]
+    names = {name: None for draw in draws for name in draw}  # a bucket may be empty in some draws
+    return {name: fmean(draw[name] for draw in draws if name in draw) for name in names}
+
+
+def _summarise_draw(arrays: Mapping[str, np.ndarray], item_buckets: np.ndarray) -> dict[str, float]:
     ranks, top_items, target_buckets = arrays["ranks"], arrays["top_items"], arrays["target_buckets"]
     n_items = len(item_buckets)
     metrics = {"masked_targets": masked_share(ranks)} | accuracy(ranks)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.runs.metrics import BUCKETS
+from datasets.protocol import N_BUCKETS
 from datasets.sequences import Sequences
 
 CALIBRATION_BINS = 15
@@ -94,7 +94,7 @@ def history_bucket_shares(histories: Sequences, item_buckets: np.ndarray) -> np.
     `item_buckets`: (V,), the bucket of each item.
     """
     items, starts, lengths = (tensor.cpu().numpy() for tensor in (histories.items, histories.starts, histories.lengths))
-    counts = np.zeros((len(items) + 1, BUCKETS), dtype=np.int64)  # ahead of each place in `items`
-    np.cumsum(np.eye(BUCKETS, dtype=np.int64)[item_buckets[items]], axis=0, out=counts[1:])
+    counts = np.zeros((len(items) + 1, N_BUCKETS), dtype=np.int64)  # ahead of each place in `items`
+    np.cumsum(np.eye(N_BUCKETS, dtype=np.int64)[item_buckets[items]], axis=0, out=counts[1:])
     shares = (counts[starts + lengths] - counts[starts]) / np.maximum(lengths, 1)[:, None]
     return shares.astype(np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,13 +35,15 @@ from benchmark.runs.probes import calibration_bins, history_bucket_shares, score
 from benchmark.runs.training import Diverged, EpochRow, train
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
+from datasets.cases import Cases, ordered_cases, redrawn_cases
 from datasets.sequences import windows
-from datasets.split import Cases
+from datasets.split import Split
 
 EMBEDDING_ROWS = 1024
 
-TIE_DRAWS = 5
-"""How often the finished model is evaluated again with simultaneous test events in another order (stage `ties-<draw>`).
+REDRAWS = 5
+"""How often a model that is tested in one order of simultaneous events is tested again in another, the stages
+`ties-1`, `ties-2`, ...; one that is tested on tie draws is tested in file order instead, the stage `ties-file`.
 """
 
 
@@ -159,53 +161,65 @@ def _fit_and_evaluate(
     validation_ranks = evaluate_ranks(scorer, validation, data.n_items, data.maxlen)
     on_news("evaluating test")
     ranking = evaluate(scorer, test, data.n_items, data.maxlen)
-    outcome.arrays = _measure(prepared, ranking, validation_ranks, encoder, test, data)
-    outcome.metrics["validation"] = accuracy(validation_ranks)
+    embeddings = _embeddings(encoder, test, data) if encoder else None
+    outcome.arrays = _measure(ranking, embeddings, test, split.item_buckets)
+    outcome.arrays["validation_ranks"] = validation.per_user(validation_ranks)
+    outcome.metrics["validation"] = accuracy(outcome.arrays["validation_ranks"])
     outcome.metrics["test"] = summarise(outcome.arrays, split.item_buckets)
-    for draw in range(1, TIE_DRAWS + 1):
-        on_news(f"evaluating ties-{draw}")
-        cases = split.cases_redrawn("test", draw).to(device)
-        outcome.metrics[f"ties-{draw}"] = accuracy(evaluate_ranks(scorer, cases, data.n_items, data.maxlen))
+    for stage, cases in _other_orders(split):
+        on_news(f"evaluating {stage}")
+        ranks = evaluate_ranks(scorer, cases.to(device), data.n_items, data.maxlen)
+        outcome.metrics[stage] = accuracy(ranks)
     outcome.timings["evaluate_seconds"] = seconds_since(clock)
 
 
-def _measure(
-    prepared: Prepared,
-    ranking: Ranking,
-    validation_ranks: np.ndarray,
-    encoder: Encoder | None,
-    test: Cases,
-    data: TrainingData,
-) -> Arrays:
-    """The record's arrays; no history, target or raw id is among them (licences)."""
-    item_buckets = prepared.split.item_buckets
-    count, confidence, accuracy = calibration_bins(ranking.confidence, ranking.correct)
-    grid, target_density, negative_density = score_densities(ranking.target_scores, ranking.negative_scores)
+def _other_orders(split: Split) -> Iterator[tuple[str, Cases]]:
+    """The stages in which a finished model is tested again, with simultaneous events in another order."""
+    if split.tie_draws:
+        yield "ties-file", ordered_cases(split.events, "test")
+        return
+    for draw in range(1, REDRAWS + 1):
+        yield f"ties-{draw}", redrawn_cases(split.events, split.event_ties, "test", draw)
+
+
+def _measure(ranking: Ranking, embeddings: torch.Tensor | None, test: Cases, item_buckets: np.ndarray) -> Arrays:
+    """The record's arrays, as `metrics.by_draw` describes them; no history, target or raw id is among them (licences).
+
+    `embeddings` (C, D): z of each case's history; `item_buckets` (V,).
+    """
+    n_items = len(item_buckets)
     arrays = {
-        "ranks": ranking.ranks,
-        "validation_ranks": validation_ranks,
-        "top_items": ranking.top_items.astype(np.uint16 if data.n_items < 2**16 - 1 else np.int32),
+        "ranks": test.per_user(ranking.ranks),
+        "top_items": ranking.top_items.astype(np.uint16 if n_items < 2**16 - 1 else np.int32),
         "target_buckets": item_buckets[test.targets.cpu().numpy()],
         "history_buckets": history_bucket_shares(test.histories, item_buckets),
-        "score_grid": grid,
-        "target_density": target_density,
-        "negative_density": negative_density,
-        "calibration_count": count,
-        "calibration_confidence": confidence,
-        "calibration_accuracy": accuracy,
     }
-    if encoder is not None:
-        embeddings = _embeddings(encoder, test, data)
-        arrays["singular_values"] = spectrum(embeddings)
-        arrays["singular_values_centred"] = spectrum(embeddings, centred=True)
+    if test.draws is None:
+        return arrays | _probe(ranking, embeddings, slice(None))
+    arrays["draws"] = test.draws.astype(np.int32)
+    draws = [_probe(ranking, embeddings, cases) for cases in test.draws]
+    # In float32, for ten draws take ten times the room.
+    return arrays | {name: np.stack([draw[name] for draw in draws]).astype(np.float32) for name in draws[0]}
+
+
+def _probe(ranking: Ranking, embeddings: torch.Tensor | None, cases: slice | np.ndarray) -> Arrays:
+    """Densities of scores, bins of calibration and spectra of the users whose `cases` these are."""
+    names = ("calibration_count", "calibration_confidence", "calibration_accuracy")
+    arrays = dict(zip(names, calibration_bins(ranking.confidence[cases], ranking.correct[cases]), strict=True))
+    names = ("score_grid", "target_density", "negative_density")
+    densities = score_densities(ranking.target_scores[cases], ranking.negative_scores[cases])
+    arrays |= dict(zip(names, densities, strict=True))
+    if embeddings is not None:
+        arrays["singular_values"] = spectrum(embeddings[cases])
+        arrays["singular_values_centred"] = spectrum(embeddings[cases], centred=True)
     return arrays
 
 
 @torch.inference_mode()
 def _embeddings(encoder: Encoder, cases: Cases, data: TrainingData) -> torch.Tensor:
-    """z of every test user's history, (N, D)."""
+    """z of every case's history, (C, D), in host memory."""
     rows = torch.arange(len(cases.targets), device=cases.targets.device)
     parts = [
         encoder(windows(cases.histories, chunk, data.maxlen, data.pad_id))[1] for chunk in rows.split(EMBEDDING_ROWS)
     ]
-    return torch.cat(parts)
+    return torch.cat(parts).cpu()

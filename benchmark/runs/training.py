@@ -25,7 +25,7 @@ from benchmark.runs.checkpoint import Checkpoint, State
 from benchmark.runs.environment import seconds_since
 from benchmark.runs.evaluation import NonFiniteScores, evaluate_ranks
 from benchmark.runs.metrics import hit_rate, ndcg
-from datasets.split import Cases
+from datasets.cases import Cases
 
 WARM_UP_EPOCHS, PLATEAU = 30, 2.0
 """No run is ended by its patience before so many epochs, nor while it was, on average over the last `patience` epochs,
@@ -253,5 +253,5 @@ def _batches(rows: Tensor, batch_size: int, order: torch.Generator) -> Iterator[
 
 
 def _validate(score: Scorer, validation: Cases, data: TrainingData) -> dict[str, float]:
-    ranks = evaluate_ranks(score, validation, data.n_items, data.maxlen)
+    ranks = validation.per_user(evaluate_ranks(score, validation, data.n_items, data.maxlen))
     return {"ndcg@10": ndcg(ranks, 10), "hr@10": hit_rate(ranks, 10)}

@@ -11,19 +11,25 @@ import numpy as np
 
 from benchmark.store.json_text import parse_json, plain, to_json
 from benchmark.store.schema import SCHEMA, FieldError, RecordDocument, check
+from datasets.protocol import N_BUCKETS
 
 EXTERNAL = "external-"
 """Prefix of the method of a run whose recommendations were made elsewhere and only scored here."""
 
-PER_USER = {"ranks": 1, "validation_ranks": 1, "top_items": 2, "target_buckets": 1, "history_buckets": 2}
-"""Arrays with one row per test user, in split order, and their number of dimensions; every other array is a vector."""
+PER_USER = ("ranks", "validation_ranks")
+"""Arrays with a value for each test user, in split order."""
 
-WHOLE = ("ranks", "validation_ranks", "top_items", "target_buckets")
-"""Arrays of whole numbers: ranks and items, up to the number of items, and buckets."""
+PER_CASE = {"top_items": 2, "target_buckets": 1, "history_buckets": 2}
+"""Arrays with a row for each case, and their number of dimensions. A user is a case, unless the run was tested on tie
+draws: then `draws` (K, N) is the case of each draw and user, and all other arrays have a row for each draw."""
+
+WHOLE = ("ranks", "validation_ranks", "top_items", "target_buckets", "draws")
+"""Arrays of whole numbers: ranks and items, up to the number of items, buckets, and cases."""
 
 SHARE = 1.001  # with room for rounding
 LIMITS = {
-    "target_buckets": 2,
+    "target_buckets": N_BUCKETS - 1,
+    "draws": 2**31 - 1,
     "history_buckets": SHARE,
     "calibration_confidence": SHARE,
     "calibration_accuracy": SHARE,
@@ -156,21 +162,34 @@ def _check(content: Any, source: str) -> None:
 def check_arrays(record: RunRecord, arrays: Mapping[str, np.ndarray], source: str) -> None:
     """Raise RecordError unless all arrays hold numbers in the shapes and within the bounds that the record implies.
 
-    Those of PER_USER have one row per test user; `ranks` must be there if the run is done. `source` is the file.
+    `ranks` must be there if the run is done. `source` is the file.
     """
     users = record.data["test_users"]
     for name, array in arrays.items():
         if array.dtype.kind not in "iuf":
             raise RecordError(f"{source}: array {name}: expected numbers, found {array.dtype}")
-        if array.ndim != PER_USER.get(name, 1) or (name in PER_USER and len(array) != users):
+    for name in arrays.keys() & {*WHOLE, *LIMITS}:
+        _check_bounds(name, arrays[name], LIMITS.get(name, record.data["items"]), source)
+    for name, array in arrays.items():
+        if not _fits(name, array, users, arrays.get("draws")):
             raise RecordError(f"{source}: array {name}: shape {array.shape} does not fit {users} test users")
     if record.done and "ranks" not in arrays:
         raise RecordError(f"{source}: array ranks: missing although the run is done")
     for group in ALIGNED:
-        if len(lengths := {arrays[name].shape for name in group if name in arrays}) > 1 or lengths == {(0,)}:
+        shapes = {arrays[name].shape for name in group if name in arrays}
+        if len(shapes) > 1 or any(0 in shape for shape in shapes):
             raise RecordError(f"{source}: arrays {', '.join(group)}: expected equal lengths from 1")
-    for name in arrays.keys() & {*WHOLE, *LIMITS}:
-        _check_bounds(name, arrays[name], LIMITS.get(name, record.data["items"]), source)
+
+
+def _fits(name: str, array: np.ndarray, users: int, draws: np.ndarray | None) -> bool:
+    if draws is not None and (draws.ndim != 2 or draws.shape[1] != users or not draws.size):
+        return False
+    if name in PER_CASE:
+        cases = users if draws is None else int(draws.max()) + 1
+        return array.ndim == PER_CASE[name] and len(array) == cases
+    rows = () if draws is None else (len(draws),)
+    of_users = name in PER_USER or name == "draws"
+    return array.shape == (*rows, users) if of_users else array.ndim == len(rows) + 1 and array.shape[:-1] == rows
 
 
 def _check_bounds(name: str, array: np.ndarray, highest: float, source: str) -> None:

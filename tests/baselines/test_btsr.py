@@ -17,8 +17,8 @@ from baselines.training_data import TrainingData
 from baselines.views import TwinPool, crop, mask, nearest_items, reorder, scattered, substitute
 from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.training import train
+from datasets.cases import Cases
 from datasets.sequences import Batch
-from datasets.split import Cases
 
 MakeData = Callable[..., TrainingData]
 

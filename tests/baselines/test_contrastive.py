@@ -24,8 +24,8 @@ from baselines.training_data import TrainingData
 from baselines.views import TwinPool, draw_by_overlap, guided_view, least_important, most_important, two_random_views
 from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.training import train
+from datasets.cases import Cases
 from datasets.sequences import Batch
-from datasets.split import Cases
 
 MakeData = Callable[..., TrainingData]
 V, L = 20, 12

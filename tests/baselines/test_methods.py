@@ -15,8 +15,8 @@ from baselines.settings import ENCODER_VERSION, EncoderSettings
 from baselines.training_data import TrainingData
 from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.evaluation import evaluate_ranks
+from datasets.cases import Cases
 from datasets.sequences import Sequences, windows
-from datasets.split import Cases
 
 MakeData = Callable[..., TrainingData]
 TRAINED = [name for name, entry in METHODS.items() if issubclass(entry.method, TrainedMethod)]

@@ -20,9 +20,10 @@ from benchmark.plan.run_spec import RunSpec, TrainingSettings
 from benchmark.runs import training
 from benchmark.runs.training import check_compiler, train
 from datasets import synthetic
+from datasets.cases import Cases
 from datasets.protocol import Protocol
 from datasets.sequences import windows
-from datasets.split import Cases, split
+from datasets.split import split
 
 MakeData = Callable[..., TrainingData]
 TRAINED = [name for name, entry in METHODS.items() if issubclass(entry.method, TrainedMethod)]

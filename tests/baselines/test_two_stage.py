@@ -17,8 +17,8 @@ from baselines.two_stage import TwoStage
 from baselines.views import two_random_views
 from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.training import Trained, train
+from datasets.cases import Cases
 from datasets.sequences import Batch
-from datasets.split import Cases
 
 MakeData = Callable[..., TrainingData]
 SMALL = EncoderSettings(width=8, blocks=1, dropout=0.2, maxlen=12)

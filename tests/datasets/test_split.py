@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 
+from datasets.cases import redrawn_cases
 from datasets.counts import popularity_buckets
 from datasets.filtering import apply_filter
 from datasets.interactions import DataError, Interactions
@@ -274,11 +275,11 @@ def test_shuffled_ties_move_nothing_but_simultaneous_events_of_test_users(histor
         split(interactions(rows), Protocol(quantile=0.8, history=history, ties=f"shuffle:{seed}")) for seed in range(20)
     ]
     slow = slow_split(rows, Protocol(quantile=0.8, history=history))
-    moments = [[t for _, _, t in events] for events in slow.events.values()]
+    seconds = [[t for _, _, t in events] for events in slow.events.values()]
     for shuffled in shuffles:
         assert shuffled.train.items.tolist() == by_file.train.items.tolist()
         assert shuffled.item_labels.tolist() == by_file.item_labels.tolist()
-        pairs = zip(as_lists(shuffled.events), as_lists(by_file.events), moments, strict=True)
+        pairs = zip(as_lists(shuffled.events), as_lists(by_file.events), seconds, strict=True)
         for drawn, filed, times in pairs:
             assert Counter(zip(drawn, times, strict=True)) == Counter(zip(filed, times, strict=True))
     assert len({shuffled.fingerprint() for shuffled in shuffles}) == len(shuffles)
@@ -452,25 +453,53 @@ def test_shares_on_real_data(
     assert round(split(read(name), Protocol(filter=filter_name)).summary[share], 2) == expected
 
 
+@dataclass
+class Tied:
+    """A world whose users' events fall into few seconds, every other test user's into its neighbours' last one."""
+
+    split: Split
+    time_of: dict[tuple[int, int], int]  # by user and item
+
+    @classmethod
+    def world(cls) -> Tied:
+        rng, users, events = np.random.default_rng(0), 40, 12
+        times = np.sort(rng.integers(0, 6, (users, events)), axis=1)
+        times[:, -2:] = 5
+        times = times + 1000 * (np.arange(users)[:, None] % 2)
+        times[3::4] = 1005
+        items = np.concatenate([rng.permutation(15)[:events] for _ in range(users)])
+        data = Interactions.from_columns(np.repeat(np.arange(users), events), items, times.ravel(), "here")
+        time_of = {(k // events, int(item)): int(times.flat[k]) for k, item in enumerate(items)}
+        return cls(split(data, Protocol(quantile=0.5)), time_of)
+
+    def times(self, n: int, items: list[int]) -> list[int]:
+        user, labels = int(self.split.test_user_labels[n]), self.split.item_labels
+        return [self.time_of[user, int(labels[item])] for item in items]
+
+
 def test_redrawn_ties_move_simultaneous_events_alone() -> None:
-    rng = np.random.default_rng(0)
-    users, events = 40, 12
-    times = np.sort(rng.integers(0, 6, (users, events)), axis=1) + 1000 * (np.arange(users)[:, None] % 2)
-    items = np.concatenate([rng.permutation(15)[:events] for _ in range(users)])
-    data = Interactions.from_columns(np.repeat(np.arange(users), events), items, times.ravel(), "here")
-    result = split(data, Protocol(quantile=0.5))
-    cases, orders = result.cases("test"), set()
-    time_of = {(k // events, int(item)): int(times.flat[k]) for k, item in enumerate(items)}
+    world = Tied.world()
+    cases, draws = world.split.cases("test"), []
     for seed in range(5):
-        redrawn = result.cases_redrawn("test", seed)
+        redrawn = redrawn_cases(world.split.events, world.split.event_ties, "test", seed)
         assert torch.equal(redrawn.histories.lengths, cases.histories.lengths)
-        for n, user in enumerate(result.test_user_labels):
-            order = [*redrawn.histories[n].tolist(), int(redrawn.targets[n])]
+        draws.append([[*redrawn.histories[n].tolist(), int(redrawn.targets[n])] for n in range(len(cases.targets))])
+        for n, order in enumerate(draws[-1]):
             assert sorted(order) == sorted([*cases.histories[n].tolist(), int(cases.targets[n])])
-            moments = [time_of[int(user), int(result.item_labels[item])] for item in order]
-            assert moments == sorted(moments)
-            orders.add((n, tuple(order)))
-    assert len(orders) > 2 * len(cases.targets), "the draws differ"
+            assert world.times(n, order) == sorted(world.times(n, order))
+    assert all(len({tuple(draw[n]) for draw in draws}) > 1 for n in range(len(cases.targets))), "the draws differ"
+    again = redrawn_cases(world.split.events, world.split.event_ties, "test", 4)
+    assert [[*again.histories[n].tolist(), int(again.targets[n])] for n in range(len(again.targets))] == draws[4]
+
+
+def test_a_tie_is_within_one_user() -> None:
+    """Neighbours in the array whose events are simultaneous do not swap them."""
+    train = [(user, item, user) for user in range(20) for item in range(4)]
+    late = [(user, item, 100 + item) for user in (90, 92) for item in range(4)]
+    late += [(91, item, 103) for item in range(4)]
+    found = split(interactions(train + late), Protocol(quantile=80 / 91))
+    assert found.event_ties.tolist() == [False] * 4 + [False, True, True, True] + [False] * 4
+    assert found.events.items.tolist() == [0, 1, 2, 3] * 3
 
 
 def test_without_ties_there_is_nothing_to_redraw() -> None:
@@ -480,4 +509,4 @@ def test_without_ties_there_is_nothing_to_redraw() -> None:
     data = Interactions.from_columns(np.repeat(np.arange(users), events), items, times, "here")
     result = split(data, Protocol(quantile=0.5))
     assert not result.event_ties.any()
-    assert torch.equal(result.cases_redrawn("test", 1).targets, result.cases("test").targets)
+    assert torch.equal(redrawn_cases(result.events, result.event_ties, "test", 1).targets, result.cases("test").targets)

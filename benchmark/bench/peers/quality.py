@@ -21,8 +21,8 @@ from benchmark.bench.peers.peers import PeerContender
 from benchmark.bench.turns import Contender, Result, Running, Turns, shortage
 from benchmark.runs.evaluation import evaluate_ranks
 from benchmark.runs.metrics import ndcg
+from datasets.cases import Cases
 from datasets.sequences import Batch
-from datasets.split import Cases
 
 LEVEL = 0.95
 """Of the lower of two best values: what both must have reached."""

@@ -10,7 +10,7 @@ from benchmark.report.query import Results, RunGroup
 from benchmark.report.tables.cells import best_of, mean, stack
 from benchmark.report.tables.layout import Cell, Head, Made, Stack, Table, for_machines, table_of
 from benchmark.report.tables.notes import closing_notes
-from benchmark.runs.metrics import BUCKETS
+from datasets.protocol import N_BUCKETS
 
 ACCURACY = {"hr@1": "hr@1/bucket{}", "hr@10": "hr@10/bucket{}", "ndcg@10": "ndcg@10/bucket{}"}
 COVERAGE = {"cov@10 by user": "cov@10/bucket{}/users", "cov@10 by item": "cov@10/bucket{}/items"}
@@ -45,7 +45,7 @@ def bucket_tables(results: Results) -> Made | None:
 
 
 def _metrics(bands: Mapping[str, str]) -> list[str]:
-    return [pattern.format(bucket) for pattern in bands.values() for bucket in range(1, BUCKETS + 1)]
+    return [pattern.format(bucket) for pattern in bands.values() for bucket in range(1, N_BUCKETS + 1)]
 
 
 def _table(
@@ -63,7 +63,7 @@ def _table(
         results,
         name,
         f"{what} on {results.heading}.",
-        [*(Head(band, f"bucket {b}") for band in bands for b in range(1, BUCKETS + 1)), Head("runs")],
+        [*(Head(band, f"bucket {b}") for band in bands for b in range(1, N_BUCKETS + 1)), Head("runs")],
         (
             [lines(runs) for runs in groups if runs.method in results.contestants],
             [lines(runs) for runs in groups if runs.method not in results.contestants],
@@ -77,6 +77,6 @@ def _accuracy_note(results: Results) -> str:
     text = "A bucket's accuracy is over the test users whose target lies in it"
     for runs in results.experiment("main"):
         for arrays in results.arrays(runs, "target_buckets"):
-            members = np.bincount(arrays["target_buckets"].astype(np.int64), minlength=BUCKETS)
+            members = np.bincount(arrays["target_buckets"].astype(np.int64), minlength=N_BUCKETS)
             return f"{text}: {', '.join(str(n) for n in members[:-1])} and {members[-1]} of {members.sum()} users."
     return f"{text}."

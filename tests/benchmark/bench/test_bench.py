@@ -31,8 +31,8 @@ from benchmark.bench.turns import Contender, Result, Turns
 from benchmark.bench.workloads import random_cases, training_load
 from benchmark.cli.commands import main as command
 from benchmark.runs.evaluation import evaluate_ranks
+from datasets.cases import Cases
 from datasets.sequences import Batch, Sequences
-from datasets.split import Cases
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 N_ITEMS, MAXLEN = 40, 9

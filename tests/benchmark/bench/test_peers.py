@@ -31,9 +31,10 @@ from benchmark.runs.environment import ROOT
 from benchmark.runs.evaluation import evaluate_ranks
 from benchmark.runs.training import train
 from datasets import synthetic
+from datasets.cases import Cases
 from datasets.protocol import Protocol
 from datasets.sequences import Sequences
-from datasets.split import Cases, Split, split
+from datasets.split import Split, split
 
 CPU = torch.device("cpu")
 TURNS = Turns(CPU, 1, 2)

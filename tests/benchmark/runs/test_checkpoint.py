@@ -24,8 +24,8 @@ from benchmark.runs import checkpoint as checkpoint_module
 from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.training import Trained, train
 from benchmark.store.atomic_files import StoreError, write_file
+from datasets.cases import Cases
 from datasets.sequences import Sequences
-from datasets.split import Cases
 
 ENCODER = EncoderSettings(width=8, blocks=1, dropout=0.3, maxlen=6)
 TRAINING = TrainingSettings(batch_size=16, epochs=7)

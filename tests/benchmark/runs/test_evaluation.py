@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 
 import numpy as np
@@ -12,8 +13,8 @@ from torch import Tensor
 
 from benchmark.runs import evaluation
 from benchmark.runs.evaluation import NEGATIVE_SEED, NEGATIVES, TOP_ITEMS, NonFiniteScores, evaluate, evaluate_ranks
+from datasets.cases import Cases
 from datasets.sequences import Batch, Sequences
-from datasets.split import Cases
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
@@ -165,6 +166,20 @@ def test_model_sees_the_window_and_the_whole_history_is_masked() -> None:
     assert seen == [([6, 5, 4, 3], 4), ([2, 9, 9, 9], 1)]
     assert ranking.top_items.tolist() == [[2, 1, 0] + [9] * 6, [8, 7, 6, 5, 4, 3, 1, 0, 9]]
     assert ranking.ranks.tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("ranking", [evaluate, evaluate_ranks])
+def test_no_gradient_is_prepared_for_while_scoring(ranking: Callable[..., object]) -> None:
+    """It would cost memory for every score, and a result would keep the model alive."""
+    weights = torch.ones(6, requires_grad=True)
+    modes = []
+
+    def scores(batch: Batch) -> Tensor:
+        modes.append(torch.is_inference_mode_enabled())
+        return weights.expand(len(batch.lengths), -1) * 2
+
+    ranking(scores, make_cases([[1, 2], [3]], [4, 3]), 6, MAXLEN)
+    assert modes == [True]
 
 
 def test_an_exhausted_catalogue_is_a_miss_without_confidence() -> None:

@@ -254,3 +254,64 @@ def test_summary_leaves_out_what_is_undefined() -> None:
     expected |= {"cov@50/bucket1/users", *(f"cov@50/bucket{bucket}/items" for bucket in (1, 2, 3))}
     expected |= {f"shown@50/bucket{bucket}" for bucket in (1, 2, 3)}
     assert missing == expected
+
+
+def drawn_arrays(n_users: int, n_items: int, n_draws: int) -> dict[str, np.ndarray]:
+    """A record of tie draws whose users have one to three cases each."""
+    random = np.random.default_rng(1)
+    per_user = random.integers(1, 4, n_users)
+    first = np.cumsum(per_user) - per_user
+    arrays = record_arrays(int(per_user.sum()), n_items)
+    draws = first + (random.random((n_draws, n_users)) * per_user).astype(int)
+    drawn = {name: array for name, array in arrays.items() if name in metrics.PER_CASE}
+    drawn |= {
+        name: np.stack([array * (1 + draw / 10) for draw in range(n_draws)])
+        for name, array in arrays.items()
+        if name not in drawn and name != "ranks"
+    }
+    return drawn | {"draws": draws, "ranks": arrays["ranks"][draws]}
+
+
+def test_a_run_of_tie_draws_is_as_many_runs_as_it_has_draws() -> None:
+    arrays = drawn_arrays(20, 90, 4)
+    item_buckets = np.arange(90) % 3
+    draws = metrics.by_draw(arrays)
+    assert len(draws) == 4
+    for number, draw in enumerate(draws):
+        assert draw.keys() == arrays.keys() - {"draws"}
+        for user, case in enumerate(arrays["draws"][number]):
+            assert draw["top_items"][user].tolist() == arrays["top_items"][case].tolist()
+            assert draw["target_buckets"][user] == arrays["target_buckets"][case]
+            assert draw["ranks"][user] == arrays["ranks"][number, user]
+        assert draw["score_grid"].tolist() == arrays["score_grid"][number].tolist()
+    alone = [metrics.summarise(draw, item_buckets) for draw in draws]
+    together = metrics.summarise(arrays, item_buckets)
+    assert together.keys() == alone[0].keys()
+    for name, value in together.items():
+        assert value == pytest.approx(np.mean([values[name] for values in alone])), name
+
+
+def test_a_bucket_that_is_empty_in_some_draws_counts_in_the_others() -> None:
+    arrays = drawn_arrays(20, 90, 2)
+    arrays["draws"][1] = arrays["draws"][1, 0]
+    arrays["target_buckets"][arrays["draws"][0]] = np.arange(20) % 3
+    arrays["target_buckets"][arrays["draws"][1, 0]] = 0
+    arrays["draws"][0, 0] = arrays["draws"][1, 0]
+    values = metrics.summarise(arrays, np.arange(90) % 3)
+    first = metrics.summarise(metrics.by_draw(arrays)[0], np.arange(90) % 3)
+    assert values["hr@50/bucket3"] == first["hr@50/bucket3"]
+
+
+def test_a_run_without_draws_is_its_only_draw() -> None:
+    arrays = record_arrays(20, 90)
+    (only,) = metrics.by_draw(arrays)
+    assert only.keys() == arrays.keys()
+    assert all(only[name] is arrays[name] for name in arrays)
+
+
+def test_users_have_their_mean_over_the_draws() -> None:
+    ranks = np.array([[1, 0, 11], [2, 3, 5]])
+    expected = [(1 + 1 / math.log2(3)) / 2, (0 + 1 / 2) / 2, (0 + 1 / math.log2(6)) / 2]
+    np.testing.assert_allclose(metrics.user_means("ndcg@10", {"ranks": ranks, "draws": np.zeros((2, 3))}), expected)
+    alone = metrics.user_means("ndcg@10", {"ranks": ranks[0]})
+    assert alone.tolist() == metrics.per_user("ndcg@10", ranks[0]).tolist()

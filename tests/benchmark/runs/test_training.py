@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from baselines.encoder import Encoder
 from baselines.method import Terms, TrainedMethod
+from baselines.registry import METHODS
 from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainBatch, TrainingData
@@ -20,9 +22,10 @@ from benchmark.runs.evaluation import evaluate_ranks
 from benchmark.runs.metrics import ndcg
 from benchmark.runs.training import Diverged, train
 from datasets import synthetic
+from datasets.cases import Cases
 from datasets.protocol import Protocol
 from datasets.sequences import Sequences
-from datasets.split import Cases, split
+from datasets.split import split
 
 SMALL = EncoderSettings(width=16, blocks=1, dropout=0.2, maxlen=10)
 
@@ -168,12 +171,95 @@ def test_dropout_is_off_in_what_is_tested_even_if_a_run_was_cut_short_after_its_
         assert validated(trained.encoder, data, validation) == best
 
 
-def test_patience_does_not_end_training_during_warm_up() -> None:
-    data, validation = cyclic_data()
+def test_patience_ends_training_with_the_last_epoch_of_the_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.runs.training.PLATEAU", 0.0)
+    monkeypatch.setattr("benchmark.runs.training._validate", lambda *_: {"ndcg@10": 0.5, "hr@10": 0.5})
+    data, validation = cyclic_data(users=20)
     trained = train(SASRec(SASRec.Settings()), data, validation, SMALL, settings(epochs=60, patience=1), seed=1)
-    assert len(trained.epochs) >= 30
-    values = [row["validation"]["ndcg@10"] for row in trained.epochs]
-    assert trained.selected_epoch == 1 + values.index(max(values))
+    assert (trained.selected_epoch, len(trained.epochs)) == (1, 30)
+
+
+def with_projector(name: str) -> TrainedMethod:
+    """A method as it is, one with Barlow Twins with a projector."""
+    settings = METHODS[name].settings
+    if "btsr" in name:
+        settings = replace(settings, projector_layers=2, projector_width=8)
+    method: TrainedMethod = METHODS[name].method(settings)
+    return method
+
+
+def trained_plainly(name: str, data: TrainingData, settings: TrainingSettings, seed: int) -> list[dict[str, Any]]:
+    """What the loop does, as one would write it down: the encoder's weights and the mean loss after each epoch."""
+    init_seed, order_seed, method_seed = np.random.SeedSequence(seed).generate_state(3).tolist()
+    torch.manual_seed(init_seed)
+    encoder = Encoder(data.n_items, SMALL).train()
+    method = with_projector(name)
+    parameters = [*encoder.parameters(), *method.build(SMALL.width).parameters()]
+    method.prepare(data)
+    # Fused as in the loop: a bias whose gradient is zero but for rounding moves as the rounding has it.
+    adam = torch.optim.Adam(
+        parameters, settings.learning_rate, settings.betas, weight_decay=settings.weight_decay, fused=True
+    )
+    order, rng = torch.Generator().manual_seed(order_seed), torch.Generator().manual_seed(method_seed)
+    history = []
+    for _ in range(settings.epochs):
+        shuffled, losses = data.trainable[torch.randperm(len(data.trainable), generator=order)], []
+        for first in range(0, len(shuffled) - settings.batch_size + 1, settings.batch_size):
+            loss = sum(method.loss(encoder, data.batch(shuffled[first : first + settings.batch_size]), rng).values())
+            for parameter in parameters:
+                parameter.grad = None
+            loss.backward()
+            adam.step()
+            losses.append(loss.item())
+        history.append({"weights": deepcopy(encoder.state_dict()), "loss": np.mean(losses)})
+    return history
+
+
+@pytest.mark.parametrize("name", ["sasrec-ce", "btsr-ce"])
+def test_the_loop_does_what_one_would_write_down(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every setting of the optimiser, the three streams of random numbers, and a projector that is trained too."""
+    values = iter([0.1, 0.2, 0.3, 0.4])  # that of most-popular, then a rise, so that the last epoch is kept
+    monkeypatch.setattr(
+        "benchmark.runs.training._validate", lambda *_: dict.fromkeys(("ndcg@10", "hr@10"), next(values))
+    )
+    data, validation = unlearnable_data()
+    chosen = settings(betas=(0.5, 0.7), weight_decay=0.3)
+    method = with_projector(name)
+    trained = train(method, data, validation, SMALL, chosen, seed=3)
+    plain = trained_plainly(name, data, chosen, seed=3)
+    assert [row["loss"] for row in trained.epochs] == pytest.approx([row["loss"] for row in plain], rel=1e-4)
+    for parameter, weights in trained.encoder.state_dict().items():
+        torch.testing.assert_close(weights, plain[-1]["weights"][parameter], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("damaged", ["encoder", "optimizer", "epochs", "order", "rng", "torch", "seconds", "method"])
+def test_a_state_that_fits_only_in_part_is_left_aside_whole(damaged: str, tmp_path: Path) -> None:
+    """Restoring it fails after part of the run has been put back: nothing of that part may be trained on."""
+    path, (data, validation) = tmp_path / "run.pt", unlearnable_data()
+    kept = [Checkpoint(path, seconds=0.0) for _ in range(2)]
+    whole = train(SASRec(SASRec.Settings()), data, validation, SMALL, settings(), seed=0)
+    train(SASRec(SASRec.Settings()), data, validation, SMALL, settings(epochs=2), seed=0, checkpoint=kept[0])
+    state = torch.load(path)
+    del state[damaged]
+    torch.save(state, path)
+    again = train(SASRec(SASRec.Settings()), data, validation, SMALL, settings(), seed=0, checkpoint=kept[1])
+    assert again.continued == 0
+    assert [row["loss"] for row in again.epochs] == [row["loss"] for row in whole.epochs]
+    first, second = whole.encoder.state_dict(), again.encoder.state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_time_before_every_resume_is_counted(tmp_path: Path) -> None:
+    path, (data, validation) = tmp_path / "run.pt", unlearnable_data()
+    for epochs, expected in ((1, 0.0), (2, 1000.0), (3, 2000.0)):
+        kept = Checkpoint(path, seconds=0.0)
+        trained = train(
+            SASRec(SASRec.Settings()), data, validation, SMALL, settings(epochs=epochs), seed=0, checkpoint=kept
+        )
+        assert expected <= trained.seconds_before < expected + 500
+        state = torch.load(path)
+        assert expected < state["seconds"] < expected + 500
+        torch.save(state | {"seconds": expected + 1000.0}, path)
 
 
 def test_same_seed_same_bits_other_seed_other_everything() -> None:

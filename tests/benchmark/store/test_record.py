@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.store.record import RecordError, RunRecord, check_arrays
+from benchmark.store.record import PER_CASE, RecordError, RunRecord, check_arrays
 
 
 def test_a_record_comes_back_as_it_was(handmade: Callable[..., Any]) -> None:
@@ -153,3 +153,45 @@ def test_arrays_must_fit_the_record(handmade: Callable[..., Any]) -> None:
         with pytest.raises(RecordError, match=complaint):
             check_arrays(record, wrong, "arrays.npz")
     check_arrays(maker.record(status="failed"), {}, "arrays.npz")
+
+
+def drawn_arrays(maker: Any) -> dict[str, np.ndarray]:
+    """The arrays of a run that was tested on two draws of four users, five cases in all."""
+    arrays = maker.arrays()
+    draws = np.array([[0, 1, 2, 3], [0, 4, 2, 3]], dtype=np.int32)
+    cases = draws.max(0)
+    arrays |= {name: np.resize(arrays[name], (5, *arrays[name].shape[1:])) for name in PER_CASE}
+    for name in arrays.keys() - PER_CASE.keys():
+        arrays[name] = np.stack([arrays[name]] * 2)
+    assert len(cases) == maker.users
+    return arrays | {"draws": draws}
+
+
+def test_arrays_of_tie_draws_have_a_row_for_each_draw_or_case(handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    check_arrays(maker.record(), drawn_arrays(maker), "arrays.npz")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "complaint"),
+    [
+        ("draws", lambda a: a[:, :3], "array .*: shape .* does not fit 4 test users"),
+        ("draws", lambda a: a[0], "array .*: shape .* does not fit 4 test users"),
+        ("draws", lambda a: a[:0], "array .*: shape .* does not fit 4 test users"),
+        ("draws", lambda a: a + 1, "array .*: shape .* does not fit 4 test users"),
+        ("draws", lambda a: a - 1, "array draws: expected numbers from 0"),
+        ("draws", lambda a: a + 0.5, "array draws: expected whole numbers"),
+        ("ranks", lambda a: a[0], "array ranks: shape .* does not fit 4 test users"),
+        ("ranks", lambda a: a[:, :3], "array ranks: shape .* does not fit 4 test users"),
+        ("top_items", lambda a: a[:4], "array top_items: shape .* does not fit 4 test users"),
+        ("score_grid", lambda a: a[0], "array score_grid: shape .* does not fit 4 test users"),
+        ("score_grid", lambda a: a[:, :5], "arrays score_grid, .*: expected equal lengths"),
+    ],
+)
+def test_arrays_that_do_not_fit_their_tie_draws_are_named(
+    name: str, change: Callable[[np.ndarray], np.ndarray], complaint: str, handmade: Callable[..., Any]
+) -> None:
+    maker = handmade()
+    arrays = drawn_arrays(maker)
+    with pytest.raises(RecordError, match=complaint):
+        check_arrays(maker.record(), arrays | {name: change(arrays[name])}, "arrays.npz")
