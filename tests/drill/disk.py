@@ -19,7 +19,7 @@ from tests.drill.plans import SHORT, Notify, Plan, Reference, reference
 from tests.drill.sessions import HANG_SECONDS, Session, ended
 
 QUICK_RETRY = {"checkpoint_seconds": 0.0, "retry_seconds": 0.2}
-KEPT = "what is finished is kept in memory"
+KEPT = "finished runs are in memory"
 SHARES = (0.05, 0.2)
 """Of writes that fail, one plan for each."""
 

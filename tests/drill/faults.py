@@ -69,8 +69,8 @@ def _writes(fault: Mapping[str, Any], rng: random.Random) -> None:
     present = Path.open
 
     def opened(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
-        if mode == "xb" and refuse(path):
-            return Torn(io.FileIO(path, "x"))
+        if mode in ("xb", "wb") and refuse(path):
+            return Torn(io.FileIO(path, mode[0]))
         return present(path, mode, *arguments, **options)
 
     Path.open = opened  # type: ignore[method-assign, assignment]
