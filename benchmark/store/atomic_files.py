@@ -164,7 +164,7 @@ def lock(path: Path, wait: bool) -> Iterator[bool]:
 
 
 def _file_lock(path: Path, wait: bool = True) -> BaseFileLock:
-    # A soft lock, which would outlive a killed process, never takes its place.
+    # No soft lock in its place, which would outlive a killed process. From 4.0 on, a lock file may be removed while held.
     return FileLock(path, timeout=-1 if wait else 0, fallback_to_soft=False)
 
 
