@@ -164,7 +164,7 @@ def lock(path: Path, wait: bool) -> Iterator[bool]:
 
 
 def _file_lock(path: Path, wait: bool = True) -> BaseFileLock:
-    # No soft lock in its place, which would outlive a killed process. From 4.0 on, a lock file may be removed while held.
+    # No soft lock in its place: that would outlive a killed process.
     return FileLock(path, timeout=-1 if wait else 0, fallback_to_soft=False)
 
 
