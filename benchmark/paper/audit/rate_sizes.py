@@ -26,14 +26,14 @@ from benchmark.paper.audit.finding import (
 from benchmark.paper.printed import TABLE_2_METHODS, Printed, Table2
 
 MOST_RUNS = 20
-"""Up to here the smallest number of runs that would explain a mean is sought."""
+"""The largest number of runs that is tried as an explanation of a mean."""
 
 
 @dataclass(frozen=True)
 class Population:
     """What a dataset's rates are fractions of: `size` users or items (`unit`); `metric` is hr or cov.
 
-    `search`: the first and the last size among which the fitting ones are sought for the values of `methods`.
+    `search`: the first and the last size that are tried; `methods`: those whose printed values should fit.
     """
 
     dataset: str
@@ -68,7 +68,7 @@ def fitting_sizes(values: np.ndarray, first: int, last: int) -> tuple[int, list[
 
 @cache
 def chance_of_single(size: int, runs: int) -> float:
-    """The share of all means over `runs` runs whose printed form is also that of a single run."""
+    """The share of all possible means over `runs` runs that are printed like the rate of a single run."""
     means = np.arange(size * runs) / (size * runs)
     return float(is_multiple(np.round(means, 4), size).mean())
 

@@ -115,7 +115,7 @@ def combined(title: str, parts: Sequence[tuple[float, Side]]) -> Side:
 
 
 def missing(metric: str, *sides: Side) -> Reading | None:
-    """The reading where one of the sides has no runs, which it names; None if all have."""
+    """A reading that names the sides without runs; None if all have some."""
     absent = [one.title for one in sides if not one.values]
     return Reading(f"{metric}: not run: {', '.join(absent)}", ran=False) if absent else None
 

@@ -54,7 +54,7 @@ def balance(results: Results, rule: Balance) -> Judgement:
 
 
 def _peak(sweep: Mapping[str, Side], at: Collection[str], metric: str) -> Reading:
-    """Whichever best leads was chosen with hindsight among all on its side of the comparison."""
+    """The variant that leads was chosen with hindsight as the best of its group, so its p counts once for each."""
     inside = [one for label, one in sweep.items() if label in at and one.values]
     outside = [one for label, one in sweep.items() if label not in at and one.values]
     if not inside or not outside:
@@ -94,7 +94,7 @@ def _trend(results: Results, rule: Trend, metric: str) -> Reading:
 
 
 def ratio(results: Results, rule: Ratio) -> Judgement:
-    """How many times the metric at the start of the sweep that at its end is, seed by seed."""
+    """Whether the metric at the end of the sweep is a large enough multiple of that at its start, seed by seed."""
     first, last = (side(results, rule.experiment, label, rule.metric) for label in (rule.start, rule.end))
     if gap := missing(rule.metric, first, last):
         return judge([gap])
