@@ -19,6 +19,7 @@ from benchmark.cli.planning import command_about
 from benchmark.cli.preparing import NOTHING_TO_DO, open_store, prepare_all
 from benchmark.plan.config import ConfigError
 from benchmark.runs.evaluation import TOP_ITEMS
+from benchmark.runs.external import check_one_history
 from benchmark.runs.preparation import Prepared, interactions_of
 from benchmark.store.atomic_files import check_directory, write_directory, writing
 from benchmark.store.json_text import to_json
@@ -116,8 +117,10 @@ def export_split(prepared: Prepared, interactions: Interactions, command: str, d
     """Write the folder <directory>/<dataset>, completely or not at all, and return it.
 
     `interactions` are those that were split; their timestamps are written. `command` scores a file of recommendations.
-    Raises DataError if the interactions are not those of the split, StoreError if the folder cannot be written.
+    Raises DataError if the interactions are not those of the split, ConfigError under tie draws, StoreError if the
+    folder cannot be written.
     """
+    check_one_history(prepared)
     split = prepared.split
     histories = split.cases("test").histories
     train_timestamps, event_timestamps = _timestamps(prepared, interactions)

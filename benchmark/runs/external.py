@@ -91,11 +91,22 @@ def parse_externals(texts: Sequence[str]) -> list[External]:
     return list(externals.values())
 
 
+def check_one_history(prepared: Prepared) -> None:
+    """Raise ConfigError under tie draws: a user then has several histories, but a list is made for one."""
+    if prepared.split.tie_draws:
+        raise ConfigError(
+            f"{prepared.title}: under protocol.ties=draws a user has several histories, and recommendations are made "
+            "for one; choose protocol.ties=file"
+        )
+
+
 def score(external: External, prepared: Prepared, command: str, known: Sequence[RunRecord]) -> tuple[RunRecord, Arrays]:
-    """The run of a file of recommendations: its metrics on the test targets; raises DataError if it cannot be used.
+    """The run of a file of recommendations: its metrics on the test targets; raises DataError if it cannot be used,
+    ConfigError under tie draws.
 
     `command` repeats it. `known`: the dataset's records, to count the other files scored under this name before.
     """
+    check_one_history(prepared)
     started, clock = datetime.now(UTC), time.perf_counter()
     sha256, split = file_sha256(external.path), prepared.split
     lists = read_ranked_lists(external.path, split.test_user_labels, split.item_labels)

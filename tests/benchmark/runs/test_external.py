@@ -434,6 +434,17 @@ def test_a_full_history_and_shuffled_ties_are_exported_as_they_are_used(shop: Sh
     assert " ".join(rules) in (tmp_path / "my-shop" / "README.txt").read_text()
 
 
+@pytest.mark.parametrize("to", ["export-split", "score"])
+def test_tie_draws_are_refused_because_a_user_has_several_histories_then(
+    shop: Shop, tmp_path: Path, to: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.most_popular().to_csv(tmp_path / "lists.csv", index=False)
+    place = ["--to", str(tmp_path / "split")] if to == "export-split" else [str(tmp_path / "lists.csv")]
+    assert shop.command(to, *place, "--set", "protocol.ties=draws") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "under protocol.ties=draws a user has several histories" in error
+
+
 @pytest.mark.usefixtures("no_figures")
 def test_they_travel_with_the_runs_and_stand_alone(shop: Shop, tmp_path: Path) -> None:
     path = tmp_path / "lists.csv"
