@@ -34,20 +34,21 @@ class Ids(dict[str, int]):
         """
         rows = np.bincount(np.asarray(numbers), minlength=len(self))  # how many rows each text is in
         texts = [text.strip() for text in self]
-        values = np.array(_integers(texts) or texts, dtype=np.int64 if _integers(texts) else object)
+        integers = _integers(texts)
+        values = np.array(texts, dtype=object) if integers is None else np.array(integers, dtype=np.int64)
         labels, codes = np.unique(values, return_inverse=True)
         return codes.astype(np.int32)[np.asarray(numbers)], labels, self._notes(texts, rows, name)
 
     def _notes(self, texts: list[str], rows: np.ndarray, name: str) -> list[str]:
-        notes = []
+        notes, all_rows = [], f"of {rows.sum():,} rows"
         if stripped := sum(rows[[text != written for text, written in zip(texts, self, strict=True)]]):
-            notes.append(f"blanks around the {name} were removed in {stripped:,} rows")
+            notes.append(f"blanks around the {name} were removed in {stripped:,} {all_rows}")
         is_placeholder = np.array([text.lower() in PLACEHOLDERS for text in texts])
         if is_placeholder.any():
             example = texts[int(is_placeholder.argmax())]
             notes.append(
-                f"{rows[is_placeholder].sum():,} rows have a {name} such as {example!r}, which often stands for a "
-                "missing value; it is kept as an id like any other"
+                f"the {name} is {example!r} or a similar word for a missing value in {rows[is_placeholder].sum():,} "
+                f"{all_rows}; it is kept as an id like any other"
             )
         return notes
 

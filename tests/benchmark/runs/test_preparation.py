@@ -154,7 +154,7 @@ def test_notes_on_the_file_are_said_again_where_it_is_not_read_again(stage: Stag
     table = stage.table(b"".join(line.replace(b",", b" ,", 1) for line in csv_bytes().splitlines(keepends=True)))
     stage(table)
     said = list(stage.lines)
-    assert "mine.csv: blanks around the user id were removed in 800 rows" in said
+    assert "mine.csv: blanks around the user id were removed in 800 of 800 rows" in said
     stage(table)
     assert stage.lines == said * 2
     assert len(count_reads) == 1
@@ -181,7 +181,7 @@ def test_what_was_odd_about_the_file_is_said(stage: Stage) -> None:
     odd[3:5] = [f" {line}" for line in odd[3:5]]
     stage(stage.table("\n".join([header, *odd]).encode()))
     assert stage.lines == [
-        "mine.csv: blanks around the user id were removed in 2 rows",
+        "mine.csv: blanks around the user id were removed in 2 of 800 rows",
         "mine.csv: timestamps are read as seconds with 3 decimals, so that their order within a second is kept",
     ]
 

@@ -257,8 +257,8 @@ def test_blanks_around_an_id_do_not_belong_to_it_wherever_it_stands(tmp_path: Pa
     assert data.user_labels.tolist() == [7]
     assert data.item_labels.tolist() == [3]
     assert data.notes == (
-        "blanks around the user id were removed in 2 rows",
-        "blanks around the item id were removed in 2 rows",
+        "blanks around the user id were removed in 2 of 3 rows",
+        "blanks around the item id were removed in 2 of 3 rows",
     )
 
 

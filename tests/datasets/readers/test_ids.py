@@ -62,8 +62,8 @@ def test_blanks_are_removed_and_counted() -> None:
     assert data.user_ids.tolist() == [1, 1, 1, 0, 1]
     assert data.item_labels.tolist() == ["a", "b"]
     assert data.notes == (
-        "blanks around the user id were removed in 3 rows",
-        "blanks around the item id were removed in 1 rows",
+        "blanks around the user id were removed in 3 of 5 rows",
+        "blanks around the item id were removed in 1 of 5 rows",
     )
 
 
@@ -72,7 +72,7 @@ def test_words_for_a_missing_value_are_kept_and_counted(word: str) -> None:
     data = read(["7", word, word], ["a", "b", "c"])
     assert data.user_labels.tolist() == sorted(["7", word.strip()])
     assert data.notes[-1] == (
-        f"2 rows have a user id such as {word.strip()!r}, which often stands for a missing value; it is kept as an id "
+        f"the user id is {word.strip()!r} or a similar word for a missing value in 2 of 3 rows; it is kept as an id "
         "like any other"
     )
 
