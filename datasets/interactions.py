@@ -49,12 +49,11 @@ class Interactions:
     def from_columns(cls, users: object, items: object, timestamps: object, source: str) -> Interactions:
         """Build from columns of original ids (integers or strings) and Unix seconds, each of length n.
 
-        `source` names the file in errors. Raises DataError if there are no rows or a timestamp is impossible.
+        Raises DataError, which names `source`, if there are no rows.
         """
         seconds = np.asarray(timestamps, dtype=np.int64)
         if len(seconds) == 0:
             raise DataError(f"{source}: has no interactions; give a file with a line for each")
-        _check_timestamps(seconds, source)
         user_ids, user_labels = _factorise(users)
         item_ids, item_labels = _factorise(items)
         return cls(user_ids, item_ids, seconds, user_labels, item_labels)
@@ -82,14 +81,3 @@ def _compact(ids: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
     used = np.bincount(ids, minlength=len(labels)) > 0
     renumbered = np.cumsum(used) - 1
     return renumbered[ids].astype(np.int32), labels[used]
-
-
-def _check_timestamps(seconds: np.ndarray, source: str) -> None:
-    row = int(np.argmin(seconds))
-    if seconds[row] < 0:
-        raise DataError(f"{source}: data row {row + 1}: timestamp {seconds[row]} is negative; give Unix seconds")
-    row = int(np.argmax(seconds))
-    if seconds[row] >= LATEST_TIMESTAMP:
-        raise DataError(
-            f"{source}: data row {row + 1}: timestamp {seconds[row]} is not in Unix seconds; give Unix seconds"
-        )

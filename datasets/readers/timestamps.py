@@ -1,4 +1,4 @@
-"""Timestamps as texts: numbers in seconds or a finer unit, and dates with times. Their order is never lost."""
+"""Timestamps as texts: numbers in seconds or a finer unit, and dates with times. Their order is kept."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -201,3 +203,9 @@ def test_bad_u_data(tmp_path: Path) -> None:
 def test_real_tables(real_data: Callable[[str], Path], name: str, size: tuple[int, int, int]) -> None:
     data = table.read(real_data(name))
     assert (len(data), data.n_users, data.n_items) == size
+
+
+def test_reading_depends_on_no_version_of_pandas() -> None:
+    words = "import sys, datasets.readers.table; print(sorted({'pandas', 'torch', 'scipy'} & set(sys.modules)))"
+    root = Path(table.__file__).parents[2]
+    assert subprocess.check_output([sys.executable, "-c", words], cwd=root, text=True) == "[]\n"
