@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +13,10 @@ from benchmark.plan.config import ConfigError
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store, to_stderr
 
-ALWAYS = ("ndcg@10", "hr@10", "cov@10")
-"""Test metrics that are shown of every run; others are where they differ."""
+ALWAYS = ("test ndcg@10", "test hr@10", "test cov@10")
+"""Metrics that are shown of every run; others are shown where they differ."""
 
 DECIMALS = 6
-
-Identity = tuple[str, str, str, int]
-"""A run in any store: dataset, method, key, seed."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -31,65 +27,40 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: Namespace) -> int:
     """Show the comparison; the exit code is 1 if the stores differ."""
-    first, second = options.stores
     datasets = [] if ALL in (options.dataset or [ALL]) else options.dataset
-    text, same = compare_stores(first, second, datasets, to_stderr)
-    print(text, end="")
-    return 0 if same else FAILURE
-
-
-@dataclass(frozen=True)
-class MetricPair:
-    """One metric of a run in both stores, such as `test ndcg@10`; None where a record lacks it."""
-
-    name: str
-    first: float | None
-    second: float | None
-
-    @property
-    def same(self) -> bool:
-        """Whether both are equal to the last bit."""
-        return self.first == self.second
-
-    @property
-    def difference(self) -> float:
-        """The second minus the first; NaN if one is missing."""
-        return math.nan if self.first is None or self.second is None else self.second - self.first
-
-
-@dataclass(frozen=True)
-class RunPair:
-    """A run that both stores have."""
-
-    first: RunRecord
-    second: RunRecord
-    metrics: tuple[MetricPair, ...]
-
-    @property
-    def same(self) -> bool:
-        """Whether it ended in the same way with exactly the same metrics; times and machines do not count."""
-        return self.first.status == self.second.status and all(metric.same for metric in self.metrics)
+    records = []
+    for path in options.stores:
+        found = open_store(path, to_stderr).records()
+        records.append([record for record in found if not datasets or record.dataset in datasets])
+    comparison = compare_records(*records)
+    print(to_text(comparison, *map(str, options.stores)), end="")
+    return 0 if comparison.same else FAILURE
 
 
 @dataclass(frozen=True)
 class StoreComparison:
     """All runs of two stores: those of both, those that only one has."""
 
-    pairs: tuple[RunPair, ...]
+    both: tuple[tuple[RunRecord, RunRecord], ...]
     only_first: tuple[RunRecord, ...]
     only_second: tuple[RunRecord, ...]
 
     @property
     def same(self) -> bool:
         """Whether both stores hold the same runs with the same metrics."""
-        return not self.only_first and not self.only_second and all(pair.same for pair in self.pairs)
+        return not self.only_first and not self.only_second and all(is_same(*pair) for pair in self.both)
+
+
+def is_same(first: RunRecord, second: RunRecord) -> bool:
+    """Whether a run ended in the same way with the same metrics to the last bit; times and machines do not count."""
+    return (first.status, first.metrics) == (second.status, second.metrics)
 
 
 def compare_records(first: Iterable[RunRecord], second: Iterable[RunRecord]) -> StoreComparison:
     """Match two stores' records: the same dataset, method, key and seed is the same run."""
-    one, other = ({_identity(record): record for record in records} for records in (first, second))
+    one, other = ({(r.dataset, r.method, r.key, r.seed): r for r in records} for records in (first, second))
     return StoreComparison(
-        pairs=tuple(_pair(one[run], other[run]) for run in sorted(one.keys() & other.keys())),
+        both=tuple((one[run], other[run]) for run in sorted(one.keys() & other.keys())),
         only_first=tuple(one[run] for run in sorted(one.keys() - other.keys())),
         only_second=tuple(other[run] for run in sorted(other.keys() - one.keys())),
     )
@@ -106,65 +77,42 @@ def open_store(path: Path, notify: Callable[[str], None]) -> Store:
     return store
 
 
-def compare_stores(
-    first: Path, second: Path, datasets: Sequence[str], notify: Callable[[str], None]
-) -> tuple[str, bool]:
-    """Compare the stores at two paths, of these datasets or, if none is named, of all: as text, and whether they are
-    the same. What cannot be read is named through `notify` and treated as absent.
-    """
-    records = []
-    for path in (first, second):
-        found = open_store(path, notify).records()
-        records.append([record for record in found if not datasets or record.dataset in datasets])
-    comparison = compare_records(*records)
-    return to_text(comparison, str(first), str(second)), comparison.same
-
-
 def to_text(comparison: StoreComparison, first: str, second: str) -> str:
     """The comparison as a plain table, `first` and `second` being the stores' names, and a line that sums it up."""
-    rows: list[tuple[str, ...]] = [("run", "metric", "A", "B", "B - A")]
-    for pair in comparison.pairs:
-        rows += _rows(pair)
     lines = [f"A: {first}", f"B: {second}", ""]
-    if comparison.pairs:
-        lines += [*_align(rows), ""]
+    if comparison.both:
+        rows = [row for pair in comparison.both for row in _rows(*pair)]
+        lines += [*_align([("run", "metric", "A", "B", "B - A"), *rows]), ""]
     for name, records in (("A", comparison.only_first), ("B", comparison.only_second)):
         lines += [f"only in {name}: {_title(record)} ({record.status})" for record in records]
-    return "\n".join([*lines, _conclusion(comparison), ""])
+    same = sum(is_same(*pair) for pair in comparison.both)
+    lines.append(
+        f"{len(comparison.both)} runs in both: {same} with exactly the same metrics, {len(comparison.both) - same} "
+        f"with others; {len(comparison.only_first)} only in A, {len(comparison.only_second)} only in B"
+    )
+    return "\n".join([*lines, ""])
 
 
-def _identity(record: RunRecord) -> Identity:
-    return record.dataset, record.method, record.key, record.seed
-
-
-def _pair(first: RunRecord, second: RunRecord) -> RunPair:
+def _rows(first: RunRecord, second: RunRecord) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    if first.status != second.status:
+        rows.append(("", "status", first.status, second.status, "differs"))
     one, other = _metrics(first), _metrics(second)
-    names = [*one, *(name for name in other if name not in one)]
-    return RunPair(first, second, tuple(MetricPair(name, one.get(name), other.get(name)) for name in names))
+    for name in one | other:
+        values = one.get(name), other.get(name)
+        if name in ALWAYS or values[0] != values[1]:
+            rows.append(("", name, *map(_number, values), _difference(*values)))
+    machines = [f"{r.hardware.get('device', '?')}, torch {r.versions.get('torch', '?')}" for r in (first, second)]
+    if not is_same(first, second) and machines[0] != machines[1]:
+        rows.append(("", "machine", *machines, ""))
+    rows = rows or [("", "no metrics", first.status, second.status, "")]
+    return [(_title(first), *rows[0][1:]), *rows[1:]]
 
 
-def _metrics(record: RunRecord) -> Mapping[str, float]:
+def _metrics(record: RunRecord) -> dict[str, float]:
+    """By names such as `test ndcg@10`, those of test first."""
     stages = sorted(record.metrics, key=lambda stage: (stage != "test", stage))
     return {f"{stage} {name}": value for stage in stages for name, value in sorted(record.metrics[stage].items())}
-
-
-def _rows(pair: RunPair) -> list[tuple[str, ...]]:
-    always = {f"test {name}" for name in ALWAYS}
-    rows: list[tuple[str, ...]] = []
-    if pair.first.status != pair.second.status:
-        rows.append(("", "status", pair.first.status, pair.second.status, "differs"))
-    for metric in pair.metrics:
-        if metric.name in always or not metric.same:
-            rows.append(("", metric.name, _number(metric.first), _number(metric.second), _difference(metric)))
-    machines = [f"{r.hardware.get('device', '?')}, torch {r.versions.get('torch', '?')}" for r in _both(pair)]
-    if not pair.same and machines[0] != machines[1]:
-        rows.append(("", "machine", *machines, ""))
-    rows = rows or [("", "no metrics", pair.first.status, pair.second.status, "")]
-    return [(_title(pair.first), *rows[0][1:]), *rows[1:]]
-
-
-def _both(pair: RunPair) -> tuple[RunRecord, RunRecord]:
-    return pair.first, pair.second
 
 
 def _title(record: RunRecord) -> str:
@@ -175,30 +123,18 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.{DECIMALS}f}"
 
 
-def _difference(metric: MetricPair) -> str:
-    if metric.same:
-        return "0"
-    if math.isnan(metric.difference):
+def _difference(first: float | None, second: float | None) -> str:
+    if first is None or second is None:
         return "only in one"
-    small = abs(metric.difference) < 10**-DECIMALS
-    return f"{metric.difference:+.1e}" if small else f"{metric.difference:+.{DECIMALS}f}"
-
-
-def _conclusion(comparison: StoreComparison) -> str:
-    same = sum(pair.same for pair in comparison.pairs)
-    text = f"{len(comparison.pairs)} runs in both: {same} with exactly the same metrics"
-    text += f", {len(comparison.pairs) - same} with others"
-    return f"{text}; {len(comparison.only_first)} only in A, {len(comparison.only_second)} only in B"
+    is_small = abs(second - first) < 10**-DECIMALS
+    return "0" if first == second else f"{second - first:+.1e}" if is_small else f"{second - first:+.{DECIMALS}f}"
 
 
 def _align(rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns apart from each other, the numbers to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    left = 2
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = ("<", "<", ">", ">", ">")
     return [
-        "  ".join(
-            text.ljust(width) if column < left else text.rjust(width)
-            for column, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
+        "  ".join(f"{text:{side}{width}}" for text, side, width in zip(row, sides, widths, strict=True)).rstrip()
         for row in rows
     ]

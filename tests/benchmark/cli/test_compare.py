@@ -19,11 +19,10 @@ def test_the_same_runs_with_the_same_metrics_are_the_same_whatever_the_machine(h
     other = replace(one, hardware={"device": "cuda"}, timings={"fit_seconds": 1.0}, finished=one.started)
     comparison = compare_records([one], [other])
     assert comparison.same
-    assert [metric.name for metric in comparison.pairs[0].metrics] == [
-        "test hr@10",
-        "test ndcg@10",
-        "validation ndcg@10",
+    shown = [
+        line.split() for line in to_text(comparison, "a", "b").splitlines() if "0.0500" in line or "0.1000" in line
     ]
+    assert [words[-5:-3] for words in shown] == [["test", "hr@10"], ["test", "ndcg@10"]]
     assert "1 runs in both: 1 with exactly the same metrics, 0 with others; 0 only in A" in to_text(
         comparison, "a", "b"
     )
@@ -42,8 +41,6 @@ def test_one_bit_is_a_difference(handmade: Callable[..., Any]) -> None:
 def test_differences_are_the_second_minus_the_first(handmade: Callable[..., Any]) -> None:
     one = handmade().record(test={"ndcg@10": 0.05, "effective_rank": 40.0})
     other = handmade().record(test={"ndcg@10": 0.0475, "overlap": 0.5})
-    metrics = {metric.name: metric for metric in compare_records([one], [other]).pairs[0].metrics}
-    assert metrics["test ndcg@10"].difference == pytest.approx(-0.0025)
     lines = to_text(compare_records([one], [other]), "a", "b").splitlines()
     assert any(line.split()[-3:] == ["0.050000", "0.047500", "-0.002500"] for line in lines)
     assert any(line.split()[-5:] == ["40.000000", "-", "only", "in", "one"] for line in lines)
