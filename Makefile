@@ -16,13 +16,14 @@ stop = { echo "$(1)" >&2; exit 1; }
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check drill clean stale
+.PHONY: help demo test check drill oldest clean stale
 
 help:
 	@echo "make demo    the whole job on synthetic data: prepare, train, evaluate, test, report"
 	@echo "make test    the tests, without the slow ones"
 	@echo "make check   static checks: ruff, its formatter, mypy"
 	@echo "make drill   faults on purpose: kill -9, signals, full disks, garbage; half an hour, results/drill.json"
+	@echo "make oldest  tests of reading, commands and reports with the oldest packages that pyproject.toml allows"
 	@echo "make clean   remove .venv, caches and what the demo made; data and real results stay"
 	@echo
 	@echo "PYTHON=python3.12    the interpreter to use, 3.11 or newer"
@@ -43,6 +44,16 @@ check: $(INSTALLED)
 drill: $(INSTALLED)
 	@$(IN_VENV) -m tests.drill
 
+# Every `name>=version` of the dependencies as `name==version`.
+OLDEST := sed -n '/^dependencies/,/^]/s/^ *"\(.*\)>=\(.*\)",/\1==\2/p' pyproject.toml
+
+oldest:
+	@"$(PYTHON)" -m venv --clear .venv-oldest
+	@.venv-oldest/bin/python -m pip install -qq --disable-pip-version-check --no-input \
+	    $(if $(TORCH_INDEX),--extra-index-url "$(TORCH_INDEX)") pytest hypothesis $$($(OLDEST)) \
+	    || $(call stop,The installation failed; the lines above say why.)
+	@.venv-oldest/bin/python -m pytest tests/datasets tests/benchmark/cli tests/benchmark/store tests/benchmark/report
+
 # The stamp goes first and comes back last, so that a build cut short never counts as one.
 $(INSTALLED): requirements.lock requirements-dev.lock $(if $(strip $(STALE)),stale)
 	@"$(PYTHON)" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null \
@@ -58,6 +69,6 @@ $(INSTALLED): requirements.lock requirements-dev.lock $(if $(strip $(STALE)),sta
 	@printf '%s\n' 'PYTHON=$(PYTHON)' 'TORCH_INDEX=$(TORCH_INDEX)' > $@
 
 clean:
-	@rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-oldest .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@rm -rf results/synthetic tables/synthetic figures/synthetic
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

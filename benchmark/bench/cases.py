@@ -66,12 +66,8 @@ def training(options: BenchOptions) -> CaseResult:
 def _training_group(options: BenchOptions, data: BenchData, maxlen: int) -> Group:
     recipes = {method: workloads.recipe(method, data, maxlen) for method in METHODS}
     batch_size = recipes["sasrec-ce"].training.batch_size
-    epoch, load = (
-        workloads.training_load(data.split.train, data.split.n_items, maxlen, batch_size, steps)
-        for steps in (len(data.split.train), STEPS)
-    )
-    if options.turns.device.type == "cuda":
-        load = epoch
+    steps = STEPS if options.turns.device.type == "cpu" else len(data.split.train)
+    load = workloads.training_load(data.split.train, data.split.n_items, maxlen, batch_size, steps)
     usual = {method: task for method, recipe in recipes.items() if (task := workloads.usual_task(recipe)) is not None}
     group = options.measure(
         f"{data.title}, maxlen {maxlen}",
@@ -79,10 +75,10 @@ def _training_group(options: BenchOptions, data: BenchData, maxlen: int) -> Grou
             *(runner for recipe in recipes.values() for runner in _ours(options, load, recipe)),
             *(_usual(load, recipes[method], task) for method, task in usual.items()),
         ],
+        "targets",
+        {"batch_size": batch_size, "rows": len(load.rows), "items": load.n_items, "maxlen": maxlen},
+        data.synthetic,
     )
-    group.unit, group.synthetic = "targets", data.synthetic
-    group.workload = {"batch_size": batch_size, "rows": len(load.rows), "items": load.n_items, "maxlen": maxlen}
-    group.details = {"seconds_per_epoch": _epoch_seconds(group, epoch.targets(epoch.rows), load.targets(load.rows))}
     targets = {} if data.synthetic else {"sasrec-ce": TRAINING_TARGETS.get((data.name, maxlen))}
     for quantity in ("speed", "added memory"):
         for method in usual:
@@ -106,13 +102,6 @@ def _training_breakdown(data: BenchData, maxlen: int) -> Breakdown:
             (f"{PROFILED}, {USUAL}", partial(laps.train_naive, load, recipe, usual, CPU)),
         ],
     )
-
-
-def _epoch_seconds(group: Group, targets: int, in_a_lap: int) -> dict[str, float]:
-    """Of each contender that trains, from the median of its laps; a method that counts has no epochs."""
-    fitted = {name for name, entry in METHODS.items() if not issubclass(entry.method, TrainedMethod)}
-    laps = {result.contender: result.seconds for result in group.results if result.contender not in fitted}
-    return {name: float(np.median(seconds)) * targets / in_a_lap for name, seconds in laps.items() if seconds}
 
 
 def _ours(options: BenchOptions, load: TrainingLoad, recipe: Recipe) -> list[Contender]:
@@ -176,9 +165,10 @@ def _evaluation_group(
             Contender(USUAL, partial(laps.rank_naive, load, 1), users, matrix),
             Contender(kind, partial(laps.rank_naive, load, SCORED_AT_ONCE), users, matrix),
         ],
+        "users",
+        {"users": users, "items": load.n_items, "maxlen": load.encoder.maxlen},
+        is_synthetic,
     )
-    group.unit, group.synthetic = "users", is_synthetic
-    group.workload = {"users": users, "items": load.n_items, "maxlen": load.encoder.maxlen}
     label = f"evaluation, {title}"
     group.ratios = [
         Ratio(f"{label}: ranks", "ranks", USUAL, target=target),
@@ -203,14 +193,13 @@ def twins(options: BenchOptions) -> CaseResult:
         if size <= largest_scan:
             pairs = int(np.square(np.bincount(final), dtype=np.int64).sum())
             runners.append(Contender("list scan", partial(laps.index_naive, final), size, 16 * pairs))
-        group = options.measure(f"index of {size:,} sequences", runners)
+        group = options.measure(f"index of {size:,} sequences", runners, "sequences", {"sequences": size})
         if size > largest_scan:
             scanned = next(g for g in reversed(groups) if g.workload["sequences"] <= largest_scan)
             group.results.append(extrapolate(scanned.results[1], size // scanned.workload["sequences"], 2))
         target = TWIN_TARGET if size == TWIN_TARGET_SIZE else None
         group.ratios.append(Ratio(f"{group.title}: time to build", "sorted index", "list scan", target=target))
         groups.append(group)
-        group.unit, group.workload = "sequences", {"sequences": size}
     return CaseResult([*groups, *(_draw_group(options, size) for size in sizes)])
 
 
@@ -223,8 +212,9 @@ def _draw_group(options: BenchOptions, size: int) -> Group:
             Contender("sorted index", partial(laps.draw_ours, final, rows), len(rows)),
             Contender("list scan", partial(laps.draw_naive, final, rows), len(rows)),
         ],
+        "draws",
+        {"sequences": size, "batch": laps.DRAWN_AT_ONCE},
     )
-    group.unit, group.workload = "draws", {"sequences": size, "batch": laps.DRAWN_AT_ONCE}
     group.ratios = [Ratio(f"{group.title}: time", "sorted index", "list scan")]
     return group
 
@@ -252,9 +242,10 @@ def scaling(options: BenchOptions) -> CaseResult:
                     options.notify(f"{n_items:,} items: {runner.name}: {lack}")
                     absent.append(Result(runner.name, runner.amount, "skipped", note=lack))
         left_out = [result.contender for result in absent]
-        group = options.measure(f"{n_items:,} items", [runner for runner in runners if runner.name not in left_out])
+        started = [runner for runner in runners if runner.name not in left_out]
+        workload = {"items": n_items, "tokens": rows * maxlen}
+        group = options.measure(f"{n_items:,} items", started, "targets", workload)
         group.results += absent
-        group.unit, group.workload = "targets", {"items": n_items, "tokens": rows * maxlen}
         before |= {result.contender: (n_items, result) for result in group.results if result.seconds}
         groups.append(group)
     return CaseResult(groups, growth(sizes, groups))
@@ -277,10 +268,9 @@ def memory(options: BenchOptions) -> CaseResult:
     rows, maxlen, n_items = (4, 8, 100) if options.quick else (256, 50, MEMORY_CATALOGUE)
     load = _random_load(rows, maxlen, n_items)
     recipe = workloads.plain_recipe("sasrec-ce", maxlen, rows)
-    group = options.measure(
-        f"CE at {n_items:,} items", [*_ours(options, load, recipe), _usual(load, recipe, NaiveTask("ce"))]
-    )
-    group.unit, group.workload = "targets", {"items": n_items, "tokens": rows * maxlen}
+    runners = [*_ours(options, load, recipe), _usual(load, recipe, NaiveTask("ce"))]
+    workload = {"items": n_items, "tokens": rows * maxlen}
+    group = options.measure(f"CE at {n_items:,} items", runners, "targets", workload)
     target = None if options.quick else MEMORY_TARGET
     names = "sasrec-ce", f"sasrec-ce, {USUAL}"
     group.ratios = [
@@ -307,9 +297,8 @@ def preparation(options: BenchOptions) -> CaseResult:
         options.notify(f"writing {interactions:,} synthetic check-ins")
         synthetic.write_gowalla(synthetic.stand_in(users, items, interactions), path)
         runner = Contender("prepare", partial(laps.prepare_gowalla, path), interactions)
-        group = options.measure(f"{interactions:,} check-ins, gzipped", [runner])
-    group.unit = "check-ins"
-    group.workload = {"users": users, "items": items, "interactions": interactions}
+        workload = {"users": users, "items": items, "interactions": interactions}
+        group = options.measure(f"{interactions:,} check-ins, gzipped", [runner], "check-ins", workload)
     return CaseResult([group])
 
 

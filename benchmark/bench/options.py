@@ -42,10 +42,12 @@ class BenchOptions:
         """A dataset or its stand-in."""
         return workloads.load(name, self.data_dir, self.quick, self.notify)
 
-    def measure(self, title: str, contenders: Sequence[Contender]) -> Group:
-        """The contenders' results as a group that the caller completes."""
+    def measure(
+        self, title: str, contenders: Sequence[Contender], unit: str, workload: dict[str, int], synthetic: bool = True
+    ) -> Group:
+        """The contenders' results as a group, to which the caller adds what to compare."""
         self.notify(f"{title}: {', '.join(contender.name for contender in contenders)}")
-        return Group(title, "", True, {}, self.turns.measure(contenders, self.notify))
+        return Group(title, unit, synthetic, workload, self.turns.measure(contenders, self.notify))
 
 
 @dataclass(frozen=True)

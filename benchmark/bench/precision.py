@@ -82,9 +82,9 @@ def _speed(options: BenchOptions, data: BenchData, recipe: Recipe) -> Group:
         else:
             found.append(contender)
     title = f"{data.title}, maxlen {load.maxlen}"
-    group = options.measure(f"{title}: precision and compiler", found)
+    workload = _workload(data, recipe)
+    group = options.measure(f"{title}: precision and compiler", found, "targets", workload, data.synthetic)
     group.results += absent
-    group.unit, group.synthetic, group.workload = "targets", data.synthetic, _workload(data, recipe)
     for name in (f"{METHOD}, {label}" for label in VARIANTS):
         group.ratios.append(Ratio(f"training {name}, {title}: speed, against fp32 and eager", name, METHOD))
     return group

@@ -6,8 +6,8 @@ So all of them meet the same conditions on the machine, and the peak memory of a
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -60,6 +60,8 @@ class Running:
 
     def ask(self, word: str) -> dict[str, Any]:
         """Say "go" or "stop"; returns the answer."""
+        if self.failure:
+            return {"failed": self.failure}
         with contextlib.suppress(OSError):  # nobody listens any more; the answer will say why
             self.connection.send(word)
         return self.answer()
@@ -136,78 +138,52 @@ class Turns:
     repeats: int
 
     def measure(self, contenders: Sequence[Contender], notify: Callable[[str], None]) -> list[Result]:
-        """Let them take turns; a contender that fails or finds no memory says so in its result."""
-        entries: list[_Entry] = []
+        """Let them take turns; a contender that fails or finds no memory says so in its result.
+
+        A warm-up that takes half of a contender's time counts as a lap.
+        """
+        results = [Result(contender.name, contender.amount) for contender in contenders]
+        running: dict[int, Running] = {}
         try:
-            for contender in contenders:
-                entries.append(_Entry(contender, self))
-                entries[-1].start()
+            for number, (contender, result) in enumerate(zip(contenders, results, strict=True)):
+                if lack := shortage(contender, self.device):
+                    result.status, result.note = "skipped", lack
+                    continue
+                running[number] = contender.start(self.device, self.threads)
+                _lap(running[number], result)
+                if sum(result.seconds) < SECONDS_EACH / 2:
+                    result.seconds.clear()
             for _ in range(self.repeats):
-                for entry in entries:
-                    entry.lap()
-            for entry in entries:
-                entry.finish()
-                if entry.result.note:
-                    notify(f"{entry.result.contender}: {entry.result.note}")
+                for number, process in running.items():
+                    _lap(process, results[number])
+            for number, process in running.items():
+                self._finish(process, results[number])
+            for result in results:
+                if result.note:
+                    notify(f"{result.contender}: {result.note}")
         finally:
-            for entry in entries:
-                entry.end()
-        return [entry.result for entry in entries]
+            for process in running.values():
+                process.end()
+        return results
 
-
-class _Entry:
-    """A contender among those that take turns."""
-
-    def __init__(self, contender: Contender, turns: Turns) -> None:
-        self.contender, self.turns = contender, turns
-        self.result = Result(contender.name, contender.amount)
-        self.running: Running | None = None
-        self.spent = 0.0
-
-    def start(self) -> None:
-        """Start the process and let it warm up; a warm-up that takes half of its time is a lap."""
-        if lack := shortage(self.contender, self.turns.device):
-            self.result.status, self.result.note = "skipped", lack
-            return
-        self.running = self.contender.start(self.turns.device, self.turns.threads)
-        self.lap()
-        if self.spent < SECONDS_EACH / 2:
-            self.result.seconds.clear()
-
-    def lap(self) -> None:
-        """One lap, if it can still run and has time left."""
-        if self.running is None or self.spent >= SECONDS_EACH:
-            return
-        answer = self._ask("go")
-        if "seconds" in answer:
-            share = self.contender.amount / answer["targets"] if "targets" in answer else 1.0
-            self.result.seconds.append(answer["seconds"] * share)
-            self.spent += self.result.seconds[-1]
-
-    def finish(self) -> None:
-        """Ask for the memory, end the process."""
-        if self.running is None:
-            return
-        answer = self._ask("stop")
-        self.result.peak_memory_bytes, self.result.added_memory_bytes = answer.get("peak"), answer.get("added")
-        if len(self.result.seconds) < self.turns.repeats and self.result.status == "measured":
-            self.result.note = f"{len(self.result.seconds)} of {self.turns.repeats} laps: it took {self.spent:.0f} s"
-        self.end()
-
-    def _ask(self, word: str) -> dict[str, Any]:
-        assert self.running is not None
-        answer = {"failed": self.running.failure} if self.running.failure else self.running.ask(word)
+    def _finish(self, process: Running, result: Result) -> None:
+        """Ask for the memory, and say what did not go as it should."""
+        answer = process.ask("stop")
+        result.peak_memory_bytes, result.added_memory_bytes = answer.get("peak"), answer.get("added")
         if "failed" in answer:
-            self.result.status, self.result.note = "failed", answer["failed"]
-            self.result.seconds.clear()
-            self.end()
-        return answer
+            result.status, result.note, result.seconds = "failed", answer["failed"], []
+        elif len(result.seconds) < self.repeats:
+            took = sum(result.seconds)
+            result.note = f"{len(result.seconds)} of {self.repeats} laps: it took {took:.0f} s"
 
-    def end(self) -> None:
-        """End the process, if it runs."""
-        if self.running is not None:
-            self.running.end()
-            self.running = None
+
+def _lap(process: Running, result: Result) -> None:
+    """One lap, unless the time is spent. Of a lap of other size, the seconds are those of the contender's amount."""
+    if sum(result.seconds) < SECONDS_EACH:
+        answer = process.ask("go")
+        if "seconds" in answer:
+            share = result.amount / answer["targets"] if "targets" in answer else 1.0
+            result.seconds.append(answer["seconds"] * share)
 
 
 def shortage(contender: Contender, device: torch.device) -> str:
@@ -227,8 +203,4 @@ def free_memory(device: torch.device) -> float:
         with open("/proc/meminfo", encoding="ascii") as lines:
             return next(float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration):
-        pass
-    try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, OSError, ValueError):
-        return float("inf")
+        return math.inf

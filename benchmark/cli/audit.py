@@ -9,7 +9,6 @@ from benchmark.report.audit import write_audit
 
 
 def add_arguments(parser: Parser) -> None:
-    """Where to write."""
     add_output(parser)
 
 

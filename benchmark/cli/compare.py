@@ -20,7 +20,6 @@ DECIMALS = 6
 
 
 def add_arguments(parser: Parser) -> None:
-    """The two stores, and which datasets to compare."""
     parser.add_argument("stores", nargs=2, type=Path, metavar="STORE", help="an --out-dir or a results directory")
     add_dataset(parser)
 

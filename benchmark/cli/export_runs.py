@@ -16,7 +16,6 @@ from benchmark.store.atomic_files import check_directory
 
 
 def add_arguments(parser: Parser) -> None:
-    """The archive, and which runs it gets."""
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="the archive, such as runs.tar.gz")
     add_datasets(parser)
     add_runs(parser)

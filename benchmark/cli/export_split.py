@@ -69,7 +69,6 @@ Fingerprint of the split: {fingerprint}
 
 
 def add_arguments(parser: Parser) -> None:
-    """The directory to write, and whose split."""
     parser.add_argument(
         "--to", type=Path, required=True, metavar="DIR", help="a new directory; it gets a folder for each dataset"
     )

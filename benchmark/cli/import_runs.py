@@ -11,7 +11,6 @@ from benchmark.cli.preparing import check_places, open_store
 
 
 def add_arguments(parser: Parser) -> None:
-    """The archive."""
     parser.add_argument("archive", type=Path, metavar="FILE", help="an archive that the command export wrote")
     add_output(parser)
 

@@ -207,32 +207,24 @@ def _device(options: Namespace) -> torch.device:
 
 
 def _engine(options: Namespace, device: torch.device) -> Engine:
-    if options.engine == "ray":
-        return _ray_engine(options)
+    import torch
+
     from benchmark.runs.engines.inline import InlineEngine
     from benchmark.runs.engines.local import LocalEngine
 
-    workers = options.workers or _default_workers(device)
+    if options.engine == "ray":
+        try:
+            from benchmark.runs.engines.ray import RayEngine  # Ray is optional
+        except ImportError as error:
+            raise ConfigError(
+                f'--engine ray: {error.name} is not installed; use pip install -e ".[ray]", or --engine local'
+            ) from None
+        return RayEngine(options.ray_address, options.device, options.workers)
+    workers = options.workers or (torch.cuda.device_count() if device.type == "cuda" else cores())
     kind = options.engine or ("local" if workers > 1 else "inline")
     if kind == "inline" and workers > 1 and options.workers:
         to_stderr(f"--workers {workers}: not used, --engine inline does one run at a time; use --engine local")
     return InlineEngine(device) if kind == "inline" else LocalEngine(device, workers)
-
-
-def _default_workers(device: torch.device) -> int:
-    import torch
-
-    return torch.cuda.device_count() if device.type == "cuda" else cores()
-
-
-def _ray_engine(options: Namespace) -> Engine:
-    try:
-        from benchmark.runs.engines.ray import RayEngine  # Ray is optional
-    except ImportError as error:
-        raise ConfigError(
-            f'--engine ray: {error.name} is not installed; use pip install -e ".[ray]", or --engine local'
-        ) from None
-    return RayEngine(options.ray_address, options.device, options.workers)
 
 
 def _report(options: Namespace, store: Store, plans: Plans) -> None:
@@ -259,16 +251,12 @@ def _report(options: Namespace, store: Store, plans: Plans) -> None:
 
 def _conclude(options: Namespace, store: Store, plans: Plans, late: set[str]) -> int:
     """Say what is missing; 0 if nothing that the stages should have given is."""
-    missing, statuses = 0, set()
-    for name, runs in plans.items():
-        records = records_of(runs, store.records(name))
-        for planned in runs:
-            record = records.get(planned.key)
-            if planned.key in late or record is None or not record.done:
-                missing += 1
-                statuses.add(record.status if record else "")
+    keys = [planned.key for runs in plans.values() for planned in runs]
+    records = {key: each for name in plans for key, each in records_of(plans[name], store.records(name)).items()}
+    missing = [key for key in keys if key in late or key not in records or not records[key].done]
     if not missing:
         return 0
+    statuses = {records[key].status for key in missing if key in records}
     reason = "see python -m benchmark status"
     if late:
         goes = "begins with the first again" if options.overwrite == "all" else "goes on"
@@ -277,4 +265,4 @@ def _conclude(options: Namespace, store: Store, plans: Plans, late: set[str]) ->
         reason += "; interrupted runs are continued by the same command"
     if statuses & {"diverged", "failed"}:
         reason += "; diverged or failed runs are done again with --overwrite failed"
-    return fail(PROGRAM, f"{missing} of {sum(map(len, plans.values()))} planned runs are not done: {reason}", FAILURE)
+    return fail(PROGRAM, f"{len(missing)} of {len(keys)} planned runs are not done: {reason}", FAILURE)

@@ -80,7 +80,6 @@ class Once(argparse.Action):
 
 
 def add_dataset(parser: Arguments) -> None:
-    """--dataset alone."""
     parser.add_argument(
         "--dataset",
         action="extend",
@@ -91,7 +90,6 @@ def add_dataset(parser: Arguments) -> None:
 
 
 def add_datasets(parser: Arguments) -> None:
-    """--dataset and --interactions: what to work on."""
     add_dataset(parser)
     parser.add_argument(
         "--interactions",
@@ -103,7 +101,6 @@ def add_datasets(parser: Arguments) -> None:
 
 
 def add_runs(parser: Arguments) -> None:
-    """--methods, --seeds and --experiments: which runs of a dataset."""
     parser.add_argument(
         "--methods",
         action=Once,
@@ -146,7 +143,6 @@ def add_rules(parser: Arguments) -> None:
 
 
 def add_output(parser: Arguments) -> None:
-    """--out-dir: where runs are kept."""
     parser.add_argument(
         "--out-dir", type=Path, default=ROOT, help="holds results/, tables/ and figures/ (default: the clone)"
     )
@@ -160,7 +156,6 @@ def add_places(parser: Arguments) -> None:
 
 
 def add_workers(parser: Arguments) -> None:
-    """--workers: how many runs at a time."""
     parser.add_argument(
         "--workers",
         type=_workers,

@@ -32,7 +32,6 @@ class Recomputed:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Whose runs."""
     add_datasets(parser)
     add_protocol(parser)
     add_places(parser)

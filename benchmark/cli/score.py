@@ -13,7 +13,6 @@ from benchmark.store.store import to_stderr
 
 
 def add_arguments(parser: Parser) -> None:
-    """The files, and the dataset that they are about."""
     parser.add_argument(
         "files",
         nargs="+",

@@ -21,7 +21,6 @@ DRIVER = Path("/proc/driver/nvidia/gpus")
 
 
 def add_arguments(parser: Parser) -> None:
-    """What the status is about; neither data nor torch is needed."""
     add_datasets(parser)
     add_runs(parser)
     add_rules(parser)

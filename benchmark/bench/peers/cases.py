@@ -32,12 +32,12 @@ def peers(options: BenchOptions) -> CaseResult:
         load = workloads.training_load(data.split.train, data.split.n_items, task.maxlen, task.batch_size, LAP_BATCHES)
         ours = _ours(recipe, partial(laps.train_ours, load, recipe, 0), load.targets(load.rows))
         found, absent = _contenders(options, replace(task, batches=LAP_BATCHES))
-        group = options.measure(f"{data.title}, maxlen {task.maxlen}", [ours, *found])
+        title = f"{data.title}, maxlen {task.maxlen}"
+        group = options.measure(title, [ours, *found], "targets", _workload(task), data.synthetic)
         for contender, result in zip([ours, *found], group.results, strict=True):
             versions = ", ".join(f"{name} {number}" for name, number in contender.about.get("versions", {}).items())
             result.note = "; ".join(filter(None, [versions, result.note]))
         group.results += absent
-        group.unit, group.synthetic, group.workload = "targets", data.synthetic, _workload(task)
         for name in options.against:
             target = None if data.synthetic else PEERS[name].wanted
             label = f"training beside {PEERS[name].title}, {group.title}"

@@ -224,13 +224,13 @@ def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], added: 
     """What each contender would have needed in each group, had it been measured."""
     found: list[dict[str, Any]] = []
 
-    def fake(self: BenchOptions, title: str, runners: list[Contender]) -> Group:
+    def fake(self: BenchOptions, title: str, runners: list[Contender], unit: str, workload: dict[str, int]) -> Group:
         found.append({runner.name: runner.needs_bytes for runner in runners})
         results = [
             Result(runner.name, 1, seconds=[seconds.get(runner.name, 1.0)], added_memory_bytes=added)
             for runner in runners
         ]
-        return Group(title, "", True, {}, results)
+        return Group(title, unit, True, workload, results)
 
     monkeypatch.setattr(BenchOptions, "measure", fake)
     return found

@@ -81,7 +81,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
     """Which contenders would have been measured; none is."""
     found: list[list[Any]] = []
 
-    def measure(self: BenchOptions, title: str, runners: list[Any]) -> Group:
+    def measure(self: BenchOptions, title: str, runners: list[Any], *about: Any) -> Group:
         found.append(runners)
         return Group(title, "", True, {}, [Result(runner.name, runner.amount, seconds=[1.0]) for runner in runners])
 
