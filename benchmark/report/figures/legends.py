@@ -9,6 +9,7 @@ from matplotlib.text import Text
 
 from benchmark.report.query import RunGroup
 from benchmark.report.significance import SeedSummary
+from benchmark.report.tables.numbers import count
 
 NOTE_WIDTH = 105
 """Characters of a legend's title that fit the width of a figure."""
@@ -27,12 +28,13 @@ def seeds_note(groups: Iterable[RunGroup], name_of: Callable[[RunGroup], str], p
 
     `paper`: the paper's figure of this kind, if it has one.
     """
-    counts = {name_of(group): len(group.done) for group in groups}
-    most = max(counts.values(), default=0)
+    named: dict[int, dict[str, None]] = {}
+    for group in groups:
+        named.setdefault(len(group.done), {})[name_of(group)] = None
+    most = max(named, default=0)
     parts = [f"mean ± s.d. over {most} seeds" if most > 1 else "one seed, so no deviation"]
-    parts += [f"{n} seed{'s' * (n > 1)}: {_names(counts, n)}" for n in sorted(set(counts.values()) - {0, most})]
-    if 0 in counts.values():
-        parts.append(f"not run: {_names(counts, 0)}")
+    parts += [f"{count(n, 'seed')}: {', '.join(named[n])}" for n in sorted(named.keys() - {0, most})]
+    parts += [f"not run: {', '.join(named[0])}"] if 0 in named else []
     parts += [f"in the paper: {paper}"] if paper else []
     return textwrap.fill("; ".join(parts), NOTE_WIDTH, break_on_hyphens=False)
 
@@ -41,7 +43,3 @@ def as_written(texts: Iterable[Text]) -> None:
     """Show names as they are: the name of an external method may hold a $, which would start a formula."""
     for text in texts:
         text.set_parse_math(False)
-
-
-def _names(counts: dict[str, int], n: int) -> str:
-    return ", ".join(label for label, count in counts.items() if count == n)

@@ -106,7 +106,6 @@ def _hit_rates(results: Results, heading: str, bars: Sequence[tuple[RunGroup, Me
         )
         _hatch(axis, [style for _, style in bars])
         axis.set(xlabel="popularity of the target", ylabel=name.upper(), ylim=(0, None))
-        axis.locator_params(axis="y", nbins=5)
     figure.legend(handles=axes[0, 0].containers, loc="outside lower center", **legend)
     return figure
 
