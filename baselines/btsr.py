@@ -26,7 +26,7 @@ class BTSR(TrainedMethod):
     """
 
     version = 1
-    grid: ClassVar = {"settings.alpha": (0.05, 0.1, 0.2, 0.4), "settings.lambd": (0.05, 0.2)}
+    grid: ClassVar = {"settings.alpha": (0.01, 0.05, 0.2, 0.4), "settings.lambd": (0.05, 0.2)}
 
     @dataclass(frozen=True)
     class Settings:

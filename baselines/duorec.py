@@ -19,7 +19,7 @@ class DuoRec(TrainedMethod):
     """L_pred + weight * InfoNCE(unsupervised view, supervised view)."""
 
     version = 1
-    grid: ClassVar = {"settings.weight": (0.001, 0.01, 0.05, 0.1), "settings.temperature": (0.5, 1.0)}
+    grid: ClassVar = {"settings.weight": (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)}
 
     @dataclass(frozen=True)
     class Settings:

@@ -13,7 +13,7 @@ from annotated_types import Interval
 from baselines.deferred import importance, regularizers, torch, views
 from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
-from baselines.settings import Share, Temperature, Weight
+from baselines.settings import NEUTRAL, Share, Temperature, Weight
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,11 +30,7 @@ class EC4SRec(TrainedMethod):
     """
 
     version = 1
-    grid: ClassVar = {
-        "settings.positive": (0.002, 0.1),
-        "settings.negative": (0.001, 0.05),
-        "settings.retrieval": (0.002, 0.1),
-    }
+    grid: ClassVar = {"settings.scale": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)}
 
     @dataclass(frozen=True)
     class Settings:
@@ -45,6 +41,7 @@ class EC4SRec(TrainedMethod):
         positive: Weight = 0.1
         negative: Weight = 0.05
         retrieval: Weight = 0.1
+        scale: Weight = field(default=1.0, metadata={NEUTRAL: 1.0})  # a factor on all three weights
         positive_share: Share = 0.3  # of a sequence's items: what a positive view touches
         negative_share: Share = 0.7  # and what a negative one touches
         temperature: Temperature = 1.0
@@ -81,9 +78,10 @@ class EC4SRec(TrainedMethod):
         retrieved = views.draw_by_overlap(self.twins, batch, explained, rng)
         z_a, z_b, z_negative, z_retrieved = encoder.last_of_each([first, second, negative, retrieved])
         tau, z_positive = settings.temperature, torch.cat([z_a, z_b])
-        terms["positive"] = settings.positive * regularizers.info_nce(z_a, z_b, tau)
-        terms["negative"] = settings.negative * regularizers.attract_negatives(z_negative, z_positive, tau)
-        terms["retrieval"] = settings.retrieval * regularizers.info_nce(z, z_retrieved, tau)
+        scale = settings.scale
+        terms["positive"] = scale * settings.positive * regularizers.info_nce(z_a, z_b, tau)
+        terms["negative"] = scale * settings.negative * regularizers.attract_negatives(z_negative, z_positive, tau)
+        terms["retrieval"] = scale * settings.retrieval * regularizers.info_nce(z, z_retrieved, tau)
         return terms
 
     def report(self) -> dict[str, float]:

@@ -22,17 +22,20 @@ if TYPE_CHECKING:
 Scorer: TypeAlias = "Callable[[Batch], torch.Tensor]"
 """Histories, a Batch of B rows, in; scores of the whole catalogue, (B, V) float, out."""
 
+Grid: TypeAlias = "Mapping[str, tuple[float, ...]]"
+"""For each setting that tuning searches, such as `settings.alpha`, the values that it tries, ascending."""
+
 Terms: TypeAlias = "dict[str, torch.Tensor]"
 """Named scalar loss terms, each already multiplied by its weight; the loss is their sum."""
 
 
 class Method(ABC):
-    """A way to recommend. `version` is part of the run key: raise it whenever the numbers change. `grid`: the values
-    that tuning tries for each setting, such as `settings.alpha`, in all combinations.
+    """A way to recommend. `version` is part of the run key: raise it whenever the numbers change. `grid`: what
+    tuning searches, in all combinations of its values.
     """
 
     version: ClassVar[int]
-    grid: ClassVar[Mapping[str, tuple[float, ...]]] = {}
+    grid: ClassVar[Grid] = {}
 
     @dataclass(frozen=True)
     class Settings:
@@ -91,7 +94,7 @@ class Entry:
     have bounds.
 
     `plain`: the method that is left, bit for bit, when this one's `alpha` is 0. `by_default`: whether it is run when no
-    method is named.
+    method is named. `grid`: what tuning searches, if that is not the `grid` of the class.
     """
 
     title: str
@@ -99,6 +102,13 @@ class Entry:
     settings: Any
     plain: str | None = None
     by_default: bool = True
+    grid: Grid | None = None
+
+    @property
+    def searched(self) -> Grid:
+        """What tuning searches for this method."""
+        grid: Grid = self.method.grid if self.grid is None else self.grid
+        return grid
 
     def __post_init__(self) -> None:
         check_bounds(self.settings)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Interval
 
 from baselines.deferred import F, kernels, torch
+from baselines.settings import NEUTRAL
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,9 +77,10 @@ class ScalableCrossEntropy(Objective):
     """SCE (Mezentsev et al., RecSys 2024): softmax inside buckets of states and items that point the same way."""
 
     name: ClassVar[str] = "sce"
-    buckets: Annotated[int, Interval(ge=0, le=1_000_000)] = 0  # n_b; 0 stands for 2 sqrt(T)
-    size_x: Annotated[int, Interval(ge=0, le=1_000_000)] = 0  # states in a bucket; 0 stands for 2 sqrt(T)
+    buckets: Annotated[int, Interval(ge=0, le=1_000_000)] = 0  # n_b; 0 stands for factor * sqrt(T)
+    size_x: Annotated[int, Interval(ge=0, le=1_000_000)] = 0  # states in a bucket; 0 stands for factor * sqrt(T)
     size_y: Annotated[int, Interval(ge=1, le=1_000_000)] = 256  # items that compete in a bucket
+    factor: Annotated[float, Interval(ge=0.01, le=100)] = field(default=2.0, metadata={NEUTRAL: 2.0})
     mix: bool = False  # a bucket's direction is a random mixture of the batch's states, not a random vector
 
     def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
@@ -88,7 +90,7 @@ class ScalableCrossEntropy(Objective):
 
     def select(self, states: Tensor, table: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """The states (n_b, size_x) and items (n_b, size_y) of each bucket, ascending; no gradient flows through it."""
-        default = round(2 * math.sqrt(len(states)))
+        default = round(self.factor * math.sqrt(len(states)))
         n_buckets, size_x = self.buckets or default, min(self.size_x or default, len(states))
         drawn = len(states) if self.mix else states.shape[1]
         directions = torch.randn(n_buckets, drawn, generator=rng, device=states.device, dtype=states.dtype)

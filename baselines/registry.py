@@ -13,18 +13,34 @@ from baselines.popularity import Popularity
 from baselines.sasrec import SASRec
 from baselines.two_stage import TwoStage
 
+# What tuning searches where methods share a class: eight trials each, as for every method.
+BCE_GRID = {"settings.objective.negatives": (16, 64, 256, 512), "training.learning_rate": (0.0005, 0.001)}
+SCE_GRID = {"settings.objective.size_y": (64, 128, 256, 512), "settings.objective.factor": (1.0, 2.0)}
+BTSR_BCE_GRID = {"settings.alpha": (0.0003, 0.001, 0.003, 0.01), "settings.lambd": (0.05, 0.2)}
+PROJECTOR_GRID = {"settings.alpha": (0.01, 0.05, 0.2, 0.4), "settings.lambd": (0.005, 0.05)}
+
 METHODS: dict[str, Entry] = {
     "popularity": Entry("Most popular", Popularity, Popularity.Settings()),
     "markov": Entry("Markov chain", Markov, Markov.Settings()),
-    "sasrec-bce": Entry("SASRec (BCE)", SASRec, SASRec.Settings(BinaryCrossEntropy())),
+    "sasrec-bce": Entry("SASRec (BCE)", SASRec, SASRec.Settings(BinaryCrossEntropy()), grid=BCE_GRID),
     "sasrec-ce": Entry("SASRec (CE)", SASRec, SASRec.Settings(CrossEntropy())),
-    "sasrec-sce": Entry("SASRec (SCE)", SASRec, SASRec.Settings(ScalableCrossEntropy())),
-    "sasrec-sampled-ce": Entry("SASRec (sampled CE)", SASRec, SASRec.Settings(SampledCrossEntropy()), by_default=False),
+    "sasrec-sce": Entry("SASRec (SCE)", SASRec, SASRec.Settings(ScalableCrossEntropy()), grid=SCE_GRID),
+    "sasrec-sampled-ce": Entry(
+        "SASRec (sampled CE)", SASRec, SASRec.Settings(SampledCrossEntropy()), by_default=False, grid=BCE_GRID
+    ),
     "cl4srec": Entry("CL4SRec", CL4SRec, CL4SRec.Settings()),
     "duorec": Entry("DuoRec", DuoRec, DuoRec.Settings()),
     "ec4srec": Entry("EC4SRec", EC4SRec, EC4SRec.Settings()),
-    "btsr-bce": Entry("BT-SR (BCE)", BTSR, BTSR.Settings(BinaryCrossEntropy()), plain="sasrec-bce"),
+    "btsr-bce": Entry("BT-SR (BCE)", BTSR, BTSR.Settings(BinaryCrossEntropy()), plain="sasrec-bce", grid=BTSR_BCE_GRID),
     "btsr-ce": Entry("BT-SR (CE)", BTSR, BTSR.Settings(CrossEntropy()), plain="sasrec-ce"),
     "btsr-sce": Entry("BT-SR (SCE)", BTSR, BTSR.Settings(ScalableCrossEntropy()), plain="sasrec-sce"),
+    "btsr-projector": Entry(
+        "BT-SR (CE, projector)",
+        BTSR,
+        BTSR.Settings(CrossEntropy(), projector_layers=2),
+        plain="sasrec-ce",
+        by_default=False,
+        grid=PROJECTOR_GRID,
+    ),
     "two-stage": Entry("Two-stage BT", TwoStage, TwoStage.Settings()),
 }

@@ -10,6 +10,10 @@ from annotated_types import Interval
 ENCODER_VERSION = 2
 """Part of the run key: raise it whenever the numbers of encoder.py change."""
 
+NEUTRAL = "neutral"
+"""In a field's metadata: the value at which the setting does nothing. It is left out of the run key then, so that a
+setting can be added without voiding the runs that were made before it."""
+
 Precision = Literal["fp32", "bf16"]
 """Of the large products in training."""
 

@@ -22,11 +22,12 @@ from benchmark.cli.options import (
     chosen_datasets,
     read_list,
 )
-from benchmark.cli.planning import Plans, command_of, plan_all, records_of
+from benchmark.cli.planning import Plans, command_of, plan_all, records_of, write_tuning
 from benchmark.cli.preparing import check_places, open_store, prepare_all
 from benchmark.cli.status import cores, likely_device, overview
 from benchmark.plan.config import ConfigError
-from benchmark.plan.planner import DatasetFacts, choose_methods
+from benchmark.plan.dataset_facts import DatasetFacts
+from benchmark.plan.planner import choose_methods
 from benchmark.runs.outstanding import is_left
 from benchmark.store.store import Store, to_stderr
 from datasets.registry import DATASETS
@@ -143,7 +144,7 @@ def _reproduce(options: Namespace) -> int:
 
     prepared = prepare_all(chosen, store, options) if {"prepare", "train"} & set(options.stages) else {}
     plans = plan_all(chosen, methods, store, options, prepared)
-    late = _train(options, device, store, chosen, prepared, plans, deadline) if device else set()
+    late = _train(options, device, store, chosen, methods, prepared, plans, deadline) if device else set()
     if is_reported:
         _report(options, store, plans)
     return _conclude(options, store, plans, late) if is_trained or is_reported else 0
@@ -168,12 +169,12 @@ def _train(
     device: torch.device,
     store: Store,
     chosen: list[ChosenDataset],
+    methods: tuple[str, ...],
     prepared: dict[str, Prepared],
     plans: Plans,
     deadline: float | None,
 ) -> set[str]:
     """Execute all plans; returns the keys of the runs that the time budget kept from starting."""
-    from benchmark.plan.tuning import ALIAS, tuned
     from benchmark.runs.execution import Execution
     from benchmark.runs.training import check_compiler
 
@@ -182,14 +183,19 @@ def _train(
     execution = Execution(store, _engine(options, device), options.overwrite, deadline)
     late = set()
     for dataset in chosen:
-        runs = plans.get(dataset.name, [])
-        if runs:
-            execution.run(runs, prepared[dataset.name], {run.key: command_of(run, dataset, options) for run in runs})
-        stored = store.records(dataset.name)
-        if choices := tuned(runs, stored):
-            store.write_selection(dataset.name, dataset.setting.name, ALIAS, choices)
+        while runs := plans.get(dataset.name):
+            commands = {run.key: command_of(run, dataset, options) for run in runs}
+            execution.run(runs, prepared[dataset.name], commands)
+            if "tune" not in (options.experiments or ()):
+                break
+            # What trials gave decides which trials are next, until every search has come to its end.
+            plans |= plan_all([dataset], methods, store, options, prepared)
+            if execution.out_of_time or {run.key for run in plans[dataset.name]} <= commands.keys():
+                write_tuning(dataset, methods, store, prepared[dataset.name].facts)
+                break
         if execution.out_of_time:
-            records = records_of(runs, stored)
+            runs = plans.get(dataset.name, [])
+            records = records_of(runs, store.records(dataset.name))
             late |= {run.key for run in runs if is_left(records.get(run.key), options.overwrite)} - execution.attempted
     return late
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from benchmark.cli.options import ChosenDataset
 from benchmark.cli.preparing import NOTHING_TO_DO
+from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.experiments import NAMES, ON_REQUEST
-from benchmark.plan.planner import DatasetFacts, PlannedRun, plan
+from benchmark.plan.planner import PlannedRun, plan
+from benchmark.plan.tuning import ALIAS, searches, trial_values, tuned
 from benchmark.store.json_text import printable
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
@@ -41,7 +43,8 @@ def plan_all(
         if prepared and dataset.name in prepared:
             facts = prepared[dataset.name].facts
         if facts is not None:
-            plans[dataset.name] = plan(dataset.configuration, facts, names, methods, options.seeds)
+            values = trial_values(store.records(dataset.name)) if "tune" in names else {}
+            plans[dataset.name] = plan(dataset.configuration, facts, names, methods, options.seeds, values)
         elif dataset.named:
             raise DataError(
                 f"{dataset.name}: the store has no data.json for this protocol; "
@@ -50,6 +53,15 @@ def plan_all(
     if not plans:
         raise DataError(NOTHING_TO_DO)
     return plans
+
+
+def write_tuning(dataset: ChosenDataset, methods: Sequence[str], store: Store, facts: DatasetFacts) -> None:
+    """Keep what tuning has chosen for --hparams tuned; what it chose for other methods stays."""
+    values = trial_values(store.records(dataset.name))
+    choices = tuned(searches(dataset.configuration, facts, methods, values), values)
+    kept = store.selection(dataset.name, dataset.setting.name).get(ALIAS, {})
+    if choices:
+        store.write_selection(dataset.name, dataset.setting.name, ALIAS, {**kept, **choices})
 
 
 def records_of(runs: Iterable[PlannedRun], records: Iterable[RunRecord]) -> dict[str, RunRecord]:

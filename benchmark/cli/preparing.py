@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cli.options import ChosenDataset
-from benchmark.plan.planner import DatasetFacts
+from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.store.atomic_files import check_directory, sweep_files
 from benchmark.store.store import Store, StoreError, to_stderr
 from datasets.download import MissingData

@@ -62,7 +62,7 @@ def recompute(store: Store, prepared: Prepared, notify: Notify) -> Recomputed:
     """
     found = Recomputed()
     for record in store.records(prepared.name):
-        if not record.done or record.data["fingerprint"] != prepared.fingerprint:
+        if not record.done or record.is_trial or record.data["fingerprint"] != prepared.fingerprint:
             continue
         found.checked += 1
         metrics, differing = _metrics(store, record, prepared)

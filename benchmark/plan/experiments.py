@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 from baselines.registry import METHODS
@@ -72,7 +71,10 @@ NAMES = ("main", "objectives", "regimes", "alpha", "views", "noise", "lambda", "
 """All experiments, the most important first."""
 
 ON_REQUEST = ("tune",)
-"""Experiments that are run only when named: their outcome changes how the others are run."""
+"""Experiments that are run only when named: their outcome changes how the others are run. What `tune` has to run
+depends on what its earlier trials gave, and so is found in tuning.py."""
+
+TRIAL_SEED = 0
 
 
 def experiments(dataset: str) -> dict[str, Experiment]:
@@ -109,28 +111,9 @@ def experiments(dataset: str) -> dict[str, Experiment]:
         "weights": Experiment(
             "Weights of the added losses: as published, and a fiftieth of it", SWEEP_SEEDS, tuple(_weights())
         ),
-        "tune": Experiment(
-            f"Grid search on validation, {TRIALS} trials for every method",
-            (0,),
-            tuple(variant for method in METHODS for variant in trials(method)),
-        ),
+        "tune": Experiment("Grid search on validation, the same budget for every method", (TRIAL_SEED,), ()),
     }
     return {name: found[name] for name in NAMES}
-
-
-# --- tuning ---------------------------------------------------------------------------------------------------------
-
-TRIALS = 8
-"""How many settings are tried for each method: the same budget for all."""
-
-
-def trials(method: str) -> Iterator[Variant]:
-    """The settings that tuning tries for a method; none for one without a grid, such as those that only count."""
-    grid = METHODS[method].method.grid
-    for values in product(*grid.values()) if grid else ():
-        changes = tuple(zip(grid, values, strict=True))
-        described = ", ".join(f"{key.partition('.')[2]} {value:g}" for key, value in changes)
-        yield Variant(f"{method}: {described}", method, changes)
 
 
 # --- the lists ------------------------------------------------------------------------------------------------------

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from types import MappingProxyType
 
 from baselines.registry import METHODS
 from benchmark.plan.config import ConfigError, Configuration, names_method, suggestion, uses_assignment
+from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.experiments import Changes, Variant, experiments
 from benchmark.plan.run_key import run_key
 from benchmark.plan.run_spec import RunSpec
-from benchmark.store.store import Store
-from datasets.protocol import Protocol
-
-
-@dataclass(frozen=True)
-class DatasetFacts:
-    """What a plan has to know of a dataset, from `Prepared.facts` or, without the data, from an earlier data.json."""
-
-    title: str
-    synthetic: bool
-    protocol: Protocol
-    fingerprint: str
-
-    @classmethod
-    def stored(cls, store: Store, dataset: str, protocol: Protocol) -> DatasetFacts | None:
-        """From data.json; None if the dataset has not been prepared under this protocol."""
-        data = store.data(dataset) or {"protocols": {}}
-        for entry in data["protocols"].values():
-            if entry.get("protocol") == asdict(protocol) and "fingerprint" in entry:
-                return cls(data["title"], data["synthetic"], protocol, entry["fingerprint"])
-        return None
+from benchmark.plan.tuning import Values, searches
 
 
 @dataclass(frozen=True)
@@ -63,14 +45,16 @@ def plan(
     configuration: Configuration,
     facts: DatasetFacts,
     names: Iterable[str],
-    methods: Iterable[str],
+    methods: Sequence[str],
     seeds: Sequence[int] | None = None,
+    values: Values = MappingProxyType({}),
 ) -> list[PlannedRun]:
     """The runs of one dataset, most important first: experiment by experiment, each with every variant's first seed,
     then every variant's second, ...
 
-    `names`: of experiments. `seeds` stand for those that each experiment usually has. A run that two variants share
-    appears once. Raises ConfigError if there is an assignment of the configuration that no run uses.
+    `names`: of experiments. `seeds` stand for those that each experiment usually has. `values`: of finished trials,
+    which decide what is left to try. A run that two variants share appears once. Raises ConfigError if there is an
+    assignment of the configuration that no run uses.
     """
     wanted, chosen = set(methods), set(names)
     unused = dict(configuration.assignments)
@@ -88,6 +72,11 @@ def plan(
                 specs[f"{key}-{seed}"] = spec
                 mine = uses.setdefault(f"{key}-{seed}", {})
                 mine[name] = (*mine.get(name, ()), variant.label)
+    tuning = searches(configuration, facts, methods, values) if "tune" in chosen else {}
+    for trial in (trial for search in tuning.values() for trial in search.trials):
+        unused = {name: value for name, value in unused.items() if not uses_assignment(trial.spec, name, value)}
+        run = f"{trial.key}-{trial.spec.seed}"
+        specs[run], uses[run] = trial.spec, {"tune": (trial.label,)}
     for name in unused:
         raise ConfigError(
             f"--set {name}: no planned run of {configuration.dataset} uses it; leave it out, "

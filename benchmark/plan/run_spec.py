@@ -10,12 +10,8 @@ from typing import Annotated, Any
 from annotated_types import Interval
 
 from baselines.objectives import Objective
-from baselines.settings import EncoderSettings, Precision, Share
+from baselines.settings import NEUTRAL, EncoderSettings, Precision, Share
 from datasets.protocol import Protocol
-
-NEUTRAL = "neutral"
-"""In a field's metadata: the value at which the setting has no effect. The run key leaves it out then, so that a
-setting can be added without voiding the runs that were made before it."""
 
 MAX_SETTING = 120
 """The most characters of a setting's name, which becomes that of a folder."""
@@ -74,6 +70,8 @@ class RunSpec:
     method: str
     settings: Any
     seed: int
+    is_trial: bool = False
+    """Whether this is one of the trials of tuning, which are never tested, so that nothing can be chosen on test."""
 
     def to_json(self) -> dict[str, Any]:
         """The record's `spec`."""
@@ -97,6 +95,7 @@ class RunSpec:
             "training": training,
             "method": {"name": self.method, "settings": settings},
             "seed": self.seed,
+            **({"trial": True} if self.is_trial else {}),
         }
 
 

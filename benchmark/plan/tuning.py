@@ -1,13 +1,25 @@
-"""Grid search: of each method's trials the one with the best validation NDCG@10, kept for later runs."""
+"""Tuning: for every method the same budget of trials on validation, whose choice `--hparams tuned` uses later.
+
+SASRec (CE) searches dropout and learning rate. SASRec with another objective, and every method without a plain
+counterpart, takes over what that found and searches its own settings. BT-SR takes over what SASRec with the same
+objective found, so that the two differ in Barlow Twins alone. Where the best trial lies at an edge of its grid, the
+search goes on by one step beyond that edge, until the best trial has worse ones on either side.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
 from typing import Any
 
-from benchmark.plan.config import MAX_ASSIGNMENT, SECTIONS, ConfigError
-from benchmark.plan.experiments import Changes, trials
-from benchmark.plan.planner import PlannedRun
+from baselines.method import Grid
+from baselines.registry import METHODS
+from benchmark.plan.config import MAX_ASSIGNMENT, SECTIONS, ConfigError, Configuration
+from benchmark.plan.dataset_facts import DatasetFacts
+from benchmark.plan.experiments import TRIAL_SEED, Changes
+from benchmark.plan.run_key import run_key
+from benchmark.plan.run_spec import RunSpec
 from benchmark.plan.selection import METRIC
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
@@ -15,34 +27,92 @@ from benchmark.store.store import Store
 ALIAS = "tuned"
 """The alias under which selection.json keeps the choices of a setting."""
 
+EPOCHS, PATIENCE = 80, 10
+"""A trial ends at the latest after so many epochs, or epochs without improvement: the same for all methods."""
 
-def tuned(planned: Sequence[PlannedRun], records: Sequence[RunRecord]) -> dict[str, Any]:
-    """For each method all of whose trials are done: the changes that won, and every trial's validation value.
+FIRST = "sasrec-ce"
+"""The method whose dropout and learning rate the others take over."""
 
-    A method with trials outstanding is left out, for the comparison is fair only if all methods have the same budget.
+Values = Mapping[str, float]
+"""Validation NDCG@10 of finished trials, by run key."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting of a method that is tried: `own` is what the method searches, `label` says it in words."""
+
+    label: str
+    own: Changes
+    spec: RunSpec
+    key: str
+
+
+@dataclass(frozen=True)
+class Search:
+    """A method's trials so far; `choice` is the best of them, None while one of them is outstanding.
+
+    `inherited`: what it takes over from another method's choice. `extended`: the number of trials beyond the grid.
     """
-    values = {(record.key, record.seed): _value(record) for record in records if record.done}
-    found: dict[str, dict[str, float | None]] = {}
-    for run in planned:
-        for label in run.uses.get("tune", ()):
-            found.setdefault(run.spec.method, {})[label] = values.get((run.key, run.spec.seed))
-    return {method: _choice(method, scores) for method, scores in sorted(found.items()) if None not in scores.values()}
+
+    inherited: Changes
+    trials: tuple[Trial, ...]
+    extended: int
+    choice: Trial | None
+
+    @property
+    def changes(self) -> Changes:
+        """Everything that the choice changes."""
+        return (*self.inherited, *(self.choice.own if self.choice else ()))
+
+
+def trial_values(records: Iterable[RunRecord]) -> Values:
+    """What the finished trials among the records gave."""
+    return {record.key: record.metrics["validation"][METRIC] for record in records if record.done and record.is_trial}
+
+
+def searches(
+    configuration: Configuration, facts: DatasetFacts, methods: Iterable[str], values: Values
+) -> dict[str, Search]:
+    """By method, the methods that it takes something over from included; one whose turn has not come is absent."""
+    found: dict[str, Search] = {}
+    for method in _with_parents(methods):
+        parent = found.get(_parent(method) or "")
+        if METHODS[method].searched and (method == FIRST or (parent and parent.choice)):
+            inherited = _inherited(parent.changes if parent else (), method)
+            found[method] = _search(configuration, facts, method, inherited, values)
+    return found
+
+
+def tuned(found: Mapping[str, Search], values: Values) -> dict[str, Any]:
+    """What selection.json keeps of the methods that have a choice."""
+    return {
+        method: {
+            "choice": search.choice.label,
+            "changes": dict(search.changes),
+            "stage": "validation",
+            "metric": METRIC,
+            "trials": {trial.label: values[trial.key] for trial in search.trials},
+            "extended": search.extended,
+        }
+        for method, search in found.items()
+        if search.choice
+    }
 
 
 def stored_changes(store: Store, dataset: str, setting: str, methods: Sequence[str]) -> dict[str, Changes]:
     """What tuning chose for these methods under a setting; raises ConfigError if one that has trials lacks a choice."""
     choices = store.selection(dataset, setting).get(ALIAS, {})
-    missing = [method for method in methods if any(True for _ in trials(method)) and method not in choices]
+    missing = [method for method in methods if METHODS[method].searched and method not in choices]
     if missing:
         raise ConfigError(
             f"--hparams tuned: {dataset} has no complete tuning of {', '.join(missing)} under {setting}; "
             f"run --hparams equal --experiments tune with --methods {','.join(missing)} first"
         )
     chosen = [method for method in methods if method in choices]
-    return {method: _changes(choices[method], f"--hparams tuned: {dataset}: {method}") for method in chosen}
+    return {method: _stored(choices[method], f"--hparams tuned: {dataset}: {method}") for method in chosen}
 
 
-def _changes(choice: Any, where: str) -> Changes:
+def _stored(choice: Any, where: str) -> Changes:
     """The changes of a stored choice; raises ConfigError unless they could be those of a trial."""
     changes = choice.get("changes") if isinstance(choice, dict) else None
     if not isinstance(changes, dict) or not all(map(_is_key, changes)):
@@ -54,17 +124,80 @@ def _is_key(text: str) -> bool:
     return text.partition(".")[0] in SECTIONS and len(text) <= MAX_ASSIGNMENT
 
 
-def _value(record: RunRecord) -> float | None:
-    return record.metrics["validation"].get(METRIC)
+# --- who takes over what --------------------------------------------------------------------------------------------
 
 
-def _choice(method: str, scores: Mapping[str, float | None]) -> dict[str, Any]:
-    changes = {variant.label: variant.changes for variant in trials(method)}
-    best = max(scores, key=lambda label: scores[label] or 0.0)
-    return {
-        "choice": best,
-        "changes": dict(changes[best]),
-        "stage": "validation",
-        "metric": METRIC,
-        "trials": dict(scores),
-    }
+def _parent(method: str) -> str | None:
+    """The method whose choice this one takes over; None for the first."""
+    return None if method == FIRST else METHODS[method].plain or FIRST
+
+
+def _with_parents(methods: Iterable[str]) -> list[str]:
+    """The methods and those that they take something over from, each after its parent."""
+    ordered: dict[str, None] = {}
+    for method in methods:
+        line = [method]
+        while parent := _parent(line[0]):
+            line.insert(0, parent)
+        ordered |= dict.fromkeys(line)
+    return list(ordered)
+
+
+def _inherited(changes: Changes, method: str) -> Changes:
+    """Of the parent's changes those that the method does not search itself."""
+    return tuple((key, value) for key, value in changes if key not in METHODS[method].searched)
+
+
+# --- one method's search --------------------------------------------------------------------------------------------
+
+
+def _search(
+    configuration: Configuration, facts: DatasetFacts, method: str, inherited: Changes, values: Values
+) -> Search:
+    def trial(own: Changes) -> Trial:
+        described = ", ".join(f"{key.rpartition('.')[2]} {value:g}" for key, value in own)
+        changes = (*inherited, *own)
+        spec = configuration.spec(facts.title, facts.synthetic, facts.protocol, method, TRIAL_SEED, changes)
+        training = spec.training
+        training = replace(training, epochs=min(training.epochs, EPOCHS), patience=min(training.patience, PATIENCE))
+        spec = replace(spec, training=training, is_trial=True)
+        return Trial(f"{method}: {described}", own, spec, run_key(spec, facts.fingerprint))
+
+    def is_possible(own: Changes) -> bool:
+        try:
+            trial(own)
+        except ConfigError:  # beyond the setting's bounds
+            return False
+        return True
+
+    grid = METHODS[method].searched
+    asked = [tuple(zip(grid, point, strict=True)) for point in product(*grid.values())]
+    while True:
+        trials = tuple(map(trial, asked))
+        extended = len(trials) - len(list(product(*grid.values())))
+        if any(each.key not in values for each in trials):
+            return Search(inherited, trials, extended, None)
+        best = max(trials, key=lambda each: values[each.key])
+        beyond = [own for own in steps_beyond(grid, asked, best.own) if is_possible(own)]
+        if not beyond:
+            return Search(inherited, trials, extended, best)
+        asked += beyond
+
+
+def steps_beyond(grid: Grid, tried: Sequence[Changes], best: Changes) -> Iterator[Changes]:
+    """The best setting, one step further in each direction in which nothing beyond it has been tried."""
+    for key, value in best:
+        others = {dict(own)[key] for own in tried}
+        for onwards in (sorted(others), sorted(others, reverse=True)):
+            step = _next(grid[key], onwards)
+            if value == onwards[-1] and step != value:
+                yield tuple((name, step if name == key else kept) for name, kept in best)
+
+
+def _next(values: Sequence[float], onwards: Sequence[float]) -> float:
+    """The value after the last of `onwards`, by equal differences if the grid's `values` have them, else by ratio."""
+    differences = [high - low for low, high in pairwise(values)]
+    is_even = len(differences) > 1 and max(differences) - min(differences) < 1e-9 * max(values)
+    last, before = onwards[-1], onwards[-2]
+    step = last + (last - before) if is_even else last * (last / before)
+    return round(step) if all(isinstance(value, int) for value in values) else float(f"{step:.3g}")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.plan.planner import DatasetFacts
+from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.store.atomic_files import StoreError, write_file
 from benchmark.store.json_text import printable
 from benchmark.store.npz import from_npz

@@ -112,6 +112,16 @@ class RunRecord:
         return self.method.startswith(EXTERNAL)
 
     @property
+    def is_trial(self) -> bool:
+        """Whether this is a trial of tuning, which was never tested."""
+        return bool(self.spec.get("trial"))
+
+    @property
+    def has_arrays(self) -> bool:
+        """Whether the run must have arrays: all that are done have, but for trials."""
+        return self.done and not self.is_trial
+
+    @property
     def seed(self) -> int:
         """The run's seed."""
         return int(self.spec["seed"])
@@ -153,8 +163,11 @@ def _rename_footing(content: Any) -> None:
 def _check(content: Any, source: str) -> None:
     try:
         check(RecordDocument, content)
-        if content["status"] == "done" and not content["metrics"]["test"]:
+        is_tested, is_trial = bool(content["metrics"]["test"]), bool(content["spec"].get("trial"))
+        if content["status"] == "done" and not is_tested and not is_trial:
             raise FieldError("field metrics.test is empty although the run is done")
+        if is_trial and is_tested:
+            raise FieldError("field metrics.test: a trial of tuning must not be tested")
     except FieldError as error:
         raise RecordError(f"{source}: {error}") from error
 
@@ -173,7 +186,7 @@ def check_arrays(record: RunRecord, arrays: Mapping[str, np.ndarray], source: st
     for name, array in arrays.items():
         if not _fits(name, array, users, arrays.get("draws")):
             raise RecordError(f"{source}: array {name}: shape {array.shape} does not fit {users} test users")
-    if record.done and "ranks" not in arrays:
+    if record.has_arrays and "ranks" not in arrays:
         raise RecordError(f"{source}: array ranks: missing although the run is done")
     for group in ALIGNED:
         shapes = {arrays[name].shape for name in group if name in arrays}

@@ -178,7 +178,7 @@ class Store:
                 yield f"{dataset}/{_DATA}", (self.root / dataset / _DATA).read_bytes()
         for record in records:
             path = self._path_of(record)
-            for file in (_RECORD, _ARRAYS):
+            for file in (_RECORD, _ARRAYS) if record.has_arrays else (_RECORD,):
                 yield (path / file).relative_to(self.root).as_posix(), (path / file).read_bytes()
 
     def _import_data(self, dataset: str, content: bytes, path: Path) -> None:
@@ -197,7 +197,8 @@ class Store:
         source = f"{path}: {directory}"
         try:
             record = self._checked(files.get(_RECORD, b""), self.root / directory, f"{source}/{_RECORD}")
-            arrays = from_npz(io.BytesIO(files.get(_ARRAYS, b"")), f"{source}/{_ARRAYS}")
+            packed = files.get(_ARRAYS, b"")
+            arrays = from_npz(io.BytesIO(packed), f"{source}/{_ARRAYS}") if packed or record.has_arrays else {}
             check_arrays(record, arrays, f"{source}/{_ARRAYS}")
             if not record.done:
                 raise RecordError(f"{source}/{_RECORD}: the run is {record.status}, not done")
@@ -237,7 +238,7 @@ class Store:
     def _read_arrays(self, path: Path, record: RunRecord) -> Arrays | None:
         source = str(path / _ARRAYS)
         try:
-            arrays = from_npz(path / _ARRAYS, source) if record.done or (path / _ARRAYS).exists() else {}
+            arrays = from_npz(path / _ARRAYS, source) if record.has_arrays or (path / _ARRAYS).exists() else {}
             check_arrays(record, arrays, source)
         except (RecordError, ArrayError) as error:
             self._note(f"{error}; its run is treated as absent")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.plan.config import Configuration
-from benchmark.plan.planner import DatasetFacts
+from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.tuning import stored_changes
 from benchmark.store.atomic_files import StoreError
 from benchmark.store.npz import Arrays, to_npz

@@ -17,7 +17,8 @@ import torch
 
 from baselines.registry import METHODS
 from benchmark.plan.config import Configuration
-from benchmark.plan.planner import DatasetFacts, PlannedRun, plan
+from benchmark.plan.dataset_facts import DatasetFacts
+from benchmark.plan.planner import PlannedRun, plan
 from benchmark.runs.engines.engine import FinishedRun, OnNews, RunJob
 from benchmark.runs.environment import ROOT
 from benchmark.runs.execution import Execution

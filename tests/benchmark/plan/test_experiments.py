@@ -1,26 +1,18 @@
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
 
-from baselines.method import TrainedMethod
 from baselines.registry import METHODS
 from baselines.training_data import TrainingData
-from benchmark.cli.options import chosen_datasets
 from benchmark.plan.config import ConfigError, Configuration
-from benchmark.plan.experiments import NAMES, TRIALS, experiments, trials
-from benchmark.plan.planner import DatasetFacts, PlannedRun, choose_methods, plan
+from benchmark.plan.dataset_facts import DatasetFacts
+from benchmark.plan.experiments import NAMES, experiments
+from benchmark.plan.planner import PlannedRun, choose_methods, plan
 from benchmark.plan.run_key import run_key
-from benchmark.plan.run_spec import RunSetting, TrainingSettings
-from benchmark.plan.tuning import ALIAS, stored_changes, tuned
-from benchmark.store.store import Store
+from benchmark.plan.run_spec import TrainingSettings
 from datasets.protocol import Protocol
 from datasets.sequences import Sequences
 
@@ -95,12 +87,6 @@ def test_weights_are_compared_with_a_fiftieth_of_them_and_nothing_else_changes()
     assert run_of(runs, "weights", "btsr-bce 0.02").spec.settings.alpha == 0.004
 
 
-def test_every_trained_method_gets_the_same_number_of_trials() -> None:
-    for name, entry in METHODS.items():
-        expected = TRIALS if issubclass(entry.method, TrainedMethod) else 0
-        assert len(list(trials(name))) == expected, name
-
-
 # --- noise ------------------------------------------------------------------------------------------------------------
 
 
@@ -149,65 +135,6 @@ def test_the_noise_goes_to_the_device_with_the_rest(data: TrainingData, device: 
         assert device == "meta" or torch.equal(there.items, here.items)  # there are no values on "meta"
     assert (moved.n_items, moved.maxlen) == (data.n_items, data.maxlen)
     assert data.to(torch.device(device)).noisy is None
-
-
-# --- tuning -----------------------------------------------------------------------------------------------------------
-
-
-def tuning(handmade: Callable[..., Any], values: dict[str, list[float]]) -> tuple[list[Any], list[Any]]:
-    """Planned trials and their records with these validation values."""
-    maker = handmade()
-    runs: list[Any] = []
-    records: list[Any] = []
-    for method, scores in values.items():
-        for number, (variant, value) in enumerate(zip(trials(method), scores, strict=False)):
-            record = maker.record(method, 0, settings={"trial": number}, validation={"ndcg@10": value})
-            spec = SimpleNamespace(seed=0, method=method)
-            runs.append(SimpleNamespace(key=record.key, spec=spec, uses={"tune": (variant.label,)}))
-            records.append(record)
-    return runs, records
-
-
-def test_the_trial_with_the_best_validation_value_is_chosen(handmade: Callable[..., Any], tmp_path: Path) -> None:
-    runs, records = tuning(handmade, {"duorec": [0.1, 0.4, 0.3, 0.4, 0.2, 0.1, 0.1, 0.1]})
-    choices = tuned(runs, records)
-    second = list(trials("duorec"))[1]
-    assert choices["duorec"]["choice"] == second.label
-    assert choices["duorec"]["changes"] == dict(second.changes)
-    assert len(choices["duorec"]["trials"]) == TRIALS
-
-    store = Store(tmp_path / "results", print)
-    store.write_selection("ml-1m", RunSetting().name, ALIAS, choices)
-    changes = stored_changes(store, "ml-1m", RunSetting().name, ["duorec", "popularity"])
-    configuration = Configuration("ml-1m", "tuned", "paper", tuned=changes)
-    spec = configuration.spec("ML-1M", False, Protocol(), "duorec", 0)
-    assert {"settings.weight": spec.settings.weight, "settings.temperature": spec.settings.temperature} == dict(
-        second.changes
-    )
-    assert (spec.hparams, spec.profile) == ("tuned", "paper")
-    with pytest.raises(ConfigError, match=r"no complete tuning of btsr-ce.*--experiments tune"):
-        stored_changes(store, "ml-1m", RunSetting().name, ["duorec", "btsr-ce"])
-
-
-def test_the_equal_choice_of_tuning_is_what_hparams_tuned_runs(handmade: Callable[..., Any], tmp_path: Path) -> None:
-    store = Store(tmp_path / "results", print)
-    choice = {"duorec": {"changes": {"settings.weight": 0.05}}}
-    store.write_selection("ml-1m", "released-equal-paper-training.epochs-3", ALIAS, choice)
-    options = Namespace(dataset=["ml-1m"], interactions=None)
-    options.protocol, options.profile, options.set = "released", "paper", ["training.epochs=3"]
-    weights = []
-    for hparams in ("equal", "tuned"):
-        options.hparams = hparams
-        (chosen,) = chosen_datasets(options, store, ["duorec"])
-        assert chosen.setting == RunSetting("released", hparams, "paper-training.epochs-3")
-        spec = chosen.configuration.spec("ML-1M", False, chosen.protocol, "duorec", 0)
-        weights.append(spec.settings.weight)
-    assert weights == [0.1, 0.05]
-
-
-def test_a_method_with_an_outstanding_trial_is_not_chosen_for(handmade: Callable[..., Any]) -> None:
-    runs, records = tuning(handmade, {"duorec": [0.1] * 8, "cl4srec": [0.1] * 8})
-    assert set(tuned(runs, records[1:])) == {"cl4srec"}
 
 
 def test_noise_is_a_share() -> None:

@@ -23,7 +23,8 @@ import torch
 
 from baselines.registry import METHODS
 from benchmark.plan.config import Configuration
-from benchmark.plan.planner import DatasetFacts, PlannedRun, choose_methods, plan
+from benchmark.plan.dataset_facts import DatasetFacts
+from benchmark.plan.planner import PlannedRun, choose_methods, plan
 from benchmark.runs.engines import local
 from benchmark.runs.engines.engine import FinishedRun, OnNews, RunJob
 from benchmark.runs.engines.inline import InlineEngine
