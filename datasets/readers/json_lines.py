@@ -57,7 +57,7 @@ def _parsed(line: bytes) -> dict[str, Any]:
         record = json.loads(line.decode(), object_pairs_hook=_without_repeats)
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8 text; convert the file to UTF-8") from None
-    except _RepeatedKey as error:
+    except KeyError as error:
         raise ValueError(f"has the key {error.args[0]!r:.60} twice; keep the right one") from None
     except (ValueError, RecursionError):
         record = None
@@ -66,15 +66,12 @@ def _parsed(line: bytes) -> dict[str, Any]:
     return record
 
 
-class _RepeatedKey(ValueError):
-    """An object has a key twice, so that it is unclear which value is meant."""
-
-
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object made of these pairs; KeyError if a key stands twice, so that it is unclear which value is meant."""
     record = dict(pairs)
     if len(record) < len(pairs):
         [(key, _)] = Counter(key for key, _ in pairs).most_common(1)
-        raise _RepeatedKey(key)
+        raise KeyError(key)
     return record
 
 

@@ -44,19 +44,9 @@ _COMPRESSIONS: tuple[tuple[re.Pattern[bytes], Callable[[IO[bytes]], Any]], ...] 
     (re.compile(rb"\xfd7zXZ\x00"), lzma.LZMAFile),
 )
 
-_DAMAGE = (
-    EOFError,
-    OSError,
-    zlib.error,
-    lzma.LZMAError,
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    RuntimeError,  # zipfile: the member is encrypted
-    NotImplementedError,  # zipfile: unknown compression
-    LookupError,  # zipfile, tarfile: nonsensical headers
-    ValueError,
-    struct.error,
-)
+_FORMAT_ERRORS = (zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, struct.error)
+_DAMAGE = (EOFError, OSError, RuntimeError, LookupError, ValueError, *_FORMAT_ERRORS)
+"""What the standard library raises at damaged, encrypted or nonsensical compressed files and archives."""
 
 
 @contextmanager
