@@ -31,22 +31,23 @@ _U_DATA = Layout(user=0, item=1, time=3, fields=4, delimiter="\t")  # user, item
 def read(path: Path) -> Interactions:
     """All rows, in file order; plain or compressed. DataError names the file and the line, and says what is expected.
 
-    Quotes around fields are taken away where commas or semicolons separate them or where the header has quotes. A file
-    that is not laid out as its header says without quoting is read with it: a line may break inside quotes.
+    Fields may stand in quotes where commas or semicolons separate them or where the header has quotes. Another file is
+    read so only if it cannot be read without, as where a line breaks inside quotes, and a note says it.
     """
     if _U_DATA_NAME.fullmatch(path.name):
         return read_delimited(path, _U_DATA)
     layout = _layout_of(path)
     try:
         return read_delimited(path, layout)
-    except DataError:
+    except DataError as error:
         if layout.quoted:
             raise
-        try:
-            return read_delimited(path, replace(layout, quoted=True))
-        except DataError:
-            pass
-        raise
+        problem = error
+    try:
+        data = read_delimited(path, replace(layout, quoted=True))
+    except DataError:
+        raise problem from None
+    return replace(data, notes=(*data.notes, "quotes stand around fields, in which lines may break"))
 
 
 def _layout_of(path: Path) -> Layout:

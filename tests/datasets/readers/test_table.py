@@ -82,6 +82,7 @@ def test_what_pandas_writes_with_any_separator(tmp_path: Path, delimiter: str) -
     data = table.read(path)
     assert data.user_labels[data.user_ids].tolist() == frame["userid"].tolist()
     assert data.item_labels[data.item_ids].tolist() == data.timestamps.tolist() == list(range(6))
+    assert data.notes == (("quotes stand around fields, in which lines may break",) if delimiter in "\t|" else ())
 
 
 @pytest.mark.parametrize("delimiter", ["\t", "|"])
