@@ -141,10 +141,10 @@ class Results:
 
     @property
     def heading(self) -> str:
-        """The dataset, and in parentheses what of the setting is not the usual: ML-1M (released footing)."""
+        """The dataset, and in parentheses what of the setting is not the usual: ML-1M (released hyper-parameters)."""
         usual, setting = RunSetting(), self.setting
         words = [f"{setting.protocol} protocol"] if setting.protocol != usual.protocol else []
-        words += [f"{setting.hparams} footing"] if setting.hparams != usual.hparams else []
+        words += [f"{setting.hparams} hyper-parameters"] if setting.hparams != usual.hparams else []
         words += [f"{setting.profile} profile"] if setting.profile != usual.profile else []
         return f"{self.title} ({', '.join(words)})" if words else self.title
 

@@ -24,12 +24,13 @@ def bucket_tables(results: Results) -> Made | None:
     groups = [runs for runs in every if any(results.values(runs, metric) for metric in metrics)]
     if not groups:
         return None
-    reading = "Mean over seeds, ± sample standard deviation; bold: best of a column. Bucket 1 holds the most popular"
-    reading += " items, and each bucket about a third of the training interactions."
+    reading = "Means over seeds, ± sample standard deviation; the best of a column is bold. Bucket 1 holds the most"
+    reading += " popular items, and each bucket about a third of the training interactions."
     accuracy = [f"{reading} {_accuracy_note(results)}", *closing_notes(results, groups)]
     coverage = [
-        f"{reading} By user (the paper's released code): items of any bucket shown to the users whose target lies in "
-        "the bucket; by item: items of the bucket shown to anyone; both over the whole catalogue."
+        f"{reading} Coverage by user, as in the paper's released code, counts the items of any bucket that are shown "
+        "to the users whose target lies in the bucket; coverage by item counts the items of the bucket that are shown "
+        "to any user. Both are shares of the whole catalogue."
     ]
     tables = [
         _table(results, groups, "buckets", "Accuracy by popularity of the target", ACCURACY, accuracy),

@@ -106,9 +106,9 @@ def _row(results: Results, cost: Cost, reference: Cost | None) -> Stack:
 
 def _notes(results: Results, found: list[Cost], reference: Cost | None) -> Iterable[str]:
     yield (
-        "Medians over the finished runs, epochs their mean, by wall clock during the runs themselves, validation "
-        "included: where runs shared their machine they slowed each other down. Two-stage Barlow Twins counts both of "
-        "its stages. Peak memory is the process's, data and libraries included, on a GPU that of the device."
+        "Medians over the finished runs (for epochs the mean), by wall clock during the runs themselves, validation "
+        "included; runs that shared a machine slowed each other down. Two-stage Barlow Twins counts both of its "
+        "stages. Peak memory is that of the process with data and libraries, or on a GPU that of the device."
     )
     if reference:
         high = [

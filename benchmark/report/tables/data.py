@@ -31,7 +31,7 @@ def _density(value: float) -> str:
     return f"{100 * value:.3f}%"
 
 
-def _moment(value: float) -> str:
+def _utc(value: float) -> str:
     return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M")
 
 
@@ -51,7 +51,7 @@ SECTIONS: tuple[tuple[tuple[str, tuple[str | int, ...], Callable[[float], str]],
         ("interactions per user, median", ("interactions_per_user", "median"), _one_decimal),
     ),
     (
-        ("T (UTC)", ("threshold",), _moment),
+        ("T (UTC)", ("threshold",), _utc),
         ("training users", ("train_users",), _whole),
         ("training interactions", ("train_interactions",), _whole),
         ("training items: the catalogue", ("items",), _whole),
@@ -61,7 +61,7 @@ SECTIONS: tuple[tuple[tuple[str, tuple[str | int, ...], Callable[[float], str]],
         ("sequences without a twin", ("twinless_share",), _share),
     ),
     (
-        ("active from T on", ("test_users_before_rule",), _whole),
+        ("users active from T on", ("test_users_before_rule",), _whole),
         ("test users: with enough events", ("test_users",), _whole),
         ("last two events simultaneous", ("tied_share",), _share),
         ("target in the history, masked", ("masked_share",), _share),
@@ -110,12 +110,12 @@ def _notes(results: Results, facts: Facts) -> list[str]:
     notes = [f"{origin}Protocol {results.setting.protocol}{filtered}."]
     quantile = f"the {rules['quantile']:g}" if isinstance(rules, Mapping) else "a"
     notes.append(
-        f"T is {quantile} quantile of the timestamps; whoever is active from T on is no training user. A sequence "
+        f"T is {quantile} quantile of the timestamps; users who are active from T on are not trained on. A sequence "
         "without a twin shares its last item with no other training sequence, so that Barlow Twins has no second view "
         "of its own for it. Where the last two events of a test user are simultaneous, the order in which the file "
         "lists them decides which of them is the target. A masked target counts as a miss."
     )
     notes += masked_note(results)
     if not results.data:
-        notes.append("data.json is lost; these figures are from the records of the runs.")
+        notes.append("data.json is missing, so these numbers come from the records of the runs.")
     return notes

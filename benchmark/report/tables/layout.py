@@ -114,7 +114,7 @@ def for_machines(results: Results, rows: Iterable[Mapping[str, object]]) -> list
         "title": results.title,
         "synthetic": results.synthetic,
         "protocol": setting.protocol,
-        "footing": setting.hparams,
+        "hparams": setting.hparams,
         "profile": setting.profile,
     }
     return [identity | dict(row) for row in rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.tables.numbers import count, spans
 from benchmark.runs.preparation import MASKED_SHARE_WORTH_A_WARNING
@@ -28,7 +29,7 @@ def left_out_notes(groups: Mapping[str, RunGroup]) -> list[str]:
         if said:
             names.setdefault("; ".join(said), []).append(name)
     return [
-        f"{'; '.join(together)}: {said}; no part of {'its mean' if len(together) == 1 else 'their means'}."
+        f"{'; '.join(together)}: {said}; left out of the mean{'' if len(together) == 1 else 's'}."
         for said, together in names.items()
     ]
 
@@ -39,7 +40,7 @@ def closing_notes(results: Results, groups: Sequence[RunGroup]) -> list[str]:
     if not records:
         return []
     setting, users = results.setting, records[0].data["test_users"]
-    rules = f"Protocol {setting.protocol}, footing {setting.hparams}, profile {setting.profile}; {users} test users."
+    rules = f"{setting_text(setting)}; {users} test users."
     return [rules, machines_note(records)]
 
 
@@ -53,6 +54,11 @@ def masked_note(results: Results) -> list[str]:
         "masked and counts as a miss for every method, which limits every accuracy below. If rows of the data are "
         "repeated, remove the repetitions."
     ]
+
+
+def setting_text(setting: RunSetting, protocol: str = "") -> str:
+    """Under which rules runs were made, in words; `protocol` details the one that they name."""
+    return f"Protocol {setting.protocol}{protocol}, {setting.hparams} hyper-parameters, profile {setting.profile}"
 
 
 def machines_note(records: Sequence[RunRecord]) -> str:

@@ -7,7 +7,7 @@ import textwrap
 from benchmark.report.tables.layout import Row, Table
 
 WIDTH = 120
-LEGEND = "[ ] best of the paper's columns; * p < 0.05 in favour of BT-SR; how the numbers came about: table2.md"
+LEGEND = "[ ] best of the paper's columns; * p < 0.05 in favour of BT-SR; for the notes see table2.md"
 
 
 def to_plain(table: Table) -> str:

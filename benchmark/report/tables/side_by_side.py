@@ -16,7 +16,7 @@ from benchmark.report.tables.cells import deviation, row_of, stack
 from benchmark.report.tables.comparison import MainComparison, main_comparison
 from benchmark.report.tables.layout import Cell, Head, Made, Stack, Table, for_machines, table_of
 from benchmark.report.tables.notes import closing_notes
-from benchmark.report.tables.numbers import DASH, number, percent, signed
+from benchmark.report.tables.numbers import DASH, count, number, percent, signed
 from benchmark.report.tables.user_sampling import Resolution, resolutions, user_table
 
 TOLERANCE = 5.0
@@ -112,7 +112,7 @@ def _summary_table(results: Results, by_method: Sequence[Sequence[MeanPair]]) ->
     return table_of(
         results,
         "side-by-side",
-        f"Our Table 2 of {results.heading} beside the paper's, in short.",
+        f"Our Table 2 of {results.heading} compared with the paper's: a summary.",
         [Head("accuracy", "ours − paper"), Head("coverage", "ours − paper"), *_WITHIN, Head("runs")],
         [[_summary(pairs) for pairs in by_method]],
         [*_reading(), *closing_notes(results, [pairs[0].runs for pairs in by_method])],
@@ -138,13 +138,13 @@ def _method_table(results: Results, pairs: Sequence[MeanPair]) -> Table:
     return table_of(
         results,
         f"side-by-side-{runs.method}",
-        f"{runs.title} on {results.heading}, ours beside the paper's.",
+        f"{runs.title} on {results.heading}: our numbers compared with the paper's.",
         [Head("ours"), Head("paper", printed=True), Head("ours −", "paper"), Head("in %"), *_WITHIN],
         (
             [_stack(pair) for pair in pairs if pair.is_accuracy],
             [_stack(pair) for pair in pairs if not pair.is_accuracy],
         ),
-        [f"Runs: {len(runs.done)}. How to read it: see the summary."],
+        [f"{count(len(runs.done), 'run')}; the summary says how to read this table."],
         runs=runs.name,
     )
 
@@ -164,11 +164,12 @@ def _stack(pair: MeanPair) -> Stack:
 
 def _reading() -> Iterable[str]:
     yield (
-        f"Paper: {CITATION}, Table 2. Differences are ours minus the paper's, in percent of the paper's; the first two "
-        f"columns are their means over the metrics. Within {TOLERANCE:g}%: of the paper's mean. Within the seed "
-        "interval: the printed mean lies in the 95% t interval of our mean over seeds, which with two or three seeds "
-        "is so wide that it says little. Within the user interval: it lies within 1.96 standard errors of our mean "
-        "over the test users; coverage is no mean over users and has none."
+        f"The paper is {CITATION}, Table 2. Differences are ours minus the paper's, in percent of the paper's; the "
+        f"first two columns are their means over the metrics. Within {TOLERANCE:g}% means within {TOLERANCE:g}% of the "
+        "paper's mean. Within the seed interval means that the printed mean lies in the 95% t interval of our mean "
+        "over seeds, which is so wide with two or three seeds that it says little. Within the user interval means that "
+        "it lies within 1.96 standard errors of our mean over the test users; coverage is not a mean over users and "
+        "has none."
     )
     yield (
         "The user interval is that of another draw of users of this kind. If the paper tested the same users, both "

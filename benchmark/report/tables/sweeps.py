@@ -17,11 +17,11 @@ from benchmark.report.tables.numbers import percent
 METRICS = (METRIC, "hr@1", "hr@10", "cov@10")
 
 SWEEPS = {
-    "alpha": "alpha, the weight of Barlow Twins",
-    "lambda": "lambda, the weight of the off-diagonal terms",
-    "views": "the second view, and a projector instead of L2 normalisation",
-    "noise": "random items in place of a share of the training inputs",
-    "weights": "weights of what is added to the next-item loss, as shares of the usual ones",
+    "alpha": "with other values of alpha, the weight of Barlow Twins",
+    "lambda": "with other values of lambda, the weight of the off-diagonal terms",
+    "views": "with other second views, and with a projector instead of L2 normalisation",
+    "noise": "with random items in place of a share of the training inputs",
+    "weights": "with other weights of what is added to the next-item loss, as shares of the usual ones",
 }
 """The experiments shown this way, and what varies in them."""
 
@@ -43,7 +43,7 @@ def sweep_table(name: str, results: Results) -> Made | None:
     table = table_of(
         results,
         name,
-        f"{results.heading}: {SWEEPS[name]}.",
+        f"Accuracy and coverage on {results.heading} {SWEEPS[name]}.",
         [*map(Head, METRICS), Head(METRIC, "change"), Head("runs")],
         [[stack(runs.title, pairs(runs, section[0]), runs=runs) for runs in section] for section in sections],
         [*_notes(groups, methods), *closing_notes(results, groups)],
@@ -77,11 +77,12 @@ def _change(results: Results, runs: RunGroup, first: RunGroup) -> Pair:
 
 def _notes(groups: Sequence[RunGroup], methods: Iterable[str]) -> Iterable[str]:
     yield (
-        f"{', '.join(map(title_of, methods))}. Mean over seeds, ± sample standard deviation; bold: best of a column. "
-        "Change: mean NDCG@10 relative to the first line of the section, over the seeds that both have, without a test."
+        f"Runs of {', '.join(map(title_of, methods))}. Means over seeds, ± sample standard deviation; the best of a "
+        "column is bold. The change is that of mean NDCG@10 relative to the first line of the section, over the seeds "
+        "that both have, without a test."
     )
     for runs in groups:
         if others := {record.method for record in runs.done} - {runs.method}:
             names = ", ".join(map(title_of, sorted(others)))
-            yield f"{runs.style.title} at {runs.title} is {names}, whose runs stand here."
+            yield f"{runs.style.title} at {runs.title} is {names}; the runs shown are those of {names}."
     yield from status_notes({runs.title: runs for runs in groups})

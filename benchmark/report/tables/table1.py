@@ -112,19 +112,19 @@ def _stack(results: Results, rows: list[Effect], together: bool) -> Stack:
 
 def _notes(shown: dict[Results, list[Effect]]) -> list[str]:
     every = [effect for rows in shown.values() for effect in rows]
-    reading = "Mean over seeds, ± sample standard deviation; bold: best of a line."
+    reading = "Means over seeds, ± sample standard deviation; the best of a line is bold."
     if any(effect.printed for effect in every):
-        reading += f" In italics: what the paper prints ({CITATION}), which has no deviations and no test here."
+        reading += f" What the paper prints ({CITATION}) is in italics; it gives no deviations and no test here."
     reading += (
-        " With minus without: mean over the seeds that both have, with the p of a two-sided paired t-test;"
-        f" * marks p < 0.05 in favour of Barlow Twins on at least {MIN_SEEDS} seeds."
+        " The differences are means over the seeds that both have, with the p of a two-sided paired t-test from "
+        f"{MIN_SEEDS} seeds on; * marks p < 0.05 in favour of Barlow Twins."
     )
     notes = [reading]
     if compared := [effect.test for effect in every if effect.test.n]:
         higher, starred = sum(test.difference > 0 for test in compared), sum(test.star for test in compared)
         notes.append(
-            f"Run with and without Barlow Twins: {len(compared)} of {len(every)} cells; the mean is higher with it in "
-            f"{higher}, with a star in {starred}."
+            f"{len(compared)} of {len(every)} cells were run with and without Barlow Twins; the mean is higher with it "
+            f"in {higher} of them, with a star in {starred}."
         )
     for results, rows in shown.items():
         prefix = f"{results.title}: " if len(shown) > 1 else ""

@@ -13,7 +13,7 @@ from benchmark.report.significance import MIN_SEEDS
 from benchmark.report.tables.cells import Pair, mean, p_of, row_of, stack
 from benchmark.report.tables.comparison import MainComparison, MetricComparison, main_comparison, starred_after_holm
 from benchmark.report.tables.layout import Cell, Head, Made, Row, Stack, Table, for_machines, table_of
-from benchmark.report.tables.notes import left_out_notes, machines_note, masked_note
+from benchmark.report.tables.notes import left_out_notes, machines_note, masked_note, setting_text
 from benchmark.report.tables.numbers import DASH, DECIMALS, MINUS, count, number, p_value, percent, signed, spans
 from benchmark.runs.metrics import CUTOFFS
 
@@ -131,20 +131,21 @@ def _reading_note(comparison: MainComparison, family: Sequence[MainComparison]) 
     results = comparison.results
     ran, six = len(results.baselines), "the paper's six baselines"
     rivals = six if ran == len(BASELINES) else f"those that were run ({ran}) of {six}"
-    text = "Mean over seeds, ± sample standard deviation."
+    text = "Means over seeds, ± sample standard deviation."
     if any(row.printed for row in comparison.metrics):
-        text += f" In italics: what the paper prints ({CITATION})."
+        text += f" What the paper prints ({CITATION}) is in italics."
     if len(results.contestants) > 1:
-        text += " Bold: best, underlined: second best of the paper's columns."
+        text += " The best of the paper's columns is bold, the second best underlined."
     if any(row.versus for row in comparison.metrics):
         text += (
-            f" Improve: BT-SR against the best of {rivals}, with the p of a two-sided paired t-test, seed against seed;"
-            f" * marks p < 0.05 in favour of BT-SR on at least {MIN_SEEDS} seeds, for every metric alike."
+            f" Improve compares BT-SR with the best of {rivals}, over the seeds that both have, with the p of a "
+            f"two-sided paired t-test from {MIN_SEEDS} seeds on; * marks p < 0.05 in favour of BT-SR, for every "
+            "metric alike."
         )
     tested, starred, kept = starred_after_holm(family)
     if tested:
         text += (
-            f" Stars on {starred} of {tested} accuracy cells, on {kept} after Holm's correction over these {tested}."
+            f" {starred} of {tested} accuracy cells have a star, {kept} after Holm's correction over these {tested}."
         )
     return text
 
@@ -156,17 +157,15 @@ def _choice_note(results: Results) -> str:
         for method, grounds in results.choice.evidence.items()
     ]
     chosen = title_of(results.choice.choice)
-    return f"† {chosen} represents BT-SR: highest mean validation NDCG@10 among {', '.join(means)}."
+    return f"† {chosen} represents BT-SR: it has the highest mean validation NDCG@10 among {', '.join(means)}."
 
 
 def _setting_note(comparison: MainComparison) -> str:
     results = comparison.results
     groups, setting, records = results.experiment("main"), results.setting, results.records("main")
     protocol = records[0].spec["protocol"]
-    text = (
-        f"Protocol {setting.protocol} (filter {protocol['filter']}, history {protocol['history']}, ties "
-        f"{protocol['ties']}), footing {setting.hparams}, profile {setting.profile}; "
-    )
+    details = f" (filter {protocol['filter']}, history {protocol['history']}, ties {protocol['ties']})"
+    text = f"{setting_text(setting, details)}; "
     seeds = {record.seed for record in records if not record.external} | {s for runs in groups for s in runs.missing}
     text += f"seeds {spans(seeds)}; " if seeds else ""
     threshold = results.data.get("threshold")
@@ -206,14 +205,14 @@ def _external_note(runs: RunGroup) -> str:
     settings, counts = record.spec["method"]["settings"], record.counts
     text = (
         f"{runs.title}: recommendations made elsewhere ({settings.get('file')}, sha256 "
-        f"{str(settings.get('sha256'))[:12]}), scored here on the same users, targets and catalogue; how they came "
-        f"about is not ours to say, so no footing is equal; one file, so no deviation and no test. "
+        f"{str(settings.get('sha256'))[:12]}), scored here on the same users, targets and catalogue. How they "
+        f"were made is unknown here, so the hyper-parameters may not be equal; one file has no deviation and no test. "
         f"{counts.get('users_without_list')} of {counts.get('users')} test users have no list and count as misses; "
         f"{counts.get('history_items_dropped')} listed items were dropped because the user's history holds them."
     )
     known, others = counts.get("known_cutoff"), counts.get("other_files_before")
     if isinstance(known, int) and known < max(CUTOFFS):
-        text += f" The shortest list has {count(known, 'item')} then: metrics at a larger K are unknown ({DASH})."
+        text += f" The shortest of these lists has {count(known, 'item')}: metrics at a larger K are unknown ({DASH})."
     if isinstance(others, int) and others:
         text += f" Before this file, {count(others, 'other file')} of that name had been scored on the test targets."
     return text
@@ -238,7 +237,7 @@ def _record(row: MetricComparison, method: str, results: Results) -> dict[str, o
         "metric": row.metric,
         "method": method,
         "column": runs.title,
-        "role": "beside" if extra else "btsr" if is_btsr else "baseline",
+        "role": "additional" if extra else "btsr" if is_btsr else "baseline",
         "runs_done": len(runs.done),
         "runs_asked": runs.asked,
         "mean": summary.mean,

@@ -82,12 +82,12 @@ def _stack(
 
 
 def _reading(printed: bool) -> str:
-    text = "Mean over seeds, ± sample standard deviation; bold: best of a line."
+    text = "Means over seeds, ± sample standard deviation; the best of a line is bold."
     if printed:
-        text += f" In italics: what the paper prints ({CITATION}), for {METRIC} on this dataset alone."
+        text += f" What the paper prints ({CITATION}) is in italics; it does so for {METRIC} on this dataset alone."
     return text + (
-        " The columns on the right: mean over the seeds that both have, with the p of a two-sided paired t-test;"
-        f" * marks p < 0.05 in favour of the regime on at least {MIN_SEEDS} seeds. Bucket 1 holds the most popular"
+        " The differences are means over the seeds that both have, with the p of a two-sided paired t-test from "
+        f"{MIN_SEEDS} seeds on; * marks p < 0.05 in favour of the regime. Bucket 1 holds the most popular"
         " items; a bucket's HR@1 is over the test users whose target lies in it."
     )
 

@@ -60,9 +60,9 @@ def tie_tables(results: Results) -> Made | None:
     table = table_of(
         results,
         "ties",
-        f"Simultaneous test events of {results.heading} in other orders.",
+        f"Accuracy on {results.heading} with simultaneous test events in other orders.",
         [
-            Head("file's", "order"),
+            Head("file", "order"),
             *(Head("random", str(order)) for order in orders),
             *map(Head, ("mean", "deviation", "width", "runs")),
         ],
@@ -101,8 +101,9 @@ def _row(spread: TieSpread, orders: Sequence[int]) -> Stack:
 
 def _notes(results: Results, groups: Sequence[RunGroup]) -> Iterable[str]:
     text = (
-        "Mean over seeds. The trained models are the same in every column; the same random orders serve all runs. "
-        "Deviation: sample standard deviation of these means over the random orders; width: highest minus lowest."
+        "Means over seeds. The trained models are the same in every column, and the random orders are the same for all "
+        "runs. The deviation is the sample standard deviation of these means over the random orders, the width their "
+        "highest minus their lowest."
     )
     tied = results.data.get("tied_share")
     if isinstance(tied, float):

@@ -75,23 +75,23 @@ def what_follows(results: Results, found: Sequence[Resolution]) -> Iterable[str]
     """In words: how to read the table, and what these users can and cannot decide about the printed leads."""
     first = found[0]
     title = results.method(first.method).title
-    text = f"Sampling error: of {title}'s mean over the test users, averaged over seeds."
+    text = f"The sampling error is that of {title}'s mean over the test users, averaged over seeds."
     if first.rival:
         text += (
             f" {title} and {results.method(first.rival).title} have the highest NDCG@10 of the paper's columns."
-            f" Smallest detectable: the true difference between the two that a paired test over "
-            f"these users would find with {POWER:.0%} power; for two methods on the same users it is "
-            f"not tied to the sampling error of either."
+            f" The smallest detectable difference is the true difference between the two that a paired test over these "
+            f"users would find with {POWER:.0%} power; for two methods on the same users it does not depend on the "
+            f"sampling error of either."
         )
     printed = [resolution for resolution in found if not math.isnan(resolution.printed_lead)]
     if not printed:
         yield f"{text} The paper prints nothing for this dataset."
         return
-    yield f"{text} Lead in the paper: BT-SR minus the best baseline as printed ({CITATION}, Table 2)."
+    yield f"{text} The lead in the paper is BT-SR minus the best baseline as printed ({CITATION}, Table 2)."
     positive = [resolution for resolution in printed if resolution.printed_lead > 0]
     hidden = [resolution for resolution in positive if resolution.printed_lead < resolution.error]
     yield (
-        f"Of the {len(positive)} accuracy leads that the paper prints for {results.title}, {len(hidden)} are smaller "
+        f"{len(hidden)} of the {len(positive)} accuracy leads that the paper prints for {results.title} are smaller "
         "than the sampling error of their metric: another draw of as many users would move the mean by more than the "
         "lead."
     )

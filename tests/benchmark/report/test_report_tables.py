@@ -220,8 +220,8 @@ def test_a_sweep_compares_over_the_seeds_that_both_have(handmade: Callable[..., 
     assert cells(table, "alpha 0.1") == ["0.0500", "–", "–", "–", "+25.0%", "1/2"]
     assert [cell.text for cell in table.sections[0][1][1].cells] == ["", "", "", "", "1 seed", ""]
     assert cells(table, "alpha 0.2") == ["–", "–", "–", "–", "–", "0/2"]
-    assert "BT-SR (CE) at alpha 0 is SASRec (CE), whose runs stand here." in table.notes
-    assert "alpha 0.1: failed (seed 1); no part of its mean." in table.notes
+    assert "BT-SR (CE) at alpha 0 is SASRec (CE); the runs shown are those of SASRec (CE)." in table.notes
+    assert "alpha 0.1: failed (seed 1); left out of the mean." in table.notes
     assert frame[frame["metric"] == "ndcg@10"]["runs"].tolist() == [2, 1, 0]
 
 
@@ -386,7 +386,7 @@ def test_data_statistics_without_data_json(handmade: Callable[..., Any]) -> None
     made = data_table(objectives(handmade()))
     assert made is not None
     assert cells(made[0][0], "training users") == ["5,227"]
-    assert made[0][0].notes[-1] == "data.json is lost; these figures are from the records of the runs."
+    assert made[0][0].notes[-1] == "data.json is missing, so these numbers come from the records of the runs."
     assert data_table(results(handmade())) is None
 
 

@@ -129,18 +129,18 @@ def test_the_words_follow_the_numbers(handmade: Callable[..., Any]) -> None:
     runs = results(handmade())
     blind = [resolution("hr@1", 0.006, 0.008, 0.0027), resolution("ndcg@10", 0.0067, 0.0079, 0.0031)]
     text = " ".join(what_follows(runs, blind))
-    assert "Of the 2 accuracy leads that the paper prints for ML-1M, 2 are smaller than the sampling error" in text
+    assert "2 of the 2 accuracy leads that the paper prints for ML-1M are smaller than the sampling error" in text
     assert "2 of these 2 lie below what is detectable here (NDCG@10: 0.0031 against 0.0079): these users cannot" in text
     sharp = [resolution("hr@1", 0.001, 0.002, 0.0027), resolution("ndcg@10", 0.001, 0.002, 0.0031)]
     text = " ".join(what_follows(runs, sharp))
-    assert "Of the 2 accuracy leads that the paper prints for ML-1M, 0 are smaller" in text
+    assert "0 of the 2 accuracy leads that the paper prints for ML-1M are smaller" in text
     assert (
         "0 of these 2 lie below what is detectable here (NDCG@10: 0.0031 against 0.0020): the test users suffice"
         in (text)
     )
     mixed = [resolution("hr@1", 0.001, 0.002, 0.0027), resolution("hr@10", 0.01, 0.02, 0.0012)]
     text = " ".join(what_follows(runs, [*mixed, resolution("ndcg@50", 0.01, 0.02, -0.01)]))
-    assert "Of the 2 accuracy leads" in text
+    assert "of the 2 accuracy leads" in text
     assert text.endswith("could settle it for those metrics.")
     unknown = [resolution("ndcg@10", 0.001, math.nan, 0.0031)]
     assert "detectable here" not in " ".join(what_follows(runs, unknown))

@@ -202,7 +202,7 @@ def test_the_markdown_of_the_table(comparison: MainComparison) -> None:
     assert "+24.0%<br><sub>p = .002</sub><br><sub><em>+6.2%</em></sub>" in ndcg
     (counts,) = (line for line in lines if line.startswith("| runs"))
     assert "2/3<br><sub>diverged 1/3</sub>" in counts
-    assert "- DuoRec: diverged (seed 2); no part of its mean." in lines
+    assert "- DuoRec: diverged (seed 2); left out of the mean." in lines
 
 
 def test_markdown_and_latex_put_the_same_cells_in_bold(store: Store, handmade: Callable[..., Any]) -> None:
@@ -227,7 +227,7 @@ def test_the_frame_for_machines(comparison: MainComparison) -> None:
     assert row["mean"] == pytest.approx(0.062)
     assert (row["best_baseline"], row["star"], row["pairs"]) == ("sasrec-ce", True, 3)
     assert (row["paper_mean"], row["paper_deviation"], row["paper_improve_percent"]) == (0.0534, 0.0037, 6.2)
-    assert frame.loc[("ndcg@10", "btsr-bce")]["role"] == "beside"
+    assert frame.loc[("ndcg@10", "btsr-bce")]["role"] == "additional"
     assert math.isnan(frame.loc[("ndcg@10", "btsr-bce")]["paper_mean"])
     assert (frame.loc[("hr@1", "duorec")]["runs_done"], frame.loc[("hr@1", "duorec")]["runs_asked"]) == (2, 3)
 
@@ -346,7 +346,7 @@ def test_planned_runs_without_a_record_are_shown_as_missing(store: Store, handma
     assert results.method("btsr-ce").not_done == {"missing": [3, 4]}
     table = rendered(main_comparison(results))
     assert "missing 2/5" in table
-    assert "SASRec (CE); BT-SR (CE): missing (seeds 3, 4); no part of their means." in table
+    assert "SASRec (CE); BT-SR (CE): missing (seeds 3, 4); left out of the means." in table
     assert not planned_results(planned, [], None, store.arrays).records()
 
 

@@ -334,7 +334,7 @@ def test_most_popular_made_outside_gets_the_numbers_of_ours(shop: Shop, tmp_path
     frame = pd.read_csv(shop.out / "tables" / "my-shop" / "table2.csv")
     means = frame.pivot_table(index="metric", columns="method", values="mean")
     assert (means["popularity"] == means[theirs.method]).all()
-    assert set(frame["role"]) == {"beside"}
+    assert set(frame["role"]) == {"additional"}
     assert frame["deviation"].isna().all()
     assert "seeds 0;" in shop.markdown
 
@@ -358,7 +358,7 @@ def test_what_is_not_known_is_a_dash_and_said(shop: Shop, tmp_path: Path, capsys
     cells = dict(zip(head.strip(" |").split(" | "), row.strip(" |").split(" | "), strict=True))
     assert cells["short (external)"] == "–"
     assert f"{dropped} listed items were dropped" in shop.markdown
-    assert f"The shortest list has {known} items then: metrics at a larger K are unknown (–)." in shop.markdown
+    assert f"The shortest of these lists has {known} items: metrics at a larger K are unknown (–)." in shop.markdown
 
 
 @pytest.mark.usefixtures("no_figures")

@@ -24,8 +24,8 @@ def test_every_figure_has_a_caption_that_marks_synthetic_data(name: str) -> None
     ("setting", "heading"),
     [
         (RunSetting(), "Yelp"),
-        (RunSetting(hparams="released"), "Yelp (released footing)"),
-        (RunSetting("text", "released", "quick"), "Yelp (text protocol, released footing, quick profile)"),
+        (RunSetting(hparams="released"), "Yelp (released hyper-parameters)"),
+        (RunSetting("text", "released", "quick"), "Yelp (text protocol, released hyper-parameters, quick profile)"),
     ],
 )
 def test_another_setting_than_the_usual_is_named(setting: RunSetting, heading: str) -> None:
