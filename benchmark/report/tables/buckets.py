@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmark.report.query import Results, RunGroup
-from benchmark.report.tables.cells import best_of, mean, stack
+from benchmark.report.tables.cells import best_of, described, mean, stack
 from benchmark.report.tables.layout import Cell, Head, Made, Stack, Table, for_machines, table_of
 from benchmark.report.tables.notes import closing_notes
 from datasets.protocol import N_BUCKETS
@@ -37,10 +37,9 @@ def bucket_tables(results: Results) -> Made | None:
         _table(results, groups, "bucket-coverage", "Coverage by popularity", COVERAGE, coverage),
     ]
     records = [
-        {"metric": metric, "method": runs.method, "mean": s.mean, "deviation": s.deviation, "runs": s.n}
+        {"metric": metric, "method": runs.method, **described(results.summary(runs, metric))}
         for runs in groups
         for metric in metrics
-        for s in [results.summary(runs, metric)]
     ]
     return tables, for_machines(results, records)
 

@@ -59,6 +59,18 @@ def seeds_of(n: int, *sides: SeedSummary) -> str:
     return count(n, "seed") if 0 < n < max((side.n for side in sides), default=0) else ""
 
 
+def described(summary: SeedSummary) -> dict[str, object]:
+    """A summary for machines."""
+    return {"mean": summary.mean, "deviation": summary.deviation, "runs": summary.n}
+
+
+def tested(test: PairedTest | None) -> dict[str, object]:
+    """A test for machines; without one the same columns, empty."""
+    if test is None:
+        return dict.fromkeys(("difference", "pairs", "p", "star"))
+    return {"difference": test.difference, "pairs": test.n, "p": test.p, "star": test.star}
+
+
 def done_of_asked(runs: RunGroup) -> Cell:
     """How many runs are done of how many asked for."""
     return Cell(f"{len(runs.done)}/{runs.asked}" if runs.asked else DASH)

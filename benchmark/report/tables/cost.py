@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from statistics import fmean, median
 
 from benchmark.report.query import COST, Results, RunGroup
 from benchmark.report.tables.cells import row_of
-from benchmark.report.tables.layout import Head, Made, Stack, for_machines, table_of
+from benchmark.report.tables.layout import Head, Made, for_machines, table_of
 from benchmark.report.tables.notes import machines_note
 from benchmark.report.tables.numbers import DASH, number
 
@@ -17,105 +16,78 @@ REFERENCE = "sasrec-ce"
 HIGH_FACTOR = 4
 """A factor above it is named below the table."""
 
-
-@dataclass(frozen=True)
-class Cost:
-    """One method's finished runs: medians, and the mean number of epochs; NaN where there is no such thing.
-
-    `epoch_seconds`, `training_seconds` in seconds of wall clock, `memory_bytes` at the peak of the process or device.
-    """
-
-    method: str
-    runs: int
-    epoch_seconds: float
-    epochs: float
-    training_seconds: float
-    memory_bytes: float
-
-    def times(self, reference: Cost | None) -> Mapping[str, float]:
-        """How many times the reference's each of its costs is, as far as both are known."""
-        names = ("epoch_seconds", "training_seconds", "memory_bytes") if reference else ()
-        factors = {name: getattr(self, name) / (getattr(reference, name) or math.nan) for name in names}
-        return {name: factor for name, factor in factors.items() if not math.isnan(factor)}
-
-
-def costs(results: Results) -> list[Cost]:
-    """Every method with a finished run of our own, in the order of presentation."""
-    return [_cost(results, runs) for runs in results.experiment("main") if runs.done and not runs.external]
+Costs = Mapping[str, float]
+"""`epoch_seconds`, `training_seconds`, `memory_bytes`: medians over the finished runs; `epochs`: their mean. NaN where
+nothing is known.
+"""
 
 
 def cost_table(results: Results) -> Made | None:
     """One line per method; the factors are relative to SASRec (CE) of the same runs. None if nothing has run."""
-    found = costs(results)
-    if not found:
+    groups = [runs for runs in results.experiment("main") if runs.done and not runs.external]
+    if not groups:
         return None
-    reference = next((cost for cost in found if cost.method == REFERENCE), None)
+    costs = {runs.method: _costs(results, runs) for runs in groups}
+    reference = costs.get(REFERENCE, {})
+    factors = {method: _factors(cost, reference) for method, cost in costs.items()}
+
+    def texts(runs: RunGroup) -> list[str]:
+        cost = costs[runs.method]
+        shown = {name: f"{factor:.1f}" for name, factor in factors[runs.method].items()}
+        return [
+            number(cost["epoch_seconds"], 2),
+            shown.get("epoch_seconds", DASH),
+            number(cost["epochs"], 0),
+            number(cost["training_seconds"] / 60, 2),
+            shown.get("training_seconds", DASH),
+            number(cost["memory_bytes"] / 2**20, 0),
+            shown.get("memory_bytes", DASH),
+            str(len(runs.done)),
+        ]
+
+    minutes, memory = Head("minutes of", "training"), Head("peak memory", "MiB")
+    factor = Head("factor")
     table = table_of(
         results,
         "cost",
         f"What each method costs on {results.heading}.",
-        [
-            Head("seconds", "per epoch"),
-            Head("factor"),
-            Head("epochs"),
-            Head("minutes of", "training"),
-            Head("factor"),
-            Head("peak memory", "MiB"),
-            Head("factor"),
-            Head("runs"),
-        ],
-        [[_row(results, cost, reference) for cost in found]],
-        list(_notes(results, found, reference)),
+        [Head("seconds", "per epoch"), factor, Head("epochs"), minutes, factor, memory, factor, Head("runs")],
+        [[(row_of(runs.title, texts(runs), runs=runs),) for runs in groups]],
+        list(_notes(results, factors)),
     )
-    return [table], for_machines(results, map(vars, found))
+    rows = [{"method": runs.method, "runs": len(runs.done), **costs[runs.method]} for runs in groups]
+    return [table], for_machines(results, rows)
 
 
-def _cost(results: Results, runs: RunGroup) -> Cost:
-    def known(metric: str) -> list[float]:
-        return list(results.values(runs, metric, COST).values())
+def _costs(results: Results, runs: RunGroup) -> Costs:
+    def over_runs(metric: str, whole: bool = False) -> float:
+        values = results.values(runs, metric, COST).values()
+        return median(map(int, values) if whole else values) if values else math.nan
 
-    return Cost(
-        method=runs.method,
-        runs=len(runs.done),
-        epoch_seconds=_median(known("seconds_per_epoch")),
-        epochs=fmean(known("epochs")) or math.nan,
-        training_seconds=_median(known("fit_seconds")),
-        memory_bytes=_median([int(value) for value in known("peak_memory_bytes")]),
-    )
-
-
-def _median(values: Sequence[float]) -> float:
-    return median(values) if values else math.nan
+    return {
+        "epoch_seconds": over_runs("seconds_per_epoch"),
+        "epochs": fmean(results.values(runs, "epochs", COST).values()) or math.nan,
+        "training_seconds": over_runs("fit_seconds"),
+        "memory_bytes": over_runs("peak_memory_bytes", whole=True),
+    }
 
 
-def _row(results: Results, cost: Cost, reference: Cost | None) -> Stack:
-    factors = {name: f"{factor:.1f}" for name, factor in cost.times(reference).items()}
-    texts = [
-        number(cost.epoch_seconds, 2),
-        factors.get("epoch_seconds", DASH),
-        number(cost.epochs, 0),
-        number(cost.training_seconds / 60, 2),
-        factors.get("training_seconds", DASH),
-        number(cost.memory_bytes / 2**20, 0),
-        factors.get("memory_bytes", DASH),
-        str(cost.runs),
-    ]
-    runs = results.method(cost.method)
-    return (row_of(runs.title, texts, runs=runs),)
+def _factors(cost: Costs, reference: Costs) -> Costs:
+    """How many times the reference's each cost is, as far as both are known."""
+    names = ("epoch_seconds", "training_seconds", "memory_bytes") if reference else ()
+    factors = {name: cost[name] / (reference[name] or math.nan) for name in names}
+    return {name: factor for name, factor in factors.items() if not math.isnan(factor)}
 
 
-def _notes(results: Results, found: list[Cost], reference: Cost | None) -> Iterable[str]:
+def _notes(results: Results, factors: Mapping[str, Costs]) -> Iterable[str]:
     yield (
         "Medians over the finished runs (for epochs the mean), by wall clock during the runs themselves, validation "
         "included; runs that shared a machine slowed each other down. Two-stage Barlow Twins counts both of its "
         "stages. Peak memory is that of the process with data and libraries, or on a GPU that of the device."
     )
-    if reference:
-        high = [
-            f"{results.method(cost.method).title} ({', '.join(f'{f:.1f}' for f in factors)})"
-            for cost in found
-            if (factors := [f for f in cost.times(reference).values() if f > HIGH_FACTOR])
-        ]
-        named = f"; above {HIGH_FACTOR}: {'; '.join(high)}" if high else f"; none is above {HIGH_FACTOR}"
+    if REFERENCE in factors:
+        high = {method: [f"{f:.1f}" for f in mine.values() if f > HIGH_FACTOR] for method, mine in factors.items()}
+        texts = [f"{results.method(method).title} ({', '.join(mine)})" for method, mine in high.items() if mine]
+        named = f"; above {HIGH_FACTOR}: {'; '.join(texts)}" if texts else f"; none is above {HIGH_FACTOR}"
         yield f"Factors are relative to {results.method(REFERENCE).title}{named}."
     yield machines_note(results.records("main"))

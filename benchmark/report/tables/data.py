@@ -15,25 +15,11 @@ from benchmark.report.tables.numbers import DASH
 Facts = Mapping[str, Any]
 
 
-def _whole(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-def _one_decimal(value: float) -> str:
-    return f"{value:,.1f}"
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.1f}%"
-
-
-def _density(value: float) -> str:
-    return f"{100 * value:.3f}%"
-
-
 def _utc(value: float) -> str:
     return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M")
 
+
+_whole, _one_decimal, _share, _density = "{:,.0f}".format, "{:,.1f}".format, "{:.1%}".format, "{:.3%}".format
 
 SECTIONS: tuple[tuple[tuple[str, tuple[str | int, ...], Callable[[float], str]], ...], ...] = (
     (

@@ -9,7 +9,7 @@ from benchmark.plan.selection import METRIC
 from benchmark.report.methods import title_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import improvement
-from benchmark.report.tables.cells import Pair, best_of, done_of_asked, mean, seeds_of, stack
+from benchmark.report.tables.cells import Pair, best_of, described, done_of_asked, mean, seeds_of, stack
 from benchmark.report.tables.layout import Cell, Head, Made, for_machines, table_of
 from benchmark.report.tables.notes import closing_notes, status_notes
 from benchmark.report.tables.numbers import percent
@@ -54,9 +54,7 @@ def sweep_table(name: str, results: Results) -> Made | None:
             "variant": runs.label,
             "method": runs.method,
             "metric": metric,
-            "mean": summaries[metric][runs.label].mean,
-            "deviation": summaries[metric][runs.label].deviation,
-            "runs": summaries[metric][runs.label].n,
+            **described(summaries[metric][runs.label]),
             "runs_asked": runs.asked,
         }
         for runs in groups

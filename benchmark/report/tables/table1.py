@@ -11,7 +11,7 @@ from benchmark.paper.printed import CITATION, table1_row
 from benchmark.plan.selection import METRIC
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import MIN_SEEDS, PairedTest
-from benchmark.report.tables.cells import best_of, difference, done_of_asked, mean, row_of, stack
+from benchmark.report.tables.cells import best_of, described, difference, done_of_asked, mean, row_of, stack, tested
 from benchmark.report.tables.layout import Cell, Head, Made, Row, Stack, Table, for_machines, label_of, warning
 from benchmark.report.tables.notes import closing_notes, status_notes
 from benchmark.report.tables.numbers import count, number, signed
@@ -58,7 +58,11 @@ def table1_together(shown: Sequence[Results]) -> Made | None:
     ran = {results: rows for results, rows in found.items() if any(runs.done for runs in _groups(rows))}
     if not ran:
         return None
-    records = [row for results, rows in ran.items() for row in for_machines(results, _records(results, rows))]
+    records = [
+        row
+        for results, rows in ran.items()
+        for row in for_machines(results, [_record(results, effect) for effect in rows])
+    ]
     return [_table(ran)], records
 
 
@@ -134,27 +138,15 @@ def _notes(shown: dict[Results, list[Effect]]) -> list[str]:
     return notes
 
 
-def _records(results: Results, rows: list[Effect]) -> list[dict[str, object]]:
-    records: list[dict[str, object]] = []
-    for effect in rows:
-        plain, regularised = results.summary(effect.plain, METRIC), results.summary(effect.regularised, METRIC)
-        printed = effect.printed or (None, None)
-        records.append(
-            {
-                "metric": METRIC,
-                "objective": effect.objective,
-                "mean": plain.mean,
-                "deviation": plain.deviation,
-                "runs": plain.n,
-                "mean_bt": regularised.mean,
-                "deviation_bt": regularised.deviation,
-                "runs_bt": regularised.n,
-                "difference": effect.test.difference,
-                "pairs": effect.test.n,
-                "p": effect.test.p,
-                "star": effect.test.star,
-                "paper_mean": printed[0],
-                "paper_mean_bt": printed[1],
-            }
-        )
-    return records
+def _record(results: Results, effect: Effect) -> dict[str, object]:
+    regularised = described(results.summary(effect.regularised, METRIC))
+    printed = effect.printed or (None, None)
+    return {
+        "metric": METRIC,
+        "objective": effect.objective,
+        **described(results.summary(effect.plain, METRIC)),
+        **{f"{name}_bt": value for name, value in regularised.items()},
+        **tested(effect.test),
+        "paper_mean": printed[0],
+        "paper_mean_bt": printed[1],
+    }

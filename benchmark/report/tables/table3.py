@@ -8,7 +8,7 @@ from benchmark.paper.printed import CITATION, table3_row
 from benchmark.plan.experiments import experiments
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import MIN_SEEDS
-from benchmark.report.tables.cells import best_of, difference, done_of_asked, mean, row_of, stack
+from benchmark.report.tables.cells import best_of, described, difference, done_of_asked, mean, row_of, stack, tested
 from benchmark.report.tables.layout import Cell, Head, Made, Row, Stack, for_machines, table_of
 from benchmark.report.tables.notes import closing_notes, status_notes
 from benchmark.report.tables.numbers import number, signed
@@ -48,7 +48,14 @@ def table3(results: Results) -> Made | None:
         (("", 1), ("mean", len(groups)), (f"minus {_name(reference)}", len(regimes))),
     )
     records = [
-        _record(results, runs, reference, metric, printed if metric == METRIC else None)
+        {
+            "metric": metric,
+            "variant": runs.label,
+            "method": runs.method,
+            **described(results.summary(runs, metric)),
+            **tested(None if runs is reference else results.difference(runs, reference, metric)),
+            "paper_mean": printed[runs.label] if printed and metric == METRIC else None,
+        }
         for metric in (METRIC, *CONTEXT)
         for runs in groups
     ]
@@ -90,23 +97,3 @@ def _reading(printed: bool) -> str:
         f"{MIN_SEEDS} seeds on; * marks p < 0.05 in favour of the regime. Bucket 1 holds the most popular"
         " items; a bucket's HR@1 is over the test users whose target lies in it."
     )
-
-
-def _record(
-    results: Results, runs: RunGroup, reference: RunGroup, metric: str, printed: dict[str, float] | None
-) -> dict[str, object]:
-    summary = results.summary(runs, metric)
-    test = None if runs is reference else results.difference(runs, reference, metric)
-    return {
-        "metric": metric,
-        "variant": runs.label,
-        "method": runs.method,
-        "mean": summary.mean,
-        "deviation": summary.deviation,
-        "runs": summary.n,
-        "difference": test.difference if test else None,
-        "pairs": test.n if test else None,
-        "p": test.p if test else None,
-        "star": test.star if test else None,
-        "paper_mean": printed[runs.label] if printed else None,
-    }
