@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from datasets.interactions import DataError
-from datasets.readers.delimited import visible
+from datasets.readers.delimited import rows
 from datasets.readers.sources import open_source
-from datasets.readers.table import DELIMITERS, NAMES, SEPARATED, header_fields, role_of
+from datasets.readers.table import NAMES, SEPARATED, layout_of
 from datasets.sequences import Sequences
 
 COLUMNS: Mapping[str, Sequence[str]] = {"user": NAMES["user"], "item": NAMES["item"], "rank": ("rank",)}
 """Accepted column names, compared like those of a table of interactions; other columns are ignored."""
 
 EXPECTED = f"the first line must name the columns userid, itemid and rank, {SEPARATED}"
-MAX_LINE = 1 << 20
 MAX_RANK_DIGITS = 9
 
 Index = Mapping[str, int]
@@ -34,15 +31,15 @@ def read_ranked_lists(path: Path, users: np.ndarray, items: np.ndarray) -> Seque
     The order of its rows does not matter. Raises DataError, with file and line number, for an unknown user or item, an
     item that is twice in a list, ranks other than 1 to n, and a file that is not such a table.
     """
-    rows = np.array(_rows(path, _index(users), _index(items)), dtype=np.int64).reshape(-1, 4)
-    if not len(rows):
+    cells = np.array(_parsed(path, _index(users), _index(items)), dtype=np.int64).reshape(-1, 4)
+    if not len(cells):
         raise DataError(f"{path}: has no recommendations; give one line with user, item and rank for each")
-    user, item, rank, line = rows.T
+    user, item, rank, line = cells.T
     _check_repeats(path, user, item, line, users, items)
     order = np.lexsort((line, rank, user))
     lengths = np.bincount(user, minlength=len(users))
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    wrong = np.flatnonzero(rank[order] != np.arange(len(rows)) - offsets[user[order]] + 1)
+    wrong = np.flatnonzero(rank[order] != np.arange(len(cells)) - offsets[user[order]] + 1)
     if len(wrong):
         row, n = order[wrong[0]], lengths[user[order[wrong[0]]]]
         raise DataError(
@@ -69,58 +66,22 @@ def _check_repeats(
         )
 
 
-# --- line by line -----------------------------------------------------------------------------------------------------
-
-
-class _Columns(NamedTuple):
-    delimiter: str
-    places: tuple[int, int, int]  # of user, item and rank among the fields of a line
-    fields: int
-
-
-def _rows(path: Path, users: Index, items: Index) -> array[int]:
+def _parsed(path: Path, users: Index, items: Index) -> array[int]:
     """User, item, rank and line of each recommendation, one after the other."""
     cells = array("q")
+    layout = replace(layout_of(path, COLUMNS, EXPECTED), quoted=True)
     with open_source(path) as stream:
-        text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-        lines: Iterator[str] = iter(lambda: text.readline(MAX_LINE), "")
-        columns = _columns(path, next(lines, ""))
-        rows, line = csv.reader(lines, delimiter=columns.delimiter, strict=True), 2
-        try:
-            for fields in rows:
-                if fields:
-                    cells.extend((*_parsed(fields, columns, users, items), line))
-                line = rows.line_num + 2
-        except csv.Error as error:
-            raise DataError(
-                f"{path}: line {line}: {visible(error)}; check its quotes and that it is plain text"
-            ) from error
-        except ValueError as error:
-            raise DataError(f"{path}: line {line}: {error}") from error
+        for line, user, item, rank in rows(stream, layout, path):
+            try:
+                cells.extend((*_recommendation(user.strip(), item.strip(), rank.strip(), users, items), line))
+            except ValueError as error:
+                raise DataError(f"{path}: line {line}: {error}") from error
     return cells
 
 
-def _columns(path: Path, header: str) -> _Columns:
-    if not header.strip():
-        raise DataError(f"{path}: is empty or begins with an empty line; {EXPECTED}")
-    if _is_undecoded(header):
-        raise DataError(f"{path}: line 1: is not UTF-8 text; convert the file to UTF-8")
-    for delimiter in DELIMITERS:
-        roles = [role_of(name, COLUMNS) for name in header_fields(path, header, delimiter)]
-        if set(COLUMNS) <= set(roles):
-            for role in COLUMNS:
-                if roles.count(role) > 1:
-                    raise DataError(f"{path}: line 1: several columns could be the {role}'s; rename all but one")
-            return _Columns(delimiter, (roles.index("user"), roles.index("item"), roles.index("rank")), len(roles))
-    raise DataError(f"{path}: line 1: {EXPECTED}; it reads {header.strip()!r:.100}")
-
-
-def _parsed(fields: list[str], columns: _Columns, users: Index, items: Index) -> tuple[int, int, int]:
-    """User, item and rank of one line; ValueError if it is wrong."""
-    if len(fields) != columns.fields:
-        raise ValueError(f"has {len(fields)} fields, the first line {columns.fields}; check the separators")
-    user, item, rank = (fields[place].strip() for place in columns.places)
-    if _is_undecoded(user + item):
+def _recommendation(user: str, item: str, rank: str, users: Index, items: Index) -> tuple[int, int, int]:
+    """User, item and rank as numbers; ValueError if one is wrong."""
+    if any("\udc80" <= letter <= "\udcff" for letter in user + item):
         raise ValueError("is not UTF-8 text; convert the file to UTF-8")
     if user not in users:
         raise ValueError(f"user {user!r:.60} is not a test user; use the ids in test_histories.csv of export-split")
@@ -130,7 +91,3 @@ def _parsed(fields: list[str], columns: _Columns, users: Index, items: Index) ->
     if not is_number or int(rank) < 1:
         raise ValueError(f"rank {rank!r:.60} is not a whole number from 1; number each user's items 1, 2, 3, ...")
     return users[user], items[item], int(rank)
-
-
-def _is_undecoded(text: str) -> bool:
-    return any("\udc80" <= letter <= "\udcff" for letter in text)

@@ -23,7 +23,8 @@ _NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "vertical bars"}
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file is laid out: `user`, `item`, `time` are places (from 0) among the `fields` of a line.
+    """How a file is laid out: `user`, `item`, `time` are places (from 0) among the `fields` of a line. A list of
+    recommendations has a rank in place of the time.
 
     `delimiter` may be a character repeated, as in `::`. `quoted`: fields may stand in double quotes.
     `header`: the first line names the fields.
@@ -46,7 +47,7 @@ class Layout:
 def read_delimited(path: Path, layout: Layout, member: str | None = None) -> Interactions:
     """Interactions of a plain or compressed file, or of an archive's `member`; DataError names the first bad line."""
     with open_source(path, member) as stream:
-        return assemble(_rows(stream, layout, path), str(path), layout.clock)
+        return assemble(rows(stream, layout, path), str(path), layout.clock)
 
 
 def visible(text: object) -> str:
@@ -54,7 +55,8 @@ def visible(text: object) -> str:
     return repr(str(text))[1:-1][:200]
 
 
-def _rows(stream: IO[bytes], layout: Layout, path: Path) -> Iterator[Row]:
+def rows(stream: IO[bytes], layout: Layout, path: Path) -> Iterator[Row]:
+    """Line number (from 1), user, item and time of each row, as text. Raises DataError at the first bad line."""
     reader = csv.reader(
         _lines(stream, layout),
         delimiter=layout.delimiter if len(layout.delimiter) == 1 else _SEPARATOR,

@@ -36,7 +36,7 @@ def read(path: Path) -> Interactions:
     """
     if _U_DATA_NAME.fullmatch(path.name):
         return read_delimited(path, _U_DATA)
-    layout = _layout_of(path)
+    layout = layout_of(path)
     try:
         return read_delimited(path, layout)
     except DataError as error:
@@ -50,23 +50,27 @@ def read(path: Path) -> Interactions:
     return replace(data, notes=(*data.notes, "quotes stand around fields, in which lines may break"))
 
 
-def _layout_of(path: Path) -> Layout:
-    header = _header(path)
+def layout_of(path: Path, names: Mapping[str, Sequence[str]] = NAMES, expected: str = EXPECTED) -> Layout:
+    """The layout of a table with a header, found by the `names` of its user, its item and its third column.
+
+    Raises DataError, which says what is `expected`, if the header does not name each once.
+    """
+    header = _header(path, expected)
     for delimiter in DELIMITERS:
-        roles = [role_of(name) for name in header_fields(path, header, delimiter)]
-        for role in NAMES:
+        roles = [_role_of(name, names) for name in _header_fields(path, header, delimiter)]
+        for role in names:
             if roles.count(role) > 1:
                 raise DataError(
                     f"{path}: line 1: several columns could be the {role}'s; rename all but one in {header!r:.100}"
                 )
-        if set(NAMES) <= set(roles):
-            user, item, time = (roles.index(role) for role in NAMES)
+        if set(names) <= set(roles):
+            user, item, time = (roles.index(role) for role in names)
             quoted = delimiter in ",;" or '"' in header
             return Layout(user, item, time, len(roles), delimiter, header=True, quoted=quoted)
-    raise DataError(f"{path}: line 1: {EXPECTED}; it reads {header!r:.100}")
+    raise DataError(f"{path}: line 1: {expected}; it reads {header!r:.100}")
 
 
-def header_fields(path: Path, header: str, delimiter: str) -> list[str]:
+def _header_fields(path: Path, header: str, delimiter: str) -> list[str]:
     """The names in the first line of the file at `path`; DataError if they cannot be told apart."""
     try:
         return next(csv.reader([header], delimiter=delimiter))
@@ -74,21 +78,21 @@ def header_fields(path: Path, header: str, delimiter: str) -> list[str]:
         raise DataError(f"{path}: line 1: {visible(error)}; check its quotes and that it is plain text") from error
 
 
-def role_of(name: str, names: Mapping[str, Sequence[str]] = NAMES) -> str | None:
+def _role_of(name: str, names: Mapping[str, Sequence[str]]) -> str | None:
     """What the column called `name` holds, of the roles in `names`; None for a column that is not needed."""
     plain = name.partition(":")[0].strip().lower().translate(str.maketrans("", "", "_- "))
     return next((role for role, accepted in names.items() if plain in accepted), None)
 
 
-def _header(path: Path) -> str:
+def _header(path: Path, expected: str) -> str:
     with open_source(path) as stream:
         line = stream.readline(MAX_HEADER_BYTES)
     first, *rest = re.split(b"[\r\n]", line, maxsplit=1)
     if not first.removeprefix(BYTE_ORDER_MARK).strip():
-        raise DataError(f"{path}: is empty or begins with an empty line; {EXPECTED}")
+        raise DataError(f"{path}: is empty or begins with an empty line; {expected}")
     if len(line) == MAX_HEADER_BYTES and not rest:
-        raise DataError(f"{path}: line 1: is longer than {MAX_HEADER_BYTES} bytes; {EXPECTED}")
+        raise DataError(f"{path}: line 1: is longer than {MAX_HEADER_BYTES} bytes; {expected}")
     try:
         return first.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise DataError(f"{path}: line 1: is not UTF-8 text; {EXPECTED}") from None
+        raise DataError(f"{path}: line 1: is not UTF-8 text; {expected}") from None

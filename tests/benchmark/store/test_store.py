@@ -23,7 +23,7 @@ from filelock import FileLock
 from benchmark.store import archive
 from benchmark.store import atomic_files as atomic
 from benchmark.store.npz import to_npz
-from benchmark.store.record import RunRecord
+from benchmark.store.record import RecordError, RunRecord
 from benchmark.store.store import Store, StoreError
 
 
@@ -100,6 +100,15 @@ def test_a_done_run_is_replaced_only_if_asked(store: Store, handmade: Callable[.
     assert store.records() == [first]
     store.save(second, maker.arrays(), overwrite=True)
     assert store.records() == [second]
+
+
+def test_what_does_not_fit_is_not_saved(store: Store, handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    with pytest.raises(RecordError, match="array ranks: shape"):
+        store.save(maker.record(), maker.arrays() | {"ranks": np.ones(7, dtype=np.int32)})
+    with pytest.raises(RecordError, match="field selected_epoch"):
+        store.save(maker.record(selected_epoch=-1), maker.arrays())
+    assert not store.root.exists()
 
 
 @pytest.mark.parametrize("name", ["", ".hidden", "..", "a/b", "a b", "Ä", "-x", "../../x"])
@@ -509,6 +518,8 @@ def test_choices_are_kept_per_setting_and_written_only_when_new(store: Store) ->
     store.write_selection("ml-1m", "text-equal-paper", "btsr", {"choice": "btsr-sce"})
     assert store.selection("ml-1m", "released-equal-paper") == {"btsr": {"choice": "btsr-ce"}}
     assert store.selection("ml-1m", "text-equal-paper") == {"btsr": {"choice": "btsr-sce"}}
+    store.write_selection("ml-1m", "released-equal-paper", "sasrec", {"choice": "sasrec-ce"})
+    assert store.selection("ml-1m", "released-equal-paper").keys() == {"btsr", "sasrec"}
     path = store.root / "ml-1m" / "selection.json"
     written = path.stat().st_mtime_ns
     store.write_selection("ml-1m", "released-equal-paper", "btsr", {"choice": "btsr-ce"})
