@@ -16,7 +16,7 @@ from baselines.method import Method, TrainedMethod
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from benchmark.bench import laps, workloads
-from benchmark.bench.measures import Group, Ratio, extrapolate, growth
+from benchmark.bench.measures import BenchRatio, Group, extrapolate, growth
 from benchmark.bench.naive import NaiveTask
 from benchmark.bench.options import BenchOptions, CaseResult
 from benchmark.bench.peers.cases import peers, peers_quality
@@ -84,7 +84,7 @@ def _training_group(options: BenchOptions, data: BenchData, maxlen: int) -> Grou
         for method in usual:
             goal = targets.get(method) if quantity == "speed" else None
             label = f"training {method}, {group.title}: {quantity}"
-            group.ratios.append(Ratio(label, method, f"{method}, {USUAL}", quantity, goal))
+            group.ratios.append(BenchRatio(label, method, f"{method}, {USUAL}", quantity, goal))
     return group
 
 
@@ -171,10 +171,10 @@ def _evaluation_group(
     )
     label = f"evaluation, {title}"
     group.ratios = [
-        Ratio(f"{label}: ranks", "ranks", USUAL, target=target),
-        Ratio(f"{label}: ranks, against scoring in batches", "ranks", kind),
-        Ratio(f"{label}: with top lists", "ranks, top lists and raw scores", USUAL),
-        Ratio(f"{label}: added memory", "ranks", USUAL, "added memory"),
+        BenchRatio(f"{label}: ranks", "ranks", USUAL, target=target),
+        BenchRatio(f"{label}: ranks, against scoring in batches", "ranks", kind),
+        BenchRatio(f"{label}: with top lists", "ranks, top lists and raw scores", USUAL),
+        BenchRatio(f"{label}: added memory", "ranks", USUAL, "added memory"),
     ]
     return group
 
@@ -198,7 +198,7 @@ def twins(options: BenchOptions) -> CaseResult:
             scanned = next(g for g in reversed(groups) if g.workload["sequences"] <= largest_scan)
             group.results.append(extrapolate(scanned.results[1], size // scanned.workload["sequences"], 2))
         target = TWIN_TARGET if size == TWIN_TARGET_SIZE else None
-        group.ratios.append(Ratio(f"{group.title}: time to build", "sorted index", "list scan", target=target))
+        group.ratios.append(BenchRatio(f"{group.title}: time to build", "sorted index", "list scan", target=target))
         groups.append(group)
     return CaseResult([*groups, *(_draw_group(options, size) for size in sizes)])
 
@@ -215,7 +215,7 @@ def _draw_group(options: BenchOptions, size: int) -> Group:
         "draws",
         {"sequences": size, "batch": laps.DRAWN_AT_ONCE},
     )
-    group.ratios = [Ratio(f"{group.title}: time", "sorted index", "list scan")]
+    group.ratios = [BenchRatio(f"{group.title}: time", "sorted index", "list scan")]
     return group
 
 
@@ -223,7 +223,7 @@ def _draw_group(options: BenchOptions, size: int) -> Group:
 
 
 def scaling(options: BenchOptions) -> CaseResult:
-    """Time per step and memory of CE, SCE and BCE as the catalogue grows; the usual CE beside them."""
+    """Time per step and memory of CE, SCE and BCE as the catalogue grows, and of the usual CE."""
     sizes = (100, 200) if options.quick else CATALOGUES
     rows, maxlen = (4, 8) if options.quick else (32, 32)
     before: dict[str, tuple[int, Result]] = {}  # of each contender the largest catalogue measured, and how it went
@@ -252,8 +252,8 @@ def scaling(options: BenchOptions) -> CaseResult:
 
 
 def _expected(runner: Contender, before: Result, times: float) -> tuple[Contender, str]:
-    """The contender with the memory that it needs at `times` the size `before`, of which it needs no more than so many
-    times what it added then; and that it is left out, where a step would take longer than a contender may run.
+    """The contender with the memory that it needs at most at `times` the size of `before`, judging by what it added
+    then; and why it is left out, where a step would take longer than a contender may run.
     """
     if before.added_memory_bytes is not None:
         runner = replace(runner, needs_bytes=math.ceil(times * before.added_memory_bytes))
@@ -274,9 +274,9 @@ def memory(options: BenchOptions) -> CaseResult:
     target = None if options.quick else MEMORY_TARGET
     names = "sasrec-ce", f"sasrec-ce, {USUAL}"
     group.ratios = [
-        Ratio(f"{group.title}: memory that training adds", *names, "added memory", target),
-        Ratio(f"{group.title}: memory of the whole process", *names, "peak memory", target),
-        Ratio(f"{group.title}: speed", *names),
+        BenchRatio(f"{group.title}: memory that training adds", *names, "added memory", target),
+        BenchRatio(f"{group.title}: memory of the whole process", *names, "peak memory", target),
+        BenchRatio(f"{group.title}: speed", *names),
     ]
     return CaseResult([group])
 

@@ -36,7 +36,7 @@ EXAMPLES = """examples:
   python -m benchmark bench --cases training --dataset gowalla --device cuda
   python -m benchmark bench --cases preparation
   python -m benchmark bench --cases precision --dataset ml-1m --epochs 20
-  python -m benchmark bench --against recbole,rectools        training beside theirs; docs/speed.md says how to install
+  python -m benchmark bench --against recbole,rectools        see docs/speed.md for how to install them
   python -m benchmark bench --against recbole --cases peers-quality --dataset ml-1m
 """
 

@@ -14,7 +14,7 @@ Quantity = Literal["speed", "time", "added memory", "peak memory"]
 
 
 @dataclass(frozen=True)
-class Ratio:
+class BenchRatio:
     """How many times `ours` is better than `usual`, both named as contenders; `target`: what is to be reached.
 
     "speed": by units of work per second; "time": by seconds, however much work was done in them.
@@ -39,7 +39,7 @@ class Group:
     synthetic: bool
     workload: dict[str, int]
     results: list[Result]
-    ratios: list[Ratio] = field(default_factory=list)
+    ratios: list[BenchRatio] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -128,7 +128,6 @@ def _rates(result: Result) -> list[float]:
 
 
 def _spread(values: Sequence[float]) -> dict[str, float] | None:
-    """Median and quartiles."""
     if not values:
         return None
     low, median, high = np.percentile(values, [25, 50, 75])

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from benchmark.bench import laps, workloads
-from benchmark.bench.measures import Group, Ratio
+from benchmark.bench.measures import BenchRatio, Group
 from benchmark.bench.options import BenchOptions, CaseResult
 from benchmark.bench.peers.quality import Learner, learn
 from benchmark.bench.turns import Contender, Result
@@ -60,7 +60,7 @@ def _accuracy(options: BenchOptions, data: BenchData, recipe: Recipe) -> Group:
         group.results.append(result)
         group.details[learner.contender.name] = {"epochs": [point._asdict() for point in learner.points]}
     ours, other = (result.contender for result in group.results)
-    group.ratios = [Ratio(f"{group.title}: {other}, seconds of an epoch against fp32", other, ours)]
+    group.ratios = [BenchRatio(f"{group.title}: {other}, seconds of an epoch against fp32", other, ours)]
     return group
 
 
@@ -86,7 +86,7 @@ def _speed(options: BenchOptions, data: BenchData, recipe: Recipe) -> Group:
     group = options.measure(f"{title}: precision and compiler", found, "targets", workload, data.synthetic)
     group.results += absent
     for name in (f"{METHOD}, {label}" for label in VARIANTS):
-        group.ratios.append(Ratio(f"training {name}, {title}: speed, against fp32 and eager", name, METHOD))
+        group.ratios.append(BenchRatio(f"training {name}, {title}: speed, against fp32 and eager", name, METHOD))
     return group
 
 

@@ -62,7 +62,7 @@ class Running:
         """Say "go" or "stop"; returns the answer."""
         if self.failure:
             return {"failed": self.failure}
-        with contextlib.suppress(OSError):  # nobody listens any more; the answer will say why
+        with contextlib.suppress(OSError):  # the process has ended; the answer will say why
             self.connection.send(word)
         return self.answer()
 

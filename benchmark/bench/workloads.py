@@ -1,4 +1,4 @@
-"""What is measured on: the datasets that are there, stand-ins of the published sizes for those that are not."""
+"""The data that is measured on: datasets that are there, and stand-ins of the published sizes for the others."""
 
 from __future__ import annotations
 
@@ -135,7 +135,6 @@ class EvaluationLoad:
     encoder: EncoderSettings
 
     def cases(self, device: torch.device) -> Cases:
-        """The users to evaluate."""
         histories = Sequences.from_arrays(self.items, self.offsets).to(device)
         return Cases(histories, torch.from_numpy(self.targets).to(device))
 
@@ -162,7 +161,7 @@ def final_items(count: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A method of the registry with all that its training needs besides data."""
+    """A method of the registry with everything that its training needs, apart from data."""
 
     method: str
     settings: Any
@@ -170,7 +169,7 @@ class Recipe:
     training: TrainingSettings
 
     def lasting(self, epochs: int) -> Recipe:
-        """The same for so many epochs, without an early stop."""
+        """The same for this number of epochs, without an early stop."""
         return replace(self, training=replace(self.training, epochs=epochs, patience=epochs))
 
 

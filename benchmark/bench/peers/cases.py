@@ -11,7 +11,7 @@ from pathlib import Path
 from platform import python_version
 
 from benchmark.bench import laps, workloads
-from benchmark.bench.measures import Ratio
+from benchmark.bench.measures import BenchRatio
 from benchmark.bench.options import BenchOptions, CaseResult
 from benchmark.bench.peers.peer_task import PeerTask
 from benchmark.bench.peers.peers import LAP_TARGETS, PEERS, PeerContender, export
@@ -42,8 +42,8 @@ def peers(options: BenchOptions) -> CaseResult:
             target = None if data.synthetic else PEERS[name].wanted
             label = f"training beside {PEERS[name].title}, {group.title}"
             group.ratios += [
-                Ratio(f"{label}: time per target", ours.name, PEERS[name].title, target=target),
-                Ratio(f"{label}: memory of the whole process", ours.name, PEERS[name].title, "peak memory"),
+                BenchRatio(f"{label}: time per target", ours.name, PEERS[name].title, target=target),
+                BenchRatio(f"{label}: memory of the whole process", ours.name, PEERS[name].title, "peak memory"),
             ]
         group.details = {contender.name: contender.about for contender in [ours, *found]}
         groups.append(group)

@@ -24,7 +24,7 @@ ENVIRONMENTS = ROOT / ".peers"
 TORCH = "2.13.0"
 
 LAP_TARGETS = 1_000
-"""The seconds of a lap are given for so many targets, because batches of other users hold other numbers of them."""
+"""How many targets a lap's seconds are given for, because batches of other users hold other numbers of them."""
 LOOK_ROWS = 16_384
 """Prefixes in a lap where it should be an epoch: an epoch of all prefixes would be too long to wait for."""
 FLOAT, LOGITS = 4, 3  # bytes; copies of the logits at once: themselves, their softmax, its gradient
@@ -56,7 +56,6 @@ class Peer:
         return f"skipped, not installed: python3 -m venv {place} && {pip} torch=={TORCH} && {pip} {listed}"
 
     def contender(self, python: Path, task: PeerTask) -> PeerContender:
-        """It as a contender."""
         batches = task.batches or (LOOK_ROWS // task.batch_size if self.prefixes else 0)
         positions = task.batch_size * (1 if self.prefixes else task.maxlen)
         needs = LOGITS * FLOAT * positions * task.n_items
@@ -137,7 +136,7 @@ def _runs_elsewhere(device: torch.device, lap: Any) -> None:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """Ours, with the repository to import the driver's own side from, a CPU and so many threads."""
+    """Our environment variables, with the repository on the path, no GPU, and this number of threads."""
     return os.environ | {
         "PYTHONPATH": str(ROOT),
         "PYTHONSAFEPATH": "1",

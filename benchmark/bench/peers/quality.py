@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.bench.measures import Group, Ratio
+from benchmark.bench.measures import BenchRatio, Group
 from benchmark.bench.peers.peers import PeerContender
 from benchmark.bench.turns import Contender, Result, Running, Turns, shortage
 from benchmark.runs.evaluation import evaluate_ranks
@@ -122,7 +122,7 @@ def learn(
     seconds: float = math.inf,
     laps: float = math.inf,
 ) -> None:
-    """Let each learn for so many seconds or laps; the next turn is that of the one that has had least time."""
+    """Let each learn for this number of seconds or laps; the one that has had least time takes the next turn."""
     started: list[tuple[Learner, Running]] = []
     try:
         for learner in learners:
@@ -157,7 +157,7 @@ def level_group(title: str, ours: Learner, peer: Learner, popular: float) -> Gro
         "looks": {learner.contender.name: [point._asdict() for point in learner.points] for learner in pair},
         "about": {learner.contender.name: learner.contender.about for learner in pair},
     }
-    ratio = Ratio(f"{name}: time", ours.contender.name, peer.contender.name, "time")
+    ratio = BenchRatio(f"{name}: time", ours.contender.name, peer.contender.name, "time")
     return Group(name, "targets", True, {}, [_result(learner, level) for learner in pair], [ratio], details)
 
 

@@ -23,7 +23,7 @@ from baselines.training_data import TrainBatch, TrainingData
 from benchmark.bench import cases as bench_cases
 from benchmark.bench import laps, naive, turns
 from benchmark.bench.cases import CASES
-from benchmark.bench.measures import Group, Ratio, compare, extrapolate, growth
+from benchmark.bench.measures import BenchRatio, Group, compare, extrapolate, growth
 from benchmark.bench.naive import NaiveEncoder, NaiveTask, PaddedBatch, PaddedUsers
 from benchmark.bench.options import BenchOptions, CaseResult
 from benchmark.bench.tables import to_markdown
@@ -288,7 +288,7 @@ def test_growth_finds_the_exponent() -> None:
 
 def test_table_says_what_is_missed_skipped_and_extrapolated() -> None:
     results = [Result("ours", 10, seconds=[1.0]), Result("usual", 10, "skipped", note="no memory")]
-    group = Group("a group", "users", True, {"items": 5}, results, [Ratio("speed", "ours", "usual", target=2.0)])
+    group = Group("a group", "users", True, {"items": 5}, results, [BenchRatio("speed", "ours", "usual", target=2.0)])
     document = {
         "case": "evaluation",
         "description": "What it is.",
