@@ -111,8 +111,8 @@ class CausalAttention(nn.Module):
         return self.out_proj(layout.pack_last(y) if last_only else layout.pack(y))
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, lengths: Tensor | None) -> Tensor:
-        """`q` (rows, Q, D), `k`, `v` (rows, L, D) -> (rows, Q, D). With `lengths` (rows,) a query attends to the row's
-        first so many keys, without to itself and the keys before it.
+        """`q` (rows, Q, D), `k`, `v` (rows, L, D) -> (rows, Q, D). With `lengths` (rows,) a query attends to all real
+        keys of its row, without it to its own position and those before.
         """
         # Real positions come first, so causality alone hides the padding from them, and no row is without a key.
         q, k, v = (x.unflatten(2, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))  # (rows, heads, ., D / heads)

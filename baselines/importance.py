@@ -16,7 +16,7 @@ from baselines.training_data import TrainingData
 from datasets.sequences import Batch, windows
 
 TOKENS_AT_ONCE = 2**14
-"""Positions in one forward pass, by their padded number."""
+"""How many positions, padding included, are computed in one forward pass."""
 
 
 def saliency(encoder: Encoder, data: TrainingData) -> Tensor:
@@ -34,7 +34,7 @@ def saliency(encoder: Encoder, data: TrainingData) -> Tensor:
 
 
 def occlusion(encoder: Encoder, data: TrainingData) -> Tensor:
-    """How far the top item's score moves when the position's input embedding is set to zero."""
+    """How much the top item's score changes when the position's input embedding is set to zero."""
 
     def explain(batch: Batch) -> Tensor:
         z = encoder.last(batch)
@@ -60,7 +60,7 @@ def _to_grid(values: Tensor, batch: Batch) -> Tensor:
 
 
 def _of_all(encoder: Encoder, data: TrainingData, explain: Callable[[Batch], Tensor], variants: bool) -> Tensor:
-    """`variants`: whether a sequence takes as many forward passes as it has items."""
+    """`variants`: whether `explain` computes one variant of a sequence for each of its items."""
     importance = torch.zeros(len(data.sequences), data.maxlen, device=data.sequences.items.device)
     was_training = encoder.training
     encoder.eval()
@@ -68,14 +68,16 @@ def _of_all(encoder: Encoder, data: TrainingData, explain: Callable[[Batch], Ten
         for rows, batch in _batches(data, power=2 if variants else 1):
             raw = explain(batch)
             total = raw.sum(1, keepdim=True)
-            even = batch.mask() / batch.lengths[:, None]  # where nothing matters, everything does alike
+            even = batch.mask() / batch.lengths[:, None]  # where nothing matters, all positions count alike
             importance[rows, : raw.shape[1]] = torch.where(total > 0, raw / total, even)
     encoder.train(was_training)
     return importance
 
 
 def _batches(data: TrainingData, power: int) -> Iterator[tuple[Tensor, Batch]]:
-    """Sequences of like length side by side, the longest first, so many that length ** power fits TOKENS_AT_ONCE."""
+    """Batches of sequences of similar length, the longest first, sized so that rows * length ** power fits
+    TOKENS_AT_ONCE.
+    """
     lengths, order = data.inputs.lengths[data.trainable].clamp_max(data.maxlen).sort(descending=True, stable=True)
     rows, longest, first = data.trainable[order], lengths.tolist(), 0
     while first < len(rows):

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 class Markov(FittedMethod):
-    """Scores an item by how often it directly followed the history's last item in training; the share of the most
-    popular item's count that it has, always below one, decides among equals and where nothing ever followed.
+    """Scores an item by how often it directly followed the history's last item in training. Its popularity, scaled to
+    stay below one, decides between equal counts and where nothing ever followed.
     """
 
     version = 1
@@ -38,7 +38,7 @@ class Markov(FittedMethod):
 
 
 def _followers(data: TrainingData) -> tuple[Sequences, Sequences]:
-    """For each item (V) the distinct items that followed it, and how often each of them did."""
+    """For each of the V items the distinct items that followed it, and how often each of them did."""
     n_items, (users, items) = data.n_items, data.sequences.flatten()
     neighbours = users[1:] == users[:-1]
     pairs, counts = (items[:-1] * n_items + items[1:])[neighbours].unique(return_counts=True)

@@ -45,7 +45,7 @@ class Method(ABC):
         self.settings = settings
 
     def report(self) -> dict[str, float]:
-        """Facts about the last fit that belong into the run record, such as the share of anchors without a twin."""
+        """Facts about the last fit that belong in the run record, such as the share of anchors without a twin."""
         return {}
 
 
@@ -58,13 +58,13 @@ class FittedMethod(Method):
 
 
 class TrainedMethod(Method):
-    """A method that trains an encoder by gradient; the loop, the model selection and the scoring are the harness's."""
+    """A method that trains an encoder by gradient; the harness has the loop, the model selection and the scoring."""
 
     def prepare(self, data: TrainingData) -> None:
         """Build indices and statistics before the first epoch."""
 
     def build(self, width: int) -> torch.nn.Module:
-        """What the method trains beside the encoder of that width, such as a projector; by default nothing."""
+        """What the method trains in addition to the encoder, such as a projector; nothing by default."""
         return torch.nn.Module()
 
     def pretraining_epochs(self, budget: int) -> int:
@@ -85,7 +85,7 @@ class TrainedMethod(Method):
         return {}
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
-        """Be as when `state` was called, after `prepare`."""
+        """Go back to what `state` returned; called after `prepare`."""
 
 
 @dataclass(frozen=True)

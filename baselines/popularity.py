@@ -1,4 +1,4 @@
-"""Most popular: the sanity line that every personalised method must clear."""
+"""Most popular: the sanity baseline that every personalised method must beat."""
 
 from __future__ import annotations
 

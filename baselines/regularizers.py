@@ -28,8 +28,8 @@ def barlow_twins(z_a: Tensor, z_b: Tensor, lambd: float, *, l2: bool = True, per
 
 
 def info_nce(z_a: Tensor, z_b: Tensor, temperature: float = 1.0) -> Tensor:
-    """Contrast of two views of a batch (CL4SRec; DuoRec): each of the 2B views is to recognise its other
-    half among the remaining 2B - 1, by dot product over `temperature`.
+    """Contrast of two views of a batch (CL4SRec; DuoRec): each of the 2B views has to find its counterpart
+    among the other 2B - 1, by dot product over `temperature`.
 
     Shapes: `z_a`, `z_b` (B, D). Returns a scalar, the mean over the 2B views.
     """

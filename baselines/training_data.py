@@ -12,14 +12,14 @@ from torch import Tensor
 from datasets.sequences import Batch, Sequences, TwinIndex, shifted_windows, windows
 
 NOISE_STREAM = 20251026
-"""Tells the draws of noise from other draws with the same seed."""
+"""Keeps the draws of noise apart from other draws with the same seed."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
     """The training users' sequences, whole and in time order, over a catalogue of `n_items` items.
 
-    `noisy`: the same with some items replaced, if inputs are not to be what targets are.
+    `noisy`: the same sequences with some items replaced, if inputs are to be taken from these.
     """
 
     sequences: Sequences
@@ -58,18 +58,18 @@ class TrainingData:
 
     @cached_property
     def someone_owns_all(self) -> bool:
-        """Whether for some user no item of the catalogue is left to serve as a negative."""
+        """Whether some user has every item of the catalogue, so that none is left as a negative."""
         return bool((self.owned.lengths == self.n_items).any())
 
     def same_target_index(self) -> TwinIndex:
-        """Which trainable sequences share their final item; a sequence too short to train on is nobody's twin."""
+        """Which trainable sequences share their final item; one that is too short to train on is never a twin."""
         final = self.sequences.final_items()
         unique = self.n_items + torch.arange(len(final), device=final.device)
         return TwinIndex.build(torch.where(self.sequences.lengths >= 2, final, unique))
 
     def batch(self, rows: Tensor, host_rows: np.ndarray | None = None) -> TrainBatch:
-        """The training batch of the named sequences, (B,) int64; `host_rows` (B,): the same in host memory, so that a
-        GPU need not be asked for anything.
+        """The training batch of the named sequences, (B,) int64; `host_rows` (B,): the same in host memory, so that
+        nothing has to be copied back from a GPU.
         """
         if host_rows is None:
             host_rows = rows.cpu().numpy()

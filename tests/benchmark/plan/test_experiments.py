@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +19,7 @@ from benchmark.plan.run_spec import TrainingSettings
 from datasets.protocol import Protocol
 from datasets.sequences import Sequences
 
+ROOT = Path(__file__).parents[3]
 KNOWN = DatasetFacts("ML-1M", False, Protocol(), "fingerprint")
 
 
@@ -179,3 +183,14 @@ def test_a_setting_that_no_planned_run_uses_is_an_error(assignment: str, methods
 )
 def test_a_setting_that_some_planned_run_uses_is_accepted(assignment: str, methods: list[str], experiment: str) -> None:
     assert plan_with(assignment, methods, experiment)
+
+
+def test_a_plan_needs_neither_torch_nor_pandas() -> None:
+    code = (
+        "import sys; from benchmark.plan import planner, tuning; from benchmark.plan.config import Configuration; "
+        "from datasets.protocol import Protocol; facts = planner.DatasetFacts('ML-1M', False, Protocol(), 'f'); "
+        "runs = planner.plan(Configuration('ml-1m', 'equal', 'paper'), facts, ['main'], planner.choose_methods(None)); "
+        "print(len(runs), sorted({'torch', 'pandas', 'scipy', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "60 []\n", done.stderr
