@@ -41,7 +41,7 @@ class Method(ABC):
     class Settings:
         """Nothing to set; a method with settings has a class of its own here."""
 
-    def __init__(self, settings: Any) -> None:
+    def __init__(self, settings: Any = None) -> None:
         self.settings = settings
 
     def report(self) -> dict[str, float]:
