@@ -182,7 +182,7 @@ def assign(settings: Any, key: str, value: Any, where: str) -> Any:
         checked = adapter.validate_python(tuple(value) if isinstance(value, list) else value)
         return replace(settings, **{name: checked})
     except ValidationError:
-        raise ConfigError(f"{where}: {value!r:.60} is not possible; give {allowed}") from None
+        raise ConfigError(f"{where}: {value!r:.60} is not allowed; use {allowed}") from None
     except ValueError as error:  # of the settings' own checks
         raise ConfigError(f"{where}: {error}") from None
 

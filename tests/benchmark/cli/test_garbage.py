@@ -407,7 +407,7 @@ def test_a_tuned_choice_that_is_none(store: Store, choice: Any) -> None:
 
 def test_a_tuned_value_that_is_none_is_told_with_its_place() -> None:
     changes = {"sasrec-ce": (("training.learning_rate", "much"),)}
-    with pytest.raises(ConfigError, match=r"--hparams tuned: training\.learning_rate: 'much' is not possible; give"):
+    with pytest.raises(ConfigError, match=r"--hparams tuned: training\.learning_rate: 'much' is not allowed; use"):
         configured("sasrec-ce", changes)
 
 

@@ -143,7 +143,7 @@ def test_the_noise_goes_to_the_device_with_the_rest(data: TrainingData, device: 
 
 def test_noise_is_a_share() -> None:
     assert TrainingSettings().noise == 0
-    with pytest.raises(ConfigError, match="not possible; give a number from 0 to 1"):
+    with pytest.raises(ConfigError, match="not allowed; use a number from 0 to 1"):
         Configuration("ml-1m", "equal", "paper", ["training.noise=1.5"])
 
 
