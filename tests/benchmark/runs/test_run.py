@@ -11,7 +11,8 @@ import torch
 
 from baselines.registry import METHODS
 from baselines.training_data import TrainingData
-from benchmark.plan.config import Configuration, RunSpec
+from benchmark.plan.config import Configuration
+from benchmark.plan.run_spec import RunSpec
 from benchmark.runs import metrics, probes, run
 from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.evaluation import NEGATIVE_SEED, evaluate, evaluate_ranks
