@@ -1,1 +1,1 @@
-"""How bytes become columns, and which line of a file is at fault."""
+"""How bytes become rows of text, ids and timestamps, and which line of a file is at fault."""
