@@ -26,8 +26,8 @@ BASELINES = ("sasrec-bce", "sasrec-ce", "sasrec-sce", "cl4srec", "duorec", "ec4s
 TABLE_2_METHODS = (*BASELINES, "btsr")
 """The columns of Table 2 in printed order."""
 
-TABLE_1_METRIC, TABLE_3_METRIC = "ndcg@10", "ndcg@20"
-"""The one metric of each."""
+TABLE_1_METRIC = "ndcg@10"
+"""The only metric of Table 1."""
 
 TABLE_2_METRICS = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "ndcg@50", "cov@1", "cov@5", "cov@10")
 """The rows of Table 2 in printed order."""
@@ -47,7 +47,6 @@ class Printed:
 
     @property
     def btsr(self) -> float:
-        """What is printed for BT-SR."""
         return self.values["btsr"]
 
     @property

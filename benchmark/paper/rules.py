@@ -112,7 +112,10 @@ class Ratio(NamedTuple):
 
 
 class Grows(NamedTuple):
-    """The metric is below `zero` at `start` and at least `at_least` at `end`, on every seed."""
+    """The metric is below `zero` at `start` and at least `at_least` at `end`, on every seed.
+
+    Contradicted if either fails on every seed.
+    """
 
     experiment: str
     start: str

@@ -44,7 +44,6 @@ def audit_data() -> dict[str, Any]:
 
 
 def populations() -> list[Population]:
-    """What the printed rates are fractions of."""
     return [Population(**entry) for entry in audit_data()["populations"]]
 
 

@@ -44,7 +44,6 @@ def improve(ours: float, baseline: float) -> float:
 
 
 def title(method: str) -> str:
-    """A method's name in print."""
     return "BT-SR" if method == "btsr" else METHODS[method].title
 
 

@@ -1,4 +1,4 @@
-"""The rules by which a claim is read off the runs: pure functions of Results, one per form of statement."""
+"""How each form of claim is read off the runs: pure functions of Results, named like the forms in `paper/rules.py`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ ROUNDING = 1e-12
 
 
 def ahead(results: Results, rule: Ahead) -> Judgement:
-    """Whether the first variant of each pair leads the second in every metric, by more than the margin."""
     readings = []
     for first, second in rule.pairs:
         for metric in rule.metrics:
@@ -128,7 +127,6 @@ def _diverged(results: Results, rule: Steadier, label: str) -> str:
 
 
 def slower(results: Results, rule: Slower) -> Judgement:
-    """Whether the first variant of each pair takes longer; contradicted if it is always faster in any pair."""
     found = [_slower(results, rule, first, second) for first, second in rule.pairs]
     verdicts = {judgement.verdict for judgement in found}
     numbers = tuple(text for judgement in found for text in judgement.numbers)

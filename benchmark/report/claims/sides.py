@@ -48,7 +48,6 @@ class Side:
 
     @property
     def mean(self) -> float:
-        """Over all its seeds; NaN without any."""
         return fmean(self.values.values()) if self.values else math.nan
 
 

@@ -94,7 +94,6 @@ def _trend(results: Results, rule: Trend, metric: str) -> Reading:
 
 
 def ratio(results: Results, rule: Ratio) -> Judgement:
-    """Whether the metric at the end of the sweep is a large enough multiple of that at its start, seed by seed."""
     first, last = (side(results, rule.experiment, label, rule.metric) for label in (rule.start, rule.end))
     if gap := missing(rule.metric, first, last):
         return judge([gap])
@@ -109,10 +108,6 @@ def ratio(results: Results, rule: Ratio) -> Judgement:
 
 
 def grows(results: Results, rule: Grows) -> Judgement:
-    """Whether the metric comes from nearly zero and goes far enough, on every seed.
-
-    Contradicted if either fails on every one.
-    """
     first, last = (side(results, rule.experiment, label, rule.metric) for label in (rule.start, rule.end))
     if gap := missing(rule.metric, first, last):
         return judge([gap])
