@@ -65,31 +65,22 @@ def test_synthetic_data_is_marked(
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_another_setting_than_the_usual_is_named(
+def test_another_setting_than_the_usual_is_named_and_every_axis_is_labelled(
     everything: Callable[[Any], Results], handmade: Callable[..., Any], draw: Draw, name: str
 ) -> None:
     results = everything(handmade("yelp", "Yelp", False))
-    assert draw(name, results).get_suptitle().startswith("Yelp: ")
-    results.setting = RunSetting(hparams="released")
-    assert draw(name, results).get_suptitle().startswith(f"{results.heading}: ")
-    assert results.heading != "Yelp"
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_every_axis_is_labelled(
-    everything: Callable[[Any], Results], handmade: Callable[..., Any], draw: Draw, name: str
-) -> None:
-    figure = draw(name, everything(handmade("yelp", "Yelp", False)))
+    figure = draw(name, results)
+    assert figure.get_suptitle().startswith("Yelp: ")
     for axis in figure.axes:
-        across = [other for other in figure.axes if other.get_subplotspec().colspan == axis.get_subplotspec().colspan]
-        along = [other for other in figure.axes if other.get_subplotspec().rowspan == axis.get_subplotspec().rowspan]
-        assert figure.get_supxlabel() or any(other.get_xlabel() for other in across)
-        named_rows = [label.get_text() for other in along for label in other.get_yticklabels()]
-        assert (
-            figure.get_supylabel()
-            or any(other.get_ylabel() for other in along)
-            or any(map(str.isalpha, "".join(named_rows)))
-        )
+        place = axis.get_subplotspec()
+        column = [other for other in figure.axes if other.get_subplotspec().colspan == place.colspan]
+        row = [other for other in figure.axes if other.get_subplotspec().rowspan == place.rowspan]
+        names = "".join(label.get_text() for other in row for label in other.get_yticklabels())
+        assert figure.get_supxlabel() or any(other.get_xlabel() for other in column)
+        assert figure.get_supylabel() or any(other.get_ylabel() for other in row) or any(map(str.isalpha, names))
+    results.setting = RunSetting(hparams="released")
+    assert results.heading != "Yelp"
+    assert draw(name, results).get_suptitle().startswith(f"{results.heading}: ")
 
 
 def test_without_what_it_shows_a_figure_is_none(results_of: Build, handmade: Callable[..., Any]) -> None:
