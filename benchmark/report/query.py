@@ -263,10 +263,9 @@ class Results:
             return None
         return np.asarray(per_user(name, np.stack(ranks)).mean(axis=0))
 
-    def user_differences(
-        self, candidate: RunGroup, baseline: RunGroup, metric: str, seeds: Collection[int] | None = None
-    ) -> np.ndarray | None:
-        """(N,): candidate minus baseline per user, each averaged over seeds; None where either is unknown."""
+    def user_differences(self, candidate: RunGroup, baseline: RunGroup, metric: str) -> np.ndarray | None:
+        """(N,): candidate minus baseline per user, each averaged over the seeds that both have; None if unknown."""
+        seeds, _, _ = self.paired(candidate, baseline, metric)
         ours, theirs = self.users(candidate, metric, seeds), self.users(baseline, metric, seeds)
         return None if ours is None or theirs is None or ours.shape != theirs.shape else ours - theirs
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from benchmark.paper.claim import Claim
+from benchmark.plan.planner import PlannedRun
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import JudgedClaim, judge_claims
 from benchmark.report.claims.tables import claims_tables
@@ -26,21 +26,11 @@ from benchmark.report.tables.plain import to_plain
 from benchmark.report.tables.table1 import table1_together
 from benchmark.report.tables.table2 import table2_together
 from benchmark.store.atomic_files import StoreError, write_file
-
-if TYPE_CHECKING:
-    from benchmark.plan.planner import PlannedRun
-    from benchmark.store.store import Store
+from benchmark.store.store import Store
 
 __all__ = ["Rendered", "RunSetting", "claim_findings", "report"]
 
 Notify = Callable[[str], None]
-
-Rows = pd.DataFrame | Sequence[Mapping[str, object]]
-
-TOGETHER: dict[str, Callable[[Sequence[JudgedClaim]], tuple[Sequence[Table], Sequence[Table], Rows]]] = {
-    "claims": claims_tables
-}
-"""What is about all datasets of a setting: tables, further ones with too much text for LaTeX, the same for machines."""
 
 
 @dataclass
@@ -83,9 +73,8 @@ def report(store: Store, out_dir: Path, planned: Mapping[str, Sequence[PlannedRu
                 rendered.tables += _write_tables("table2", *table2_together(ran), folder, _words(setting))
         judged = judge_claims(together)
         words = [*_words(setting), *([together[0].dataset] if alone else [])]
-        for name, tabulate in TOGETHER.items():
-            overview, details, rows = tabulate(judged)
-            rendered.tables += _write_tables(name, overview, rows, folder, words, details)
+        overview, details, rows = claims_tables(judged)
+        rendered.tables += _write_tables("claims", overview, rows, folder, words, details)
         findings += judged
     rendered.page = write_page(store.root, reports, findings)
     return rendered
@@ -155,7 +144,7 @@ def _words(setting: RunSetting) -> list[str]:
 def _write_tables(
     name: str,
     tables: Sequence[Table],
-    rows: Rows,
+    rows: pd.DataFrame | Sequence[Mapping[str, object]],
     folder: Path,
     words: Sequence[str],
     wordy: Sequence[Table] = (),

@@ -14,11 +14,9 @@ from benchmark.report.query import Results
 from benchmark.report.significance import (
     LEVEL,
     Comparison,
-    PairedBootstrap,
     SeedSummary,
     compare,
     holm,
-    paired_bootstrap,
     smallest_detectable_difference,
     standard_error,
 )
@@ -51,33 +49,55 @@ class MetricComparison:
 
 
 @dataclass(frozen=True)
-class UserView:
-    """What the test users can tell about NDCG@10, seed-averaged: its sampling error for `method`, and BT-SR's lead.
+class Resolution:
+    """What the test users can tell of one accuracy metric, averaged over seeds.
 
-    `lead`, `detectable`: mean difference to `rival` under resampling of users, and the smallest true one that
-    a test over these users finds with 80 % power; None without a pair.
+    `error`: the sampling error of `method`'s mean over users. `detectable`: the smallest true difference between
+    `method` and `rival` that a paired test over these users finds with 80 % power. `difference`: ours between the two.
+    `printed_lead`: BT-SR's over the paper's best baseline, as printed. NaN or None where unknown.
     """
 
+    metric: str
     method: str
-    sampling_error: float
-    rival: str | None = None
-    lead: PairedBootstrap | None = None
-    detectable: float | None = None
+    error: float
+    rival: str | None
+    detectable: float
+    difference: float
+    printed_lead: float
 
 
 @dataclass(frozen=True)
 class MainComparison:
-    """Table 2 in numbers; `users` is None if no run has its ranks."""
+    """Table 2 in numbers; `users` is about NDCG@10 of BT-SR and its rival, None if no run has its ranks."""
 
     results: Results
     metrics: tuple[MetricComparison, ...]
-    users: UserView | None
+    users: Resolution | None
 
 
 def main_comparison(results: Results) -> MainComparison:
     """Compare the methods of Table 2."""
     metrics = tuple(_compare(results, metric) for metric in TABLE_2_METRICS)
-    return MainComparison(results, metrics, _user_view(results, metrics))
+    row = next(row for row in metrics if row.metric == METRIC)
+    best = sorted(method for method, place in row.places.items() if place == "best")
+    measured = [name for name, summary in row.summaries.items() if summary.n]
+    method = next(filter(None, [results.btsr, *best, *measured]), "")
+    return MainComparison(results, metrics, resolution(results, row, method, row.rival))
+
+
+def resolution(results: Results, row: MetricComparison, method: str, rival: str | None) -> Resolution | None:
+    """Of one metric and two methods; None if no run of the first has its ranks."""
+    runs = results.method(method)
+    gains = results.users(runs, row.metric)
+    if gains is None:
+        return None
+    detectable = difference = math.nan
+    if rival:
+        differences = results.user_differences(runs, results.method(rival), row.metric)
+        detectable = math.nan if differences is None else smallest_detectable_difference(differences)
+        difference = results.difference(runs, results.method(rival), row.metric).difference
+    lead = row.printed.btsr - row.printed.best if row.printed else math.nan
+    return Resolution(row.metric, method, standard_error(gains), rival, detectable, difference, lead)
 
 
 def starred_after_holm(comparisons: Sequence[MainComparison]) -> tuple[int, int, int]:
@@ -102,22 +122,3 @@ def _compare(results: Results, metric: str) -> MetricComparison:
             rival = results.baselines[versus.best]
     printed = None if results.synthetic else table2_row(results.title, metric)
     return MetricComparison(metric, summaries, ranked, rival, versus, printed)
-
-
-def _user_view(results: Results, metrics: Sequence[MetricComparison]) -> UserView | None:
-    row = next(row for row in metrics if row.metric == METRIC)
-    best = sorted(method for method, place in row.places.items() if place == "best")
-    measured = [name for name, summary in row.summaries.items() if summary.n]
-    method = next(filter(None, [results.btsr, *best, *measured]), "")
-    runs = results.method(method)
-    gains = results.users(runs, METRIC)
-    if gains is None:
-        return None
-    differences = None
-    if row.rival:
-        rival = results.method(row.rival)
-        differences = results.user_differences(runs, rival, METRIC, results.paired(runs, rival, METRIC)[0])
-    if differences is None:
-        return UserView(method, standard_error(gains))
-    detectable = smallest_detectable_difference(differences)
-    return UserView(method, standard_error(gains), row.rival, paired_bootstrap(differences), detectable)

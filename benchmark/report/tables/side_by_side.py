@@ -13,11 +13,11 @@ from benchmark.paper.printed import CITATION
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import LEVEL, SeedSummary, improvement, standard_error
 from benchmark.report.tables.cells import deviation, row_of, stack
-from benchmark.report.tables.comparison import MainComparison, main_comparison
+from benchmark.report.tables.comparison import MainComparison, Resolution, main_comparison
 from benchmark.report.tables.layout import Cell, Head, Made, Stack, Table, for_machines, table_of
 from benchmark.report.tables.notes import closing_notes
 from benchmark.report.tables.numbers import DASH, count, number, percent, signed
-from benchmark.report.tables.user_sampling import Resolution, resolutions, user_table
+from benchmark.report.tables.user_sampling import resolutions, user_table
 
 TOLERANCE = 5.0
 """Percent of the printed mean."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from benchmark.paper.printed import BASELINES, CITATION
 from benchmark.report.methods import STYLES, title_of
 from benchmark.report.query import Results, RunGroup
-from benchmark.report.significance import MIN_SEEDS
+from benchmark.report.significance import MIN_SEEDS, paired_bootstrap
 from benchmark.report.tables.cells import Pair, mean, p_of, row_of, stack
 from benchmark.report.tables.comparison import MainComparison, MetricComparison, main_comparison, starred_after_holm
 from benchmark.report.tables.layout import Cell, Head, Made, Row, Stack, Table, for_machines, table_of
@@ -113,8 +113,7 @@ def _notes(comparison: MainComparison, family: Sequence[MainComparison]) -> Iter
         yield _choice_note(results)
     yield _setting_note(comparison)
     yield from masked_note(results)
-    if comparison.users and comparison.users.lead:
-        yield _users_note(comparison)
+    yield from _users_notes(comparison)
     yield from left_out_notes({runs.title: runs for runs in groups})
     if results.method("ec4srec").records:
         yield "EC4SRec: no complete public implementation exists; this one follows the paper."
@@ -172,28 +171,32 @@ def _setting_note(comparison: MainComparison) -> str:
     if isinstance(threshold, int):
         text += f"T = {threshold} ({datetime.fromtimestamp(threshold, UTC):%Y-%m-%d %H:%M:%S UTC}); "
     text += f"{records[0].data['test_users']} test users"
-    if comparison.users and not math.isnan(comparison.users.sampling_error):
-        error, title = comparison.users.sampling_error, results.method(comparison.users.method).title
+    if comparison.users and not math.isnan(comparison.users.error):
+        error, title = comparison.users.error, results.method(comparison.users.method).title
         text += f"; the sampling error of NDCG@10 over them is {number(error)} ({title}, mean of its seeds)"
     if all(record.external for record in records):
         return f"{text}."
     return f"{text}. All choices were made on validation; test was computed once, on the selected model."
 
 
-def _users_note(comparison: MainComparison) -> str:
-    users = comparison.users
-    assert users is not None
-    assert users.rival is not None
-    assert users.lead is not None
-    assert users.detectable is not None
-    lead, difference = users.lead, f"NDCG@10 of BT-SR minus that of {title_of(users.rival)}"
+def _users_notes(comparison: MainComparison) -> Iterable[str]:
+    """BT-SR against its rival, user against user; nothing where their ranks are lost."""
+    results, users = comparison.results, comparison.users
+    if not users or not users.rival:
+        return
+    differences = results.user_differences(results.method(users.method), results.method(users.rival), users.metric)
+    if differences is None:
+        return
+    difference = f"NDCG@10 of BT-SR minus that of {title_of(users.rival)}"
     if math.isnan(users.detectable):
-        return (
-            f"Over users instead of seeds: {difference} is {signed(lead.difference)} for every test user, so that they "
-            "cannot tell which differences they would reveal."
+        yield (
+            f"Over users instead of seeds: {difference} is {signed(float(differences.mean()))} for every test user, so "
+            "that they cannot tell which differences they would reveal."
         )
+        return
+    lead = paired_bootstrap(differences)
     reveal = f"of {number(users.detectable)}" if users.detectable >= 5e-5 else "of less than 0.0001"
-    return (
+    yield (
         f"Over users instead of seeds (paired bootstrap, seed-averaged): {difference} is "
         f"{lead.difference:+.{DECIMALS}f}, 95% interval [{lead.low:+.{DECIMALS}f}, {lead.high:+.{DECIMALS}f}], p "
         f"{p_value(lead.p)}; these users would reveal a true difference {reveal} with 80% power."

@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from benchmark.paper.printed import CITATION
 from benchmark.plan.selection import METRIC
 from benchmark.report.query import Results
-from benchmark.report.significance import POWER, smallest_detectable_difference, standard_error
+from benchmark.report.significance import POWER
 from benchmark.report.tables.cells import row_of
-from benchmark.report.tables.comparison import MainComparison, MetricComparison
+from benchmark.report.tables.comparison import MainComparison, Resolution, resolution
 from benchmark.report.tables.layout import Head, Table, table_of
 from benchmark.report.tables.numbers import number, signed
-
-
-@dataclass(frozen=True)
-class Resolution:
-    """What the test users can tell of one accuracy metric, seed-averaged.
-
-    `error`: the sampling error of `method`'s mean over users. `detectable`: the smallest true difference between
-    `method` and `rival` that a paired test over these users finds with 80 % power. `difference`: ours between the two.
-    `printed_lead`: BT-SR's over the paper's best baseline, as printed. NaN or None where unknown.
-    """
-
-    metric: str
-    method: str
-    error: float
-    rival: str | None
-    detectable: float
-    difference: float
-    printed_lead: float
 
 
 def resolutions(comparison: MainComparison) -> list[Resolution]:
@@ -45,7 +26,7 @@ def resolutions(comparison: MainComparison) -> list[Resolution]:
         ranked = sorted((name for name in methods if summaries[name].n), key=lambda name: -summaries[name].mean)
         if ranked:
             pair = ranked[0], ranked[1] if len(ranked) > 1 else None
-            return [found for row in rows if (found := _resolution(results, row, *pair))]
+            return [found for row in rows if (found := resolution(results, row, *pair))]
     return []
 
 
@@ -115,19 +96,3 @@ def _conclusion(positive: Sequence[Resolution]) -> str:
         "more seeds reduce the noise of training but not that of the users, and only more test users, or several "
         f"datasets together, could settle it{'' if len(below) == len(known) else ' for those metrics'}."
     )
-
-
-def _resolution(results: Results, row: MetricComparison, method: str, rival: str | None) -> Resolution | None:
-    gains = results.users(results.method(method), row.metric)
-    if gains is None:
-        return None
-    detectable = difference = math.nan
-    if rival:
-        runs, others = results.method(method), results.method(rival)
-        seeds, _, _ = results.paired(runs, others, row.metric)
-        differences = results.user_differences(runs, others, row.metric, seeds)
-        if differences is not None:
-            detectable = smallest_detectable_difference(differences)
-        difference = results.difference(runs, others, row.metric).difference
-    lead = row.printed.btsr - row.printed.best if row.printed else math.nan
-    return Resolution(row.metric, method, standard_error(gains), rival, detectable, difference, lead)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.report.claims.tables import claims_tables
+from benchmark.report.claims.judged_claims import judge_claims
 from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.report import Rendered, report
 from benchmark.report.tables.all_tables import TABLES
@@ -47,7 +47,7 @@ def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def one_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor for all tables."""
-    monkeypatch.setattr("benchmark.report.report.TOGETHER", {})
+    monkeypatch.setattr("benchmark.report.report.judge_claims", lambda _: [])
     monkeypatch.setattr("benchmark.report.report.TABLES", {"table2": TABLES["table2"]})
 
 
@@ -58,7 +58,7 @@ def test_everything_is_written_twice_the_same(
     fill(store, handmade())
     out = tmp_path / "out"
     rendered = report(store, out, plans_of(store), notes.append)
-    tables = {f"tables/ml-1m/table2.{suffix}" for suffix in ("tex", "md", "csv")}
+    tables = {f"tables/ml-1m/{name}.{suffix}" for name in ("table2", "claims") for suffix in ("tex", "md", "csv")}
     figures = {f"figures/ml-1m/accuracy-coverage.{suffix}" for suffix in ("pdf", "png")}
     assert set(files(out)) == tables | figures
     assert {str(path.relative_to(out)) for path in rendered.tables + rendered.figures} == tables | figures
@@ -103,7 +103,7 @@ def test_no_two_tables_of_a_report_have_the_same_label(
     handmade: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchmark.report.report.TABLES", TABLES)
-    monkeypatch.setattr("benchmark.report.report.TOGETHER", {"claims": claims_tables})
+    monkeypatch.setattr("benchmark.report.report.judge_claims", judge_claims)
     written: list[Path] = []
     for out, profile, names in (
         ("two", "paper", ("ml-1m", "beauty")),

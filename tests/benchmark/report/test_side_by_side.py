@@ -13,9 +13,9 @@ import pytest
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import summarise_seeds
-from benchmark.report.tables.comparison import main_comparison
+from benchmark.report.tables.comparison import Resolution, main_comparison
 from benchmark.report.tables.side_by_side import MeanPair, mean_pairs, side_by_side_tables
-from benchmark.report.tables.user_sampling import Resolution, resolutions, what_follows
+from benchmark.report.tables.user_sampling import resolutions, what_follows
 
 # NDCG@10: SASRec (CE) .05, 1.2 % above the paper's .0494; BT-SR .062, 16.1 % above its .0534.
 NDCG_10 = {"sasrec-ce": (0.04, 0.05, 0.06), "btsr-ce": (0.052, 0.061, 0.073)}
