@@ -36,7 +36,7 @@ BARS: dict[str, Any] = {
     "legend": False,
 }
 REGIME_HATCHES = ("", "xxxx")
-BUCKET_COLOURS = [INK, "#888888", "#DDDDDD"]
+BUCKET_COLOURS = (INK, "#888888", "#DDDDDD")
 
 
 def bucket_accuracy(results: Results) -> Figure | None:
@@ -161,8 +161,12 @@ def _divergences(results: Results, axis: Axes, groups: Sequence[RunGroup], rows:
 
 def _compositions(axis: Axes, shares: Mapping[str, np.ndarray]) -> None:
     """A bar per name, which consists of the shares of the buckets."""
-    parts = pd.DataFrame(shares, index=BUCKETS).T
-    parts.plot.barh(stacked=True, width=0.7, color=BUCKET_COLOURS, edgecolor=INK, linewidth=0.4, ax=axis)
+    parts = np.stack(list(shares.values()))  # (names, buckets)
+    starts, names = parts.cumsum(1) - parts, list(shares)
+    for bucket, (title, colour) in enumerate(zip(BUCKETS, BUCKET_COLOURS, strict=True)):
+        bars = axis.barh(names, parts[:, bucket], 0.7, left=starts[:, bucket], label=title, color=colour)
+        for bar in bars:
+            bar.set(edgecolor=INK, linewidth=0.4)
     axis.set(xlim=(0, 1), xlabel="share of each bucket (@10)")
     axis.grid(visible=False)
     axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, handlelength=1.2, columnspacing=1)

@@ -112,6 +112,7 @@ def test_divergence_stands_beside_what_users_choose_row_by_row(
     rows = ["users' histories", "users' targets", "SASRec (CE)", "Most popular"]
     assert [label.get_text() for label in left.get_yticklabels()] == rows
     assert left.get_ylim() == right.get_ylim()
+    assert left.get_ylim()[0] > left.get_ylim()[1], "from the top down"
     middles = {label: [bar.get_y() + bar.get_height() / 2 for bar in drawn] for label, drawn in bars(left).items()}
     assert middles == {"SASRec (CE)": pytest.approx([2]), "Most popular": pytest.approx([3])}
     assert [bar.get_y() + bar.get_height() / 2 for bar in right.containers[0]] == pytest.approx([0, 1, 2, 3])
@@ -128,3 +129,14 @@ def test_runs_without_shares_leave_the_divergence_alone(
 ) -> None:
     maker = handmade()
     assert len(draw("popularity-calibration", results_of(maker, tasteful(maker, {}))).axes) == 1
+
+
+def test_rows_are_level_where_a_method_has_no_shares(
+    results_of: Build, handmade: Callable[..., Any], draw: Draw
+) -> None:
+    maker = handmade()
+    (popular, without), (_, shared) = tasteful(maker, SHOWN), tasteful(maker, {})
+    groups = [popular, RunGroup("main", "sasrec-bce", "sasrec-bce", records=shared.records), without]
+    left, right = draw("popularity-calibration", results_of(maker, groups)).axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["SASRec (BCE)", "SASRec (CE)", "Most popular"]
+    assert [bar.get_y() + bar.get_height() / 2 for bar in right.containers[0]] == pytest.approx([1, 2])
