@@ -90,12 +90,18 @@ class Layout:
 
 
 class CausalAttention(nn.Module):
-    """Multi-head attention of each position to itself and what came before it."""
+    """Multi-head attention of each position to itself and what came before it.
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    With `padding` = "attended" a row shorter than maxlen is seen as the released code sees it, with zeroed items before
+    it. The key and the value of a zeroed item are the biases b_k and b_v, so all of them together are one more key per
+    row: its logit is q b_k / sqrt(d) + log(number of padded places), its value b_v. (Dropout then drops all or none.)
+    """
+
+    def __init__(self, settings: EncoderSettings) -> None:
         super().__init__()
-        self.heads = heads
-        self.dropout = Dropout(dropout)
+        width = settings.width
+        self.heads, self.maxlen, self.padding = settings.heads, settings.maxlen, settings.padding
+        self.dropout = Dropout(settings.dropout)
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
         self.out_proj = nn.Linear(width, width)
@@ -107,15 +113,37 @@ class CausalAttention(nn.Module):
         q, k, v = map(F.linear, (query, memory, memory), weights, biases)  # (T or B, D), (T, D), (T, D)
         queries = layout.pad_last(q) if last_only else layout.pad(q)  # (rows, Q, D) for each grid
         lengths = layout.lengths if last_only else [None] * len(layout.grids)
-        y = list(map(self._attend, queries, layout.pad(k), layout.pad(v), lengths))
+        keys, values = layout.pad(k), layout.pad(v)  # (rows, L, D) for each grid
+        if self.padding == "attended":
+            y = list(map(self._attend_padding, queries, keys, values, layout.lengths, lengths))
+        else:
+            y = list(map(self._attend, queries, keys, values, lengths))
         return self.out_proj(layout.pack_last(y) if last_only else layout.pack(y))
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(rows, ., D) -> (rows, heads, ., D / heads)."""
+        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+
+    def _attend_padding(self, q: Tensor, k: Tensor, v: Tensor, lengths: Tensor, known: Tensor | None) -> Tensor:
+        """As `_attend` with `known` for its `lengths`; `lengths` (rows,) of the rows, whose padding is one more key."""
+        _, b_k, b_v = self.in_proj_bias.to(k.dtype).chunk(3)  # (D,)
+        k, v = (torch.cat([x, b.expand(len(x), 1, -1)], 1) for x, b in ((k, b_k), (v, b_v)))  # (rows, L + 1, D)
+        q, k, v = map(self._split, (q, k, v))
+        places = torch.arange(k.shape[2] - 1, device=k.device)
+        hidden = places > places[:, None] if known is None else (places >= known[:, None])[:, None, None]
+        mask = q.new_zeros(hidden.shape).masked_fill_(hidden, -torch.inf).expand(len(k), 1, q.shape[2], -1)
+        padded = (self.maxlen - lengths).to(q.dtype).log()  # (rows,) -inf, no key at all, for a row that fills maxlen
+        mask = torch.cat([mask, padded[:, None, None, None].expand(-1, 1, q.shape[2], 1)], 3)  # (rows, 1, Q, L + 1)
+        logits = (q * q.shape[3] ** -0.5) @ k.mT + mask  # (rows, heads, Q, L + 1)
+        y = self.dropout(logits.softmax(3)) @ v  # (rows, heads, Q, D / heads)
+        return y.transpose(1, 2).flatten(2)  # (rows, Q, D)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, lengths: Tensor | None) -> Tensor:
         """`q` (rows, Q, D), `k`, `v` (rows, L, D) -> (rows, Q, D). With `lengths` (rows,) a query attends to all real
         keys of its row, without it to its own position and those before.
         """
         # Real positions come first, so causality alone hides the padding from them, and no row is without a key.
-        q, k, v = (x.unflatten(2, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))  # (rows, heads, ., D / heads)
+        q, k, v = map(self._split, (q, k, v))
         places = torch.arange(k.shape[2], device=k.device)
         if q.is_cuda:
             real = None if lengths is None else (places < lengths[:, None])[:, None, None]  # (rows, 1, 1, L)
@@ -137,7 +165,7 @@ class Block(nn.Module):
         super().__init__()
         width, dropout = settings.width, settings.dropout
         self.attention_norm = nn.LayerNorm(width, eps=NORM_EPS)
-        self.attention = CausalAttention(width, settings.heads, dropout)
+        self.attention = CausalAttention(settings)
         self.ffn_norm = nn.LayerNorm(width, eps=NORM_EPS)
         self.ffn = nn.Sequential(
             nn.Linear(width, width), Dropout(dropout), nn.ReLU(), nn.Linear(width, width), Dropout(dropout)

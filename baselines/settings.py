@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from annotated_types import Interval
@@ -16,6 +16,9 @@ setting can be added without voiding the runs that were made before it."""
 
 Precision = Literal["fp32", "bf16"]
 """Of the large products in training."""
+
+Padding = Literal["masked", "attended"]
+"""What real positions see of the padding before a sequence that is shorter than maxlen: nothing, or zeroed items."""
 
 Share = Annotated[float, Interval(ge=0, le=1)]
 Weight = Annotated[float, Interval(ge=0, le=1e6)]
@@ -31,6 +34,7 @@ class EncoderSettings:
     heads: Annotated[int, Interval(ge=1, le=64)] = 1
     dropout: Annotated[float, Interval(ge=0, le=0.99)] = 0.3
     maxlen: Annotated[int, Interval(ge=1, le=10_000)] = 50  # L: of longer sequences the last items are seen
+    padding: Padding = field(default="masked", metadata={NEUTRAL: "masked"})  # "attended": as in the released code
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,13 @@ def check_bounds(settings: Any) -> None:
     upper bound, such as `Annotated[float, Interval(ge=0, le=1)]`.
     """
     hints = get_type_hints(type(settings), include_extras=True)
-    for field in fields(settings):
-        value = getattr(settings, field.name)
+    for each in fields(settings):
+        value = getattr(settings, each.name)
         if is_dataclass(value):
             check_bounds(value)
-        elif not _is_bounded(hints[field.name]):
+        elif not _is_bounded(hints[each.name]):
             raise TypeError(
-                f"{type(settings).__qualname__}.{field.name}: a number without bounds; declare it as "
+                f"{type(settings).__qualname__}.{each.name}: a number without bounds; declare it as "
                 "Annotated[float, Interval(ge=..., le=...)], or int"
             )
 

@@ -208,5 +208,5 @@ def _fits(name: str, array: np.ndarray, users: int, draws: np.ndarray | None) ->
 def _check_bounds(name: str, array: np.ndarray, highest: float, source: str) -> None:
     if name in WHOLE and array.dtype.kind == "f":
         raise RecordError(f"{source}: array {name}: expected whole numbers, found {array.dtype}")
-    if not ((array >= 0) & (array <= highest)).all():
+    if not ((array >= 0) & (array <= np.float64(highest))).all():  # in float64, whatever the array is in
         raise RecordError(f"{source}: array {name}: expected numbers from 0 to {highest:g}")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from baselines import dropout
 from baselines.encoder import NORM_EPS, Encoder
-from baselines.settings import EncoderSettings
+from baselines.settings import EncoderSettings, Padding
 from datasets.sequences import Batch
 
 N_ITEMS = 40
@@ -20,10 +20,12 @@ LENGTHS = {
 }
 
 
-def make_encoder(heads: int = 1, dropout: float = 0.0, blocks: int = 2, seed: int = 0) -> Encoder:
+def make_encoder(
+    heads: int = 1, dropout: float = 0.0, blocks: int = 2, seed: int = 0, maxlen: int = 20, padding: Padding = "masked"
+) -> Encoder:
     """An encoder whose biases and norms are no longer at their neutral start, in float64, in evaluation mode."""
     torch.manual_seed(seed)
-    settings = EncoderSettings(width=16, blocks=blocks, heads=heads, dropout=dropout, maxlen=20)
+    settings = EncoderSettings(width=16, blocks=blocks, heads=heads, dropout=dropout, maxlen=maxlen, padding=padding)
     encoder = Encoder(N_ITEMS, settings)
     with torch.no_grad():
         for parameter in encoder.parameters():
@@ -88,6 +90,53 @@ class PlainSASRec(nn.Module):
             x = block["norm2"](x)
             x = x + block["out"](torch.relu(block["in"](x)))
         return self.norm(x)[0]
+
+
+class PaddedSASRec(PlainSASRec):
+    """The same as the released code has it: zeroed items fill the window and are attended to."""
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        length, width, maxlen = len(sequence), self.settings.width, self.settings.maxlen
+        padded = maxlen - length
+        real = self.items[sequence] * math.sqrt(width) + self.positions[padded:]
+        x = torch.cat([real.new_zeros(padded, width), real])[None]  # (1, maxlen, D)
+        is_real = (torch.arange(maxlen) >= padded)[:, None]
+        future = torch.ones(maxlen, maxlen, dtype=torch.bool).triu(1)
+        for block in self.blocks:
+            q = block["norm1"](x)
+            x = q + block["attention"](q, x, x, attn_mask=future, need_weights=False)[0]
+            x = block["norm2"](x)
+            x = (x + block["out"](torch.relu(block["in"](x)))) * is_real
+        return self.norm(x)[0, padded:]
+
+
+@pytest.mark.parametrize("heads", [1, 4])
+@pytest.mark.parametrize("lengths", [[1], [5], [30], [50], [1, 5, 30, 50, 7, 30]], ids=str)
+def test_attended_padding_equals_a_padded_implementation(lengths: list[int], heads: int) -> None:
+    encoder, batch = make_encoder(heads, maxlen=50, padding="attended"), make_batch(lengths)
+    plain = PaddedSASRec(encoder).double()
+    plain.items.requires_grad_()
+    expected = [plain(sequence) for sequence in rows_of(batch)]
+    states, z = encoder(batch)
+    assert torch.allclose(states, torch.cat(expected), rtol=0, atol=1e-9)
+    assert torch.allclose(z, torch.stack([rows[-1] for rows in expected]), rtol=0, atol=1e-9)
+    assert torch.allclose(encoder.last(batch), z, rtol=0, atol=1e-9)
+    single = make_encoder(heads, maxlen=50, padding="attended").float()(batch)[0]
+    assert torch.allclose(single.double(), torch.cat(expected), rtol=1e-5, atol=1e-5)
+
+    weights = torch.randn(states.shape, dtype=torch.float64, generator=torch.manual_seed(1))
+    (states * weights).sum().backward()
+    (torch.cat(expected) * weights).sum().backward()
+    assert torch.allclose(encoder.items.weight.grad, plain.items.grad, atol=1e-8)
+    for block, theirs in zip(encoder.blocks, plain.blocks, strict=True):
+        assert torch.allclose(block.attention.in_proj_bias.grad, theirs["attention"].in_proj_bias.grad, atol=1e-8)
+
+
+def test_padding_matters_only_where_there_is_some() -> None:
+    attended, masked = make_encoder(maxlen=50, padding="attended"), make_encoder(maxlen=50)
+    full, short = make_batch([50, 50]), make_batch([50, 49])
+    assert torch.allclose(attended.last(full), masked.last(full), rtol=0, atol=1e-12)
+    assert not torch.allclose(attended.last(short)[1], masked.last(short)[1], rtol=0, atol=1e-3)
 
 
 def rows_of(batch: Batch) -> list[Tensor]:
