@@ -22,7 +22,7 @@ from benchmark.plan.run_spec import RunSetting
 from benchmark.plan.selection import Choice, choose
 from benchmark.report.methods import BTSR, MethodStyle, external_style, in_order, style_of
 from benchmark.report.significance import PairedTest, SeedSummary, paired_t_test, summarise_seeds
-from benchmark.runs.metrics import GAINS, per_user
+from benchmark.runs.metrics import GAINS, pooled, user_means
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
 
@@ -252,16 +252,15 @@ class Results:
         `.../bucketB` is about the users whose target lies in that bucket. None for a metric that is not a mean over
         users, for fewer than two users, and where arrays are lost or differ in length.
         """
-        name, _, bucket = metric.partition("/bucket")
-        if name.partition("@")[0] not in GAINS:
+        if metric.partition("@")[0] not in GAINS:
             return None
-        needed = ("ranks", "target_buckets") if bucket else ("ranks",)
+        needed = ("ranks", "target_buckets") if "/bucket" in metric else ("ranks",)
         chosen = [record for record in runs.done if seeds is None or record.seed in seeds]
         loaded = [arrays for arrays in map(self.load, chosen) if arrays and all(each in arrays for each in needed)]
-        ranks = [a["ranks"][a["target_buckets"] == int(bucket) - 1] if bucket else a["ranks"] for a in loaded]
-        if len(ranks) < max(1, len(chosen)) or len({len(each) for each in ranks}) > 1 or len(ranks[0]) < 2:
+        means = [user_means(metric, arrays) for arrays in loaded]  # (N,) for each run
+        if len(means) < max(1, len(chosen)) or len({len(each) for each in means}) > 1 or len(means[0]) < 2:
             return None
-        return np.asarray(per_user(name, np.stack(ranks)).mean(axis=0))
+        return np.asarray(np.stack(means).mean(axis=0))
 
     def user_differences(self, candidate: RunGroup, baseline: RunGroup, metric: str) -> np.ndarray | None:
         """(N,): candidate minus baseline per user, each averaged over the seeds that both have; None if unknown."""
@@ -275,10 +274,11 @@ class Results:
         return [arrays for arrays in loaded if arrays and all(name in arrays for name in names)]
 
     def load(self, record: RunRecord) -> Arrays | None:
-        """The arrays of a record, read once; None if they are lost."""
+        """The arrays of a record, its tie draws taken together, read once; None if they are lost."""
         identity = (record.key, record.seed)
         if identity not in self._loaded:
-            self._loaded[identity] = self._load(record)
+            arrays = self._load(record)
+            self._loaded[identity] = arrays if arrays is None else pooled(arrays)
         return self._loaded[identity]
 
     def tie_orders(self, groups: Sequence[RunGroup]) -> dict[int, str]:

@@ -184,9 +184,42 @@ def by_draw(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
     ]
 
 
+def pooled(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of a run with its K tie draws taken together, for a reader who would draw or test them.
+
+    Densities, bins and spectra are means over the draws, in the shapes of a run without draws; `ranks` and
+    `validation_ranks` stay (K, N); arrays PER_CASE have the rows of all draws, (K * N, ...), draw by draw. The arrays
+    of a run without draws stay as they are.
+    """
+    if "draws" not in arrays:
+        return dict(arrays)
+    together = {
+        name: array[arrays["draws"].ravel()] if name in PER_CASE else array if "ranks" in name else array.mean(0)
+        for name, array in arrays.items()
+        if name != "draws"
+    }
+    if "score_grid" in arrays:  # each draw has a grid of its own
+        grids = arrays["score_grid"]
+        grid = together["score_grid"] = np.linspace(grids.min(), grids.max(), grids.shape[1])
+        for name in ("target_density", "negative_density"):
+            on_grid = [np.interp(grid, *draw, left=0, right=0) for draw in zip(grids, arrays[name], strict=True)]
+            together[name] = np.mean(on_grid, axis=0)
+    return together
+
+
 def user_means(metric: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """What each user contributes to the metric, on average over the draws: (N,) float64."""
-    return per_user(metric, np.atleast_2d(arrays["ranks"])).mean(0)
+    """What each user contributes to HR, NDCG or MRR, on average over the draws: (N,) float64, from `pooled` arrays.
+
+    `.../bucketB` is about the draws in which the user's target lies in that bucket, and the users who have any.
+    """
+    name, _, bucket = metric.partition("/bucket")
+    ranks = np.atleast_2d(arrays["ranks"])  # (K, N)
+    values = per_user(name, ranks)
+    if not bucket:
+        return values.mean(0)
+    inside = (arrays["target_buckets"] == int(bucket) - 1).reshape(ranks.shape)
+    counts = inside.sum(0)
+    return (values * inside).sum(0)[counts > 0] / counts[counts > 0]
 
 
 def summarise(arrays: Mapping[str, np.ndarray], item_buckets: np.ndarray) -> dict[str, float]:

@@ -76,7 +76,8 @@ def _accuracy_note(results: Results) -> str:
     """What a bucket's accuracy is over, and over how many users where a run's arrays are there."""
     text = "A bucket's accuracy is over the test users whose target lies in it"
     for runs in results.experiment("main"):
-        for arrays in results.arrays(runs, "target_buckets"):
+        for arrays in results.arrays(runs, "ranks", "target_buckets"):
             members = np.bincount(arrays["target_buckets"].astype(np.int64), minlength=N_BUCKETS)
+            members = np.rint(members / len(np.atleast_2d(arrays["ranks"]))).astype(int)  # on average over tie draws
             return f"{text}: {', '.join(str(n) for n in members[:-1])} and {members[-1]} of {members.sum()} users."
     return f"{text}."

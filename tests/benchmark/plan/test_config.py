@@ -199,3 +199,9 @@ def test_an_assignment_that_can_be_a_folder_is_spelled_out() -> None:
     assert Configuration("ml-1m", "equal", "quick", sets).profile == (
         "quick-training.epochs-50-btsr.normalise-per-dimension-training.learning_rate-1e-3"
     )
+
+
+def test_masked_padding_is_no_part_of_a_run_key_and_attended_is() -> None:
+    assert "padding" not in spec().identity()["encoder"]
+    attended = spec("sasrec-ce", "ml-1m", "released", "paper", "encoder.padding=attended")
+    assert attended.identity()["encoder"]["padding"] == "attended"

@@ -315,3 +315,36 @@ def test_users_have_their_mean_over_the_draws() -> None:
     np.testing.assert_allclose(metrics.user_means("ndcg@10", {"ranks": ranks, "draws": np.zeros((2, 3))}), expected)
     alone = metrics.user_means("ndcg@10", {"ranks": ranks[0]})
     assert alone.tolist() == metrics.per_user("ndcg@10", ranks[0]).tolist()
+
+
+@pytest.mark.parametrize("bucket", [1, 2, 3])
+def test_users_of_a_bucket_have_their_mean_over_the_draws_that_put_them_there(bucket: int) -> None:
+    arrays = drawn_arrays(20, 90, 4)
+    draws = metrics.by_draw(arrays)
+    expected = []
+    for user in range(20):
+        own = [draw for draw in draws if draw["target_buckets"][user] == bucket - 1]
+        if own:
+            expected.append(np.mean([metrics.per_user("hr@50", draw["ranks"])[user] for draw in own]))
+    assert metrics.user_means(f"hr@50/bucket{bucket}", metrics.pooled(arrays)).tolist() == pytest.approx(expected)
+    alone = record_arrays(20, 90)
+    members = alone["ranks"][alone["target_buckets"] == bucket - 1]
+    found = metrics.user_means(f"hr@50/bucket{bucket}", metrics.pooled(alone))
+    assert found.tolist() == metrics.per_user("hr@50", members).tolist()
+
+
+def test_draws_are_pooled_for_those_who_draw_figures() -> None:
+    arrays = drawn_arrays(20, 90, 4)
+    arrays["score_grid"] = np.stack([np.linspace(low, low + 20, 512) for low in (-12.0, -11.0, -10.0, -9.0)])
+    arrays["target_density"] = stats.norm.pdf(arrays["score_grid"])
+    draws, together = metrics.by_draw(arrays), metrics.pooled(arrays)
+    assert together.keys() == arrays.keys() - {"draws"}
+    np.testing.assert_allclose(together["target_density"], stats.norm.pdf(together["score_grid"]), atol=1e-3)
+    assert together["score_grid"][[0, -1]].tolist() == [-12.0, 11.0]
+    for name in ("singular_values", "calibration_confidence"):
+        np.testing.assert_allclose(together[name], np.mean([draw[name] for draw in draws], axis=0))
+    shown = np.concatenate([draw["top_items"] for draw in draws])
+    assert together["top_items"].tolist() == shown.tolist()
+    assert together["ranks"].tolist() == arrays["ranks"].tolist()
+    alone = record_arrays(20, 90)
+    assert all(metrics.pooled(alone)[name] is alone[name] for name in alone)
