@@ -123,7 +123,6 @@ class RunRecord:
 
     @property
     def seed(self) -> int:
-        """The run's seed."""
         return int(self.spec["seed"])
 
     def to_json(self) -> str:
