@@ -238,7 +238,7 @@ class Store:
     def _read_arrays(self, path: Path, record: RunRecord) -> Arrays | None:
         source = str(path / _ARRAYS)
         try:
-            arrays = from_npz(path / _ARRAYS, source) if record.has_arrays or (path / _ARRAYS).exists() else {}
+            arrays = from_npz(path / _ARRAYS, source) if record.has_arrays else {}
             check_arrays(record, arrays, source)
         except (RecordError, ArrayError) as error:
             self._note(f"{error}; its run is treated as absent")
