@@ -54,9 +54,10 @@ def _accuracy(options: BenchOptions, data: BenchData, recipe: Recipe) -> Group:
     for learner in learners:
         result = Result(learner.contender.name, targets, "failed", note=learner.failure)
         if not learner.failure:
+            peak, added = learner.memory or (None, None)
             seconds, best = learner.seconds_per_lap(), max(learner.points, key=lambda point: point.ndcg)
             note = f"best validation NDCG@10 {best.ndcg:.4f}, in epoch {learner.points.index(best) + 1}"
-            result = Result(learner.contender.name, targets, "measured", seconds, note=note)
+            result = Result(learner.contender.name, targets, "measured", seconds, peak, added, note)
         group.results.append(result)
         group.details[learner.contender.name] = {"epochs": [point._asdict() for point in learner.points]}
     ours, other = (result.contender for result in group.results)

@@ -133,6 +133,7 @@ def test_precision_trains_twice_from_one_seed_and_says_how_well() -> None:
     for result in group.results:
         points = group.details[result.contender]["epochs"]
         assert len(points) == len(result.seconds) == 2
+        assert result.peak_memory_bytes > result.added_memory_bytes > 0
         assert f"best validation NDCG@10 {max(point['ndcg'] for point in points):.4f}" in result.note
     losses = [group.details[result.contender]["epochs"][0]["loss"] for result in group.results]
     assert losses[0] != losses[1]
