@@ -22,7 +22,7 @@ from benchmark.cli.options import (
     chosen_datasets,
     read_list,
 )
-from benchmark.cli.planning import Plans, command_of, plan_all, records_of, write_tuning
+from benchmark.cli.planning import Plans, Records, command_of, plan_all, records_of, write_tuning
 from benchmark.cli.preparing import check_places, open_store, prepare_all
 from benchmark.cli.status import cores, likely_device, overview
 from benchmark.plan.config import ConfigError
@@ -145,9 +145,12 @@ def _reproduce(options: Namespace) -> int:
     prepared = prepare_all(chosen, store, options) if {"prepare", "train"} & set(options.stages) else {}
     plans = plan_all(chosen, methods, store, options, prepared)
     late = _train(options, device, store, chosen, methods, prepared, plans, deadline) if device else set()
+    if not is_trained and not is_reported:
+        return 0
+    stored = {name: store.records(name) for name in plans}
     if is_reported:
-        _report(options, store, plans)
-    return _conclude(options, store, plans, late) if is_trained or is_reported else 0
+        _report(options, store, plans, stored)
+    return _conclude(options, plans, stored, late)
 
 
 def _show_plan(options: Namespace, store: Store, chosen: list[ChosenDataset], methods: tuple[str, ...]) -> int:
@@ -233,7 +236,7 @@ def _engine(options: Namespace, device: torch.device) -> Engine:
     return InlineEngine(device) if kind == "inline" else LocalEngine(device, workers)
 
 
-def _report(options: Namespace, store: Store, plans: Plans) -> None:
+def _report(options: Namespace, store: Store, plans: Plans, stored: Records) -> None:
     try:
         from benchmark.report.report import claim_findings, report  # training machines need no plotting packages
     except ImportError as error:
@@ -241,10 +244,10 @@ def _report(options: Namespace, store: Store, plans: Plans) -> None:
             f"the report needs {error.name}; install requirements.lock, or use --stages prepare,train"
         ) from None
     if options.claim:
-        for finding in claim_findings(store, plans, options.claim):
+        for finding in claim_findings(store, plans, stored, options.claim):
             print(finding.as_text())
         return
-    rendered = report(store, options.out_dir, plans, to_stderr)
+    rendered = report(store, options.out_dir, plans, stored, to_stderr)
     for text in rendered.plain:
         print(text)
     for path in rendered.tables:
@@ -255,10 +258,10 @@ def _report(options: Namespace, store: Store, plans: Plans) -> None:
     print(f"page    {rendered.page}")
 
 
-def _conclude(options: Namespace, store: Store, plans: Plans, late: set[str]) -> int:
+def _conclude(options: Namespace, plans: Plans, stored: Records, late: set[str]) -> int:
     """Say what is missing; 0 if nothing that the stages should have given is."""
     keys = [planned.key for runs in plans.values() for planned in runs]
-    records = {key: each for name in plans for key, each in records_of(plans[name], store.records(name)).items()}
+    records = {key: each for name in plans for key, each in records_of(plans[name], stored[name]).items()}
     missing = [key for key in keys if key in late or key not in records or not records[key].done]
     if not missing:
         return 0

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from benchmark.runs.preparation import Prepared
 
 Plans = dict[str, list[PlannedRun]]
+Records = dict[str, list[RunRecord]]
 """Planned runs by dataset."""
 
 

@@ -26,11 +26,14 @@ from benchmark.report.tables.plain import to_plain
 from benchmark.report.tables.table1 import table1_together
 from benchmark.report.tables.table2 import table2_together
 from benchmark.store.atomic_files import StoreError, write_file
+from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
 
 __all__ = ["Rendered", "RunSetting", "claim_findings", "report"]
 
 Notify = Callable[[str], None]
+Plans = Mapping[str, Sequence[PlannedRun]]
+Records = Mapping[str, Sequence[RunRecord]]
 
 
 @dataclass
@@ -47,17 +50,17 @@ class Rendered:
     page: Path | None = None
 
 
-def report(store: Store, out_dir: Path, planned: Mapping[str, Sequence[PlannedRun]], notify: Notify) -> Rendered:
+def report(store: Store, out_dir: Path, planned: Plans, stored: Records, notify: Notify) -> Rendered:
     """Write tables/ and figures/ below `out_dir` for these datasets, of each the runs that were planned.
 
-    Several datasets also get a table together. What has no runs is named through `notify`. Raises StoreError if
-    `out_dir` cannot be written.
+    `stored`: the records that the store has of each dataset. Several datasets also get a table together. What has no
+    runs is named through `notify`. Raises StoreError if `out_dir` cannot be written.
     """
     rendered = Rendered()
     by_setting: dict[RunSetting, list[Results]] = {}
     reports: list[DatasetReport] = []
     findings: list[JudgedClaim] = []
-    found = _results(store, planned)
+    found = _results(store, planned, stored)
     for dataset in planned:
         if dataset not in found or not found[dataset].ran:
             _note(rendered, f"{dataset}: nothing of Table 2 has been run", notify)
@@ -80,16 +83,16 @@ def report(store: Store, out_dir: Path, planned: Mapping[str, Sequence[PlannedRu
     return rendered
 
 
-def claim_findings(store: Store, planned: Mapping[str, Sequence[PlannedRun]], claim: Claim) -> list[JudgedClaim]:
+def claim_findings(store: Store, planned: Plans, stored: Records, claim: Claim) -> list[JudgedClaim]:
     """What the planned runs of these datasets say on one claim; nothing is written."""
-    found = list(_results(store, planned).values())
+    found = list(_results(store, planned, stored).values())
     return [judged for judged in judge_claims(found, [claim]) if judged.reported]
 
 
-def _results(store: Store, planned: Mapping[str, Sequence[PlannedRun]]) -> dict[str, Results]:
+def _results(store: Store, planned: Plans, stored: Records) -> dict[str, Results]:
     """By dataset, those without a planned run left out."""
     return {
-        dataset: planned_results(runs, store.records(dataset), store.data(dataset), store.arrays)
+        dataset: planned_results(runs, stored[dataset], store.data(dataset), store.arrays)
         for dataset, runs in planned.items()
         if runs
     }

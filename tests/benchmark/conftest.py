@@ -171,6 +171,11 @@ def plans_of(store: Store, *datasets: str) -> dict[str, list[Any]]:
     }
 
 
+def records_in(store: Store) -> dict[str, list[RunRecord]]:
+    """What a store holds of each dataset."""
+    return {dataset: store.records(dataset) for dataset in store.datasets()}
+
+
 def results_of(store: Store, dataset: str = "ml-1m") -> Results:
     """What a report would show of a dataset."""
     (planned,) = plans_of(store, dataset).values()

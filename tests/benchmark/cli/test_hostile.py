@@ -33,7 +33,7 @@ from benchmark.store.store import Store, StoreError
 from datasets.interactions import DataError
 from datasets.readers.sources import MAX_LAYERS, open_source
 from datasets.registry import DATASETS
-from tests.benchmark.conftest import Handmade, plans_of
+from tests.benchmark.conftest import Handmade, plans_of, records_in
 from tests.drill.fuzz_archives import Hostile
 from tests.drill.fuzz_report import active_in_html, active_in_latex, formulas_in_csv
 
@@ -66,7 +66,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     assert len(here.import_archive(tmp_path / "runs.tar.gz").imported) == len(records)
     error = {"type": "ValueError", "message": MARKUP, "traceback": f"{MARKUP}\n{MARKUP}"}
     here.save(maker.record("sasrec-ce", 7, status="failed", error=error), {})
-    made = report(here, tmp_path, plans_of(here), lambda _: None)
+    made = report(here, tmp_path, plans_of(here), records_in(here), lambda _: None)
     assert made.page is not None
     return tmp_path, made.page
 

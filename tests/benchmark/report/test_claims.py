@@ -40,7 +40,7 @@ from benchmark.report.report import report
 from benchmark.report.tables.latex import to_latex
 from benchmark.report.tables.markdown import to_markdown
 from benchmark.store.store import Store
-from tests.benchmark.conftest import plans_of
+from tests.benchmark.conftest import plans_of, records_in
 
 USERS = 40
 HIT, MISS = (1,), (0,)
@@ -680,7 +680,7 @@ def test_a_report_writes_them_for_all_datasets_of_a_setting(
             for seed in range(3):
                 test = {"ndcg@10": (SURE if method == "sasrec-ce" else BASE)[seed]}
                 store.save(maker.record(method, seed, test=test), maker.arrays())
-    report(store, tmp_path / "out", plans_of(store, "ml-1m", "beauty"), print)
+    report(store, tmp_path / "out", plans_of(store, "ml-1m", "beauty"), records_in(store), print)
     written = {path.name for path in (tmp_path / "out" / "tables").iterdir()}
     assert {"claims.md", "claims.csv", "claims.tex"} <= written
     text = (tmp_path / "out" / "tables" / "claims.md").read_text()

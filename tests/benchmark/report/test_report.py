@@ -15,7 +15,7 @@ from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.report import Rendered, report
 from benchmark.report.tables.all_tables import TABLES
 from benchmark.store.store import Store, StoreError
-from tests.benchmark.conftest import plans_of
+from tests.benchmark.conftest import plans_of, records_in
 
 
 def fill(
@@ -57,21 +57,21 @@ def test_everything_is_written_twice_the_same(
     monkeypatch.setattr("benchmark.report.report.FIGURES", {name: FIGURES[name] for name in ("accuracy-coverage",)})
     fill(store, handmade())
     out = tmp_path / "out"
-    rendered = report(store, out, plans_of(store), notes.append)
+    rendered = report(store, out, plans_of(store), records_in(store), notes.append)
     tables = {f"tables/ml-1m/{name}.{suffix}" for name in ("table2", "claims") for suffix in ("tex", "md", "csv")}
     figures = {f"figures/ml-1m/accuracy-coverage.{suffix}" for suffix in ("pdf", "png")}
     assert set(files(out)) == tables | figures
     assert {str(path.relative_to(out)) for path in rendered.tables + rendered.figures} == tables | figures
     assert (rendered.not_run, notes) == ([], [])
     before = files(tmp_path)
-    report(store, out, plans_of(store), notes.append)
+    report(store, out, plans_of(store), records_in(store), notes.append)
     assert files(tmp_path) == before
 
 
 @pytest.mark.usefixtures("no_figures")
 def test_the_choice_for_btsr_is_kept(store: Store, handmade: Callable[..., Any], tmp_path: Path) -> None:
     fill(store, handmade())
-    report(store, tmp_path, plans_of(store), print)
+    report(store, tmp_path, plans_of(store), records_in(store), print)
     chosen = store.selection("ml-1m", "released-equal-paper")["btsr"]
     assert (chosen["choice"], chosen["stage"], chosen["metric"]) == ("btsr-bce", "validation", "ndcg@10")
     assert chosen["evidence"]["btsr-ce"]["seeds"] == [0, 1]
@@ -84,7 +84,7 @@ def test_settings_and_datasets_have_folders_of_their_own(
     fill(store, handmade())
     fill(store, handmade("beauty", "Beauty"))
     fill(store, handmade("synthetic", "Synthetic", synthetic=True), profile="quick")
-    rendered = report(store, tmp_path, plans_of(store), print)
+    rendered = report(store, tmp_path, plans_of(store), records_in(store), print)
     folders = {str(path.parent.relative_to(tmp_path)) for path in rendered.tables}
     assert folders == {
         "tables",
@@ -113,7 +113,7 @@ def test_no_two_tables_of_a_report_have_the_same_label(
         here = Store(tmp_path / f"{out}-{profile}", print)
         for name in names:
             fill(here, handmade(name, name.title()), profile=profile)
-        written += report(here, tmp_path / out, plans_of(here), print).tables
+        written += report(here, tmp_path / out, plans_of(here), records_in(here), print).tables
     # What is about beauty alone is the same table in both reports.
     written = [path for path in written if "one" not in path.parts or path.stem == "claims"]
     sources = [path.read_text() for path in written if path.suffix == ".tex"]
@@ -129,7 +129,7 @@ def test_what_has_no_runs_is_named(
     store: Store, handmade: Callable[..., Any], tmp_path: Path, notes: list[str]
 ) -> None:
     fill(store, handmade())
-    rendered = report(store, tmp_path, plans_of(store) | {"gowalla": []}, notes.append)
+    rendered = report(store, tmp_path, plans_of(store) | {"gowalla": []}, records_in(store), notes.append)
     assert notes == rendered.not_run == ["gowalla: nothing of Table 2 has been run"]
     assert isinstance(rendered, Rendered)
     assert "Not run: SASRec (BCE), SASRec (SCE)" in (tmp_path / "tables/ml-1m/table2.tex").read_text()
@@ -148,7 +148,7 @@ def test_losing_any_file_of_the_store_is_a_gap_and_no_error(
             shutil.rmtree(damaged.root, ignore_errors=True)
             shutil.copytree(whole, damaged.root)
             (damaged.root / path.relative_to(whole)).unlink()
-            tables = report(damaged, tmp_path / "out", plans_of(damaged), notes.append).tables
+            tables = report(damaged, tmp_path / "out", plans_of(damaged), records_in(damaged), notes.append).tables
             assert sum(table.stem == "table2" for table in tables) == 3
 
 
@@ -157,4 +157,4 @@ def test_a_place_that_cannot_be_written_is_one_line(store: Store, handmade: Call
     fill(store, handmade())
     (tmp_path / "tables").write_text("a file")
     with pytest.raises(StoreError, match=r"tables.*choose another --out-dir"):
-        report(store, tmp_path, plans_of(store), print)
+        report(store, tmp_path, plans_of(store), records_in(store), print)

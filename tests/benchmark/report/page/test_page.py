@@ -33,7 +33,7 @@ from benchmark.report.tables.layout import Cell, Head, Row, Table
 from benchmark.report.tables.numbers import MINUS
 from benchmark.report.tables.table2 import table2
 from benchmark.store.store import Store
-from tests.benchmark.conftest import plans_of, results_of
+from tests.benchmark.conftest import plans_of, records_in, results_of
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 CHROMIUMS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -340,7 +340,7 @@ def test_a_report_writes_it_beside_the_store(
 ) -> None:
     monkeypatch.setattr("benchmark.report.report.FIGURES", {})
     shown(store, handmade())
-    rendered = report(store, tmp_path, plans_of(store), lambda _: None)
+    rendered = report(store, tmp_path, plans_of(store), records_in(store), lambda _: None)
     assert rendered.page == store.root / "index.html"
     text = rendered.page.read_text()
     assert "../tables/ml-1m/table2.csv" in Elements(text).all("a", "href")
@@ -352,7 +352,7 @@ def test_a_generated_dataset_alone_has_its_page_in_its_own_folder(
 ) -> None:
     monkeypatch.setattr("benchmark.report.report.FIGURES", {})
     shown(store, handmade("synthetic", "Synthetic", synthetic=True))
-    rendered = report(store, tmp_path, plans_of(store), lambda _: None)
+    rendered = report(store, tmp_path, plans_of(store), records_in(store), lambda _: None)
     assert rendered.page == store.root / "synthetic" / "index.html"
     links = [link for link in Elements(rendered.page.read_text()).all("a", "href") if link and link[0] != "#"]
     assert any(link.endswith("record.json") for link in links)
