@@ -127,11 +127,11 @@ def _small_font() -> str:
     leaving out the rest; characters that are not in the small font are taken from the whole one.
     """
     name, path = "Figure Sans", Path(_FONTS.name, "small.ttf")
-    options = subset.Options(layout_features=[], name_IDs=[0, 13], notdef_outline=True)
+    options = subset.Options(layout_features=[], name_IDs=[0, 13], notdef_outline=True, hinting=False)
     options.drop_tables += ["FFTM", "MATH"]
     font = subset.load_font(font_manager.findfont(FONT), options)
     subsetter = subset.Subsetter(options)
-    subsetter.populate(unicodes=range(0x20, 0x2300))  # Latin, Greek, Cyrillic, punctuation, arrows and minus signs
+    subsetter.populate(unicodes=[*range(0x20, 0x180), *range(0x370, 0x400), 0x2212])  # Latin, Greek, the minus sign
     subsetter.subset(font)
     for name_id, text in ((1, name), (2, "Regular"), (6, name.replace(" ", ""))):
         font["name"].setName(text, name_id, 3, 1, 0x409)
