@@ -19,7 +19,7 @@ from baselines.training_data import TrainBatch, TrainingData
 from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.evaluation import evaluate_ranks
-from benchmark.runs.metrics import ndcg
+from benchmark.runs.metrics import hit_rate, ndcg
 from benchmark.runs.training import Diverged, train
 from datasets import synthetic
 from datasets.cases import Cases
@@ -335,3 +335,33 @@ def test_a_lucky_epoch_does_not_end_a_run_on_the_plateau(monkeypatch: pytest.Mon
     data, validation = cyclic_data()
     trained = train(SASRec(SASRec.Settings()), data, validation, SMALL, settings(epochs=60, patience=3), seed=1)
     assert (trained.selected_epoch, len(trained.epochs)) == (10, 13)
+
+
+def test_sequences_without_a_next_item_are_not_trained_on() -> None:
+    packed = Sequences.from_arrays(np.arange(36) % 12, np.array([0, 1, 2, 12, 24, 36]))
+    data, method = TrainingData(packed, 12, SMALL.maxlen), Recorder()
+    validation = Cases(packed.select(data.trainable).without_last(1), packed.final_items()[data.trainable])
+    train(method, data, validation, SMALL, settings(epochs=1), seed=0)
+    assert sorted(row for rows in method.batches for row in rows) == [2, 3, 4]
+
+
+def test_where_most_popular_is_good_the_plateau_lies_half_way_to_perfection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.runs.training.WARM_UP_EPOCHS", 0)
+    data, validation = unlearnable_data()
+    for reached, epochs in ((0.75, 9), (0.85, 3)):
+        values = iter([0.6, *[reached] * 9])  # first of all that of most-popular: half way from there is 0.8
+        monkeypatch.setattr(
+            "benchmark.runs.training._validate",
+            lambda *_, values=values: dict.fromkeys(("ndcg@10", "hr@10"), next(values)),
+        )
+        trained = train(SASRec(SASRec.Settings()), data, validation, SMALL, settings(epochs=9, patience=2), seed=1)
+        assert len(trained.epochs) == epochs
+
+
+def test_an_epoch_reports_both_of_its_validation_metrics() -> None:
+    method, (data, validation) = Snapshots(), unlearnable_data()
+    trained = train(method, data, validation, SMALL, settings(), seed=0)
+    for row, encoder in zip(trained.epochs, method.encoders, strict=True):
+        ranks = evaluate_ranks(encoder.eval().score, validation, data.n_items, data.maxlen)
+        assert row["validation"] == {"ndcg@10": ndcg(ranks, 10), "hr@10": hit_rate(ranks, 10)}
+        assert hit_rate(ranks, 10) > hit_rate(ranks, 5)
