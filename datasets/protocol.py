@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from typing import Annotated, Literal, cast, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 from annotated_types import Interval
 
@@ -19,6 +19,9 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 TIE_DRAWS = 10
 """How many draws of a test user's targets "draws" averages over."""
 
+OPEN = 1.0
+"""The value of `until` that stands for a window without an end."""
+
 N_BUCKETS = 3
 """Into how many popularity thirds the catalogue is divided."""
 
@@ -32,8 +35,9 @@ class Protocol:
     items. `history`: what a test user did before T is dropped ("after-T") or is model input ("full").
     `ties`: simultaneous events of a test user stay in file order ("file"), their order is drawn once
     ("shuffle:<seed>"), or both targets are drawn TIE_DRAWS times from the last simultaneous events and every
-    metric is the mean over the draws ("draws"). `quantile`: where T lies in the sorted timestamps.
-    `min_events`: how many events from T on a test user needs.
+    metric is the mean over the draws ("draws"). `quantile`: where T lies in the sorted timestamps. `until`: where the
+    window of test events ends in them, OPEN if it has no end. `min_events`: how many events within the window a test
+    user needs.
     """
 
     preset: Preset = "released"
@@ -41,6 +45,7 @@ class Protocol:
     history: History = "after-T"
     ties: str = "file"
     quantile: Annotated[float, Interval(ge=0.01, le=0.999999)] = 0.95
+    until: Annotated[float, Interval(ge=0.01, le=OPEN)] = OPEN
     min_events: Annotated[int, Interval(ge=3, le=1000)] = 3
 
     def __post_init__(self) -> None:
@@ -49,6 +54,7 @@ class Protocol:
         is_tie_rule = re.fullmatch(r"file|draws|shuffle:[0-9]{1,18}", self.ties) is not None
         _require(is_tie_rule, "ties", self.ties, "file, draws or shuffle:<seed>")
         _require(0 < self.quantile < 1, "quantile", self.quantile, "a number between 0 and 1")
+        _require(0 < self.until <= OPEN, "until", self.until, "a number above 0 and up to 1, which means no end")
         _require(self.min_events >= 3, "min_events", self.min_events, "3 or more: history and two targets")
 
     @classmethod
@@ -56,6 +62,13 @@ class Protocol:
         """What a preset means for a dataset, whose released preprocessing applies `released_filter`."""
         chosen = "core" if preset == "text" else released_filter
         return cls(preset=cast(Preset, preset), filter=cast(Filter, chosen))
+
+    def to_json(self) -> dict[str, Any]:
+        """As keys, records and data.json have it: without `until` where it is OPEN, as they were before windows."""
+        table = asdict(self)
+        if self.until == OPEN:
+            del table["until"]
+        return table
 
     def label(self, released_filter: str) -> str:
         """The preset's name and every departure from what it means, such as "released,history=full"."""

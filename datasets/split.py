@@ -2,6 +2,9 @@
 
 A timestamp T divides the interactions. Users who are active from T on are test users and never train; all others are
 training users, with everything they did. The code released with the paper (arXiv 2510.26407) does the same.
+
+A window ends at a second timestamp: its test users are those active between the two, and all others train with what
+they did before T.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from datasets.counts import (
 )
 from datasets.filtering import apply_filter
 from datasets.interactions import DataError, Interactions
-from datasets.protocol import TIE_DRAWS, Protocol
+from datasets.protocol import OPEN, TIE_DRAWS, Protocol
 from datasets.sequences import Sequences
 
 
@@ -148,7 +151,7 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
         item_users=item_users,
         item_buckets=item_buckets,
         summary={
-            "threshold": cut.threshold // data.ticks_per_second,  # in whole seconds, for reports
+            "threshold": cut.begin // data.ticks_per_second,  # in whole seconds, for reports
             "test_users_before_rule": cut.test_users_before_rule,
             "tied_share": tied_share(data.timestamps[rows], offsets),
             "filter_steps": filter_steps,
@@ -171,7 +174,7 @@ def _check_variety(data: Interactions) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Cut:
-    threshold: int  # T
+    begin: int  # T
     trains: np.ndarray  # (n,) bool: rows of training users
     evaluates: np.ndarray  # (n,) bool: rows that become events of test users
     in_catalogue: np.ndarray  # (items,) bool: items that training users have
@@ -179,34 +182,54 @@ class _Cut:
 
 
 def _cut(data: Interactions, protocol: Protocol) -> _Cut:
-    threshold = nearest_quantile(data.timestamps, protocol.quantile)
-    recent = data.timestamps >= threshold  # (n,)
-    is_test_user = _occurring(data.user_ids[recent], data.n_users)  # (users,): one event from T on is enough
-    trains = ~is_test_user[data.user_ids]  # (n,): a test user's events before T do not train either
+    begin, end = window(data.timestamps, protocol)
+    before_end = data.timestamps < end  # (n,)
+    in_window = before_end & (data.timestamps >= begin)  # (n,)
+    is_test_user = _occurring(data.user_ids[in_window], data.n_users)  # (users,): one event in the window is enough
+    by_test_user = is_test_user[data.user_ids]  # (n,)
+    trains = ~by_test_user & (data.timestamps < begin)  # (n,): a test user's events before T do not train either
     if not trains.any():
         raise DataError(
-            f"no training users: all {data.n_users} users are active at or after T = {threshold}; "
+            f"no training users: all {data.n_users} users are active at or after T = {begin}; "
             f"raise it with --set protocol.quantile (now {protocol.quantile}) or give more users"
         )
     in_catalogue = _occurring(data.item_ids[trains], data.n_items)
     if in_catalogue.sum() == 1:
         raise DataError("only one item in training; give more data, or filter less with --set protocol.filter=none")
-    known = ~trains & in_catalogue[data.item_ids]  # (n,): an item that training never saw cannot be recommended
-    remaining = np.bincount(data.user_ids[known & recent], minlength=data.n_users)  # (users,)
+    known = by_test_user & in_catalogue[data.item_ids]  # (n,): an item that training never saw cannot be recommended
+    remaining = np.bincount(data.user_ids[known & in_window], minlength=data.n_users)  # (users,)
     is_evaluated = remaining >= protocol.min_events
     if not is_evaluated.any():
+        when = f"at or after T = {begin}" if protocol.until == OPEN else f"from T = {begin} to {end}"
         raise DataError(
-            f"no test users: none of the {is_test_user.sum()} active at or after T = {threshold} has "
+            f"no test users: none of the {is_test_user.sum()} active {when} has "
             f"{protocol.min_events} events there with items known from training; "
             f"lower it with --set protocol.quantile (now {protocol.quantile}) or give more data"
         )
-    usable = known if protocol.history == "full" else known & recent
+    usable = known & (before_end if protocol.history == "full" else in_window)
     evaluates = usable & is_evaluated[data.user_ids]
-    return _Cut(threshold, trains, evaluates, in_catalogue, int(is_test_user.sum()))
+    return _Cut(begin, trains, evaluates, in_catalogue, int(is_test_user.sum()))
+
+
+def window(timestamps: np.ndarray, protocol: Protocol) -> tuple[int, int]:
+    """T, and the first timestamp after the window of test events that begins there; `timestamps` (n,) are all.
+
+    Raises DataError if that leaves no time between the two.
+    """
+    begin = nearest_quantile(timestamps, protocol.quantile)
+    if protocol.until == OPEN:
+        return begin, int(timestamps.max()) + 1
+    end = nearest_quantile(timestamps, protocol.until)
+    if end <= begin:
+        raise DataError(
+            f"no window: it begins at {begin} (protocol.quantile {protocol.quantile}) and ends at {end} "
+            f"(protocol.until {protocol.until}); raise the end with --set protocol.until"
+        )
+    return begin, end
 
 
 def nearest_quantile(timestamps: np.ndarray, quantile: float) -> int:
-    """T: the timestamp at `quantile` of all `timestamps` (n,) in ascending order, as pandas' "nearest" has it."""
+    """The timestamp at `quantile` of all `timestamps` (n,) in ascending order, as pandas' "nearest" has it."""
     position = round(quantile * (len(timestamps) - 1))
     return int(np.partition(timestamps, position)[position])
 

@@ -26,7 +26,7 @@ from benchmark.store.json_text import to_json
 from datasets.filtering import apply_filter
 from datasets.interactions import DataError, Interactions
 from datasets.sequences import Sequences
-from datasets.split import Split, nearest_quantile
+from datasets.split import Split, window
 
 PUBLISHED = ("results", "tables", "figures")
 
@@ -186,15 +186,16 @@ def _timestamps(prepared: Prepared, interactions: Interactions) -> tuple[np.ndar
 
     Within a user timestamps ascend however ties are broken, so it is enough to know which rows are in the split.
     """
-    split, protocol = prepared.split, prepared.summary["protocol"]
-    data, _ = apply_filter(protocol["filter"], interactions)
+    split, protocol = prepared.split, prepared.facts.protocol
+    data, _ = apply_filter(protocol.filter, interactions)
     in_catalogue = pd.Index(data.item_labels).isin(split.item_labels)[data.item_ids]
-    in_time = np.ones(len(data), dtype=bool)
-    if protocol["history"] == "after-T":
-        in_time = data.timestamps >= nearest_quantile(data.timestamps, protocol["quantile"])
+    begin, end = window(data.timestamps, protocol)
+    is_event = in_catalogue & (data.timestamps < end)
+    if protocol.history == "after-T":
+        is_event &= data.timestamps >= begin
     return (
-        _ascending(data, np.ones(len(data), dtype=bool), split.train_user_labels, split.train),
-        _ascending(data, in_catalogue & in_time, split.test_user_labels, split.events),
+        _ascending(data, data.timestamps < begin, split.train_user_labels, split.train),
+        _ascending(data, is_event, split.test_user_labels, split.events),
     )
 
 

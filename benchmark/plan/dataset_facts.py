@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from benchmark.store.store import Store
 from datasets.protocol import Protocol
@@ -22,6 +22,6 @@ class DatasetFacts:
         """From data.json; None if the dataset has not been prepared under this protocol."""
         data = store.data(dataset) or {"protocols": {}}
         for entry in data["protocols"].values():
-            if entry.get("protocol") == asdict(protocol) and "fingerprint" in entry:
+            if entry.get("protocol") == protocol.to_json() and "fingerprint" in entry:
                 return cls(data["title"], data["synthetic"], protocol, entry["fingerprint"])
         return None

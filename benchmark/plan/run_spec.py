@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Annotated, Any
 
 from annotated_types import Interval
@@ -90,7 +90,7 @@ class RunSpec:
         )
         return {
             "dataset": self.dataset,
-            "protocol": asdict(self.protocol),
+            "protocol": self.protocol.to_json(),
             "encoder": encoder,
             "training": training,
             "method": {"name": self.method, "settings": settings},

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def prepare(
         "sha256": source.sha256,
         "fingerprint": fingerprint,
         "preset": protocol.preset,
-        "protocol": asdict(protocol),
+        "protocol": protocol.to_json(),
         **result.summary,
     }
     label = protocol.label(source.released_filter)
@@ -209,7 +209,7 @@ def _save(result: Split, notes: Sequence[str], path: Path) -> None:
 
 
 def _cache_key(source: _RawData, protocol: Protocol) -> str:
-    rules = asdict(protocol)
+    rules = protocol.to_json()
     del rules["preset"]
     identity = json.dumps([source.sha256, source.format, rules, PROTOCOL_VERSION, READING_VERSION], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:32]

@@ -99,6 +99,7 @@ class ProtocolFields(_Open):
     history: Line
     ties: Line
     quantile: Finite
+    until: Finite = 1.0
     min_events: Count
 
 

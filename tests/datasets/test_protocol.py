@@ -20,12 +20,21 @@ from datasets.protocol import Protocol
         (Protocol(preset="text", filter="core"), "one-pass", "text"),
         (Protocol(history="full", ties="shuffle:3"), "none", "released,history=full,ties=shuffle:3"),
         (Protocol(quantile=0.9), "none", "released,quantile=0.9"),
+        (Protocol(quantile=0.75, until=0.8), "none", "released,quantile=0.75,until=0.8"),
     ],
 )
 def test_a_label_names_the_preset_and_what_departs_from_it(
     protocol: Protocol, released_filter: str, label: str
 ) -> None:
     assert protocol.label(released_filter) == label
+
+
+def test_a_window_without_an_end_is_written_as_before_there_were_windows() -> None:
+    written = {"preset": "released", "filter": "none", "history": "after-T", "ties": "file", "quantile": 0.95}
+    assert Protocol().to_json() == {**written, "min_events": 3}
+    windowed = Protocol(quantile=0.9, until=0.95)
+    assert windowed.to_json() == {**written, "quantile": 0.9, "until": 0.95, "min_events": 3}
+    assert Protocol(**windowed.to_json()) == windowed
 
 
 def test_presets() -> None:
@@ -44,6 +53,8 @@ def test_presets() -> None:
         ("quantile", 0.0),
         ("quantile", 1.0),
         ("quantile", float("nan")),
+        ("until", 0.0),
+        ("until", 1.1),
         ("min_events", 2),
     ],
 )

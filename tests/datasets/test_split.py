@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from datasets.filtering import apply_filter
 from datasets.interactions import DataError, Interactions
 from datasets.protocol import Protocol
 from datasets.sequences import Sequences
-from datasets.split import Split, split
+from datasets.split import Split, split, window
 
 Row = tuple[int, int, int]  # user, item, timestamp
 
@@ -83,8 +85,11 @@ class SlowSplit:
 
 def slow_split(rows: list[Row], protocol: Protocol) -> SlowSplit:
     rows = SLOW_FILTERS[protocol.filter](rows)
-    threshold = sorted(t for _, _, t in rows)[round(protocol.quantile * (len(rows) - 1))]
-    testers = {u for u, _, t in rows if t >= threshold}
+    times = sorted(t for _, _, t in rows)
+    threshold = times[round(protocol.quantile * (len(rows) - 1))]
+    end = times[round(protocol.until * (len(rows) - 1))] if protocol.until < 1 else math.inf
+    testers = {u for u, _, t in rows if threshold <= t < end}
+    rows = [row for row in rows if row[2] < (end if row[0] in testers else threshold)]
     catalogue = sorted({i for u, i, _ in rows if u not in testers})
     train, events = {}, {}
     for user in sorted({u for u, _, _ in rows}):
@@ -110,6 +115,42 @@ def test_split_equals_the_slow_split(seed: int, name: str, history: str) -> None
     rows = random_rows(seed)
     protocol = Protocol(filter=name, history=history, quantile=0.8, min_events=3 + seed % 2)
     check_against_slow_split(split(interactions(rows), protocol), slow_split(rows, protocol))
+
+
+@pytest.mark.parametrize("history", ["after-T", "full"])
+@pytest.mark.parametrize(("begin", "end"), [(0.5, 0.6), (0.6, 0.7), (0.3, 0.4)])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_window_equals_the_slow_one(seed: int, begin: float, end: float, history: str) -> None:
+    rows = random_rows(seed)
+    rows += [(user, item, time + 70) for user, item, time in rows[::3]]  # many pause and come back
+    protocol = Protocol(history=history, quantile=begin, until=end)
+    found, expected = split(interactions(rows), protocol), slow_split(rows, protocol)
+    check_against_slow_split(found, expected)
+    of_trainers = sum(user in expected.train for user, _, _ in rows)
+    assert len(found.train.items) < of_trainers, "what they do after the window has begun is not trained on"
+
+
+def test_consecutive_windows_share_no_event_and_the_last_one_is_open() -> None:
+    rows = random_rows(9)
+    bounds = [0.5, 0.7, 0.9, 1.0]
+    late = {t for _, _, t in rows if t >= sorted(t for _, _, t in rows)[round(0.5 * (len(rows) - 1))]}
+    seen: list[int] = []
+    for begin, end in pairwise(bounds):
+        data = interactions(rows)
+        first, after = window(data.timestamps, Protocol(quantile=begin, until=end))
+        seen += [t for t in sorted(late) if first <= t < after]
+    assert seen == sorted(late)
+
+
+def test_ties_are_drawn_in_a_window() -> None:
+    rows = random_rows(10)
+    ordered = split(interactions(rows), Protocol(quantile=0.5, until=0.8))
+    drawn = split(interactions(rows), Protocol(quantile=0.5, until=0.8, ties="draws"))
+    assert drawn.fingerprint() == ordered.fingerprint()
+    draws = drawn.cases("test").draws
+    assert draws is not None
+    assert draws.shape[1] == len(ordered.events)
+    assert (np.ptp(draws, axis=0) > 0).any()
 
 
 def test_split_equals_the_slow_split_after_the_one_pass_filter() -> None:
@@ -387,6 +428,18 @@ SPREAD = [(user, item, user) for user in range(40) for item in range(6)]
             Protocol(quantile=0.999),
             r"no test users: .*",
         ),
+        (
+            SPREAD,
+            Protocol(quantile=0.8, until=0.7),
+            r"no window: it begins at 31 \(protocol\.quantile 0\.8\) and ends at 27 \(protocol\.until 0\.7\); .+",
+        ),
+        (SPREAD, Protocol(quantile=0.8, until=0.801), "no window: it begins at 31 .* and ends at 31 .+"),
+        ([(0, 1, 10), *SPREAD], Protocol(quantile=0.01, until=0.02), "no window: .+"),
+        (
+            [*SPREAD, (90, 1, 50), (90, 2, 51), *[(91, item, 99) for item in range(6)]],
+            Protocol(quantile=240 / 247, until=242 / 247),
+            r"no test users: none of the 1 active from T = 50 to 99 has 3 events .*",
+        ),
     ],
 )
 def test_data_that_cannot_be_split_gives_one_line(rows: list[Row], protocol: Protocol, message: str) -> None:
@@ -435,6 +488,23 @@ def test_populations_on_real_data(
     assert tuple(found.summary[column] for column in COLUMNS) == expected
     assert (len(found.train), len(found.train.items), found.n_items) == expected[1:4]
     assert len(found.events) == expected[5]
+
+
+@pytest.mark.parametrize(
+    ("name", "total", "last_five"),
+    [
+        ("ml-1m.csv.gz", 5655, [482, 511, 621, 852, 750]),
+        ("beauty.csv.gz", 11_848, [1197, 1188, 1159, 1173, 1116]),
+    ],
+)
+def test_users_of_ten_windows_on_real_data(
+    read: Callable[[str], Interactions], name: str, total: int, last_five: list[int]
+) -> None:
+    bounds = [round(0.05 * k, 2) for k in range(10, 21)]
+    found = [split(read(name), Protocol(quantile=begin, until=end)) for begin, end in pairwise(bounds)]
+    counts = [len(each.events) for each in found]
+    assert (sum(counts), counts[5:]) == (total, last_five)
+    assert found[-1].fingerprint() == split(read(name), Protocol()).fingerprint()
 
 
 @pytest.mark.parametrize(

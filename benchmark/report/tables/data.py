@@ -95,8 +95,14 @@ def _notes(results: Results, facts: Facts) -> list[str]:
     filtered = f" (filter {rules['filter']}, ties {rules['ties']})" if isinstance(rules, Mapping) else ""
     notes = [f"{origin}Protocol {results.setting.protocol}{filtered}."]
     quantile = f"the {rules['quantile']:g}" if isinstance(rules, Mapping) else "a"
+    users = "users who are active from T on are not trained on"
+    if isinstance(rules, Mapping) and "until" in rules:
+        users = (
+            f"test events lie between T and the {rules['until']:g} quantile; users who are active there are not "
+            "trained on, the others with what they did before T"
+        )
     notes.append(
-        f"T is {quantile} quantile of the timestamps; users who are active from T on are not trained on. A sequence "
+        f"T is {quantile} quantile of the timestamps; {users}. A sequence "
         "without a twin shares its last item with no other training sequence, so that Barlow Twins has no second view "
         "of its own for it. Where the last two events of a test user are simultaneous, the order in which the file "
         "lists them decides which of them is the target. A masked target counts as a miss."

@@ -6,19 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from benchmark.cli.commands import main as command
 from datasets import synthetic
 
 
-def test_histories_are_written_in_time_order_whatever_the_order_of_the_table(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rules", [[], ["--set", "protocol.quantile=0.5", "--set", "protocol.until=0.7"]])
+def test_histories_are_written_in_time_order_whatever_the_order_of_the_table(tmp_path: Path, rules: list[str]) -> None:
     data = synthetic.stand_in(300, 60, 4_000, seed=3)
     timestamps = np.random.default_rng(0).permutation(len(data)) + 10**9  # no two are equal
     frame = pd.DataFrame({"userid": data.user_ids, "itemid": data.item_ids, "timestamp": timestamps})
     assert not frame.groupby("userid")["timestamp"].is_monotonic_increasing.all()
     frame.to_csv(tmp_path / "mine.csv", index=False)
     words = ["--interactions", str(tmp_path / "mine.csv"), "--out-dir", str(tmp_path), "--to", str(tmp_path / "split")]
-    assert command(["export-split", *words]) == 0
+    assert command(["export-split", *words, *rules]) == 0
     item_at = frame.set_index("timestamp")["itemid"]
     for name in ("train", "test_histories"):
         written = pd.read_csv(tmp_path / "split" / "mine" / f"{name}.csv")
