@@ -235,8 +235,9 @@ def test_a_padding_row_among_the_scores_is_refused() -> None:
         evaluate_ranks(constant([1.0] * 4), make_cases([[0]], [1]), 3, MAXLEN)
 
 
-def test_the_methods_own_scores_are_left_alone() -> None:
+@pytest.mark.parametrize("ranking", [evaluate, evaluate_ranks])
+def test_the_methods_own_scores_are_left_alone(ranking: Callable[..., object]) -> None:
     table = torch.arange(12.0).reshape(2, 6)
     before = table.clone()
-    evaluate(lambda batch: table, make_cases([[1, 2], [3]], [4, 3]), 6, MAXLEN)
+    ranking(lambda batch: table, make_cases([[1, 2, 1], [3]], [4, 3]), 6, MAXLEN)
     assert torch.equal(table, before)
