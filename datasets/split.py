@@ -29,18 +29,22 @@ from datasets.interactions import DataError, Interactions
 from datasets.protocol import OPEN, TIE_DRAWS, Protocol
 from datasets.sequences import Sequences
 
+NUMBERING_SEED = 20251026
+"""Of the order in which users are numbered: by ascending id, a number would tell the id."""
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """U training users, N test users and the catalogue: V training items, numbered by ascending original id.
 
-    `train`: the training users' whole sequences. `events`: per test user the history, then the validation
-    target, then the test target, M events in all; `event_ties` (M,) bool: whether an event has the user and the time of
-    the event before it, so that their order is arbitrary; `tie_draws`: over how many draws of both targets from
-    simultaneous last events results are averaged, 0 if the order of `events` decides. Original ids: `item_labels` (V,),
-    `train_user_labels` (U,), `test_user_labels` (N,). Per item, (V,): `item_interactions` and `item_users` int64, its
-    training interactions and by how many users they are; `item_buckets` uint8, its popularity third, 0 = most popular.
-    `summary`: JSON-ready counts and shares.
+    `train`: the training users' whole sequences. `events`: per test user the history, then the validation target, then
+    the test target, M events in all; `event_ties` (M,) bool: whether an event has the user and the time of the event
+    before it, so that their order is arbitrary; `tie_draws`: over how many draws of both targets from simultaneous last
+    events results are averaged, 0 if the order of `events` decides. Original ids: `item_labels` (V,),
+    `train_user_labels` (U,), `test_user_labels` (N,). `test_user_numbers` (N,) int64: numbers that stand for the test
+    users where no id may be shown, the same ones in all windows of one dataset and filter. Per item, (V,):
+    `item_interactions` and `item_users` int64, its training interactions and by how many users they are; `item_buckets`
+    uint8, its popularity third, 0 = most popular. `summary`: JSON-ready counts and shares.
     """
 
     train: Sequences
@@ -50,6 +54,7 @@ class Split:
     item_labels: np.ndarray
     train_user_labels: np.ndarray
     test_user_labels: np.ndarray
+    test_user_numbers: np.ndarray
     item_interactions: np.ndarray
     item_users: np.ndarray
     item_buckets: np.ndarray
@@ -78,6 +83,7 @@ class Split:
             "item_labels": self.item_labels,
             "train_user_labels": self.train_user_labels,
             "test_user_labels": self.test_user_labels,
+            "test_user_numbers": self.test_user_numbers,
             "item_interactions": self.item_interactions,
             "item_users": self.item_users,
             "item_buckets": self.item_buckets,
@@ -91,10 +97,11 @@ class Split:
             train=Sequences.from_arrays(arrays["train_items"], _offsets(arrays["train_lengths"])),
             events=Sequences.from_arrays(arrays["event_items"], _offsets(arrays["event_lengths"])),
             event_ties=arrays["event_ties"],
-            tie_draws=int(arrays.get("tie_draws", 0)),  # absent from caches that are older than tie draws
+            tie_draws=int(arrays["tie_draws"]),
             item_labels=arrays["item_labels"],
             train_user_labels=arrays["train_user_labels"],
             test_user_labels=arrays["test_user_labels"],
+            test_user_numbers=arrays["test_user_numbers"],
             item_interactions=arrays["item_interactions"],
             item_users=arrays["item_users"],
             item_buckets=arrays["item_buckets"],
@@ -147,6 +154,7 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
         item_labels=_without_objects(data.item_labels[cut.in_catalogue]),
         train_user_labels=_without_objects(data.user_labels[train_users]),
         test_user_labels=_without_objects(data.user_labels[test_users]),
+        test_user_numbers=np.random.default_rng(NUMBERING_SEED).permutation(data.n_users)[test_users],
         item_interactions=item_interactions,
         item_users=item_users,
         item_buckets=item_buckets,

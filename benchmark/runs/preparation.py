@@ -86,6 +86,7 @@ def prepare(
         "fingerprint": fingerprint,
         "preset": protocol.preset,
         "protocol": protocol.to_json(),
+        "user_numbers": " ".join(map(str, result.test_user_numbers.tolist())),
         **result.summary,
     }
     label = protocol.label(source.released_filter)

@@ -82,6 +82,9 @@ Title = Annotated[
     str, _fits(f"a title of 1 to {MAX_TITLE} printable characters, not beginning with one of {UNFIT_FIRST}", _is_title)
 ]
 Time = Annotated[str, _fits("an ISO 8601 time", datetime.fromisoformat)]
+Numbers = Annotated[
+    str, _fits("whole numbers with spaces between them", re.compile(r"(\d{1,9}( \d{1,9})*)?", re.ASCII).fullmatch)
+]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -181,6 +184,7 @@ class ProtocolSummary(_Open):
     sha256: Line = ""
     protocol: ProtocolFields | None = None
     threshold: Annotated[float, Field(ge=0, lt=LATEST_SECOND)] = 0
+    user_numbers: Numbers = ""
 
 
 class DataDocument(_Open):

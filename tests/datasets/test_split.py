@@ -142,6 +142,24 @@ def test_consecutive_windows_share_no_event_and_the_last_one_is_open() -> None:
     assert seen == sorted(late)
 
 
+def test_a_user_has_one_number_in_all_windows_which_does_not_tell_the_id() -> None:
+    rows = random_rows(11)
+    data = interactions(rows)
+    number_of: dict[int, int] = {}
+    tested = 0
+    for begin in (0.4, 0.5, 0.6, 0.7, 0.8):
+        for history in ("after-T", "full"):
+            found = split(data, Protocol(quantile=begin, until=round(begin + 0.1, 1), history=history, ties="draws"))
+            pairs = list(zip(found.test_user_labels.tolist(), found.test_user_numbers.tolist(), strict=True))
+            assert all(number_of.setdefault(user, number) == number for user, number in pairs)
+            tested += len(pairs)
+    assert tested > 2 * len(number_of) > 20, "some users are tested in several windows"
+    numbers = [number_of[user] for user in sorted(number_of)]
+    assert len(set(numbers)) == len(numbers)
+    assert max(numbers) < data.n_users
+    assert abs(np.corrcoef(numbers, np.arange(len(numbers)))[0, 1]) < 0.5
+
+
 def test_ties_are_drawn_in_a_window() -> None:
     rows = random_rows(10)
     ordered = split(interactions(rows), Protocol(quantile=0.5, until=0.8))

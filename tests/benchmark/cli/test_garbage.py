@@ -378,6 +378,7 @@ def test_densities_and_bins_that_are_none_and_times_of_zero(handmade: Callable[.
         {"synthetic": 1},
         {"protocols": {"=x": {}}},
         {"protocols": {"released": {"threshold": 10**12}}},
+        {"protocols": {"released": {"user_numbers": "1 2,3"}}},
         {"protocols": {"released": {"fingerprint": 5}}},
         {"protocols": {"released": {"protocol": {"filter": "none"}}}},
     ],

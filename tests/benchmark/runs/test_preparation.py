@@ -27,6 +27,7 @@ KEYS_OF_DATA_JSON = {
     "fingerprint",
     "preset",
     "protocol",
+    "user_numbers",
     "threshold",
     "train_users",
     "train_interactions",
@@ -124,6 +125,7 @@ def test_data_json_says_what_a_report_needs(stage: Stage) -> None:
     assert entry["fingerprint"] == prepared.fingerprint == prepared.split.fingerprint()
     assert entry["protocol"]["quantile"] == 0.8
     assert entry["test_users"] == len(prepared.split.events)
+    assert [int(number) for number in entry["user_numbers"].split()] == prepared.split.test_user_numbers.tolist()
     assert stage.lines == []
 
 
