@@ -26,13 +26,13 @@ def distinct(values: np.ndarray) -> np.ndarray:
     return ordered[np.diff(ordered, prepend=ordered[:1] - 1) != 0]
 
 
-def distinct_partners(ids: np.ndarray, partners: np.ndarray) -> np.ndarray:
-    """How many different partners each id meets, (max id + 1,) int64.
+def distinct_partners(ids: np.ndarray, partners: np.ndarray, n_ids: int = 0) -> np.ndarray:
+    """How many different partners each id meets, (max id + 1,) int64, or (n_ids,) if that is longer.
 
     `ids`, `partners` (n,): aligned and not negative, such as the item and the user of each interaction.
     """
     width = int(partners.max()) + 1
-    return np.bincount(distinct(ids.astype(np.int64) * width + partners) // width)
+    return np.bincount(distinct(ids.astype(np.int64) * width + partners) // width, minlength=n_ids)
 
 
 def duplicate_rows(data: Interactions) -> int:

@@ -11,7 +11,7 @@ from annotated_types import Interval
 PROTOCOL_VERSION = 1
 """Part of run and cache keys: raise it whenever reading, filtering or splitting gives other numbers."""
 
-Preset = Literal["released", "text"]
+Preset = Literal["released", "text", "leave-one-out"]
 Filter = Literal["none", "core", "one-pass"]
 History = Literal["after-T", "full"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
@@ -30,14 +30,15 @@ N_BUCKETS = 3
 class Protocol:
     """How interactions become a split. An impossible value raises ValueError: one line that names its key.
 
-    `preset`: where the other values come from. `filter`: "none"; "core": users and items with fewer than 5
-    interactions go, repeatedly; "one-pass": items with fewer than 5 users go, then users with fewer than 20
-    items. `history`: what a test user did before T is dropped ("after-T") or is model input ("full").
-    `ties`: simultaneous events of a test user stay in file order ("file"), their order is drawn once
-    ("shuffle:<seed>"), or both targets are drawn TIE_DRAWS times from the last simultaneous events and every
+    `preset`: where the other values come from; "leave-one-out" is another split besides: every user trains and is
+    tested on their last two items, so that `history`, `quantile` and `until` have no meaning. `filter`: "none";
+    "core": users and items with fewer than 5 interactions go, repeatedly; "one-pass": items with fewer than 5 users
+    go, then users with fewer than 20 items. `history`: what a test user did before T is dropped ("after-T") or is
+    model input ("full"). `ties`: simultaneous events of a test user stay in file order ("file"), their order is drawn
+    once ("shuffle:<seed>"), or both targets are drawn TIE_DRAWS times from the last simultaneous events and every
     metric is the mean over the draws ("draws"). `quantile`: where T lies in the sorted timestamps. `until`: where the
-    window of test events ends in them, OPEN if it has no end. `min_events`: how many events within the window a test
-    user needs.
+    window of test events ends in them, OPEN if it has no end. `min_events`: how many events within the window, or
+    under leave-one-out in all, a test user needs.
     """
 
     preset: Preset = "released"
@@ -56,6 +57,10 @@ class Protocol:
         _require(0 < self.quantile < 1, "quantile", self.quantile, "a number between 0 and 1")
         _require(0 < self.until <= OPEN, "until", self.until, "a number above 0 and up to 1, which means no end")
         _require(self.min_events >= 3, "min_events", self.min_events, "3 or more: history and two targets")
+        if self.is_leave_one_out:
+            for key, default in (("history", "after-T"), ("quantile", 0.95), ("until", OPEN)):
+                value = getattr(self, key)
+                _require(value == default, key, value, f"{default}: leave-one-out has no time T")
 
     @classmethod
     def of_preset(cls, preset: str, released_filter: str) -> Protocol:
@@ -75,6 +80,11 @@ class Protocol:
         meaning = asdict(Protocol.of_preset(self.preset, released_filter))
         departures = [f"{key}={value}" for key, value in asdict(self).items() if value != meaning[key]]
         return ",".join([self.preset, *departures])
+
+    @property
+    def is_leave_one_out(self) -> bool:
+        """Whether every user's last two items are the targets, instead of what some users did from a time T on."""
+        return self.preset == "leave-one-out"
 
     @property
     def tie_seed(self) -> int | None:

@@ -1,10 +1,12 @@
-"""The global temporal split: who trains, who is tested, on which events.
+"""The split, global in time or leave-one-out: who trains, who is tested, on which events.
 
-A timestamp T divides the interactions. Users who are active from T on are test users and never train; all others are
-training users, with everything they did. The code released with the paper (arXiv 2510.26407) does the same.
+Global: a timestamp T divides the interactions. Users who are active from T on are test users and never train; all
+others are training users, with everything they did. The code released with the paper (arXiv 2510.26407) does the same.
 
 A window ends at a second timestamp: its test users are those active between the two, and all others train with what
 they did before T.
+
+Leave-one-out, the home protocol of the baselines: every user trains and is tested, on their last two items.
 """
 
 from __future__ import annotations
@@ -35,16 +37,17 @@ NUMBERING_SEED = 20251026
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """U training users, N test users and the catalogue: V training items, numbered by ascending original id.
+    """U training users, N test users and the catalogue: V items, numbered by ascending original id. These are the
+    training items, under leave-one-out also what occurs as a target alone.
 
     `train`: the training users' whole sequences. `events`: per test user the history, then the validation target, then
     the test target, M events in all; `event_ties` (M,) bool: whether an event has the user and the time of the event
-    before it, so that their order is arbitrary; `tie_draws`: over how many draws of both targets from simultaneous last
-    events results are averaged, 0 if the order of `events` decides. Original ids: `item_labels` (V,),
-    `train_user_labels` (U,), `test_user_labels` (N,). `test_user_numbers` (N,) int64: numbers that stand for the test
-    users where no id may be shown, the same ones in all windows of one dataset and filter. Per item, (V,):
-    `item_interactions` and `item_users` int64, its training interactions and by how many users they are; `item_buckets`
-    uint8, its popularity third, 0 = most popular. `summary`: JSON-ready counts and shares.
+    before it, and neither is trained on, so that their order is arbitrary; `tie_draws`: over how many draws of both
+    targets from simultaneous last events results are averaged, 0 if the order of `events` decides. Original ids:
+    `item_labels` (V,), `train_user_labels` (U,), `test_user_labels` (N,). `test_user_numbers` (N,) int64: numbers that
+    stand for the test users where no id may be shown, the same ones in all windows of one dataset and filter. Per item,
+    (V,): `item_interactions` and `item_users` int64, its training interactions and by how many users they are;
+    `item_buckets` uint8, its popularity third, 0 = most popular. `summary`: JSON-ready counts and shares.
     """
 
     train: Sequences
@@ -129,18 +132,19 @@ class Split:
 
 
 def split(interactions: Interactions, protocol: Protocol) -> Split:
-    """Filter, cut at T, pack. Raises DataError (one line) if nothing is left to train or to test on."""
+    """Filter, divide, pack. Raises DataError (one line) if nothing is left to train or to test on."""
     data, filter_steps = apply_filter(protocol.filter, interactions)
     _check_variety(data)
-    cut = _cut(data, protocol)
+    cut = _leave_one_out(data, protocol) if protocol.is_leave_one_out else _cut(data, protocol)
     item_index = np.cumsum(cut.in_catalogue) - 1
 
     rows, train_users, offsets = _pack(data, cut.trains)
     train = Sequences.from_arrays(item_index[data.item_ids[rows]], offsets)
     if int(train.lengths.max()) < 2:
         raise DataError("no training user has two interactions, so there is no order to learn; give longer histories")
-    item_interactions = np.bincount(train.items.numpy())
-    item_users = distinct_partners(train.items.numpy(), data.user_ids[rows])
+    n_items = int(item_index[-1]) + 1
+    item_interactions = np.bincount(train.items.numpy(), minlength=n_items)
+    item_users = distinct_partners(train.items.numpy(), data.user_ids[rows], n_items)
     item_buckets = popularity_buckets(item_interactions, item_users)
 
     rows, test_users, offsets = _pack(data, cut.evaluates, protocol.tie_seed)
@@ -149,7 +153,7 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
     return Split(
         train=train,
         events=events,
-        event_ties=_ties(data, rows),
+        event_ties=_ties(data, rows, cut.trains),
         tie_draws=TIE_DRAWS if protocol.ties == "draws" else 0,
         item_labels=_without_objects(data.item_labels[cut.in_catalogue]),
         train_user_labels=_without_objects(data.user_labels[train_users]),
@@ -159,8 +163,7 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
         item_users=item_users,
         item_buckets=item_buckets,
         summary={
-            "threshold": cut.begin // data.ticks_per_second,  # in whole seconds, for reports
-            "test_users_before_rule": cut.test_users_before_rule,
+            **cut.summary,
             "tied_share": tied_share(data.timestamps[rows], offsets),
             "filter_steps": filter_steps,
             **data_summary(interactions, data),
@@ -173,6 +176,9 @@ def _check_variety(data: Interactions) -> None:
     for kind, count in (("user", data.n_users), ("item", data.n_items)):
         if count == 1:
             raise DataError(f"only one {kind}; give more data, or filter less with --set protocol.filter=none")
+
+
+def _check_times(data: Interactions) -> None:
     if data.timestamps.min() == data.timestamps.max():
         raise DataError(
             f"all timestamps equal {data.timestamps[0]}, so nothing divides training from test; "
@@ -182,14 +188,14 @@ def _check_variety(data: Interactions) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Cut:
-    begin: int  # T
-    trains: np.ndarray  # (n,) bool: rows of training users
+    trains: np.ndarray  # (n,) bool: rows that are trained on
     evaluates: np.ndarray  # (n,) bool: rows that become events of test users
-    in_catalogue: np.ndarray  # (items,) bool: items that training users have
-    test_users_before_rule: int
+    in_catalogue: np.ndarray  # (items,) bool: items that can be recommended
+    summary: dict[str, Any]  # JSON-ready facts about T
 
 
 def _cut(data: Interactions, protocol: Protocol) -> _Cut:
+    _check_times(data)
     begin, end = window(data.timestamps, protocol)
     before_end = data.timestamps < end  # (n,)
     in_window = before_end & (data.timestamps >= begin)  # (n,)
@@ -216,7 +222,11 @@ def _cut(data: Interactions, protocol: Protocol) -> _Cut:
         )
     usable = known & (before_end if protocol.history == "full" else in_window)
     evaluates = usable & is_evaluated[data.user_ids]
-    return _Cut(begin, trains, evaluates, in_catalogue, int(is_test_user.sum()))
+    summary = {
+        "threshold": begin // data.ticks_per_second,  # in whole seconds, for reports
+        "test_users_before_rule": int(is_test_user.sum()),
+    }
+    return _Cut(trains, evaluates, in_catalogue, summary)
 
 
 def window(timestamps: np.ndarray, protocol: Protocol) -> tuple[int, int]:
@@ -234,6 +244,28 @@ def window(timestamps: np.ndarray, protocol: Protocol) -> tuple[int, int]:
             f"(protocol.until {protocol.until}); raise the end with --set protocol.until"
         )
     return begin, end
+
+
+def _leave_one_out(data: Interactions, protocol: Protocol) -> _Cut:
+    """Each user's last event is the test target, the one before it the validation target, and all before them trains.
+
+    So the training sequences are the validation histories. As in the published codes of SASRec and RecBole every user
+    with at least three events both trains and is tested, and an item can be recommended that occurs as a target alone.
+    Users with fewer events are left out, because a history and two targets take three. The last two events stay in
+    file order where they are simultaneous, unless `ties` has them drawn.
+    """
+    counts = np.bincount(data.user_ids)  # (users,)
+    evaluates = (counts >= protocol.min_events)[data.user_ids]
+    if not evaluates.any():
+        raise DataError(
+            f"no test users: none of the {data.n_users} users has {protocol.min_events} events, of which leave-one-out "
+            "needs two as targets; give longer histories"
+        )
+    rows, _, offsets = _pack(data, evaluates, protocol.tie_seed)
+    trains = evaluates.copy()
+    trains[rows[offsets[1:] - 1]] = False
+    trains[rows[offsets[1:] - 2]] = False
+    return _Cut(trains, evaluates, _occurring(data.item_ids[evaluates], data.n_items), {})
 
 
 def nearest_quantile(timestamps: np.ndarray, quantile: float) -> int:
@@ -261,11 +293,11 @@ def _pack(
     return rows, users, _offsets(lengths)
 
 
-def _ties(data: Interactions, rows: np.ndarray) -> np.ndarray:
-    """(m,) bool: whether a row has the user and the time of the row before it."""
+def _ties(data: Interactions, rows: np.ndarray, trains: np.ndarray) -> np.ndarray:
+    """(m,) bool: whether a row has the user and the time of the row before it, and that one is not trained on."""
     ties = np.zeros(len(rows), dtype=bool)
     users, times = data.user_ids[rows], data.timestamps[rows]
-    ties[1:] = (users[1:] == users[:-1]) & (times[1:] == times[:-1])
+    ties[1:] = (users[1:] == users[:-1]) & (times[1:] == times[:-1]) & ~trains[rows[:-1]]
     return ties
 
 

@@ -116,10 +116,15 @@ def export_split(prepared: Prepared, interactions: Interactions, command: str, d
     """Write the folder <directory>/<dataset>, completely or not at all, and return it.
 
     `interactions` are those that were split; their timestamps are written. `command` scores a file of recommendations.
-    Raises DataError if the interactions are not those of the split, ConfigError under tie draws, StoreError if the
-    folder cannot be written.
+    Raises DataError if the interactions are not those of the split, ConfigError under tie draws or leave-one-out,
+    StoreError if the folder cannot be written.
     """
     check_one_history(prepared)
+    if prepared.summary["protocol"]["preset"] == "leave-one-out":
+        raise ConfigError(
+            f"{prepared.title}: under leave-one-out the training data are the histories of the test users, which the "
+            "files of export-split keep apart; choose another --protocol"
+        )
     split = prepared.split
     histories = split.cases("test").histories
     train_timestamps, event_timestamps = _timestamps(prepared, interactions)

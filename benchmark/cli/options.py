@@ -122,7 +122,8 @@ def add_runs(parser: Arguments) -> None:
 
 def add_protocol(parser: Arguments) -> None:
     """--protocol and --set: under which rules data is split."""
-    parser.add_argument("--protocol", choices=PRESETS, default="released", help="filtering preset (default: released)")
+    text = "how data is filtered and split (default: released)"
+    parser.add_argument("--protocol", choices=PRESETS, default="released", help=text)
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="such as training.epochs=50 or btsr.alpha=0.3"
     )

@@ -211,6 +211,7 @@ def _save(result: Split, notes: Sequence[str], path: Path) -> None:
 
 def _cache_key(source: _RawData, protocol: Protocol) -> str:
     rules = protocol.to_json()
-    del rules["preset"]
+    if not protocol.is_leave_one_out:  # the other presets are mere names
+        del rules["preset"]
     identity = json.dumps([source.sha256, source.format, rules, PROTOCOL_VERSION, READING_VERSION], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:32]

@@ -21,6 +21,7 @@ from datasets.protocol import Protocol
         (Protocol(history="full", ties="shuffle:3"), "none", "released,history=full,ties=shuffle:3"),
         (Protocol(quantile=0.9), "none", "released,quantile=0.9"),
         (Protocol(quantile=0.75, until=0.8), "none", "released,quantile=0.75,until=0.8"),
+        (Protocol(preset="leave-one-out", filter="core"), "none", "leave-one-out,filter=core"),
     ],
 )
 def test_a_label_names_the_preset_and_what_departs_from_it(
@@ -40,6 +41,8 @@ def test_a_window_without_an_end_is_written_as_before_there_were_windows() -> No
 def test_presets() -> None:
     assert Protocol.of_preset("released", "one-pass") == Protocol(filter="one-pass")
     assert Protocol.of_preset("text", "one-pass") == Protocol(preset="text", filter="core")
+    home = Protocol.of_preset("leave-one-out", "one-pass")
+    assert home == Protocol(preset="leave-one-out", filter="one-pass", ties="file")
 
 
 @pytest.mark.parametrize(

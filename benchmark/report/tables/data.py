@@ -101,8 +101,11 @@ def _notes(results: Results, facts: Facts) -> list[str]:
             f"test events lie between T and the {rules['until']:g} quantile; users who are active there are not "
             "trained on, the others with what they did before T"
         )
+    users = f"T is {quantile} quantile of the timestamps; {users}"
+    if isinstance(rules, Mapping) and rules["preset"] == "leave-one-out":
+        users = "All users train and are tested, on their last two items; there is no T"
     notes.append(
-        f"T is {quantile} quantile of the timestamps; {users}. A sequence "
+        f"{users}. A sequence "
         "without a twin shares its last item with no other training sequence, so that Barlow Twins has no second view "
         "of its own for it. Where the last two events of a test user are simultaneous, the order in which the file "
         "lists them decides which of them is the target. A masked target counts as a miss."

@@ -163,7 +163,8 @@ def _setting_note(comparison: MainComparison) -> str:
     results = comparison.results
     groups, setting, records = results.experiment("main"), results.setting, results.records("main")
     protocol = records[0].spec["protocol"]
-    details = f" (filter {protocol['filter']}, history {protocol['history']}, ties {protocol['ties']})"
+    history = "" if protocol["preset"] == "leave-one-out" else f"history {protocol['history']}, "
+    details = f" (filter {protocol['filter']}, {history}ties {protocol['ties']})"
     text = f"{setting_text(setting, details)}; "
     seeds = {record.seed for record in records if not record.external} | {s for runs in groups for s in runs.missing}
     text += f"seeds {spans(seeds)}; " if seeds else ""

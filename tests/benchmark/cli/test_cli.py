@@ -163,6 +163,29 @@ def test_text_preset_does_not_overwrite_the_other(tmp_path: Path, command: Calla
     assert data["protocols"]["text"]["filter_steps"]
 
 
+def test_leave_one_out_from_a_file_to_the_tables(tmp_path: Path, command: Callable[..., list[str]]) -> None:
+    main(command("--stages", "prepare"))
+    assert main(command("--engine", "inline", "--protocol", "leave-one-out")) == 0
+    data = json.loads((tmp_path / "out" / "results" / "my-shop" / "data.json").read_text())
+    home = data["protocols"]["leave-one-out"]
+    assert home["test_users"] == home["train_users"] > data["protocols"]["released"]["test_users"]
+    assert "threshold" not in home
+    assert {record.status for record in Store(tmp_path / "out" / "results").records()} == {"done"}
+    (folder,) = (path.parent for path in (tmp_path / "out" / "tables").rglob("table2.md"))
+    assert "leave-one-out" in folder.name
+    assert "there is no T" in (folder / "data.md").read_text()
+    assert "history after-T" not in (folder / "table2.md").read_text()
+
+
+def test_leave_one_out_has_no_split_to_hand_out(
+    tmp_path: Path, table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--interactions", str(table), "--out-dir", str(tmp_path / "out"), "--to", str(tmp_path / "split")]
+    assert run_command(["export-split", *words, "--protocol", "leave-one-out"]) == 2
+    assert "under leave-one-out" in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not (tmp_path / "split" / "my-shop").exists()
+
+
 def test_killed_midway_and_started_again_gives_the_same_table(
     tmp_path: Path, command: Callable[..., list[str]]
 ) -> None:
