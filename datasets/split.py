@@ -172,6 +172,17 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
     )
 
 
+def split_timestamps(interactions: Interactions, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
+    """Unix seconds of each of the training items and of each of the events of `split`, which does not keep them."""
+    data, _ = apply_filter(protocol.filter, interactions)
+    cut, seconds = _cut(data, protocol), data.timestamps
+    if data.ticks_per_second > 1:
+        seconds = seconds / data.ticks_per_second
+    train_rows, *_ = _pack(data, cut.trains)
+    event_rows, *_ = _pack(data, cut.evaluates)  # a draw among simultaneous events leaves their timestamps in place
+    return seconds[train_rows], seconds[event_rows]
+
+
 def _check_variety(data: Interactions) -> None:
     for kind, count in (("user", data.n_users), ("item", data.n_items)):
         if count == 1:

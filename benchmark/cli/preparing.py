@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.cli.options import ChosenDataset
+from benchmark.cli.options import ChosenDataset, chosen_datasets
 from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.store.atomic_files import check_directory, sweep_files
 from benchmark.store.store import Store, StoreError, to_stderr
 from datasets.download import MissingData
+from datasets.interactions import DataError
 
 if TYPE_CHECKING:
     from benchmark.runs.preparation import Prepared
@@ -30,6 +31,16 @@ def open_store(out_dir: Path) -> Store:
         except StoreError as error:
             to_stderr(f"{error}; what a killed process left there stays")
     return Store(out_dir / "results")
+
+
+def open_and_prepare(options: Namespace) -> tuple[Store, list[tuple[ChosenDataset, Prepared]]]:
+    """The store, and each dataset that the options choose with its data; raises DataError if none is there."""
+    store = open_store(options.out_dir)
+    chosen = chosen_datasets(options, store)
+    prepared = prepare_all(chosen, store, options)
+    if not prepared:
+        raise DataError(NOTHING_TO_DO)
+    return store, [(dataset, prepared[dataset.name]) for dataset in chosen if dataset.name in prepared]
 
 
 def check_places(out_dir: Path, parts: Iterable[str], folders: Iterable[str] = ()) -> None:

@@ -10,14 +10,13 @@ from argparse import Namespace
 from dataclasses import dataclass, replace
 
 from benchmark.cli.exits import FAILURE
-from benchmark.cli.options import Parser, add_datasets, add_places, add_protocol, chosen_datasets
-from benchmark.cli.preparing import NOTHING_TO_DO, open_store, prepare_all
+from benchmark.cli.options import Parser, add_datasets, add_places, add_protocol
+from benchmark.cli.preparing import open_and_prepare
 from benchmark.runs.external import metrics_of
 from benchmark.runs.metrics import accuracy, summarise
 from benchmark.runs.preparation import Notify, Prepared
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store, to_stderr
-from datasets.interactions import DataError
 
 TOLERANCE = 1e-9  # relative; another machine may sum in another order
 
@@ -39,12 +38,9 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: Namespace) -> int:
     """Recompute the runs of each dataset; the exit code is 1 if one of them differs from its record."""
-    store = open_store(options.out_dir)
-    prepared = prepare_all(chosen_datasets(options, store), store, options)
-    if not prepared:
-        raise DataError(NOTHING_TO_DO)
+    store, prepared = open_and_prepare(options)
     is_different = False
-    for data in prepared.values():
+    for _, data in prepared:
         found = recompute(store, data, to_stderr)
         print(
             f"{data.title}: {found.checked} finished runs checked, {found.completed} got metrics that they lacked, "
