@@ -23,7 +23,7 @@ from benchmark.bench.peers.cases import peers, peers_quality
 from benchmark.bench.precision import precision
 from benchmark.bench.profile import Breakdown, breakdown
 from benchmark.bench.turns import SECONDS_EACH, Contender, Result
-from benchmark.bench.workloads import STEPS, BenchData, Recipe, TrainingLoad
+from benchmark.bench.workloads import STEPS, BenchData, EvaluationLoad, Recipe, TrainingLoad
 from benchmark.runs.evaluation import CELLS_AT_ONCE, USERS_AT_ONCE
 from datasets import synthetic
 
@@ -108,7 +108,7 @@ def _ours(options: BenchOptions, load: TrainingLoad, recipe: Recipe) -> list[Con
     """The method as it is; where it pretrains, its main stage and, apart, its pretraining."""
     method: Method = METHODS[recipe.method].method(recipe.settings)
     if not isinstance(method, TrainedMethod):
-        everyone = load.targets(np.arange(len(load.offsets) - 1))
+        everyone = load.targets(torch.arange(len(load.sequences)))
         return [Contender(recipe.method, partial(laps.fit_ours, load, recipe), everyone)]
     times, targets = options.turns.repeats + 1, load.targets(load.rows)
     needs = TABLES * load.n_items * recipe.encoder.width * FLOAT
@@ -137,11 +137,11 @@ def evaluation(options: BenchOptions) -> CaseResult:
     """Users ranked per second, on the test users of the first dataset and on a catalogue of 60,000 items."""
     data = options.data(options.datasets[0])
     encoder = EncoderSettings(maxlen=(options.maxlens or (50,))[0])
-    real = workloads.evaluation_load(data.split.cases("test"), data.split.n_items, encoder)
+    real = EvaluationLoad(data.split.cases("test"), data.split.n_items, encoder)
     target = None if data.synthetic else EVALUATION_TARGETS.get(data.name)
     users, n_items = (20, 600) if options.quick else (500, LARGE_CATALOGUE)
     cases = workloads.random_cases(users, encoder.maxlen, n_items)
-    large = workloads.evaluation_load(cases, n_items, encoder)
+    large = EvaluationLoad(cases, n_items, encoder)
     large_target = None if options.quick else LARGE_TARGET
     return CaseResult(
         [
@@ -153,9 +153,9 @@ def evaluation(options: BenchOptions) -> CaseResult:
 
 
 def _evaluation_group(
-    options: BenchOptions, title: str, is_synthetic: bool, load: workloads.EvaluationLoad, target: float | None
+    options: BenchOptions, title: str, is_synthetic: bool, load: EvaluationLoad, target: float | None
 ) -> Group:
-    users = len(load.targets)
+    users = len(load.cases.targets)
     kind, matrix = f"{USUAL}, scored in batches of {SCORED_AT_ONCE}", 3 * users * load.n_items * FLOAT
     group = options.measure(
         title,

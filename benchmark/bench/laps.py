@@ -13,7 +13,7 @@ from baselines.encoder import Encoder
 from baselines.method import FittedMethod, Method
 from baselines.registry import METHODS
 from benchmark.bench import naive
-from benchmark.bench.lap_line import CPU, Lap
+from benchmark.bench.lap_line import Lap
 from benchmark.bench.workloads import EvaluationLoad, Recipe, TrainingLoad, random_cases
 from benchmark.plan.selection import METRIC
 from benchmark.runs.evaluation import evaluate, evaluate_ranks
@@ -47,14 +47,14 @@ def learn_ours(load: TrainingLoad, recipe: Recipe, validation: EvaluationLoad, d
     def on_epoch(row: EpochRow) -> None:
         lap(row["seconds"], targets=targets, ndcg=row["validation"][METRIC], loss=row["loss"])
 
-    _train(load, recipe, validation.cases(device), device, on_epoch)
+    _train(load, recipe, validation.cases.to(device), device, on_epoch)
 
 
 def _train(
     load: TrainingLoad, recipe: Recipe, validation: Cases, device: torch.device, on_epoch: Callable[[EpochRow], None]
 ) -> None:
     method = METHODS[recipe.method].method(recipe.settings)
-    train(method, load.data(device), validation, recipe.encoder, recipe.training, seed=0, on_epoch=on_epoch)
+    train(method, load.to(device), validation, recipe.encoder, recipe.training, seed=0, on_epoch=on_epoch)
 
 
 def fit_ours(load: TrainingLoad, recipe: Recipe, device: torch.device, lap: Lap) -> None:
@@ -63,7 +63,7 @@ def fit_ours(load: TrainingLoad, recipe: Recipe, device: torch.device, lap: Lap)
     def fit() -> None:
         method: Method = METHODS[recipe.method].method(recipe.settings)
         assert isinstance(method, FittedMethod)
-        method.fit(load.data(device))
+        method.fit(load.to(device))
 
     _time(fit, device, lap)
 
@@ -71,11 +71,10 @@ def fit_ours(load: TrainingLoad, recipe: Recipe, device: torch.device, lap: Lap)
 def train_naive(load: TrainingLoad, recipe: Recipe, task: naive.NaiveTask, device: torch.device, lap: Lap) -> None:
     """The same laps over the same rows by the rules of `naive`."""
     torch.manual_seed(0)
-    data = load.data(CPU)
     encoder = naive.NaiveEncoder(load.n_items, recipe.encoder).to(device).train()
     settings = recipe.training
     optimizer = torch.optim.Adam(encoder.parameters(), settings.learning_rate, settings.betas, fused=True)
-    batches = naive.loader(data, data.trainable, task, settings.batch_size)
+    batches = naive.loader(load, load.rows, task, settings.batch_size)
 
     def epoch() -> None:
         total = torch.zeros((), device=device)
@@ -93,7 +92,7 @@ def train_naive(load: TrainingLoad, recipe: Recipe, task: naive.NaiveTask, devic
 def rank_ours(load: EvaluationLoad, whole: bool, device: torch.device, lap: Lap) -> None:
     """A lap ranks all users: ranks alone, or the `whole` Ranking with top lists and raw scores."""
     torch.manual_seed(0)
-    encoder, cases = Encoder(load.n_items, load.encoder).to(device).eval(), load.cases(device)
+    encoder, cases = Encoder(load.n_items, load.encoder).to(device).eval(), load.cases.to(device)
     rank = evaluate if whole else evaluate_ranks
     _time(lambda: rank(encoder.score, cases, load.n_items, load.encoder.maxlen), device, lap)
 
@@ -101,7 +100,7 @@ def rank_ours(load: EvaluationLoad, whole: bool, device: torch.device, lap: Lap)
 def rank_naive(load: EvaluationLoad, users_at_once: int, device: torch.device, lap: Lap) -> None:
     """A lap ranks all users by the rules of `naive`; with `users_at_once` above one, faster than those rules."""
     torch.manual_seed(0)
-    encoder, cases = naive.NaiveEncoder(load.n_items, load.encoder).to(device).eval(), load.cases(CPU)
+    encoder, cases = naive.NaiveEncoder(load.n_items, load.encoder).to(device).eval(), load.cases
     _time(lambda: naive.ranks(naive.score_matrix(encoder, cases.histories, users_at_once), cases), device, lap)
 
 

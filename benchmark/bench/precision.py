@@ -15,7 +15,7 @@ from benchmark.bench.measures import BenchRatio, Group
 from benchmark.bench.options import BenchOptions, CaseResult
 from benchmark.bench.peers.quality import Learner, learn
 from benchmark.bench.turns import Contender, Result
-from benchmark.bench.workloads import STEPS, BenchData, Recipe
+from benchmark.bench.workloads import STEPS, BenchData, EvaluationLoad, Recipe
 from benchmark.plan.config import ConfigError
 from benchmark.runs.training import check_compiler
 
@@ -41,7 +41,7 @@ def precision(options: BenchOptions) -> CaseResult:
 def _accuracy(options: BenchOptions, data: BenchData, recipe: Recipe) -> Group:
     epochs, maxlen = 2 if options.quick else options.epochs, recipe.encoder.maxlen
     load = workloads.whole_load(data.split.train, data.split.n_items, maxlen)
-    validation = workloads.evaluation_load(data.split.cases("validation"), data.split.n_items, recipe.encoder)
+    validation = EvaluationLoad(data.split.cases("validation"), data.split.n_items, recipe.encoder)
     targets = load.targets_of_epoch(recipe.training.batch_size)
     learners = []
     for name, changes in {METHOD: {}, f"{METHOD}, bf16": VARIANTS["bf16"]}.items():

@@ -65,8 +65,8 @@ def load(name: str, data_dir: Path, quick: bool, notify: Callable[[str], None]) 
 
 
 @dataclass(frozen=True, eq=False)
-class _Excerpt(TrainingData):
-    """Training data whose epochs are short: over `rows` (n,) alone."""
+class TrainingLoad(TrainingData):
+    """All sequences, so that indices and statistics are the real ones; only the `rows` (n,) are trained on in a lap."""
 
     rows: Tensor
 
@@ -74,48 +74,30 @@ class _Excerpt(TrainingData):
     def trainable(self) -> Tensor:
         return self.rows
 
-
-@dataclass(frozen=True, eq=False)
-class TrainingLoad:
-    """Training users' sequences, of which the rows (n,) are trained on in each lap; it survives pickling.
-
-    `items` (total,) and `offsets` (users + 1,) as in `Sequences.from_arrays`.
-    """
-
-    items: np.ndarray
-    offsets: np.ndarray
-    n_items: int
-    maxlen: int
-    rows: np.ndarray
-
-    def targets(self, rows: np.ndarray) -> int:
+    def targets(self, rows: Tensor) -> int:
         """How many next items an epoch over these rows (n,) predicts."""
-        return int(np.clip(np.diff(self.offsets)[rows] - 1, 0, self.maxlen).sum())
+        return int((self.sequences.lengths[rows] - 1).clamp(0, self.maxlen).sum())
 
     def targets_of_epoch(self, batch_size: int) -> int:
         """How many of them the training loop learns from in an epoch, on average: it leaves an incomplete batch out."""
         rows = len(self.rows)
         return round(self.targets(self.rows) * max(rows // batch_size * batch_size, min(rows, batch_size)) / rows)
 
-    def data(self, device: torch.device) -> TrainingData:
-        """All sequences, so that indices and statistics are the real ones; only the rows are trained on."""
-        sequences = Sequences.from_arrays(self.items, self.offsets).to(device)
-        return _Excerpt(sequences, self.n_items, self.maxlen, torch.from_numpy(self.rows).to(device))
+    def to(self, device: torch.device) -> TrainingLoad:
+        return replace(self, sequences=self.sequences.to(device), rows=self.rows.to(device))
 
 
 def training_load(train: Sequences, n_items: int, maxlen: int, batch_size: int, steps: int) -> TrainingLoad:
     """`steps` batches of random rows; at least one batch, which may be incomplete."""
     whole = whole_load(train, n_items, maxlen)
-    trainable = np.random.default_rng(0).permutation(whole.rows)
-    count = min(steps, max(len(trainable) // batch_size, 1)) * batch_size
-    return replace(whole, rows=trainable[:count])
+    order = np.random.default_rng(0).permutation(len(whole.rows))
+    count = min(steps, max(len(order) // batch_size, 1)) * batch_size
+    return replace(whole, rows=whole.rows[torch.from_numpy(order[:count])])
 
 
 def whole_load(train: Sequences, n_items: int, maxlen: int) -> TrainingLoad:
     """All rows that can be trained on, in their order."""
-    lengths = train.lengths.numpy()
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return TrainingLoad(train.items.numpy(), offsets, n_items, maxlen, np.flatnonzero(lengths >= 2))
+    return TrainingLoad(train, n_items, maxlen, TrainingData(train, n_items, maxlen).trainable)
 
 
 def random_sequences(count: int, length: int, n_items: int, seed: int = 0) -> Sequences:
@@ -126,24 +108,11 @@ def random_sequences(count: int, length: int, n_items: int, seed: int = 0) -> Se
 
 @dataclass(frozen=True, eq=False)
 class EvaluationLoad:
-    """Histories, packed as in `TrainingLoad`, and one target (N,) each; it survives pickling."""
+    """Cases to rank, over a catalogue of `n_items` items, and the encoder that scores them."""
 
-    items: np.ndarray
-    offsets: np.ndarray
-    targets: np.ndarray
+    cases: Cases
     n_items: int
     encoder: EncoderSettings
-
-    def cases(self, device: torch.device) -> Cases:
-        histories = Sequences.from_arrays(self.items, self.offsets).to(device)
-        return Cases(histories, torch.from_numpy(self.targets).to(device))
-
-
-def evaluation_load(cases: Cases, n_items: int, encoder: EncoderSettings) -> EvaluationLoad:
-    """The same cases with their histories end to end: in a split they share their array with the targets."""
-    histories = [cases.histories[row].numpy() for row in range(len(cases.targets))]
-    offsets = np.cumsum([0, *map(len, histories)])
-    return EvaluationLoad(np.concatenate(histories), offsets, cases.targets.numpy(), n_items, encoder)
 
 
 def random_cases(users: int, length: int, n_items: int) -> Cases:

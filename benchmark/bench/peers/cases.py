@@ -17,7 +17,7 @@ from benchmark.bench.peers.peer_task import PeerTask
 from benchmark.bench.peers.peers import LAP_TARGETS, PEERS, PeerContender, export
 from benchmark.bench.peers.quality import Learner, learn, level_group, most_popular
 from benchmark.bench.turns import Contender, Result
-from benchmark.bench.workloads import BenchData, Recipe
+from benchmark.bench.workloads import BenchData, EvaluationLoad, Recipe
 
 OURS = "sasrec-ce"
 MAXLENS = (50,)
@@ -59,7 +59,7 @@ def peers_quality(options: BenchOptions) -> CaseResult:
         if not found:
             continue
         load = workloads.whole_load(data.split.train, n_items, task.maxlen)
-        validation = workloads.evaluation_load(cases, n_items, recipe.encoder)
+        validation = EvaluationLoad(cases, n_items, recipe.encoder)
         ours = _ours(recipe, partial(laps.learn_ours, load, recipe, validation), LAP_TARGETS)
         learners = [Learner(ours), *(Learner(contender, cases) for contender in found)]
         title = f"{data.title}, maxlen {task.maxlen}"
@@ -91,14 +91,17 @@ def _tasks(options: BenchOptions) -> Iterator[tuple[BenchData, PeerTask, Recipe]
 
 
 def _task(folder: str, recipe: Recipe, n_items: int, threads: int) -> PeerTask:
-    training = recipe.training
+    encoder, training = recipe.encoder, recipe.training
     return PeerTask(
         folder=folder,
         name=recipe.method,
         n_items=n_items,
-        **asdict(recipe.encoder),
+        maxlen=encoder.maxlen,
+        width=encoder.width,
+        blocks=encoder.blocks,
+        heads=encoder.heads,
+        dropout=encoder.dropout,
         learning_rate=training.learning_rate,
-        betas=training.betas,
         batch_size=training.batch_size,
         batches=0,
         threads=threads,

@@ -38,7 +38,6 @@ class PeerTask:
     heads: int
     dropout: float
     learning_rate: float
-    betas: tuple[float, float]
     batch_size: int
     batches: int
     threads: int

@@ -185,7 +185,7 @@ def test_a_load_names_whole_batches_and_counts_their_targets() -> None:
     data = training_data()
     load = training_load(data.sequences, N_ITEMS, MAXLEN, batch_size=16, steps=2)
     assert len(load.rows) == 32
-    excerpt = load.data(CPU)
+    excerpt = load.to(CPU)
     assert len(excerpt.sequences) == 60
     assert load.targets(load.rows) == len(excerpt.batch(excerpt.trainable).next_items)
     assert len(training_load(data.sequences, N_ITEMS, MAXLEN, batch_size=500, steps=2).rows) == len(data.trainable)

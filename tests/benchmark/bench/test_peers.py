@@ -24,7 +24,7 @@ from benchmark.bench.peers.peer_task import PeerTask
 from benchmark.bench.peers.peers import PEERS, Peer, PeerContender, export
 from benchmark.bench.peers.quality import LEVEL, Learner, QualityPoint, learn, level_group, scorer
 from benchmark.bench.turns import Contender, Turns
-from benchmark.bench.workloads import Recipe, evaluation_load, whole_load
+from benchmark.bench.workloads import EvaluationLoad, Recipe, whole_load
 from benchmark.cli.commands import main as command
 from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.environment import ROOT
@@ -46,7 +46,7 @@ def prepared() -> Split:
 
 
 def a_task(folder: Path, n_items: int, **changes: Any) -> PeerTask:
-    task = PeerTask(str(folder), "fake", n_items, 12, 8, 1, 1, 0.1, 1e-3, (0.9, 0.98), 16, 2, 1, 0, False)
+    task = PeerTask(str(folder), "fake", n_items, 12, 8, 1, 1, 0.1, 1e-3, 16, 2, 1, 0, False)
     return replace(task, **changes)
 
 
@@ -99,7 +99,7 @@ def test_the_exported_histories_are_those_of_validation_and_hold_no_target(prepa
 def test_a_task_survives_its_file(tmp_path: Path) -> None:
     task = a_task(tmp_path, 7)
     (tmp_path / "task.json").write_text(json.dumps(asdict(task)))
-    assert asdict(PeerTask.read(tmp_path / "task.json")) == asdict(task) | {"betas": [0.9, 0.98]}
+    assert asdict(PeerTask.read(tmp_path / "task.json")) == asdict(task)
 
 
 def test_a_peer_of_prefixes_is_looked_at_before_its_epoch_ends(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_ours_learns_as_a_run_does(prepared: Split) -> None:
     entry, encoder = METHODS["sasrec-ce"], EncoderSettings(width=8, blocks=1, heads=1, dropout=0.1, maxlen=12)
     ours = Recipe("sasrec-ce", entry.settings, encoder, TrainingSettings(batch_size=16, epochs=3, patience=3))
     load = whole_load(prepared.train, n_items, 12)
-    run = partial(laps.learn_ours, load, ours, evaluation_load(cases, n_items, encoder))
+    run = partial(laps.learn_ours, load, ours, EvaluationLoad(cases, n_items, encoder))
     learner = Learner(Contender("ours", run, 1))
     learn([learner], TURNS, lambda line: None, 1e-9)
     data = TrainingData(prepared.train, n_items, 12)
