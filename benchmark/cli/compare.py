@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from benchmark.cli.exits import FAILURE
 from benchmark.cli.options import ALL, Parser, add_dataset
@@ -29,7 +31,7 @@ def run(options: Namespace) -> int:
     datasets = [] if ALL in (options.dataset or [ALL]) else options.dataset
     records = []
     for path in options.stores:
-        found = open_store(path, to_stderr).records()
+        found = find_store(path).records()
         records.append([record for record in found if not datasets or record.dataset in datasets])
     comparison = compare_records(*records)
     print(to_text(comparison, *map(str, options.stores)), end="")
@@ -65,14 +67,13 @@ def compare_records(first: Iterable[RunRecord], second: Iterable[RunRecord]) -> 
     )
 
 
-def open_store(path: Path, notify: Callable[[str], None]) -> Store:
+def find_store(path: Path) -> Store:
     """The store at `path`, a results directory or one that has it inside; ConfigError if there is no store."""
     root = path / "results" if (path / "results").is_dir() else path
-    if not root.is_dir():
-        raise ConfigError(f"{path} is not a directory; name two --out-dir or results directories")
-    store = Store(root, notify)
-    if not store.datasets():
-        raise ConfigError(f"{path} holds no runs; name two --out-dir or results directories")
+    store = Store(root, to_stderr)
+    if not root.is_dir() or not store.datasets():
+        fault = "holds no runs" if root.is_dir() else "is not a directory"
+        raise ConfigError(f"{path} {fault}; name two --out-dir or results directories")
     return store
 
 
@@ -80,8 +81,9 @@ def to_text(comparison: StoreComparison, first: str, second: str) -> str:
     """The comparison as a plain table, `first` and `second` being the stores' names, and a line that sums it up."""
     lines = [f"A: {first}", f"B: {second}", ""]
     if comparison.both:
-        rows = [row for pair in comparison.both for row in _rows(*pair)]
-        lines += [*_align([("run", "metric", "A", "B", "B - A"), *rows]), ""]
+        rows = [(_title(pair[0]), *row) for pair in comparison.both for row in _rows(*pair)]
+        table = pd.DataFrame(rows, columns=["run", "metric", "A", "B", "B - A"])
+        lines += [table.set_index(["run", "metric"]).to_string(), ""]
     for name, records in (("A", comparison.only_first), ("B", comparison.only_second)):
         lines += [f"only in {name}: {_title(record)} ({record.status})" for record in records]
     same = sum(is_same(*pair) for pair in comparison.both)
@@ -92,30 +94,28 @@ def to_text(comparison: StoreComparison, first: str, second: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def _rows(first: RunRecord, second: RunRecord) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
-    if first.status != second.status:
-        rows.append(("", "status", first.status, second.status, "differs"))
+def _title(record: RunRecord) -> str:
+    return f"{record.dataset} {record.method} {record.key} seed {record.seed}"
+
+
+def _rows(first: RunRecord, second: RunRecord) -> list[tuple[str, str, str, str]]:
+    """What is shown of a run: a metric, its two values and their difference."""
+    rows = [("status", first.status, second.status, "differs")] if first.status != second.status else []
     one, other = _metrics(first), _metrics(second)
     for name in one | other:
-        values = one.get(name), other.get(name)
-        if name in ALWAYS or values[0] != values[1]:
-            rows.append(("", name, *map(_number, values), _difference(*values)))
+        a, b = one.get(name), other.get(name)
+        if name in ALWAYS or a != b:
+            rows.append((name, _number(a), _number(b), _difference(a, b)))
     machines = [f"{r.hardware.get('device', '?')}, torch {r.versions.get('torch', '?')}" for r in (first, second)]
     if not is_same(first, second) and machines[0] != machines[1]:
-        rows.append(("", "machine", *machines, ""))
-    rows = rows or [("", "no metrics", first.status, second.status, "")]
-    return [(_title(first), *rows[0][1:]), *rows[1:]]
+        rows.append(("machine", machines[0], machines[1], ""))
+    return rows or [("no metrics", first.status, second.status, "")]
 
 
 def _metrics(record: RunRecord) -> dict[str, float]:
     """By names such as `test ndcg@10`, those of test first."""
     stages = sorted(record.metrics, key=lambda stage: (stage != "test", stage))
     return {f"{stage} {name}": value for stage in stages for name, value in sorted(record.metrics[stage].items())}
-
-
-def _title(record: RunRecord) -> str:
-    return f"{record.dataset} {record.method} {record.key} seed {record.seed}"
 
 
 def _number(value: float | None) -> str:
@@ -127,13 +127,3 @@ def _difference(first: float | None, second: float | None) -> str:
         return "only in one"
     is_small = abs(second - first) < 10**-DECIMALS
     return "0" if first == second else f"{second - first:+.1e}" if is_small else f"{second - first:+.{DECIMALS}f}"
-
-
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns apart from each other, the numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    sides = ("<", "<", ">", ">", ">")
-    return [
-        "  ".join(f"{text:{side}{width}}" for text, side, width in zip(row, sides, widths, strict=True)).rstrip()
-        for row in rows
-    ]
