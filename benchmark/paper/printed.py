@@ -93,19 +93,9 @@ def table3() -> Table1:
     return {row["dataset"]: _numbers(row, TABLE_3_VARIANTS) for row in _rows("table3.csv")}
 
 
-def table1_row(title: str) -> dict[str, float] | None:
-    """Table 1's NDCG@10 for a dataset, by its printed title such as `ML-1M`; None if the table does not have it."""
-    return table1().get(title)
-
-
 def table2_row(title: str, metric: str) -> Printed | None:
     """Table 2's row for a dataset, by its printed title, and a metric; None if the table does not have it."""
     return table2().get((title, metric))
-
-
-def table3_row(title: str) -> dict[str, float] | None:
-    """Table 3's NDCG@20 by variant; None for every dataset but Yelp."""
-    return table3().get(title)
 
 
 def _rows(name: str) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -148,14 +148,19 @@ class Results:
         words += [f"{setting.profile} profile"] if setting.profile != usual.profile else []
         return f"{self.title} ({', '.join(words)})" if words else self.title
 
+    @property
+    def identity(self) -> dict[str, object]:
+        """What says of every row which dataset and setting it is about: the first COLUMNS."""
+        whose = {"dataset": self.dataset, "title": self.title, "synthetic": self.synthetic}
+        return whose | asdict(self.setting)
+
     @cached_property
     def frame(self) -> pd.DataFrame:
         """COLUMNS, one row per use of a run in a group, stage and metric.
 
         A run that is not done has no metrics and one row, whose stage and metric are empty.
         """
-        setting = self.setting
-        head = (self.dataset, self.title, self.synthetic, setting.protocol, setting.hparams, setting.profile)
+        head = tuple(self.identity.values())
         rows = [
             (*head, group.experiment, group.label, group.swept, group.method, group.plain, *identity, *measured)
             for group in self.groups

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -18,13 +19,19 @@ from benchmark.report.figures.canvas import appearance, save
 from benchmark.report.page.page import DatasetReport, write_page
 from benchmark.report.query import Results
 from benchmark.report.shown_runs import planned_results
-from benchmark.report.tables.all_tables import TABLES
+from benchmark.report.tables.buckets import bucket_tables
+from benchmark.report.tables.cost import cost_table
+from benchmark.report.tables.data import data_table
 from benchmark.report.tables.latex import to_latex
-from benchmark.report.tables.layout import Table, label_of
+from benchmark.report.tables.layout import Made, Table, label_of
 from benchmark.report.tables.markdown import to_markdown
 from benchmark.report.tables.plain import to_plain
-from benchmark.report.tables.table1 import table1_together
-from benchmark.report.tables.table2 import table2_together
+from benchmark.report.tables.side_by_side import side_by_side_tables
+from benchmark.report.tables.sweeps import SWEEPS, sweep_table
+from benchmark.report.tables.table1 import table_1
+from benchmark.report.tables.table2 import table_2
+from benchmark.report.tables.table3 import table_3
+from benchmark.report.tables.ties import tie_tables
 from benchmark.store.atomic_files import StoreError, write_file
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
@@ -34,6 +41,19 @@ __all__ = ["Rendered", "RunSetting", "claim_findings", "report"]
 Notify = Callable[[str], None]
 Plans = Mapping[str, Sequence[PlannedRun]]
 Records = Mapping[str, Sequence[RunRecord]]
+
+TABLES: dict[str, Callable[[Results], Made | None]] = {
+    "table1": lambda results: table_1([results]),
+    "table2": lambda results: table_2([results]),
+    "table3": table_3,
+    "data": data_table,
+    "side-by-side": side_by_side_tables,
+    "buckets": bucket_tables,
+    **{name: partial(sweep_table, name) for name in SWEEPS},
+    "ties": tie_tables,
+    "cost": cost_table,
+}
+"""Of one dataset, by the name of their files; None where no run has what a table shows."""
 
 
 @dataclass
@@ -57,25 +77,25 @@ def report(store: Store, out_dir: Path, planned: Plans, stored: Records, notify:
     runs is named through `notify`. Raises StoreError if `out_dir` cannot be written.
     """
     rendered = Rendered()
-    by_setting: dict[RunSetting, list[Results]] = {}
-    reports: list[DatasetReport] = []
     findings: list[JudgedClaim] = []
     found = _results(store, planned, stored)
     for dataset in planned:
         if dataset not in found or not found[dataset].ran:
             _note(rendered, f"{dataset}: nothing of Table 2 has been run", notify)
-    for results in found.values():
-        reports.append(_render(results, store, out_dir, rendered, notify))
-        by_setting.setdefault(results.setting, []).append(results)
-    for setting, together in by_setting.items():
-        folder, alone = _shared_folder(out_dir / "tables", together), len(together) == 1
-        if not alone:
-            if made := table1_together(together):
-                rendered.tables += _write_tables("table1", *made, folder, _words(setting))
-            if len(ran := [results for results in together if results.ran]) > 1:
-                rendered.tables += _write_tables("table2", *table2_together(ran), folder, _words(setting))
+    reports = [_render(results, store, out_dir, rendered, notify) for results in found.values()]
+    for setting in dict.fromkeys(results.setting for results in found.values()):
+        together = [results for results in found.values() if results.setting == setting]
+        words = _words(setting)
+        if len(together) > 1:
+            folder = _folder(out_dir / "tables", setting)
+            if made := table_1(together):
+                rendered.tables += _write_tables("table1", *made, folder, words)
+            if sum(bool(results.ran) for results in together) > 1 and (made := table_2(together)):
+                rendered.tables += _write_tables("table2", *made, folder, words)
+        else:  # what is about one dataset alone stands with it
+            folder = _folder(out_dir / "tables" / together[0].dataset, setting)
+            words = [*words, together[0].dataset]
         judged = judge_claims(together)
-        words = [*_words(setting), *([together[0].dataset] if alone else [])]
         overview, details, rows = claims_tables(judged)
         rendered.tables += _write_tables("claims", overview, rows, folder, words, details)
         findings += judged
@@ -90,7 +110,6 @@ def claim_findings(store: Store, planned: Plans, stored: Records, claim: Claim) 
 
 
 def _results(store: Store, planned: Plans, stored: Records) -> dict[str, Results]:
-    """By dataset, those without a planned run left out."""
     return {
         dataset: planned_results(runs, stored[dataset], store.data(dataset), store.arrays)
         for dataset, runs in planned.items()
@@ -99,43 +118,28 @@ def _results(store: Store, planned: Plans, stored: Records) -> dict[str, Results
 
 
 def _render(results: Results, store: Store, out_dir: Path, rendered: Rendered, notify: Notify) -> DatasetReport:
-    tables, figures = _folder(out_dir / "tables", results), _folder(out_dir / "figures", results)
+    tables, figures = (_folder(out_dir / kind / results.dataset, results.setting) for kind in ("tables", "figures"))
     printed, drawn = dict[str, Sequence[Table]](), dict[str, Path]()
-    missing: list[str] = []
     _store_choice(store, results, notify)
     for name, tabulate in TABLES.items():
-        made = tabulate(results)
-        if made is None:
-            missing.append(name)
-        else:
+        if made := tabulate(results):
             printed[name] = made[0]
             rendered.tables += _write_tables(name, *made, tables, _words(results.setting))
     if "table2" in printed:
         rendered.plain.append(to_plain(printed["table2"][0]))
     for name, draw in FIGURES.items():
         with appearance():
-            figure = draw(results)
-            if figure is None:
-                missing.append(name)
-            else:
+            if figure := draw(results):
                 rendered.figures += save(figure, figures / name)
                 drawn[name] = figures / f"{name}.png"
-    missing = list(dict.fromkeys(missing))  # some names are those of a table and of a figure
-    if missing:
-        _note(rendered, f"{results.dataset}: no run has what these show: {', '.join(missing)}", notify)
-    return DatasetReport(results, printed, drawn, tables, missing)
+    gaps = [name for name in TABLES if name not in printed] + [name for name in FIGURES if name not in drawn]
+    gaps = list(dict.fromkeys(gaps))  # some names are those of a table and of a figure
+    if gaps:
+        _note(rendered, f"{results.dataset}: no run has what these show: {', '.join(gaps)}", notify)
+    return DatasetReport(results, printed, drawn, tables, gaps)
 
 
-def _folder(base: Path, results: Results) -> Path:
-    folder = base / results.dataset
-    return folder if results.setting == RunSetting() else folder / results.setting.name
-
-
-def _shared_folder(base: Path, together: Sequence[Results]) -> Path:
-    """Where stands what is about all these datasets of one setting; what is about one alone stands with it."""
-    if len(together) == 1:
-        return _folder(base, together[0])
-    setting = together[0].setting
+def _folder(base: Path, setting: RunSetting) -> Path:
     return base if setting == RunSetting() else base / setting.name
 
 

@@ -42,10 +42,8 @@ def _overview(name: str, part: Sequence[JudgedClaim], about: str, findings: Sequ
     return Table(
         name=f"claims-{name}",
         caption=f"{_warning(part)}The paper's claims on {about}, and what the runs say.",
-        bands=(),
         heads=(Head("claim"), Head("where"), *columns.values()),
         sections=(tuple(groups),),
-        notes=(),
     )
 
 
@@ -69,10 +67,8 @@ def _details(findings: Sequence[JudgedClaim]) -> Table:
     return Table(
         name=re.sub("[^a-z0-9]+", "-", f"{findings[0].dataset}-claims"),
         caption=f"{_warning(findings)}The paper's claims, judged by the runs on {findings[0].title}.",
-        bands=(),
         heads=(_dataset_head(findings[0]), *map(Head, ("verdict", "the paper", "the runs", "command"))),
         sections=(tuple(_detail(finding) for finding in findings),),
-        notes=(),
     )
 
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup, escape
 
 from benchmark.report.tables.layout import Cell, Row, Stack, Table
 from benchmark.report.tables.numbers import MINUS
+from benchmark.report.templates import environment
 
 Link = Callable[[str], str | None]
 """Where the runs of a RunGroup stand, by its name; None if they are not on the page."""
@@ -27,18 +27,6 @@ def to_html(table: Table, identity: str, link: Link = lambda _: None, origin: st
     """
     template = _ENVIRONMENT.get_template("table.html.jinja")
     return Markup(template.render(table=table, identity=identity, link=link, origin=origin))
-
-
-def environment() -> jinja2.Environment:
-    """Where the page's templates are rendered; whatever they print is escaped unless it is Markup."""
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
 
 
 def sort_value(text: str) -> str:
@@ -78,5 +66,4 @@ def _cell(cell: Cell, target: str | None) -> Markup:
     return content + Markup('<span class="star">*</span>') if cell.star else content
 
 
-_ENVIRONMENT = environment()
-_ENVIRONMENT.filters |= {"cells": _cells, "label": _label}
+_ENVIRONMENT = environment(Path(__file__).parent, {"cells": _cells, "label": _label}, autoescape=True)

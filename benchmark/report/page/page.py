@@ -20,11 +20,12 @@ from benchmark.paper.printed import CITATION
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim
 from benchmark.report.figures.captions import caption
-from benchmark.report.page.html import environment, sort_value, to_html
+from benchmark.report.page.html import sort_value, to_html
 from benchmark.report.page.runs_table import METRICS, anchor_of, not_run, run_rows, slug
 from benchmark.report.query import Results
 from benchmark.report.tables.layout import Table
 from benchmark.report.tables.notes import machines_note
+from benchmark.report.templates import environment
 from benchmark.store.atomic_files import write_file
 
 NOT_RUN = "not run"
@@ -174,5 +175,6 @@ def _relative(path: Path, root: Path) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
 
 
-_ENVIRONMENT = environment()
-_ENVIRONMENT.filters |= {"chip": _chip, "slug": slug, "sort_value": sort_value}
+_ENVIRONMENT = environment(
+    Path(__file__).parent, {"chip": _chip, "slug": slug, "sort_value": sort_value}, autoescape=True
+)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
-from benchmark.report.query import RunGroup
+from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import PairedTest, SeedSummary
 from benchmark.report.tables.layout import Cell, Kind, Place, Row, Stack
 from benchmark.report.tables.numbers import DASH, DECIMALS, count, number, p_value, signed
@@ -43,9 +44,30 @@ def deviation(summary: SeedSummary) -> str:
     return f"±{number(summary.deviation)}" if summary.n > 1 else ""
 
 
-def difference(test: PairedTest, *sides: SeedSummary) -> Pair:
-    """The mean difference over the seeds that both sides have, its p below."""
-    return Cell(signed(test.difference), test.star), p_of(test, *sides)
+def contrast(
+    results: Results,
+    label: str,
+    metric: str,
+    groups: Sequence[RunGroup],
+    pairs: Sequence[tuple[RunGroup, RunGroup]],
+    printed: Mapping[str, float] = MappingProxyType({}),
+    seeds_below: bool = True,
+) -> Stack:
+    """The means of these groups, the best in bold, then of each pair the first minus the second with its p below.
+
+    `printed`: what the paper prints, by the groups' labels. `seeds_below`: a p comes with its number of seeds where one
+    of the pair has more.
+    """
+    summaries = {runs.label: results.summary(runs, metric) for runs in groups}
+    best = best_of(summaries)
+    shown = [mean(summary, best[name]) for name, summary in summaries.items()]
+    for first, second in pairs:
+        test = results.difference(first, second, metric)
+        sides = [summaries[first.label], summaries[second.label]] if seeds_below else []
+        shown.append((Cell(signed(test.difference), test.star), p_of(test, *sides)))
+    texts = [number(printed[runs.label]) for runs in groups] if printed else []
+    texts += [signed(printed[a.label] - printed[b.label]) for a, b in pairs] if printed else []
+    return stack(label, shown, row_of("paper", texts, "paper"))
 
 
 def p_of(test: PairedTest, *sides: SeedSummary) -> str:
@@ -60,7 +82,6 @@ def seeds_of(n: int, *sides: SeedSummary) -> str:
 
 
 def described(summary: SeedSummary) -> dict[str, object]:
-    """A summary for machines."""
     return {"mean": summary.mean, "deviation": summary.deviation, "runs": summary.n}
 
 
@@ -72,7 +93,6 @@ def tested(test: PairedTest | None) -> dict[str, object]:
 
 
 def done_of_asked(runs: RunGroup) -> Cell:
-    """How many runs are done of how many asked for."""
     return Cell(f"{len(runs.done)}/{runs.asked}" if runs.asked else DASH)
 
 

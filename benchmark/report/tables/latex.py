@@ -6,11 +6,11 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from benchmark.report.tables.layout import Cell, Row, Table
 from benchmark.report.tables.numbers import DASH, MINUS
+from benchmark.report.templates import environment, unless_markup
 
 _CHARACTERS = {
     "\\": r"\textbackslash{}",
@@ -66,7 +66,6 @@ def _cell(cell: Cell) -> str:
 
 
 def _heads(table: Table) -> list[Markup]:
-    """The two lines of heads."""
     firsts = [_marked(head.first, "" if head.second else head.mark) for head in table.heads]
     seconds = [_marked(head.second, head.mark if head.second else "") for head in table.heads]
     return [Markup(" & ".join(words)) for words in (firsts, seconds)]
@@ -87,19 +86,14 @@ def _bands(table: Table) -> list[Markup]:
     return [Markup(" & ".join(titles) + r" \\"), Markup(rules)] if titles else []
 
 
-# Whatever a template prints goes through `finalize`, so that no text from data can be left unescaped by oversight.
-_ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
+_ENVIRONMENT = environment(
+    Path(__file__).parent,
+    {"row": _row, "heads": _heads, "bands": _bands},
+    finalize=unless_markup(escape),
     block_start_string=r"\BLOCK{",
     block_end_string="}",
     variable_start_string=r"\VAR{",
     variable_end_string="}",
     comment_start_string=r"\COMMENT{",
     comment_end_string="}",
-    finalize=lambda value: value if isinstance(value, Markup) else escape(value),
 )
-_ENVIRONMENT.filters |= {"row": _row, "heads": _heads, "bands": _bands}

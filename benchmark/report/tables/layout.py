@@ -55,7 +55,7 @@ Made = tuple[Sequence["Table"], Sequence[Mapping[str, object]]]
 
 @dataclass(frozen=True)
 class Table:
-    """`bands` (title, columns) stand above the heads, all columns together; rules part the `sections`.
+    """Rules part the `sections`; `bands` (title, columns) stand above the heads, all columns together.
 
     `name` is used in labels and consists of letters, digits, dots and hyphens; all other text may hold any
     character. `runs`: the name of the RunGroup that the whole table is about, if it is one.
@@ -63,10 +63,10 @@ class Table:
 
     name: str
     caption: str
-    bands: tuple[tuple[str, int], ...]
     heads: tuple[Head, ...]
     sections: tuple[tuple[Stack, ...], ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    bands: tuple[tuple[str, int], ...] = ()
     runs: str = ""
 
 
@@ -76,7 +76,7 @@ def table_of(
     caption: str,
     heads: Sequence[Head],
     sections: Sequence[Sequence[Stack]],
-    notes: Sequence[str],
+    notes: Iterable[str],
     bands: Sequence[tuple[str, int]] = (),
     runs: str = "",
 ) -> Table:
@@ -84,20 +84,18 @@ def table_of(
 
     Sections without rows are left out.
     """
-    corner = Head(results.title, "SYNTHETIC" if results.synthetic else "")
     return Table(
         name=label_of(results.dataset, name),
         caption=warning(results.synthetic) + caption,
-        bands=tuple(bands),
-        heads=(corner, *heads),
+        heads=(Head(results.title, "SYNTHETIC" if results.synthetic else ""), *heads),
         sections=tuple(tuple(section) for section in sections if section),
         notes=tuple(notes),
+        bands=tuple(bands),
         runs=runs,
     )
 
 
 def label_of(*words: str) -> str:
-    """A label of letters, digits, dots and hyphens."""
     return re.sub("[^a-z0-9.]+", "-", "-".join(words))
 
 
@@ -108,13 +106,4 @@ def warning(synthetic: bool) -> str:
 
 def for_machines(results: Results, rows: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
     """These rows, each after the columns that say which dataset and setting it is about."""
-    setting = results.setting
-    identity = {
-        "dataset": results.dataset,
-        "title": results.title,
-        "synthetic": results.synthetic,
-        "protocol": setting.protocol,
-        "hparams": setting.hparams,
-        "profile": setting.profile,
-    }
-    return [identity | dict(row) for row in rows]
+    return [results.identity | dict(row) for row in rows]

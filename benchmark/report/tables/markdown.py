@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table
+from benchmark.report.templates import environment, unless_markup
 
 _SPECIAL = r"\`*_[]|~"
 
 
 def to_markdown(tables: Sequence[Table]) -> str:
-    """The tables one after the other."""
-    return _ENVIRONMENT.get_template("tables.md.jinja").render(tables=tables)
+    return MARKDOWN.get_template("tables.md.jinja").render(tables=tables)
 
 
 def escape(text: object) -> str:
@@ -41,13 +40,7 @@ def _cell(cell: Cell) -> str:
 
 
 def _small(row: Row, text: str) -> str:
-    match row.kind:
-        case "value":
-            return text
-        case "below":
-            return f"<sub>{text}</sub>"
-        case "paper":
-            return f"<sub><em>{text}</em></sub>"
+    return {"value": "{}", "below": "<sub>{}</sub>", "paper": "<sub><em>{}</em></sub>"}[row.kind].format(text)
 
 
 def _heads(table: Table) -> Markup:
@@ -62,13 +55,4 @@ def _head(head: Head, band: str) -> str:
     return (f"<sub>{escape(band)}</sub><br>" if band else "") + words + mark
 
 
-# Whatever the template prints goes through `finalize`, so that no text from data can be left unescaped by oversight.
-_ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-    finalize=lambda value: value if isinstance(value, Markup) else escape(value),
-)
-_ENVIRONMENT.filters |= {"stack": _stack, "heads": _heads}
+MARKDOWN = environment(Path(__file__).parent, {"stack": _stack, "heads": _heads}, finalize=unless_markup(escape))

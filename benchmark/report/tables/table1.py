@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from baselines.registry import METHODS
-from benchmark.paper.printed import CITATION, table1_row
+from benchmark.paper.printed import CITATION, table1
 from benchmark.plan.selection import METRIC
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import MIN_SEEDS, PairedTest
-from benchmark.report.tables.cells import best_of, described, difference, done_of_asked, mean, row_of, stack, tested
+from benchmark.report.tables.cells import contrast, described, done_of_asked, tested
 from benchmark.report.tables.layout import Cell, Head, Made, Row, Stack, Table, for_machines, label_of, warning
 from benchmark.report.tables.notes import closing_notes, status_notes
-from benchmark.report.tables.numbers import count, number, signed
+from benchmark.report.tables.numbers import count
 
 OBJECTIVES = {"BCE": "btsr-bce", "CE": "btsr-ce", "SCE": "btsr-sce"}
 """As printed, and BT-SR on them."""
@@ -22,53 +21,42 @@ OBJECTIVES = {"BCE": "btsr-bce", "CE": "btsr-ce", "SCE": "btsr-sce"}
 
 @dataclass(frozen=True)
 class Effect:
-    """What Barlow Twins does to one objective; `printed`: the paper's means without and with it, None if there are
-    none.
-    """
+    """What Barlow Twins does to one objective."""
 
     objective: str
     plain: RunGroup
     regularised: RunGroup
     test: PairedTest
-    printed: tuple[float, float] | None
 
 
 def effects(results: Results) -> list[Effect]:
-    """One per objective, run or not."""
-    printed = None if results.synthetic else table1_row(results.title)
+    """One per objective, of the runs that the experiment planned, or else of those of Table 2, which are the same."""
     found = []
     for objective, method in OBJECTIVES.items():
-        plain, regularised = _runs_of(results, METHODS[method].plain or method), _runs_of(results, method)
-        pair = (printed[plain.method], printed[method]) if printed else None
-        found.append(Effect(objective, plain, regularised, results.difference(regularised, plain, METRIC), pair))
+        names = METHODS[method].plain or method, method
+        plain, regularised = (results.group("objectives", name) or results.method(name) for name in names)
+        found.append(Effect(objective, plain, regularised, results.difference(regularised, plain, METRIC)))
     return found
 
 
-def table1(results: Results) -> Made | None:
-    """Table 1 of one dataset; None if nothing has run."""
-    return table1_together([results])
+def printed_means(results: Results) -> Mapping[str, float]:
+    """What the paper prints, by method; empty if nothing."""
+    return {} if results.synthetic else table1().get(results.title, {})
 
 
-def table1_together(shown: Sequence[Results]) -> Made | None:
+def table_1(shown: Sequence[Results]) -> Made | None:
     """One line per dataset as in the paper, with deviation, printed number and what the term adds below and beside.
 
     Datasets without a run are left out; None if that is all of them.
     """
     found = {results: effects(results) for results in shown}
     ran = {results: rows for results, rows in found.items() if any(runs.done for runs in _groups(rows))}
-    if not ran:
-        return None
     records = [
         row
         for results, rows in ran.items()
         for row in for_machines(results, [_record(results, effect) for effect in rows])
     ]
-    return [_table(ran)], records
-
-
-def _runs_of(results: Results, method: str) -> RunGroup:
-    """Those that the experiment planned, or else those of Table 2, which are the same."""
-    return results.group("objectives", method) or results.method(method)
+    return ([_table(ran)], records) if ran else None
 
 
 def _groups(rows: Sequence[Effect]) -> list[RunGroup]:
@@ -97,27 +85,17 @@ def _table(shown: dict[Results, list[Effect]]) -> Table:
 
 
 def _stack(results: Results, rows: list[Effect], together: bool) -> Stack:
-    groups = _groups(rows)
-    summaries = {runs.method: results.summary(runs, METRIC) for runs in groups}
-    best = best_of(summaries)
-    pairs = [mean(summary, best[method]) for method, summary in summaries.items()]
-    texts: list[str] = []
-    if any(effect.printed for effect in rows):
-        without, added = ([effect.printed[side] if effect.printed else math.nan for effect in rows] for side in (0, 1))
-        texts = [*map(number, without + added), *(signed(b - a) for a, b in zip(without, added, strict=True))]
+    groups, pairs = _groups(rows), [(effect.regularised, effect.plain) for effect in rows]
     counts = [*map(done_of_asked, groups), *(Cell(count(effect.test.n, "pair")) for effect in rows)]
-    return stack(
-        f"{results.title} (SYNTHETIC)" if together and results.synthetic else results.title,
-        [*pairs, *(difference(effect.test) for effect in rows)],
-        row_of("paper", texts, "paper"),
-        Row("runs", tuple(counts), "below"),
-    )
+    label = f"{results.title} (SYNTHETIC)" if together and results.synthetic else results.title
+    means = contrast(results, label, METRIC, groups, pairs, printed_means(results), seeds_below=False)
+    return (*means, Row("runs", tuple(counts), "below"))
 
 
 def _notes(shown: dict[Results, list[Effect]]) -> list[str]:
     every = [effect for rows in shown.values() for effect in rows]
     reading = "Means over seeds, ± sample standard deviation; the best of a line is bold."
-    if any(effect.printed for effect in every):
+    if any(map(printed_means, shown)):
         reading += f" What the paper prints ({CITATION}) is in italics; it gives no deviations and no test here."
     reading += (
         " The differences are means over the seeds that both have, with the p of a two-sided paired t-test from "
@@ -140,13 +118,13 @@ def _notes(shown: dict[Results, list[Effect]]) -> list[str]:
 
 def _record(results: Results, effect: Effect) -> dict[str, object]:
     regularised = described(results.summary(effect.regularised, METRIC))
-    printed = effect.printed or (None, None)
+    printed = printed_means(results)
     return {
         "metric": METRIC,
         "objective": effect.objective,
         **described(results.summary(effect.plain, METRIC)),
         **{f"{name}_bt": value for name, value in regularised.items()},
         **tested(effect.test),
-        "paper_mean": printed[0],
-        "paper_mean_bt": printed[1],
+        "paper_mean": printed.get(effect.plain.method),
+        "paper_mean_bt": printed.get(effect.regularised.method),
     }

@@ -21,16 +21,14 @@ IMPROVE = "improve"
 """The one column that is not a method's."""
 
 
-def table2(results: Results) -> Made | None:
-    """Table 2 of one dataset; None if nothing of it has run."""
-    return table2_together([results]) if results.ran else None
+def table_2(shown: Sequence[Results]) -> Made | None:
+    """A table per dataset, those without a run left out; None if that is all of them.
 
-
-def table2_together(shown: Sequence[Results]) -> Made:
-    """A table per dataset; Holm's correction takes the tests of all of them as one family."""
-    family = [main_comparison(results) for results in shown]
+    Holm's correction takes the tests of all tables as one family.
+    """
+    family = [main_comparison(results) for results in shown if results.ran]
     rows = [row for comparison in family for row in for_machines(comparison.results, _records(comparison))]
-    return [_table(comparison, family) for comparison in family], rows
+    return ([_table(comparison, family) for comparison in family], rows) if family else None
 
 
 def _table(comparison: MainComparison, family: Sequence[MainComparison]) -> Table:

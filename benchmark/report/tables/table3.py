@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from benchmark.paper.printed import CITATION, table3_row
+from benchmark.paper.printed import CITATION, table3
 from benchmark.plan.experiments import experiments
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import MIN_SEEDS
-from benchmark.report.tables.cells import best_of, described, difference, done_of_asked, mean, row_of, stack, tested
-from benchmark.report.tables.layout import Cell, Head, Made, Row, Stack, for_machines, table_of
+from benchmark.report.tables.cells import contrast, described, done_of_asked, tested
+from benchmark.report.tables.layout import Cell, Head, Made, Row, for_machines, table_of
 from benchmark.report.tables.notes import closing_notes, status_notes
-from benchmark.report.tables.numbers import number, signed
 
 METRIC = "ndcg@20"
 CONTEXT = ("hr@1/bucket1", "hr@1/bucket2", "hr@1/bucket3")
 REFERENCE = "sasrec-bce"
 
 
-def table3(results: Results) -> Made | None:
+def table_3(results: Results) -> Made | None:
     """Regimes across, metrics down, then what each regime adds to the reference; None if none is done."""
     if not results.own("regimes"):
         return None
@@ -26,7 +25,8 @@ def table3(results: Results) -> Made | None:
     groups = [results.group("regimes", v.label) or RunGroup("regimes", v.label, v.method) for v in planned]
     groups.sort(key=lambda runs: runs.label != REFERENCE)
     reference, *regimes = groups
-    printed = None if results.synthetic else table3_row(results.title)
+    pairs = [(regime, reference) for regime in regimes]
+    printed: Mapping[str, float] = {} if results.synthetic else table3().get(results.title, {})
     table = table_of(
         results,
         "table3",
@@ -36,8 +36,8 @@ def table3(results: Results) -> Made | None:
             *(Head("difference", runs.title) for runs in regimes),
         ],
         (
-            [_stack(results, METRIC, METRIC, groups, printed)],
-            [_stack(results, f"hr@1, bucket {metric[-1]}", metric, groups, None) for metric in CONTEXT],
+            [contrast(results, METRIC, METRIC, groups, pairs, printed)],
+            [contrast(results, f"hr@1, bucket {metric[-1]}", metric, groups, pairs) for metric in CONTEXT],
             [(Row("runs", (*map(done_of_asked, groups), *(Cell() for _ in regimes))),)],
         ),
         [
@@ -45,7 +45,7 @@ def table3(results: Results) -> Made | None:
             *status_notes({_name(runs): runs for runs in groups}),
             *closing_notes(results, groups),
         ],
-        (("", 1), ("mean", len(groups)), (f"minus {_name(reference)}", len(regimes))),
+        (("", 1), ("mean", len(groups)), (f"minus {reference.title}", len(regimes))),
     )
     records = [
         {
@@ -54,7 +54,7 @@ def table3(results: Results) -> Made | None:
             "method": runs.method,
             **described(results.summary(runs, metric)),
             **tested(None if runs is reference else results.difference(runs, reference, metric)),
-            "paper_mean": printed[runs.label] if printed and metric == METRIC else None,
+            "paper_mean": printed.get(runs.label) if metric == METRIC else None,
         }
         for metric in (METRIC, *CONTEXT)
         for runs in groups
@@ -69,23 +69,6 @@ def _name(runs: RunGroup) -> str:
 def _head(runs: RunGroup) -> tuple[str, str]:
     first, _, second = runs.title.partition(" ")
     return (first, second) if runs.label == REFERENCE else (runs.style.title, runs.title)
-
-
-def _stack(
-    results: Results, label: str, metric: str, groups: Sequence[RunGroup], printed: dict[str, float] | None
-) -> Stack:
-    reference, *regimes = groups
-    summaries = {runs.label: results.summary(runs, metric) for runs in groups}
-    best = best_of(summaries)
-    texts: list[str] = []
-    if printed:
-        texts = [number(printed[runs.label]) for runs in groups]
-        texts += [signed(printed[runs.label] - printed[REFERENCE]) for runs in regimes]
-    pairs = [mean(summary, best[name]) for name, summary in summaries.items()]
-    for runs in regimes:
-        sides = summaries[runs.label], summaries[REFERENCE]
-        pairs.append(difference(results.difference(runs, reference, metric), *sides))
-    return stack(label, pairs, row_of("paper", texts, "paper"))
 
 
 def _reading(printed: bool) -> str:

@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import summarise_seeds
 from benchmark.report.tables.cells import row_of
-from benchmark.report.tables.layout import Head, Made, Stack, for_machines, table_of
+from benchmark.report.tables.layout import Head, Made, Row, for_machines, table_of
 from benchmark.report.tables.notes import closing_notes, status_notes
 from benchmark.report.tables.numbers import number
 
 METRICS = ("ndcg@10", "hr@1", "hr@10")
-
-
-@dataclass(frozen=True)
-class TieSpread:
-    """One method and metric: its mean over `seeds` runs in the order of the file, and in each random order by its
-    number; NaN and empty if no run has all orders.
-    """
-
-    runs: RunGroup
-    metric: str
-    seeds: int = 0
-    in_file: float = math.nan
-    means: Mapping[int, float] | None = None
-
-    def row(self, orders: Iterable[int]) -> Stack:
-        """With the mean, deviation and width over the random orders."""
-        means = self.means or {}
-        over = summarise_seeds(np.array(list(means.values()), dtype=float))
-        width = max(means.values()) - min(means.values()) if means else math.nan
-        values = [self.in_file, *(means.get(order, math.nan) for order in orders), over.mean, over.deviation, width]
-        label = f"{self.runs.title}, {self.metric}"
-        return (row_of(label, [*map(number, values), str(self.seeds)], runs=self.runs),)
 
 
 def tie_tables(results: Results) -> Made | None:
@@ -46,42 +23,39 @@ def tie_tables(results: Results) -> Made | None:
     orders = results.tie_orders(groups)
     if not orders:
         return None
-    spreads = {runs.name: [_spread(results, runs, metric, orders) for metric in METRICS] for runs in groups}
+    lines = [[(runs, metric, *_means(results, runs, metric, orders)) for metric in METRICS] for runs in groups]
+    heads = [Head("file", "order"), *(Head("random", str(order)) for order in orders)]
     table = table_of(
         results,
         "ties",
         f"Accuracy on {results.heading} with simultaneous test events in other orders.",
-        [
-            Head("file", "order"),
-            *(Head("random", str(order)) for order in orders),
-            *map(Head, ("mean", "deviation", "width", "runs")),
-        ],
-        [[spread.row(orders) for spread in mine] for mine in spreads.values()],
+        [*heads, *map(Head, ("mean", "deviation", "width", "runs"))],
+        [[(_row(*line),) for line in mine] for mine in lines],
         [*_notes(results, groups, orders), *closing_notes(results, groups)],
     )
     records = [
-        {
-            "method": spread.runs.method,
-            "metric": spread.metric,
-            "order": order or "file",
-            "mean": (spread.means or {}).get(order, math.nan) if order else spread.in_file,
-            "runs": spread.seeds,
-        }
-        for mine in spreads.values()
-        for spread in mine
-        for order in (0, *orders)
+        {"method": runs.method, "metric": metric, "order": order, "mean": mean, "runs": seeds}
+        for mine in lines
+        for runs, metric, seeds, means in mine
+        for order, mean in zip(("file", *orders), means, strict=True)
     ]
     return [table], for_machines(results, records)
 
 
-def _spread(results: Results, runs: RunGroup, metric: str, orders: Mapping[int, str]) -> TieSpread:
-    """Every mean is over the runs that have all orders, so that only the order differs between them."""
-    by_stage = [results.values(runs, metric, stage) for stage in ("test", *orders.values())]
-    seeds = sorted(set.intersection(*(set(values) for values in by_stage)))
-    if not seeds:
-        return TieSpread(runs, metric)
-    in_file, *redrawn = (float(np.mean([values[seed] for seed in seeds])) for values in by_stage)
-    return TieSpread(runs, metric, len(seeds), in_file, dict(zip(orders, redrawn, strict=True)))
+def _means(results: Results, runs: RunGroup, metric: str, orders: Mapping[int, str]) -> tuple[int, list[float]]:
+    """How many runs have all orders, so that only the order differs between means, and their mean in each of these:
+    in that of the file, then in the random ones; NaN without runs.
+    """
+    by_order = [results.values(runs, metric, stage) for stage in ("test", *orders.values())]
+    seeds = sorted(set.intersection(*(set(values) for values in by_order)))
+    return len(seeds), [float(np.mean([values[s] for s in seeds])) if seeds else math.nan for values in by_order]
+
+
+def _row(runs: RunGroup, metric: str, seeds: int, means: Sequence[float]) -> Row:
+    """With the mean, deviation and width over the random orders."""
+    over = summarise_seeds(np.array(means[1:]))
+    values = [*means, over.mean, over.deviation, max(means[1:]) - min(means[1:])]
+    return row_of(f"{runs.title}, {metric}", [*map(number, values), str(seeds)], runs=runs)
 
 
 def _notes(results: Results, groups: Sequence[RunGroup], orders: Mapping[int, str]) -> Iterable[str]:

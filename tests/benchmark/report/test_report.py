@@ -12,8 +12,7 @@ import pytest
 
 from benchmark.report.claims.judged_claims import judge_claims
 from benchmark.report.figures.all_figures import FIGURES
-from benchmark.report.report import Rendered, report
-from benchmark.report.tables.all_tables import TABLES
+from benchmark.report.report import TABLES, Rendered, report
 from benchmark.store.store import Store, StoreError
 from tests.benchmark.conftest import plans_of, records_in
 

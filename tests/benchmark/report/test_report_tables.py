@@ -11,18 +11,18 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from benchmark.paper.printed import table1_row, table3_row
+from benchmark.paper.printed import table1, table3
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.query import Results, RunGroup
+from benchmark.report.report import TABLES
 from benchmark.report.tables import latex, markdown
-from benchmark.report.tables.all_tables import TABLES
 from benchmark.report.tables.buckets import bucket_tables
 from benchmark.report.tables.cost import cost_table
 from benchmark.report.tables.data import data_table
 from benchmark.report.tables.layout import Table
 from benchmark.report.tables.sweeps import SWEEPS, sweep_table
-from benchmark.report.tables.table1 import effects, table1, table1_together
-from benchmark.report.tables.table3 import table3
+from benchmark.report.tables.table1 import effects, printed_means, table_1
+from benchmark.report.tables.table3 import table_3
 from benchmark.report.tables.ties import tie_tables
 from benchmark.store.record import RunRecord
 from tests.benchmark.conftest import PROTOCOL
@@ -94,17 +94,19 @@ def test_what_barlow_twins_adds_to_each_objective(handmade: Callable[..., Any]) 
     assert ce.test.p == pytest.approx(p_of_three(math.sqrt(3) / 2))
     assert (sce.test.n, sce.test.difference) == (2, pytest.approx(-0.01))
     assert [effect.test.star for effect in (bce, ce, sce)] == [True, False, False]
-    assert (bce.printed, sce.printed) == ((0.0443, 0.0490), (0.0503, 0.0562))
+    printed = printed_means(found)
+    assert (printed["sasrec-bce"], printed["btsr-bce"]) == (0.0443, 0.0490)
+    assert (printed["sasrec-sce"], printed["btsr-sce"]) == (0.0503, 0.0562)
 
 
 def test_the_latex_of_table_1(handmade: Callable[..., Any]) -> None:
-    made = table1(objectives(handmade()))
+    made = table_1([objectives(handmade())])
     assert made is not None
     assert latex.to_latex(made[0]) == (GOLDEN / "table1.tex").read_text()
 
 
 def test_table_1_for_machines(handmade: Callable[..., Any]) -> None:
-    made = table1(objectives(handmade()))
+    made = table_1([objectives(handmade())])
     assert made is not None
     frame = pd.DataFrame(made[1]).set_index("objective")
     assert frame.loc["BCE", ["mean", "mean_bt", "difference"]].tolist() == pytest.approx([0.05, 0.055, 0.005])
@@ -115,7 +117,7 @@ def test_table_1_for_machines(handmade: Callable[..., Any]) -> None:
 def test_table_1_without_a_plan_is_made_of_the_runs_of_table_2(handmade: Callable[..., Any]) -> None:
     maker = handmade()
     records = tuple(maker.record(m, 0, test={"ndcg@10": v}) for m, v in (("sasrec-ce", 0.05), ("btsr-ce", 0.06)))
-    made = table1(results(maker, records=records))
+    made = table_1([results(maker, records=records)])
     assert made is not None
     (table,) = made[0]
     assert cells(table, "ML-1M") == ["–", "0.0500", "–", "–", "0.0600", "–", "–", "+0.0100", "–"]
@@ -125,7 +127,7 @@ def test_table_1_without_a_plan_is_made_of_the_runs_of_table_2(handmade: Callabl
 def test_table_1_of_several_datasets(handmade: Callable[..., Any]) -> None:
     synthetic = handmade("synthetic", "Synthetic", synthetic=True)
     empty = results(handmade("yelp", "Yelp"))
-    made = table1_together([objectives(handmade()), objectives(synthetic), empty])
+    made = table_1([objectives(handmade()), objectives(synthetic), empty])
     assert made is not None
     (table,), rows = made
     frame = pd.DataFrame(rows)
@@ -135,7 +137,7 @@ def test_table_1_of_several_datasets(handmade: Callable[..., Any]) -> None:
         ["Synthetic (SYNTHETIC)", "", "runs"],
     ]
     assert frame["dataset"].tolist() == ["ml-1m"] * 3 + ["synthetic"] * 3
-    assert table1(empty) is None
+    assert table_1([empty]) is None
 
 
 # --- Table 3 --------------------------------------------------------------------------------------------------------
@@ -156,13 +158,13 @@ def regimes(maker: Any, *labels: str) -> Results:
 
 
 def test_the_latex_of_table_3(handmade: Callable[..., Any]) -> None:
-    made = table3(regimes(handmade("yelp", "Yelp")))
+    made = table_3(regimes(handmade("yelp", "Yelp")))
     assert made is not None
     assert latex.to_latex(made[0]) == (GOLDEN / "table3.tex").read_text()
 
 
 def test_the_regimes_are_tested_against_bce(handmade: Callable[..., Any]) -> None:
-    made = table3(regimes(handmade("yelp", "Yelp")))
+    made = table_3(regimes(handmade("yelp", "Yelp")))
     assert made is not None
     (table,), rows = made
     frame = pd.DataFrame(rows)
@@ -178,7 +180,7 @@ def test_the_regimes_are_tested_against_bce(handmade: Callable[..., Any]) -> Non
 
 
 def test_table_3_with_regimes_missing(handmade: Callable[..., Any]) -> None:
-    made = table3(regimes(handmade(), "0.4"))
+    made = table_3(regimes(handmade(), "0.4"))
     assert made is not None
     (table,), rows = made
     frame = pd.DataFrame(rows)
@@ -186,16 +188,17 @@ def test_table_3_with_regimes_missing(handmade: Callable[..., Any]) -> None:
     assert "paper" not in [line.label for section in table.sections for group in section for line in group]
     assert "Not run: SASRec (BCE); BT-SR (CE), alpha 0.1." in table.notes
     assert frame["paper_mean"].isna().all()
-    assert table3(results(handmade())) is None
-    assert table3(results(handmade(), "regimes", (variant(handmade(), "0.1", "btsr-ce", (None,)),))) is None
+    assert table_3(results(handmade())) is None
+    assert table_3(results(handmade(), "regimes", (variant(handmade(), "0.1", "btsr-ce", (None,)),))) is None
 
 
 def test_the_printed_rows() -> None:
-    assert table1_row("Beauty") == pytest.approx(
+    assert table1()["Beauty"] == pytest.approx(
         dict(zip(OBJECTIVES, (0.0434, 0.0440, 0.0524, 0.0563, 0.0543, 0.0549), strict=True))
     )
-    assert table3_row("Yelp") == {"sasrec-bce": 0.0176, "0.1": 0.0180, "0.4": 0.0182}
-    assert table1_row("Behance") is table3_row("ML-1M") is None
+    assert table3()["Yelp"] == {"sasrec-bce": 0.0176, "0.1": 0.0180, "0.4": 0.0182}
+    assert "Behance" not in table1()
+    assert "ML-1M" not in table3()
 
 
 # --- sweeps and ties ------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from benchmark.report.tables.comparison import MainComparison, main_comparison
 from benchmark.report.tables.data import data_table
 from benchmark.report.tables.layout import Cell, Head, Row, Table
 from benchmark.report.tables.plain import to_plain
-from benchmark.report.tables.table2 import table2
+from benchmark.report.tables.table2 import table_2
 from benchmark.store.store import Store
 from tests.benchmark.conftest import results_of
 
@@ -235,13 +235,13 @@ def test_the_frame_for_machines(comparison: MainComparison) -> None:
 
 def printed(comparison: MainComparison) -> Table:
     """Its one table."""
-    made = table2(comparison.results)
+    made = table_2([comparison.results])
     assert made is not None
     return made[0][0]
 
 
 def for_machines(comparison: MainComparison) -> pd.DataFrame:
-    made = table2(comparison.results)
+    made = table_2([comparison.results])
     assert made is not None
     return pd.DataFrame(made[1])
 
@@ -367,7 +367,7 @@ def test_times_are_in_utc_wherever_the_report_is_made(
     time.tzset()
     try:
         results = compared(store, maker).results
-        (data, _), (table, _) = data_table(results) or ((), ()), table2(results) or ((), ())
+        (data, _), (table, _) = data_table(results) or ((), ()), table_2([results]) or ((), ())
     finally:
         monkeypatch.undo()
         time.tzset()

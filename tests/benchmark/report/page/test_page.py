@@ -27,11 +27,10 @@ from benchmark.report.page.html import sort_value, to_html
 from benchmark.report.page.page import DatasetReport, page, write_page
 from benchmark.report.page.runs_table import not_run, run_rows
 from benchmark.report.query import Results, RunGroup
-from benchmark.report.report import report
-from benchmark.report.tables.all_tables import TABLES
+from benchmark.report.report import TABLES, report
 from benchmark.report.tables.layout import Cell, Head, Row, Table
 from benchmark.report.tables.numbers import MINUS
-from benchmark.report.tables.table2 import table2
+from benchmark.report.tables.table2 import table_2
 from benchmark.store.store import Store
 from tests.benchmark.conftest import plans_of, records_in, results_of
 
@@ -79,7 +78,7 @@ def shown(store: Store, maker: Any, figures: Path | None = None, sweep: bool = F
             figure = accuracy_and_coverage(results)
             assert figure is not None
             _, drawn["accuracy-coverage"] = save(figure, figures / "accuracy-coverage")
-    tables = {"table2": (table2(results) or ([],))[0]}
+    tables = {"table2": (table_2([results]) or ([],))[0]}
     return DatasetReport(
         results, tables, drawn, store.root.parent / "tables", ["ml-1m: ties: no run has what it shows"]
     )
@@ -121,7 +120,7 @@ def small_table(text: str = "0.5000", notes: tuple[str, ...] = ()) -> Table:
         Row("paper", (Cell("0.4"), Cell()), "paper"),
     )
     heads = (Head("ML-1M"), Head("BT-SR", "(CE)", "†", "main/btsr-ce"), Head("Improve"))
-    return Table("t", "A caption", (("", 1), ("the paper's", 2)), heads, ((group,),), notes)
+    return Table("t", "A caption", heads, ((group,),), notes, (("", 1), ("the paper's", 2)))
 
 
 def test_a_group_is_one_row_whose_lines_stay_level() -> None:
@@ -144,7 +143,7 @@ def test_a_number_of_ours_is_a_link_and_a_printed_one_is_not() -> None:
 
     def hrefs(row: str = "", column: str = "", table: str = "", printed: bool = False) -> list[str]:
         rows = (Row("hr@1", (Cell("0.4"),), runs=row),)
-        made = Table("t", "", (), (Head("ML-1M"), Head("x", runs=column, printed=printed)), ((rows,),), (), table)
+        made = Table("t", "", (Head("ML-1M"), Head("x", runs=column, printed=printed)), ((rows,),), runs=table)
         return Elements(to_html(made, "t", targets.get, "#all")).all("a", "href")
 
     assert hrefs("alpha/0.1", "main/btsr-ce", "main/sasrec-ce") == ["#alpha"]
