@@ -80,8 +80,8 @@ class ScalableCrossEntropy(Objective):
     buckets: Annotated[int, Interval(ge=0, le=1_000_000)] = 0  # n_b; 0 stands for factor * sqrt(T)
     size_x: Annotated[int, Interval(ge=0, le=1_000_000)] = 0  # states in a bucket; 0 stands for factor * sqrt(T)
     size_y: Annotated[int, Interval(ge=1, le=1_000_000)] = 256  # items that compete in a bucket
-    factor: Annotated[float, Interval(ge=0.01, le=100)] = field(default=2.0, metadata={NEUTRAL: 2.0})
     mix: bool = False  # a bucket's direction is a random mixture of the batch's states, not a random vector
+    factor: Annotated[float, Interval(ge=0.01, le=100)] = field(default=2.0, metadata={NEUTRAL: 2.0})
 
     def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
         """Mean over the states that some bucket selected, each with its largest loss."""
