@@ -151,7 +151,7 @@ def test_scalable_cross_entropy_equals_a_loop_over_its_buckets(
 @pytest.mark.parametrize("mix", [False, True])
 def test_buckets_hold_the_highest_projections(mix: bool) -> None:
     states, table = inputs(50, 40)
-    x_ids, y_ids = ScalableCrossEntropy(4, 9, 7, mix).select(
+    x_ids, y_ids = ScalableCrossEntropy(4, 9, 7, mix=mix).select(
         states.detach().float(), table.detach().float(), generator()
     )
     directions = torch.randn(4, 50 if mix else WIDTH, generator=generator())
