@@ -66,7 +66,7 @@ class BTSR(TrainedMethod):
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
         """L_pred on the anchors; L_BT on their last states and their views'. With alpha = 0 this is plain SASRec."""
         settings = self.settings
-        states, z_a = encoder(batch.inputs)
+        states, z_a = encoder(batch.inputs, batch.last_only)
         terms = {"next-item": settings.objective(states, batch, encoder.item_table, rng)}
         if settings.alpha == 0:
             return terms

@@ -33,7 +33,7 @@ class CL4SRec(TrainedMethod):
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
         """Both views in one pass that computes their last position alone."""
         settings = self.settings
-        states, _ = encoder(batch.inputs)
+        states, _ = encoder(batch.inputs, batch.last_only)
         next_item = settings.objective(states, batch, encoder.item_table, rng)
         z_a, z_b = encoder.last_of_each(views.two_random_views(batch.inputs, batch.data, settings.shares, rng))
         contrast = regularizers.info_nce(z_a, z_b, settings.temperature)

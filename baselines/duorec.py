@@ -41,7 +41,7 @@ class DuoRec(TrainedMethod):
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
         """Where no twin exists, the sequence under yet another dropout mask stands in for it."""
         settings = self.settings
-        states, z = encoder(batch.inputs)
+        states, z = encoder(batch.inputs, batch.last_only)
         next_item = settings.objective(states, batch, encoder.item_table, rng)
         compared = [] if settings.mode == "su" else [batch.inputs]
         compared += [] if settings.mode == "un" else [self.twins.draw(batch.rows, rng)]

@@ -65,7 +65,7 @@ class EC4SRec(TrainedMethod):
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
         """The four views in one pass that computes their last position alone."""
         settings, inputs, data = self.settings, batch.inputs, batch.data
-        states, z = encoder(inputs)
+        states, z = encoder(inputs, batch.last_only)
         terms = {"next-item": settings.objective(states, batch, encoder.item_table, rng)}
         if self.importance is None:
             return terms

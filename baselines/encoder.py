@@ -205,17 +205,21 @@ class Encoder(nn.Module):
         """(V, D) the vectors of the real items."""
         return self.items.weight[: self.n_items]
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def forward(self, batch: Batch, last_only: bool = False) -> tuple[Tensor, Tensor]:
         """The states of the T real positions, (T, D), row by row, and of each row's last item, z (B, D); of a dense
-        batch, those at padding too.
+        batch, those at padding too. With `last_only` the states are those of the last items as well.
         """
-        layout = Layout(batch)
-        with self._autocast():
-            x = self.embed(layout)
-            for block in self.blocks:
-                x = block(x, layout)
-            states = self.norm(x)
-        return states.bfloat16() if self._is_coarse else states, states[layout.last]
+        if last_only:
+            states = z = self.last(batch)
+        else:
+            layout = Layout(batch)
+            with self._autocast():
+                x = self.embed(layout)
+                for block in self.blocks:
+                    x = block(x, layout)
+                states = self.norm(x)
+            z = states[layout.last]
+        return states.bfloat16() if self._is_coarse else states, z
 
     def last(self, batch: Batch) -> Tensor:
         """z (B, D) alone: the same numbers for less, since the last block need not finish the other positions."""

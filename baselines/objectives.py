@@ -1,6 +1,6 @@
-"""Next-item objectives L_pred: BCE, CE, SCE and sampled CE, each a mean over the real positions of a batch.
+"""Next-item objectives L_pred: BCE, CE, SCE and sampled CE, each a mean over the predicted positions of a batch.
 
-All take the encoder's states (T, D) at the T real positions, the batch they come from, the item table (V, D) and a
+All take the encoder's states (T, D) at the T predicted positions, the batch they come from, the item table (V, D) and a
 generator.
 """
 
@@ -113,20 +113,20 @@ def _sampled_logits(states: Tensor, batch: TrainBatch, table: Tensor, negatives:
 
 
 def uniform_negatives(batch: TrainBatch, negatives: int, rng: torch.Generator) -> Tensor:
-    """(T, n) uniform draws, per real position, from the items that the row's user has nowhere in the training sequence.
+    """(T, n) uniform draws, per predicted position, from the items that the row's user has nowhere in training.
 
     Exact and without rejection: the r-th item outside an ascending set s is r + #{k : s_k - k <= r}. Where nothing is
     outside, the draw is V.
     """
-    n_items, owned = batch.data.n_items, batch.data.owned.select(batch.rows)
-    total = int(batch.data.owned.host_lengths[batch.host_rows].sum())
+    n_items, owned = batch.data.n_items, batch.data.owned.select(batch.users)
+    total = int(batch.data.owned.host_lengths[batch.host_users].sum())
     arange = partial(torch.arange, device=batch.rows.device)
     before = owned.lengths.cumsum(0) - owned.lengths  # (B,) how many items the rows above own
     rows = arange(len(owned)).repeat_interleave(owned.lengths, output_size=total)
     k = arange(len(rows)) - before[rows]
     thresholds = owned.items[owned.starts[rows] + k] - k + rows * n_items  # s_k - k, ascending over all rows
 
-    rows = batch.inputs.positions[0][:, None]  # (T, 1)
+    rows = batch.predicted[0][:, None]  # (T, 1)
     u = torch.rand(len(rows), negatives, generator=rng, device=rows.device, dtype=torch.float64)
     free = (n_items - owned.lengths).clamp_min(1)[rows]
     r = u.mul_(free).long().add_(rows * n_items)

@@ -28,5 +28,5 @@ class SASRec(TrainedMethod):
     settings: Settings
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
-        states, _ = encoder(batch.inputs)
+        states, _ = encoder(batch.inputs, batch.last_only)
         return {"next-item": self.settings.objective(states, batch, encoder.item_table, rng)}

@@ -17,15 +17,19 @@ NOISE_STREAM = 20251026
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """The training users' sequences, whole and in time order, over a catalogue of `n_items` items.
+    """Rows to train on: the training users' sequences in time order, over a catalogue of `n_items` items.
 
-    `noisy`: the same sequences with some items replaced, if inputs are to be taken from these.
+    A row is the whole of a user's sequence, with a next item to predict at every position. Or, with `users` and
+    `owners`, it is a prefix of one: row r begins the sequence number `owners[r]` of `users`, and its final item alone
+    is to be predicted. `noisy`: the same sequences with some items replaced, if inputs are to be taken from these.
     """
 
     sequences: Sequences
     n_items: int
     maxlen: int
     noisy: Sequences | None = field(default=None, kw_only=True)
+    users: Sequences | None = field(default=None, kw_only=True)
+    owners: Tensor | None = field(default=None, kw_only=True)
 
     @property
     def pad_id(self) -> int:
@@ -36,6 +40,16 @@ class TrainingData:
     def mask_id(self) -> int:
         """The index after padding stands for a masked item."""
         return self.n_items + 1
+
+    @property
+    def by_prefix(self) -> bool:
+        """Whether a row is a prefix of a user's sequence."""
+        return self.owners is not None
+
+    @cached_property
+    def host_owners(self) -> np.ndarray | None:
+        """`owners` in host memory."""
+        return None if self.owners is None else self.owners.cpu().numpy()
 
     @cached_property
     def trainable(self) -> Tensor:
@@ -49,11 +63,12 @@ class TrainingData:
 
     @cached_property
     def owned(self) -> Sequences:
-        """Each user's distinct items, ascending."""
-        users, flat = self.sequences.flatten()
+        """Each user's distinct items, ascending, all of them whatever the rows are."""
+        sequences = self.sequences if self.users is None else self.users
+        users, flat = sequences.flatten()
         pairs = torch.unique(users * self.n_items + flat)
         owners = torch.div(pairs, self.n_items, rounding_mode="floor")
-        counts = torch.bincount(owners, minlength=len(self.sequences))
+        counts = torch.bincount(owners, minlength=len(sequences))
         return Sequences(pairs % self.n_items, counts.cumsum(0) - counts, counts)
 
     @cached_property
@@ -91,15 +106,24 @@ class TrainingData:
         items[chosen] = torch.from_numpy(rng.integers(0, self.n_items, len(chosen)))
         return replace(self, noisy=replace(self.sequences, items=items))
 
+    def with_prefix_rows(self) -> TrainingData:
+        """The same data with a row for every prefix of two items or more, as RecBole and the published code of DuoRec
+        and CL4SRec train: a sequence of n items makes n - 1 rows.
+        """
+        owners, prefixes = self.sequences.prefixes()
+        noisy = None if self.noisy is None else replace(prefixes, items=self.noisy.items)
+        return replace(self, sequences=prefixes, noisy=noisy, users=self.sequences, owners=owners)
+
     def to(self, device: torch.device) -> TrainingData:
         """The same data with its arrays on `device`."""
-        noisy = None if self.noisy is None else self.noisy.to(device)
-        return TrainingData(self.sequences.to(device), self.n_items, self.maxlen, noisy=noisy)
+        noisy, users = (None if each is None else each.to(device) for each in (self.noisy, self.users))
+        owners = None if self.owners is None else self.owners.to(device)
+        return replace(self, sequences=self.sequences.to(device), noisy=noisy, users=users, owners=owners)
 
 
 @dataclass(frozen=True, eq=False)
 class TrainBatch:
-    """B training sequences: `rows` (B,) name them, `host_rows` (B,) in host memory too, `inputs` holds all but the last
+    """B training rows: `rows` (B,) name them, `host_rows` (B,) in host memory too, `inputs` holds all but the last
     item, `targets` (B, L) the next items.
     """
 
@@ -109,7 +133,29 @@ class TrainBatch:
     inputs: Batch
     targets: Tensor
 
+    @property
+    def last_only(self) -> bool:
+        """Whether the next item is predicted at each row's last position alone."""
+        return self.data.by_prefix
+
+    @property
+    def users(self) -> Tensor:
+        """(B,) the user of each row, as `TrainingData.owned` counts them."""
+        return self.rows if self.data.owners is None else self.data.owners[self.rows]
+
+    @property
+    def host_users(self) -> np.ndarray:
+        """(B,) the same in host memory."""
+        return self.host_rows if self.data.host_owners is None else self.data.host_owners[self.host_rows]
+
+    @cached_property
+    def predicted(self) -> tuple[Tensor, Tensor]:
+        """Row (T,) and column (T,) of the positions at which the next item is predicted: all real ones, or the last."""
+        if self.last_only:
+            return torch.arange(len(self.rows), device=self.rows.device), self.inputs.lengths - 1
+        return self.inputs.positions
+
     @cached_property
     def next_items(self) -> Tensor:
-        """(T,) the target of every real position, in the order of the encoder's states."""
-        return self.targets[self.inputs.positions]
+        """(T,) the target of every predicted position, in the order of the encoder's states."""
+        return self.targets[self.predicted]

@@ -55,7 +55,7 @@ class TwoStage(TrainedMethod):
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
         settings = self.settings
         if self.epochs_left == 0:
-            states, _ = encoder(batch.inputs)
+            states, _ = encoder(batch.inputs, batch.last_only)
             return {"next-item": settings.objective(states, batch, encoder.item_table, rng)}
         z_a, z_b = encoder.last_of_each(views.two_random_views(batch.inputs, batch.data, settings.shares, rng))
         return {"barlow-twins": regularizers.barlow_twins(z_a, z_b, settings.lambd)}

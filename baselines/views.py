@@ -142,19 +142,18 @@ class TwinPool:
     @classmethod
     def build(cls, data: TrainingData, pool: Literal["final", "prefix"] = "final") -> TwinPool:
         """`final`: other sequences that end in the same item, without it (BT-SR, section 3.2). `prefix`: whatever
-        comes before the same item in any training sequence, a far larger pool.
+        comes before the same item in any training sequence, a far larger pool. Where the rows themselves are prefixes,
+        both are the other rows with the same target.
         """
         sequences = data.sequences
-        if pool == "final":
+        if pool == "final" or data.by_prefix:
             rows = torch.arange(len(sequences), device=sequences.lengths.device)
             return cls(data, data.inputs, data.same_target_index(), rows)
-        counts = (sequences.lengths - 1).clamp_min(0)  # (n,) how many prefixes of a sequence have a next item
-        ends = counts.cumsum(0)  # (n,)
-        rows = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)  # (P,) of all P prefixes
-        lengths = torch.arange(len(rows), device=counts.device) - (ends - counts)[rows] + 1  # (P,) 1, 2, ... per row
-        starts = sequences.starts[rows]  # (P,)
-        index = TwinIndex.build(sequences.items[starts + lengths])  # by the item after the prefix
-        return cls(data, Sequences(data.inputs.items, starts, lengths), index, ends - 1)  # own: the longest prefix
+        _, prefixes = sequences.prefixes()
+        index = TwinIndex.build(prefixes.final_items())
+        inputs = replace(prefixes.without_last(1), items=data.inputs.items)
+        longest = (sequences.lengths - 1).clamp_min(0).cumsum(0) - 1  # (n,)
+        return cls(data, inputs, index, longest)
 
     def draw(self, rows: Tensor, rng: torch.Generator) -> Batch:
         """For each of the named sequences (B,) another one, uniformly; itself where there is none."""

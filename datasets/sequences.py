@@ -60,6 +60,16 @@ class Sequences:
         """The sequences named by `rows` (m,), over the same flat array."""
         return replace(self, starts=self.starts[rows], lengths=self.lengths[rows])
 
+    def prefixes(self) -> tuple[Tensor, Sequences]:
+        """Every prefix that has two items or more, over the same flat array, those of a sequence one after the other by
+        length: of which sequence each is one, (P,), and the P prefixes.
+        """
+        counts = (self.lengths - 1).clamp_min(0)  # (n,)
+        rows = torch.arange(len(self), device=counts.device).repeat_interleave(counts)  # (P,)
+        before = (counts.cumsum(0) - counts)[rows]  # (P,) how many prefixes the sequences before have
+        lengths = torch.arange(len(rows), device=counts.device) - before + 2  # (P,) 2, 3, ... for each sequence
+        return rows, Sequences(self.items, self.starts[rows], lengths)
+
     def positions(self) -> tuple[Tensor, Tensor]:
         """Of every item, row by row, its row and its place in the flat array: (T,), (T,)."""
         before = self.lengths.cumsum(0) - self.lengths

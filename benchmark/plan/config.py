@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from annotated_types import Interval
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from baselines.method import FittedMethod
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from benchmark.plan.run_spec import RunSpec, TrainingSettings
@@ -101,6 +102,8 @@ class Configuration:
         for where, path, value in (*tuned, *((path, path, value) for path, value in changes)):
             section, _, key = path.partition(".")
             parts[section] = assign(parts[section], key, value, where)
+        if issubclass(METHODS[method].method, FittedMethod):  # what counts has no rows to train on
+            parts["training"] = replace(parts["training"], rows="user")
         encoder = parts["encoder"]
         if encoder.width % encoder.heads:
             raise ConfigError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
 
@@ -49,6 +49,8 @@ class TrainingSettings:
     weight_decay: Annotated[float, Interval(ge=0, le=10)] = 0.0
     noise: Share = field(default=0.0, metadata={NEUTRAL: 0.0})
     """The share of input positions that are replaced by random items; targets stay as they are."""
+    rows: Literal["user", "prefix"] = field(default="user", metadata={NEUTRAL: "user"})
+    """A row of a batch is a user's whole sequence, with a loss at every position, or a prefix, with one at its end."""
     precision: Precision = field(default="fp32", metadata={NEUTRAL: "fp32"})
     """Of the large products in training, as in `Encoder`; validation and test are computed in float32."""
     compile: bool = field(default=False, metadata={NEUTRAL: False})

@@ -136,6 +136,8 @@ def _fit_and_evaluate(
     split = prepared.split
     data = TrainingData(split.train, split.n_items, spec.encoder.maxlen)
     data = data.with_noise(spec.training.noise, spec.seed).to(device)
+    if spec.training.rows == "prefix":
+        data = data.with_prefix_rows()
     validation, test = (split.cases(stage).to(device) for stage in ("validation", "test"))
     method: Method = METHODS[spec.method].method(spec.settings)
 

@@ -131,8 +131,8 @@ def test_duorecs_passes_see_different_dropout_masks(
     predicting: list[Tensor] = []
     forward = Encoder.forward
 
-    def spy(self: Encoder, batch: Batch) -> tuple[Tensor, Tensor]:
-        states, z = forward(self, batch)
+    def spy(self: Encoder, batch: Batch, last_only: bool) -> tuple[Tensor, Tensor]:
+        states, z = forward(self, batch, last_only)
         predicting.append(z.detach())
         return states, z
 

@@ -177,6 +177,16 @@ def test_leave_one_out_from_a_file_to_the_tables(tmp_path: Path, command: Callab
     assert "history after-T" not in (folder / "table2.md").read_text()
 
 
+def test_prefix_rows_from_a_file_to_the_records(tmp_path: Path, command: Callable[..., list[str]]) -> None:
+    words = ["--set", "training.rows=prefix", "--set", "training.batch_size=512", "--protocol", "leave-one-out"]
+    assert main(command("--engine", "inline", "--stages", "prepare,train", *words)) == 0
+    rows = {
+        (record.method, record.status, record.spec["training"]["rows"])
+        for record in Store(tmp_path / "out" / "results").records()
+    }
+    assert rows == {("popularity", "done", "user"), ("sasrec-ce", "done", "prefix"), ("btsr-ce", "done", "prefix")}
+
+
 def test_leave_one_out_has_no_split_to_hand_out(
     tmp_path: Path, table: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -162,6 +162,7 @@ def plan_with(
         ("btsr-bce.alpha=0.9", ["btsr-bce", "btsr-ce"], "alpha"),
         ("training.noise=0.3", ["btsr-ce", "sasrec-ce"], "noise"),
         ("duorec.weight=0.3", ["duorec"], "tune"),
+        ("training.rows='prefix'", ["popularity", "markov"], "main"),
     ],
 )
 def test_a_setting_that_no_planned_run_uses_is_an_error(assignment: str, methods: list[str], experiment: str) -> None:
@@ -179,10 +180,22 @@ def test_a_setting_that_no_planned_run_uses_is_an_error(assignment: str, methods
         ("btsr.alpha=0.3", ["btsr-ce"], "alpha"),
         ("training.epochs=3", ["popularity", "sasrec-ce"], "main"),
         ("protocol.quantile=0.9", ["popularity"], "main"),
+        ("training.rows='prefix'", ["popularity", "sasrec-ce"], "main"),
     ],
 )
 def test_a_setting_that_some_planned_run_uses_is_accepted(assignment: str, methods: list[str], experiment: str) -> None:
     assert plan_with(assignment, methods, experiment)
+
+
+def test_methods_that_count_stay_the_same_runs_where_others_train_on_prefixes() -> None:
+    methods = ["popularity", "sasrec-ce"]
+    usual, prefixes = plan_with("training.rows='user'", methods), plan_with("training.rows='prefix'", methods)
+    assert {run.spec.method: run.spec.training.rows for run in prefixes} == {
+        "popularity": "user",
+        "sasrec-ce": "prefix",
+    }
+    kept = {run.key for run in usual} & {run.key for run in prefixes}
+    assert kept == {run.key for run in usual if run.spec.method == "popularity"}
 
 
 def test_a_plan_needs_neither_torch_nor_pandas() -> None:
