@@ -29,7 +29,7 @@ def run(options: Namespace) -> int:
     if path.name in ("", "..") or (os.path.lexists(path) and not os.path.isfile(path)):
         raise ConfigError(f"--to {path}: cannot be written as a file; name one such as runs.tar.gz")
     check_directory(path.parent, "--to")
-    methods = choose_methods(options.methods)
+    methods = choose_methods(options.methods, options.experiments)
     store = open_store(options.out_dir)
     plans = plan_all(chosen_datasets(options, store, methods), methods, store, options)
     keys = [run.key for runs in plans.values() for run in runs]

@@ -6,6 +6,7 @@ import argparse
 import re
 import time
 from argparse import Namespace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from benchmark.cli.exits import FAILURE, fail, run
@@ -30,6 +31,7 @@ from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.planner import choose_methods
 from benchmark.runs.outstanding import is_left
 from benchmark.store.store import Store, to_stderr
+from datasets.protocol import Protocol
 from datasets.registry import DATASETS
 
 if TYPE_CHECKING:
@@ -131,7 +133,7 @@ def _seconds(text: str) -> float:
 
 def _reproduce(options: Namespace) -> int:
     deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
-    methods = choose_methods(options.methods)
+    methods = choose_methods(options.methods, options.experiments)
     store = open_store(options.out_dir)
     chosen = chosen_datasets(options, store, methods, options.claim.datasets if options.claim else PAPERS)
     if options.dry_run:
@@ -155,7 +157,11 @@ def _reproduce(options: Namespace) -> int:
 
 def _show_plan(options: Namespace, store: Store, chosen: list[ChosenDataset], methods: tuple[str, ...]) -> int:
     """--dry-run: what is done and what is left; only data that the store does not know yet is read."""
-    unknown = [dataset for dataset in chosen if DatasetFacts.stored(store, dataset.name, dataset.protocol) is None]
+    unknown = [
+        dataset
+        for dataset in chosen
+        if None in [DatasetFacts.stored(store, dataset.name, each) for each in (dataset.protocol, *dataset.windows)]
+    ]
     plans = plan_all(chosen, methods, store, options, prepare_all(unknown, store, options, download=False))
     device, workers = likely_device(options.device)
     for dataset in chosen:
@@ -173,7 +179,7 @@ def _train(
     store: Store,
     chosen: list[ChosenDataset],
     methods: tuple[str, ...],
-    prepared: dict[str, Prepared],
+    prepared: dict[tuple[str, Protocol], Prepared],
     plans: Plans,
     deadline: float | None,
 ) -> set[str]:
@@ -188,13 +194,15 @@ def _train(
     for dataset in chosen:
         while runs := plans.get(dataset.name):
             commands = {run.key: command_of(run, dataset, options) for run in runs}
-            execution.run(runs, prepared[dataset.name], commands)
+            for protocol, window in groupby(runs, key=lambda run: run.spec.protocol):
+                if not execution.out_of_time:
+                    execution.run(list(window), prepared[dataset.name, protocol], commands)
             if "tune" not in (options.experiments or ()):
                 break
             # What trials gave decides which trials are next, until every search has come to its end.
             plans |= plan_all([dataset], methods, store, options, prepared)
             if execution.out_of_time or {run.key for run in plans[dataset.name]} <= commands.keys():
-                write_tuning(dataset, methods, store, prepared[dataset.name].facts)
+                write_tuning(dataset, methods, store, prepared[dataset.name, dataset.protocol].facts)
                 break
         if execution.out_of_time:
             runs = plans.get(dataset.name, [])

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from benchmark.plan import experiments
 from benchmark.plan.config import HPARAMS, PROFILES, ConfigError, Configuration, suggestion
+from benchmark.plan.experiments import window_protocols
 from benchmark.plan.own_files import name_of
 from benchmark.plan.run_spec import RunSetting
 from benchmark.plan.tuning import stored_changes
@@ -170,7 +171,10 @@ def add_workers(parser: Arguments) -> None:
 
 @dataclass(frozen=True)
 class ChosenDataset:
-    """One dataset to work on, with its configuration; `named` if the user asked for it by name."""
+    """One dataset to work on, with its configuration; `named` if the user asked for it by name.
+
+    `windows`: the protocols of the experiment `windows`, if that is asked for; the data is needed under each of them.
+    """
 
     name: str
     interactions: Path | None
@@ -178,6 +182,7 @@ class ChosenDataset:
     configuration: Configuration
     protocol: Protocol
     setting: RunSetting
+    windows: tuple[Protocol, ...] = ()
 
 
 def chosen_datasets(
@@ -205,7 +210,12 @@ def _chosen(
     if options.hparams == "tuned":
         changes = stored_changes(store, name, replace(setting, hparams="equal").name, methods)
         configuration = Configuration(name, options.hparams, options.profile, options.set, changes)
-    return ChosenDataset(name, own, named, configuration, protocol, setting)
+    windows = window_protocols(protocol) if "windows" in (getattr(options, "experiments", None) or ()) else ()
+    if windows and protocol != windows[0]:
+        raise ConfigError(
+            "--experiments windows: has its own times; leave out --set protocol.quantile and --set protocol.until"
+        )
+    return ChosenDataset(name, own, named, configuration, protocol, setting, windows)
 
 
 # --- what the words mean --------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from benchmark.store.json_text import printable
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
 from datasets.interactions import DataError
+from datasets.protocol import Protocol
 
 if TYPE_CHECKING:
     from benchmark.runs.preparation import Prepared
@@ -31,7 +32,7 @@ def plan_all(
     methods: Sequence[str],
     store: Store,
     options: Namespace,
-    prepared: Mapping[str, Prepared] | None = None,
+    prepared: Mapping[tuple[str, Protocol], Prepared] | None = None,
 ) -> Plans:
     """The runs of each dataset that is prepared, now or according to the store's data.json.
 
@@ -40,12 +41,13 @@ def plan_all(
     plans = {}
     names = options.experiments or [name for name in NAMES if name not in ON_REQUEST]
     for dataset in chosen:
-        facts = DatasetFacts.stored(store, dataset.name, dataset.protocol)
-        if prepared and dataset.name in prepared:
-            facts = prepared[dataset.name].facts
-        if facts is not None:
+        protocols = (dataset.protocol, *dataset.windows)
+        facts = [each for p in protocols if (each := _facts(store, dataset.name, p, prepared or {}))]
+        if len(facts) == len(protocols):
             values = trial_values(store.records(dataset.name)) if "tune" in names else {}
-            plans[dataset.name] = plan(dataset.configuration, facts, names, methods, options.seeds, values)
+            plans[dataset.name] = plan(
+                dataset.configuration, facts[0], names, methods, options.seeds, values, facts[1:]
+            )
         elif dataset.named:
             raise DataError(
                 f"{dataset.name}: the store has no data.json for this protocol; "
@@ -54,6 +56,13 @@ def plan_all(
     if not plans:
         raise DataError(NOTHING_TO_DO)
     return plans
+
+
+def _facts(
+    store: Store, name: str, protocol: Protocol, prepared: Mapping[tuple[str, Protocol], Prepared]
+) -> DatasetFacts | None:
+    ready = prepared.get((name, protocol))
+    return DatasetFacts.stored(store, name, protocol) if ready is None else ready.facts
 
 
 def write_tuning(dataset: ChosenDataset, methods: Sequence[str], store: Store, facts: DatasetFacts) -> None:
@@ -73,7 +82,9 @@ def records_of(runs: Iterable[PlannedRun], records: Iterable[RunRecord]) -> dict
 
 def command_of(run: PlannedRun, dataset: ChosenDataset, options: Namespace) -> str:
     """The literal command that regenerates one run."""
-    words = ["--methods", run.spec.method, "--seeds", str(run.spec.seed)]
+    words, protocol = ["--methods", run.spec.method, "--seeds", str(run.spec.seed)], run.spec.protocol
+    if protocol != dataset.protocol:  # it is a window's
+        words += ["--set", f"protocol.quantile={protocol.quantile}", "--set", f"protocol.until={protocol.until}"]
     return command_about(dataset, options, "python", "run_all.py", *words)
 
 

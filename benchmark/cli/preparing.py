@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from benchmark.store.atomic_files import check_directory, sweep_files
 from benchmark.store.store import Store, StoreError, to_stderr
 from datasets.download import MissingData
 from datasets.interactions import DataError
+from datasets.protocol import Protocol
 
 if TYPE_CHECKING:
     from benchmark.runs.preparation import Prepared
@@ -40,7 +41,7 @@ def open_and_prepare(options: Namespace) -> tuple[Store, list[tuple[ChosenDatase
     prepared = prepare_all(chosen, store, options)
     if not prepared:
         raise DataError(NOTHING_TO_DO)
-    return store, [(dataset, prepared[dataset.name]) for dataset in chosen if dataset.name in prepared]
+    return store, [(each, prepared[key]) for each in chosen if (key := (each.name, each.protocol)) in prepared]
 
 
 def check_places(out_dir: Path, parts: Iterable[str], folders: Iterable[str] = ()) -> None:
@@ -54,15 +55,24 @@ def check_places(out_dir: Path, parts: Iterable[str], folders: Iterable[str] = (
 
 def prepare_all(
     chosen: Iterable[ChosenDataset], store: Store, options: Namespace, download: bool = True
-) -> dict[str, Prepared]:
-    """Prepare the data of each dataset; raises MissingData if that of a named one is not there.
+) -> dict[tuple[str, Protocol], Prepared]:
+    """Prepare each dataset under its protocol and those of its windows; by name and protocol.
 
-    A dataset that was not named is left out then, and its instructions are shown.
+    Raises MissingData if the data of a named one is not there. A dataset that was not named is left out then, and its
+    instructions are shown.
     """
-    prepared = {}
+    prepared, said = {}, set[str]()
+
+    def say_once(line: str) -> None:
+        if line not in said:
+            said.add(line)
+            to_stderr(line)
+
     for dataset in chosen:
         try:
-            prepared[dataset.name] = _prepare(dataset, store, options, download and not options.no_download)
+            for protocol in dict.fromkeys((dataset.protocol, *dataset.windows)):
+                ready = _prepare(dataset, protocol, store, options, say_once, download and not options.no_download)
+                prepared[dataset.name, protocol] = ready
         except MissingData as error:
             if dataset.named:
                 raise
@@ -70,19 +80,26 @@ def prepare_all(
     return prepared
 
 
-def _prepare(dataset: ChosenDataset, store: Store, options: Namespace, download: bool) -> Prepared:
+def _prepare(
+    dataset: ChosenDataset,
+    protocol: Protocol,
+    store: Store,
+    options: Namespace,
+    say_once: Callable[[str], None],
+    download: bool,
+) -> Prepared:
     from benchmark.runs.preparation import prepare  # it needs torch, which takes seconds to import
 
     clock = time.perf_counter()
-    before = DatasetFacts.stored(store, dataset.name, dataset.protocol)
+    before = DatasetFacts.stored(store, dataset.name, protocol)
     prepared = prepare(
         dataset.name,
         options.data_dir,
         dataset.interactions,
-        dataset.protocol,
+        protocol,
         options.out_dir / CACHE,
         store,
-        to_stderr,
+        say_once,
         download=download,
     )
     summary = prepared.summary

@@ -33,7 +33,11 @@ def run(options: Namespace) -> int:
         raise ConfigError("a file is about one dataset; name it with --dataset or --interactions")
     [dataset] = chosen
     check_places(options.out_dir, ["results"], [dataset.name])
-    data, known, runs = prepare_all([dataset], store, options)[dataset.name], store.records(dataset.name), []
+    data, known, runs = (
+        prepare_all([dataset], store, options)[dataset.name, dataset.protocol],
+        store.records(dataset.name),
+        [],
+    )
     for external in externals:
         words = ["python", "-m", "benchmark", "score", f"{external.name}={external.file}"]
         runs.append(score(external, data, command_about(dataset, options, *words), known))

@@ -29,7 +29,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: Namespace) -> int:
     """Show each dataset's runs; the exit code is 0 if nothing is left."""
-    methods = choose_methods(options.methods)
+    methods = choose_methods(options.methods, options.experiments)
     store = open_store(options.out_dir)
     total_left = 0
     for runs in plan_all(chosen_datasets(options, store, methods), methods, store, options).values():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from baselines.registry import METHODS
+from datasets.protocol import OPEN, Protocol
 
 Changes = tuple[tuple[str, Any], ...]
 """(key, value) pairs such as ("settings.alpha", 0.1): what a variant changes of its method's configuration."""
@@ -42,6 +43,9 @@ the balance that the weight itself means.
 
 PROJECTOR_LAYERS = 2
 
+WINDOWS = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
+"""The quantiles at which the windows of test events begin, the latest first: each ends where the one before begins."""
+
 SCALABLE = ("gowalla", "kindle-store")
 """Where the paper finds SCE the best objective; CE elsewhere (section 5). Sweeps use that one."""
 
@@ -50,12 +54,17 @@ SCALABLE = ("gowalla", "kindle-store")
 class Variant:
     """A method with some settings changed; `label` tells it from the others of its experiment, `value` is the number
     that the experiment varies, if there is one.
+
+    `window`: one of WINDOWS, None for the protocol's own. `seeds`: which of the experiment's it is usually run with,
+    None for all.
     """
 
     label: str
     method: str
     changes: Changes = ()
     value: float | None = None
+    window: float | None = None
+    seeds: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,13 +75,21 @@ class Experiment:
     seeds: tuple[int, ...]
     variants: tuple[Variant, ...]
 
+    def runs(self, seeds: Iterable[int] | None) -> Iterator[tuple[int, Variant]]:
+        """Every variant with its first seed, then with its second, ...; `seeds` stand for the usual ones."""
+        for seed in self.seeds if seeds is None else seeds:
+            for variant in self.variants:
+                if seeds is not None or variant.seeds is None or seed in variant.seeds:
+                    yield seed, variant
 
-NAMES = ("main", "objectives", "regimes", "alpha", "views", "noise", "lambda", "ties", "weights", "tune")
+
+NAMES = ("main", "objectives", "regimes", "alpha", "views", "noise", "lambda", "ties", "weights", "windows", "tune")
 """All experiments, the most important first."""
 
-ON_REQUEST = ("tune",)
-"""Experiments that are run only when named: their outcome changes how the others are run. What `tune` has to run
-depends on what its earlier trials gave, and so is found in tuning.py."""
+ON_REQUEST = ("windows", "tune")
+"""Experiments that are run only when named: `windows` takes ten times as long as Table 2 with one seed, and the outcome
+of `tune` changes how the others are run. What `tune` has to run depends on what its earlier trials gave, and so is
+found in tuning.py."""
 
 TRIAL_SEED = 0
 
@@ -111,6 +128,9 @@ def experiments(dataset: str) -> dict[str, Experiment]:
         "weights": Experiment(
             "Weights of the added losses: as published, and a fiftieth of it", SWEEP_SEEDS, tuple(_weights())
         ),
+        "windows": Experiment(
+            "Table 2 in ten windows of time, for the power of many test users", SWEEP_SEEDS, tuple(_windows())
+        ),
         "tune": Experiment("Grid search on validation, the same budget for every method", (TRIAL_SEED,), ()),
     }
     return {name: found[name] for name in NAMES}
@@ -131,6 +151,21 @@ def _views(method: str) -> tuple[Variant, ...]:
     others = ("twin", "mask", "crop", "reorder", "substitute", "dropout")
     views = tuple(Variant(view, method, (("settings.view", view),)) for view in others)
     return (*views, Variant("projector", method, (("settings.projector_layers", PROJECTOR_LAYERS),)))
+
+
+def _windows() -> Iterator[Variant]:
+    """Every method once in each window, the three objectives with and without Barlow Twins twice."""
+    for window in WINDOWS:
+        for method, entry in METHODS.items():
+            is_objective = entry.by_default and method.startswith(("sasrec-", "btsr-"))
+            seeds = SWEEP_SEEDS if is_objective else SWEEP_SEEDS[:1]
+            yield Variant(f"{window:g} {method}", method, value=window, window=window, seeds=seeds)
+
+
+def window_protocols(protocol: Protocol) -> tuple[Protocol, ...]:
+    """The protocol of each of the WINDOWS; all else is as in `protocol`."""
+    ends = (OPEN, *WINDOWS)
+    return tuple(replace(protocol, quantile=begin, until=end) for begin, end in zip(WINDOWS, ends, strict=False))
 
 
 def _weights() -> Iterator[Variant]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -14,6 +14,8 @@ from benchmark.plan.run_key import run_key
 from benchmark.plan.run_spec import RunSpec
 from benchmark.plan.tuning import Values, searches
 
+PROJECTOR = "btsr-projector"
+
 
 @dataclass(frozen=True)
 class PlannedRun:
@@ -24,14 +26,15 @@ class PlannedRun:
     uses: Mapping[str, tuple[str, ...]]
 
 
-def choose_methods(words: Iterable[str] | None) -> tuple[str, ...]:
-    """The methods that the words name, in registry order; without words, all that are run by default.
+def choose_methods(words: Iterable[str] | None, names: Collection[str] | None = None) -> tuple[str, ...]:
+    """The methods that the words name, in registry order; without words, all that are run by default, and PROJECTOR
+    if the experiment `windows` is among the `names`.
 
     A family's name (`btsr`) stands for those of its methods that are run by default.
     """
     usual = [method for method, entry in METHODS.items() if entry.by_default]
     if words is None:
-        return tuple(usual)
+        words = [*usual, PROJECTOR] if "windows" in (names or ()) else usual
     chosen = set()
     for word in words:
         named = [word] if word in METHODS else [method for method in usual if names_method(word, method)]
@@ -48,30 +51,33 @@ def plan(
     methods: Sequence[str],
     seeds: Sequence[int] | None = None,
     values: Values = MappingProxyType({}),
+    windows: Iterable[DatasetFacts] = (),
 ) -> list[PlannedRun]:
     """The runs of one dataset, most important first: experiment by experiment, each with every variant's first seed,
     then every variant's second, ...
 
     `names`: of experiments. `seeds` stand for those that each experiment usually has. `values`: of finished trials,
-    which decide what is left to try. A run that two variants share appears once. Raises ConfigError if there is an
+    which decide what is left to try. `windows`: the dataset under each of the protocols of the experiment `windows`, if
+    that is asked for. A run that two variants share appears once. Raises ConfigError if there is an
     assignment of the configuration that no run uses.
     """
     wanted, chosen = set(methods), set(names)
     unused = dict(configuration.assignments)
     uses: dict[str, dict[str, tuple[str, ...]]] = {}
     specs: dict[str, RunSpec] = {}
+    under = {None: facts} | {each.protocol.quantile: each for each in windows}
     for name, experiment in experiments(configuration.dataset).items():
-        for seed in (experiment.seeds if seeds is None else seeds) if name in chosen else ():
-            for variant in experiment.variants:
-                if variant.method not in wanted:
-                    continue
-                asked = _spec(configuration, facts, variant.method, seed, variant.changes)
-                unused = {name: value for name, value in unused.items() if not uses_assignment(asked, name, value)}
-                spec = _as_plain(configuration, facts, variant, asked)
-                key = run_key(spec, facts.fingerprint)
-                specs[f"{key}-{seed}"] = spec
-                mine = uses.setdefault(f"{key}-{seed}", {})
-                mine[name] = (*mine.get(name, ()), variant.label)
+        for seed, variant in experiment.runs(seeds) if name in chosen else ():
+            if variant.method not in wanted:
+                continue
+            data = under[variant.window]
+            asked = _spec(configuration, data, variant.method, seed, variant.changes)
+            unused = {name: value for name, value in unused.items() if not uses_assignment(asked, name, value)}
+            spec = _as_plain(configuration, data, variant, asked)
+            key = run_key(spec, data.fingerprint)
+            specs[f"{key}-{seed}"] = spec
+            mine = uses.setdefault(f"{key}-{seed}", {})
+            mine[name] = (*mine.get(name, ()), variant.label)
     tuning = searches(configuration, facts, methods, values) if "tune" in chosen else {}
     for trial in (trial for search in tuning.values() for trial in search.trials):
         unused = {name: value for name, value in unused.items() if not uses_assignment(trial.spec, name, value)}

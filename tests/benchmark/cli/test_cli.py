@@ -117,6 +117,40 @@ def test_dry_run_and_status_tell_what_is_left(
     assert run_command(["status", *command("--methods", "popularity")]) == 0
 
 
+def test_each_window_is_prepared_and_trained_on_its_own_and_is_a_protocol_of_its_own(
+    tmp_path: Path, table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixed = ["--interactions", str(table), "--out-dir", str(tmp_path / "out"), "--methods", "popularity,markov"]
+    words = [*fixed, "--experiments", "windows"]
+    assert run_command(["status", *words]) == 1
+    assert "no data.json for this protocol" in capsys.readouterr().err
+    assert main([*words, "--dry-run"]) == 0
+    assert "20 runs, 0 ended, 20 left" in capsys.readouterr().out
+    assert run_command(["status", *words]) == 1
+    assert "20 runs, 0 ended, 20 left" in capsys.readouterr().out
+    assert main([*words, "--engine", "inline"]) == 0
+    capsys.readouterr()
+    store = Store(tmp_path / "out" / "results")
+    data = store.data("my-shop")
+    assert data is not None
+    known = {entry["protocol"]["quantile"]: entry for entry in data["protocols"].values()}
+    records = store.records("my-shop")
+    assert (len(records), len(known)) == (20, 10)
+    assert len({entry["fingerprint"] for entry in known.values()}) == 10
+    for record in records:
+        entry = known[record.spec["protocol"]["quantile"]]
+        assert record.spec["protocol"] == entry["protocol"]
+        assert record.data["fingerprint"] == entry["fingerprint"]
+        assert record.data["test_users"] == len(entry["user_numbers"].split())
+    earlier = next(r for r in records if r.method == "markov" and r.spec["protocol"]["quantile"] == 0.75)
+    assert "--set protocol.quantile=0.75 --set protocol.until=0.8" in earlier.command
+    alone = [*fixed, "--experiments", "main", "--seeds", "0"]
+    assert run_command(["status", *alone]) == 0, "the last window is Table 2's"
+    assert run_command(["status", *alone, "--set", "protocol.quantile=0.75", "--set", "protocol.until=0.8"]) == 0
+    assert main([*words, "--engine", "inline", "--set", "protocol.quantile=0.9"]) == 2
+    assert "--experiments windows: " in capsys.readouterr().err
+
+
 def test_runs_move_between_machines(tmp_path: Path, command: Callable[..., list[str]]) -> None:
     archive = tmp_path / "runs.tar.gz"
     assert main(command("--engine", "inline", "--methods", "popularity")) == 0

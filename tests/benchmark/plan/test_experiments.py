@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from baselines.registry import METHODS
 from baselines.training_data import TrainingData
 from benchmark.plan.config import ConfigError, Configuration
 from benchmark.plan.dataset_facts import DatasetFacts
-from benchmark.plan.experiments import NAMES, experiments
+from benchmark.plan.experiments import NAMES, WINDOWS, experiments, window_protocols
 from benchmark.plan.planner import PlannedRun, choose_methods, plan
 from benchmark.plan.run_key import run_key
 from benchmark.plan.run_spec import TrainingSettings
@@ -24,7 +25,14 @@ KNOWN = DatasetFacts("ML-1M", False, Protocol(), "fingerprint")
 
 
 def planned(names: list[str], hparams: str = "equal", dataset: str = "ml-1m") -> list[PlannedRun]:
-    return plan(Configuration(dataset, hparams, "paper"), KNOWN, names, choose_methods(None))
+    methods = choose_methods(None, names)
+    return plan(Configuration(dataset, hparams, "paper"), KNOWN, names, methods, windows=WINDOWED)
+
+
+WINDOWED = [
+    replace(KNOWN, protocol=protocol, fingerprint="fingerprint" if protocol == KNOWN.protocol else f"{protocol}")
+    for protocol in window_protocols(KNOWN.protocol)
+]
 
 
 def run_of(runs: list[PlannedRun], experiment: str, label: str, seed: int = 0) -> PlannedRun:
@@ -64,6 +72,42 @@ def test_experiments_share_their_runs() -> None:
     uses = {"alpha": ("0.2",), "lambda": ("0.05",), "views": ("twin",), "noise": ("btsr-ce 0",), "ties": ("btsr-ce",)}
     assert uses.items() <= common.uses.items()
     assert run_of(runs, "regimes", "0.1") == run_of(runs, "alpha", "0.1")
+
+
+def test_windows_follow_one_another_and_the_last_one_is_open() -> None:
+    rules = window_protocols(Protocol(ties="draws"))
+    assert rules[0] == Protocol(ties="draws")
+    assert [(each.quantile, each.until) for each in rules[1:3]] == [(0.9, 0.95), (0.85, 0.9)]
+    assert (rules[-1].quantile, len(rules)) == (0.5, 10)
+    assert all(later.quantile == earlier.until for later, earlier in pairwise(rules))
+
+
+def test_all_methods_of_a_window_come_before_the_next_and_the_objectives_have_a_second_seed() -> None:
+    runs = planned(["windows"])
+    usual = choose_methods(None, ["windows"])
+    assert set(usual) - set(choose_methods(None)) == {"btsr-projector"}
+    first, second = ([run.spec for run in runs if run.spec.seed == seed] for seed in (0, 1))
+    assert [run.spec for run in runs] == [*first, *second]
+    objectives = [f"{family}-{objective}" for family in ("sasrec", "btsr") for objective in ("bce", "ce", "sce")]
+    for specs, methods in ((first, usual), (second, objectives)):
+        expected = [(window, method) for window in WINDOWS for method in methods]
+        assert [(spec.protocol.quantile, spec.method) for spec in specs] == expected
+    assert len({run.key for run in runs}) == len(runs)
+
+
+def test_the_last_window_is_the_main_experiment() -> None:
+    assert {run.key for run in planned(["windows"]) if run.spec.protocol.quantile == 0.95} >= {
+        run.key for run in planned(["main"]) if run.spec.seed == 0
+    }
+    shared = run_of(planned(["main", "windows"]), "main", "btsr-ce", seed=1)
+    assert shared.uses["windows"] == ("0.95 btsr-ce",)
+
+
+def test_seeds_that_are_asked_for_are_those_of_every_method_in_every_window() -> None:
+    configuration = Configuration("ml-1m", "equal", "paper")
+    runs = plan(configuration, KNOWN, ["windows"], ["markov", "btsr-ce"], [3, 4], windows=WINDOWED)
+    assert len(runs) == 2 * 2 * 10
+    assert {run.spec.seed for run in runs} == {3, 4}
 
 
 def test_alpha_zero_is_the_run_of_sasrec_where_all_else_is_equal() -> None:
