@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from benchmark.bench import laps, workloads
 from benchmark.bench.measures import BenchRatio, Group, extrapolate, growth
-from benchmark.bench.naive import NaiveTask
 from benchmark.bench.options import BenchOptions, CaseResult
 from benchmark.bench.peers.cases import peers, peers_quality
 from benchmark.bench.precision import precision
@@ -68,12 +66,12 @@ def _training_group(options: BenchOptions, data: BenchData, maxlen: int) -> Grou
     batch_size = recipes["sasrec-ce"].training.batch_size
     steps = STEPS if options.turns.device.type == "cpu" else len(data.split.train)
     load = workloads.training_load(data.split.train, data.split.n_items, maxlen, batch_size, steps)
-    usual = {method: task for method, recipe in recipes.items() if (task := workloads.usual_task(recipe)) is not None}
+    usual = {method: recipe for method, recipe in recipes.items() if recipe.usual_task}
     group = options.measure(
         f"{data.title}, maxlen {maxlen}",
         [
             *(runner for recipe in recipes.values() for runner in _ours(options, load, recipe)),
-            *(_usual(load, recipes[method], task) for method, task in usual.items()),
+            *(_usual(load, recipe) for recipe in usual.values()),
         ],
         "targets",
         {"batch_size": batch_size, "rows": len(load.rows), "items": load.n_items, "maxlen": maxlen},
@@ -92,16 +90,11 @@ def _training_breakdown(data: BenchData, maxlen: int) -> Breakdown:
     """Of SASRec (CE), ours and the usual way."""
     recipe = workloads.recipe(PROFILED, data, maxlen)
     load = workloads.training_load(data.split.train, data.split.n_items, maxlen, recipe.training.batch_size, STEPS)
-    usual = workloads.usual_task(recipe)
-    assert usual is not None
-    return breakdown(
-        f"{data.title}, maxlen {maxlen}",
-        data.synthetic,
-        [
-            (PROFILED, partial(laps.train_ours, load, recipe.lasting(4), 0, CPU)),
-            (f"{PROFILED}, {USUAL}", partial(laps.train_naive, load, recipe, usual, CPU)),
-        ],
-    )
+    contenders = {
+        PROFILED: partial(laps.train_ours, load, recipe.lasting(4), 0, CPU),
+        f"{PROFILED}, {USUAL}": partial(laps.train_naive, load, recipe, CPU),
+    }
+    return breakdown(f"{data.title}, maxlen {maxlen}", data.synthetic, contenders)
 
 
 def _ours(options: BenchOptions, load: TrainingLoad, recipe: Recipe) -> list[Contender]:
@@ -121,13 +114,14 @@ def _ours(options: BenchOptions, load: TrainingLoad, recipe: Recipe) -> list[Con
     return runners
 
 
-def _usual(load: TrainingLoad, recipe: Recipe, task: NaiveTask) -> Contender:
+def _usual(load: TrainingLoad, recipe: Recipe) -> Contender:
+    task = recipe.usual_task
+    assert task is not None
     tables = TABLES * load.n_items * recipe.encoder.width * FLOAT
     positions = min(recipe.training.batch_size, len(load.rows)) * load.maxlen
     row = 3 * load.n_items if task.objective == "ce" else 3 * (task.negatives + 1) * recipe.encoder.width
-    run = partial(laps.train_naive, load, recipe, task)
-    name = f"{recipe.method}, {USUAL}"
-    return Contender(name, run, load.targets(load.rows), tables + positions * row * FLOAT)
+    run = partial(laps.train_naive, load, recipe)
+    return Contender(f"{recipe.method}, {USUAL}", run, load.targets(load.rows), tables + positions * row * FLOAT)
 
 
 # --- evaluation -------------------------------------------------------------------------------------------------------
@@ -232,35 +226,27 @@ def scaling(options: BenchOptions) -> CaseResult:
         load = _random_load(rows, maxlen, n_items)
         recipes = [workloads.plain_recipe(f"sasrec-{name}", maxlen, rows) for name in ("bce", "ce", "sce")]
         runners = [runner for recipe in recipes for runner in _ours(options, load, recipe)]
-        runners.append(_usual(load, recipes[1], NaiveTask("ce")))
-        absent = []
-        for i, runner in enumerate(runners):
+        runners.append(_usual(load, recipes[1]))
+        for runner in runners:
             if runner.name in before:
                 size, result = before[runner.name]
-                runners[i], lack = _expected(runner, result, n_items / size)
-                if lack:
-                    options.notify(f"{n_items:,} items: {runner.name}: {lack}")
-                    absent.append(Result(runner.name, runner.amount, "skipped", note=lack))
-        left_out = [result.contender for result in absent]
-        started = [runner for runner in runners if runner.name not in left_out]
+                _expect(runner, result, n_items / size)
         workload = {"items": n_items, "tokens": rows * maxlen}
-        group = options.measure(f"{n_items:,} items", started, "targets", workload)
-        group.results += absent
+        group = options.measure(f"{n_items:,} items", runners, "targets", workload)
         before |= {result.contender: (n_items, result) for result in group.results if result.seconds}
         groups.append(group)
     return CaseResult(groups, growth(sizes, groups))
 
 
-def _expected(runner: Contender, before: Result, times: float) -> tuple[Contender, str]:
-    """The contender with the memory that it needs at most at `times` the size of `before`, judging by what it added
-    then; and why it is left out, where a step would take longer than a contender may run.
+def _expect(runner: Contender, before: Result, times: float) -> None:
+    """Set what the contender needs at `times` the size of `before`: at most so many times the memory that it added
+    then. It is left out where a step would take longer than a contender may run.
     """
     if before.added_memory_bytes is not None:
-        runner = replace(runner, needs_bytes=math.ceil(times * before.added_memory_bytes))
+        runner.needs_bytes = math.ceil(times * before.added_memory_bytes)
     seconds = times * float(np.median(before.seconds))
-    if seconds <= SECONDS_EACH:
-        return runner, ""
-    return runner, f"left out: a step would take about {seconds:.0f} s, {SECONDS_EACH:.0f} s are allowed"
+    if seconds > SECONDS_EACH:
+        runner.lack = f"left out: a step would take about {seconds:.0f} s, {SECONDS_EACH:.0f} s are allowed"
 
 
 def memory(options: BenchOptions) -> CaseResult:
@@ -268,7 +254,7 @@ def memory(options: BenchOptions) -> CaseResult:
     rows, maxlen, n_items = (4, 8, 100) if options.quick else (256, 50, MEMORY_CATALOGUE)
     load = _random_load(rows, maxlen, n_items)
     recipe = workloads.plain_recipe("sasrec-ce", maxlen, rows)
-    runners = [*_ours(options, load, recipe), _usual(load, recipe, NaiveTask("ce"))]
+    runners = [*_ours(options, load, recipe), _usual(load, recipe)]
     workload = {"items": n_items, "tokens": rows * maxlen}
     group = options.measure(f"CE at {n_items:,} items", runners, "targets", workload)
     target = None if options.quick else MEMORY_TARGET

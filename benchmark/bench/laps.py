@@ -68,8 +68,10 @@ def fit_ours(load: TrainingLoad, recipe: Recipe, device: torch.device, lap: Lap)
     _time(fit, device, lap)
 
 
-def train_naive(load: TrainingLoad, recipe: Recipe, task: naive.NaiveTask, device: torch.device, lap: Lap) -> None:
-    """The same laps over the same rows by the rules of `naive`."""
+def train_naive(load: TrainingLoad, recipe: Recipe, device: torch.device, lap: Lap) -> None:
+    """The same laps over the same rows by the rules of `naive`, which must have the recipe's method."""
+    task = recipe.usual_task
+    assert task is not None
     torch.manual_seed(0)
     encoder = naive.NaiveEncoder(load.n_items, recipe.encoder).to(device).train()
     settings = recipe.training

@@ -38,7 +38,6 @@ from baselines.training_data import TrainingData
 from datasets.cases import Cases
 from datasets.sequences import Sequences
 
-NaiveObjective = Literal["ce", "bce"]
 PaddedBatch = dict[str, Tensor]
 """`inputs`, `targets` (B, maxlen) int64, padding last; `lengths` (B,); with BCE `negatives` (B, maxlen, n); with twins
 `twins` (B, maxlen) and `twin_lengths` (B,): the twins' items but the last."""
@@ -48,7 +47,7 @@ PaddedBatch = dict[str, Tensor]
 class NaiveTask:
     """What to train on: the objective, the negatives of BCE, and the weights of Barlow Twins (alpha = 0: without)."""
 
-    objective: NaiveObjective = "ce"
+    objective: Literal["ce", "bce"] = "ce"
     negatives: int = 64
     alpha: float = 0.0
     lambd: float = 0.05
@@ -146,9 +145,7 @@ class PaddedUsers(Dataset[PaddedBatch]):
         return sample
 
     def _padded(self, items: np.ndarray) -> Tensor:
-        row = np.full(self.maxlen, self.pad_id)
-        row[: len(items)] = items
-        return torch.from_numpy(row)
+        return torch.from_numpy(np.pad(items, (0, self.maxlen - len(items)), constant_values=self.pad_id))
 
     def _negatives(self, owned: np.ndarray) -> np.ndarray:
         """(maxlen, n) uniform draws from what the user does not own; from everything if they own all there is."""
@@ -171,34 +168,22 @@ def loader(data: TrainingData, rows: Tensor, task: NaiveTask, batch_size: int, s
 
 def loss(encoder: NaiveEncoder, batch: PaddedBatch, task: NaiveTask) -> Tensor:
     """L_pred, plus alpha times L_BT where the batch has twins; a scalar."""
-    states = encoder(batch["inputs"], batch["lengths"])
+    states, targets = encoder(batch["inputs"], batch["lengths"]), batch["targets"]  # (B, L, D), (B, L)
     if task.objective == "ce":
-        next_item = cross_entropy(states, encoder.item_table, batch["targets"])
+        logits = states.flatten(0, 1) @ encoder.item_table.T  # (B * L, V)
+        next_item = F.cross_entropy(logits, targets.flatten(), ignore_index=encoder.n_items)
     else:
-        next_item = binary_cross_entropy(states, encoder.items.weight, batch["targets"], batch["negatives"])
+        candidates = torch.cat([targets[:, :, None], batch["negatives"]], dim=2)  # (B, L, 1 + n), the target first
+        logits = torch.einsum("bld,blnd->bln", states, encoder.items(candidates))
+        labels = torch.zeros_like(logits)
+        labels[:, :, 0] = 1.0
+        real = targets < encoder.n_items
+        next_item = F.binary_cross_entropy_with_logits(logits[real], labels[real])
     if not task.alpha:
         return next_item
     z_a = last_states(states, batch["lengths"])
     z_b = last_states(encoder(batch["twins"], batch["twin_lengths"]), batch["twin_lengths"])
     return next_item + task.alpha * barlow_twins(z_a, z_b, task.lambd)
-
-
-def cross_entropy(states: Tensor, table: Tensor, targets: Tensor) -> Tensor:
-    """`states` (B, L, D), `table` (V, D), `targets` (B, L), V at padding -> the mean over real positions, a scalar."""
-    logits = states.flatten(0, 1) @ table.T  # (B * L, V)
-    return F.cross_entropy(logits, targets.flatten(), ignore_index=len(table))
-
-
-def binary_cross_entropy(states: Tensor, weight: Tensor, targets: Tensor, negatives: Tensor) -> Tensor:
-    """As BCE of `baselines.objectives`: `weight` (V + 2, D), the rows after the items being no real ones; `negatives`
-    (B, L, n).
-    """
-    candidates = torch.cat([targets[:, :, None], negatives], dim=2)  # (B, L, 1 + n)
-    logits = torch.einsum("bld,blnd->bln", states, F.embedding(candidates, weight))
-    labels = torch.zeros_like(logits)
-    labels[:, :, 0] = 1.0
-    real = targets < len(weight) - 2
-    return F.binary_cross_entropy_with_logits(logits[real], labels[real])
 
 
 # --- twins ------------------------------------------------------------------------------------------------------------
@@ -238,9 +223,7 @@ def score_matrix(encoder: NaiveEncoder, histories: Sequences, users_at_once: int
     for first in range(0, len(histories), users_at_once):
         users = [histories[row][-maxlen:] for row in range(first, min(first + users_at_once, len(histories)))]
         lengths = torch.tensor([len(user) for user in users])
-        items = torch.full((len(users), maxlen), n_items)
-        for row, user in zip(items, users, strict=True):
-            row[: len(user)] = user
+        items = torch.stack([F.pad(user, (0, maxlen - len(user)), value=n_items) for user in users])
         z = last_states(encoder(items.to(device), lengths.to(device)), lengths.to(device))
         scores[first : first + len(users)] = (z @ encoder.item_table.T).cpu().numpy()
     return scores

@@ -70,22 +70,17 @@ def _speed(options: BenchOptions, data: BenchData, recipe: Recipe) -> Group:
     load = workloads.training_load(
         data.split.train, data.split.n_items, recipe.encoder.maxlen, recipe.training.batch_size, steps
     )
-    found, absent = [], []
+    lack, contenders = _lack_of_compiler(options), []
     for label, changes in {"": {}, **VARIANTS}.items():
-        name = f"{METHOD}, {label}" if label else METHOD
         changed = replace(recipe, training=replace(recipe.training, **changes))
-        skipped = int(changed.training.compile)  # the epoch that the compiler takes is neither a lap nor a warm-up
+        is_compiled = changed.training.compile
+        skipped = int(is_compiled)  # the epoch that the compiler takes is neither a lap nor a warm-up
         run = partial(laps.train_ours, load, changed.lasting(4 * (options.turns.repeats + 1)), skipped)
-        contender = Contender(name, run, load.targets(load.rows))
-        if lack := _lack_of_compiler(options) if changed.training.compile else "":
-            options.notify(f"{name}: {lack}")
-            absent.append(Result(name, contender.amount, "skipped", note=lack))
-        else:
-            found.append(contender)
+        name, amount = f"{METHOD}, {label}" if label else METHOD, load.targets(load.rows)
+        contenders.append(Contender(name, run, amount, lack=lack if is_compiled else ""))
     title = f"{data.title}, maxlen {load.maxlen}"
     workload = _workload(data, recipe)
-    group = options.measure(f"{title}: precision and compiler", found, "targets", workload, data.synthetic)
-    group.results += absent
+    group = options.measure(f"{title}: precision and compiler", contenders, "targets", workload, data.synthetic)
     for name in (f"{METHOD}, {label}" for label in VARIANTS):
         group.ratios.append(BenchRatio(f"training {name}, {title}: speed, against fp32 and eager", name, METHOD))
     return group

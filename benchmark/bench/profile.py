@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,8 @@ from torch.profiler import ProfilerActivity
 
 from benchmark.bench.lap_line import Enough, Lap
 
+STEP = "ProfilerStep"  # the lap as a whole, whose own time is what no operation in it took
+BETWEEN = "between operations"
 KINDS = {
     "matrix products": ("mm", "bmm", "addmm", "baddbmm", "sparse"),
     "softmax and its parts": ("softmax", "log_softmax", "exp", "log", "sum", "LinearCrossEntropy", "SampledLogits"),
@@ -21,10 +23,10 @@ KINDS = {
     "filling and copying": ("fill", "zero", "copy", "clone", "empty", "contiguous"),
     "layer norm": ("native_layer_norm",),
     "optimiser": ("fused_adam", "Optimizer"),
+    BETWEEN: (STEP,),
 }
 """How the names of operations of a kind begin; the first kind that fits counts."""
 REST = "other arithmetic"
-BETWEEN = "between operations"
 SILENT = "6"  # one above the profiler's marks, which else stand among the bench's own lines
 
 
@@ -38,16 +40,15 @@ class Breakdown:
     shares: dict[str, dict[str, float]]
 
 
-def breakdown(title: str, synthetic: bool, contenders: Sequence[tuple[str, Callable[[Lap], None]]]) -> Breakdown:
+def breakdown(title: str, synthetic: bool, contenders: Mapping[str, Callable[[Lap], None]]) -> Breakdown:
     """Profile one lap of each, after one to warm up, in this process and on the CPU.
 
     The profiler itself slows small operations down, so a lap takes longer than when it is timed.
     """
-    seconds, shares = {}, {}
-    for name, run in contenders:
-        seconds[name], by_kind = _profiled(run)
-        shares[name] = dict(sorted(by_kind.items(), key=lambda item: -item[1]))
-    return Breakdown(title, synthetic, seconds, shares)
+    found = Breakdown(title, synthetic, {}, {})
+    for name, run in contenders.items():
+        found.seconds[name], found.shares[name] = _profiled(run)
+    return found
 
 
 def kind_of(operation: str) -> str:
@@ -61,25 +62,19 @@ def kind_of(operation: str) -> str:
 
 def _profiled(run: Callable[[Lap], None]) -> tuple[float, dict[str, float]]:
     os.environ.setdefault("KINETO_LOG_LEVEL", SILENT)
-    profiler = torch.profiler.profile(activities=[ProfilerActivity.CPU])
-    started, wall, laps = 0.0, 0.0, 0
+    schedule = torch.profiler.schedule(wait=0, warmup=1, active=1)
+    with torch.profiler.profile(activities=[ProfilerActivity.CPU], schedule=schedule, acc_events=True) as profiler:
 
-    def lap(_: float) -> None:
-        nonlocal started, wall, laps
-        laps += 1
-        if laps == 1:
-            profiler.start()
-            started = time.perf_counter()
-            return
-        wall = time.perf_counter() - started
-        profiler.stop()
-        raise Enough
+        def lap(_: float) -> None:
+            profiler.step()
+            if profiler.step_num == 2:
+                raise Enough
 
-    with contextlib.suppress(Enough):
-        run(lap)
-    by_kind: dict[str, float] = {}
-    for event in profiler.key_averages():
-        kind = kind_of(event.key)
-        by_kind[kind] = by_kind.get(kind, 0.0) + event.self_cpu_time_total / 1e6 / wall
-    by_kind[BETWEEN] = max(0.0, 1.0 - sum(by_kind.values()))
-    return wall, by_kind
+        with contextlib.suppress(Enough):
+            run(lap)
+    events = profiler.key_averages()
+    seconds = next(event.cpu_time_total for event in events if event.key.startswith(STEP)) / 1e6
+    shares: Counter[str] = Counter()
+    for event in events:
+        shares[kind_of(event.key)] += event.self_cpu_time_total / 1e6 / seconds
+    return seconds, dict(shares.most_common())

@@ -78,14 +78,15 @@ class Running:
 class Contender:
     """`run` sets up, then makes laps for ever, each of `amount` units of work; it must survive pickling.
 
-    `needs_bytes`: memory without which it is not even started; 0 if that does not matter. `about`: the versions and
-    settings that it works with, where they are to be told.
+    `needs_bytes`: memory without which it is not even started; 0 if that does not matter. `lack`: what else keeps it
+    from being started. `about`: the versions and settings that it works with, where they are to be told.
     """
 
     name: str
     run: Callable[[torch.device, Lap], None]
     amount: float
     needs_bytes: int = 0
+    lack: str = ""
     about: dict[str, Any] = field(default_factory=dict)
 
     def start(self, device: torch.device, threads: int) -> Running:
@@ -190,10 +191,10 @@ def _lap(process: Running, result: Result) -> None:
 
 
 def shortage(contender: Contender, device: torch.device) -> str:
-    """Why there is not enough memory to start it; nothing if there is."""
+    """Why it cannot be started, for example for want of memory; nothing if it can."""
     needs, free = contender.needs_bytes, free_memory(device)
-    if needs <= FREE_SHARE * free:
-        return ""
+    if contender.lack or needs <= FREE_SHARE * free:
+        return contender.lack
     share = f"of the {free / 2**30:.1f} GiB that are free a contender may take {FREE_SHARE:.0%}"
     return f"needs about {needs / 2**30:.1f} GiB of memory; {share}"
 

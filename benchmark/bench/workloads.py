@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from baselines.objectives import BinaryCrossEntropy
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
@@ -141,6 +140,18 @@ class Recipe:
         """The same for this number of epochs, without an early stop."""
         return replace(self, training=replace(self.training, epochs=epochs, patience=epochs))
 
+    @property
+    def usual_task(self) -> NaiveTask | None:
+        """What the usual way trains; None for methods that `naive` does not have."""
+        match self.method:
+            case "sasrec-bce":
+                return NaiveTask("bce", self.settings.objective.negatives)
+            case "sasrec-ce":
+                return NaiveTask("ce")
+            case "btsr-ce":
+                return NaiveTask("ce", alpha=self.settings.alpha, lambd=self.settings.lambd)
+        return None
+
 
 def recipe(method: str, data: BenchData, maxlen: int) -> Recipe:
     """As a run of the profile `paper` with equal hyper-parameters would train it, but with this `maxlen`."""
@@ -158,17 +169,3 @@ def plain_recipe(method: str, maxlen: int, batch_size: int) -> Recipe:
 def _steady(settings: Any) -> Any:
     """What a method refreshes after some epochs is there after the first, the warm-up; before, it would cost less."""
     return replace(settings, refresh_after=(1,)) if hasattr(settings, "refresh_after") else settings
-
-
-def usual_task(recipe: Recipe) -> NaiveTask | None:
-    """The usual way of a method; None for those that `naive` does not have."""
-    match recipe.method:
-        case "sasrec-bce":
-            objective = recipe.settings.objective
-            assert isinstance(objective, BinaryCrossEntropy)
-            return NaiveTask("bce", objective.negatives)
-        case "sasrec-ce":
-            return NaiveTask("ce")
-        case "btsr-ce":
-            return NaiveTask("ce", alpha=recipe.settings.alpha, lambd=recipe.settings.lambd)
-    return None

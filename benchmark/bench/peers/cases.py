@@ -16,7 +16,7 @@ from benchmark.bench.options import BenchOptions, CaseResult
 from benchmark.bench.peers.peer_task import PeerTask
 from benchmark.bench.peers.peers import LAP_TARGETS, PEERS, PeerContender, export
 from benchmark.bench.peers.quality import Learner, learn, level_group, most_popular
-from benchmark.bench.turns import Contender, Result
+from benchmark.bench.turns import Contender
 from benchmark.bench.workloads import BenchData, EvaluationLoad, Recipe
 
 OURS = "sasrec-ce"
@@ -31,13 +31,12 @@ def peers(options: BenchOptions) -> CaseResult:
     for data, task, recipe in _tasks(options):
         load = workloads.training_load(data.split.train, data.split.n_items, task.maxlen, task.batch_size, LAP_BATCHES)
         ours = _ours(recipe, partial(laps.train_ours, load, recipe, 0), load.targets(load.rows))
-        found, absent = _contenders(options, replace(task, batches=LAP_BATCHES))
+        contenders = [ours, *_contenders(options, replace(task, batches=LAP_BATCHES))]
         title = f"{data.title}, maxlen {task.maxlen}"
-        group = options.measure(title, [ours, *found], "targets", _workload(task), data.synthetic)
-        for contender, result in zip([ours, *found], group.results, strict=True):
+        group = options.measure(title, contenders, "targets", _workload(task), data.synthetic)
+        for contender, result in zip(contenders, group.results, strict=True):
             versions = ", ".join(f"{name} {number}" for name, number in contender.about.get("versions", {}).items())
             result.note = "; ".join(filter(None, [versions, result.note]))
-        group.results += absent
         for name in options.against:
             target = None if data.synthetic else PEERS[name].wanted
             label = f"training beside {PEERS[name].title}, {group.title}"
@@ -45,7 +44,7 @@ def peers(options: BenchOptions) -> CaseResult:
                 BenchRatio(f"{label}: time per target", ours.name, PEERS[name].title, target=target),
                 BenchRatio(f"{label}: memory of the whole process", ours.name, PEERS[name].title, "peak memory"),
             ]
-        group.details = {contender.name: contender.about for contender in [ours, *found]}
+        group.details = {contender.name: contender.about for contender in contenders if contender.about}
         groups.append(group)
     return CaseResult(groups)
 
@@ -55,7 +54,7 @@ def peers_quality(options: BenchOptions) -> CaseResult:
     groups = []
     for data, task, recipe in _tasks(options):
         cases, n_items = data.split.cases("validation"), data.split.n_items
-        found, _ = _contenders(options, replace(task, judged=True))
+        found = [each for each in _contenders(options, replace(task, judged=True)) if not each.lack]
         if not found:
             continue
         load = workloads.whole_load(data.split.train, n_items, task.maxlen)
@@ -114,14 +113,5 @@ def _workload(task: PeerTask) -> dict[str, int]:
     return {"batch_size": task.batch_size, "items": task.n_items, "maxlen": task.maxlen}
 
 
-def _contenders(options: BenchOptions, task: PeerTask) -> tuple[list[PeerContender], list[Result]]:
-    """The peers that are there, and the results of those that are not."""
-    found, absent = [], []
-    for peer in (PEERS[name] for name in options.against):
-        python = peer.python(options.peer_pythons)
-        if python is None:
-            absent.append(Result(peer.title, LAP_TARGETS, "skipped", note=peer.absence()))
-            options.notify(f"{peer.title}: {peer.absence()}")
-        else:
-            found.append(peer.contender(python, task))
-    return found, absent
+def _contenders(options: BenchOptions, task: PeerTask) -> list[PeerContender]:
+    return [PEERS[name].contender(options.peer_pythons, task) for name in options.against]

@@ -44,22 +44,23 @@ class Peer:
     prefixes: bool = False
     wanted: float | None = None
 
-    def python(self, named: Mapping[str, Path]) -> Path | None:
-        """The interpreter of its environment: the one that is named, else the usual one if it is there."""
-        usual = ENVIRONMENTS / self.name / "bin" / "python"
-        return named.get(self.name, usual if usual.exists() else None)
-
     def absence(self) -> str:
         """What to say where it is not installed: the commands that install it."""
         place, pip = f".peers/{self.name}", f".peers/{self.name}/bin/pip install"
         listed = f"--no-deps -r benchmark/bench/peers/{self.name}.txt"
         return f"skipped, not installed: python3 -m venv {place} && {pip} torch=={TORCH} && {pip} {listed}"
 
-    def contender(self, python: Path, task: PeerTask) -> PeerContender:
+    def contender(self, named: Mapping[str, Path], task: PeerTask) -> PeerContender:
+        """Trains the task under the interpreter that is `named`, else under the usual one, if that is there."""
+        usual = ENVIRONMENTS / self.name / "bin" / "python"
+        python = named.get(self.name, usual)
         batches = task.batches or (LOOK_ROWS // task.batch_size if self.prefixes else 0)
         positions = task.batch_size * (1 if self.prefixes else task.maxlen)
         needs = LOGITS * FLOAT * positions * task.n_items
-        return PeerContender(self.title, python, self.driver, replace(task, name=self.name, batches=batches), needs)
+        lack = "" if python.exists() else self.absence()
+        return PeerContender(
+            self.title, python, self.driver, replace(task, name=self.name, batches=batches), needs, lack
+        )
 
 
 PEERS = {
@@ -86,8 +87,10 @@ def export(folder: Path, split: Split) -> None:
 class PeerContender(Contender):
     """A contender whose laps the script `driver` makes under the interpreter `python`."""
 
-    def __init__(self, name: str, python: Path, driver: Path, task: PeerTask, needs_bytes: int = 0) -> None:
-        super().__init__(name, _runs_elsewhere, LAP_TARGETS, needs_bytes)
+    def __init__(
+        self, name: str, python: Path, driver: Path, task: PeerTask, needs_bytes: int = 0, lack: str = ""
+    ) -> None:
+        super().__init__(name, _runs_elsewhere, LAP_TARGETS, needs_bytes, lack)
         self.python, self.driver, self.task = python, driver, task
 
     def start(self, device: torch.device, threads: int) -> Running:

@@ -225,9 +225,11 @@ def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], added: 
     found: list[dict[str, Any]] = []
 
     def fake(self: BenchOptions, title: str, runners: list[Contender], unit: str, workload: dict[str, int]) -> Group:
-        found.append({runner.name: runner.needs_bytes for runner in runners})
+        found.append({runner.name: runner.needs_bytes for runner in runners if not runner.lack})
         results = [
-            Result(runner.name, 1, seconds=[seconds.get(runner.name, 1.0)], added_memory_bytes=added)
+            Result(runner.name, 1, "skipped", note=runner.lack)
+            if runner.lack
+            else Result(runner.name, 1, seconds=[seconds.get(runner.name, 1.0)], added_memory_bytes=added)
             for runner in runners
         ]
         return Group(title, unit, True, workload, results)

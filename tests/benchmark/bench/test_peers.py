@@ -103,11 +103,11 @@ def test_a_task_survives_its_file(tmp_path: Path) -> None:
 
 
 def test_a_peer_of_prefixes_is_looked_at_before_its_epoch_ends(tmp_path: Path) -> None:
-    task, python = a_task(tmp_path, 1000, batches=0, batch_size=256), Path(sys.executable)
-    recbole, rectools = (PEERS[name].contender(python, task) for name in ("recbole", "rectools"))
+    task, pythons = a_task(tmp_path, 1000, batches=0, batch_size=256), dict.fromkeys(PEERS, Path(sys.executable))
+    recbole, rectools = (PEERS[name].contender(pythons, task) for name in PEERS)
     assert (recbole.task.batches, rectools.task.batches) == (64, 0)
     assert rectools.needs_bytes == task.maxlen * recbole.needs_bytes
-    assert PEERS["recbole"].contender(python, replace(task, batches=3)).task.batches == 3
+    assert PEERS["recbole"].contender(pythons, replace(task, batches=3)).task.batches == 3
 
 
 # --- how they are asked -----------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def test_only_the_lap_after_the_warm_up_is_profiled() -> None:
         lap(0.0)
         raise AssertionError("a third lap")
 
-    found = breakdown("products", True, [("ours", run)])
+    found = breakdown("products", True, {"ours": run})
     assert len(laps) == 20
     assert set(found.shares["ours"]) >= {"matrix products", BETWEEN}
     assert "random numbers" not in found.shares["ours"]
