@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
+from baselines.settings import EncoderSettings
 from benchmark.plan.run_spec import RunSpec, TrainingSettings, settings_to_json
 from benchmark.store.record import RunRecord
 
@@ -54,5 +55,6 @@ def seconds_of(record: RunRecord) -> float:
 
 
 def _workload(spec: dict[str, Any]) -> str:
-    training = settings_to_json(TrainingSettings()) | spec["training"]  # a setting that a record lacks was neutral
-    return json.dumps([spec["encoder"], training], sort_keys=True)
+    usual = {"encoder": EncoderSettings(), "training": TrainingSettings()}
+    tables = [settings_to_json(usual[name]) | spec[name] for name in usual]  # a setting that a record lacks was neutral
+    return json.dumps(tables, sort_keys=True)

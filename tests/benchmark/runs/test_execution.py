@@ -475,6 +475,10 @@ def test_a_run_that_another_process_finishes_meanwhile_is_not_done_again(
         assert free
 
 
+LATER_SETTINGS = [("encoder", "padding", "masked"), ("training", "rows", "user")]
+"""Settings that came after the first stored runs, and their neutral values."""
+
+
 def test_durations_are_medians_of_what_ran(handmade: Callable[..., Any]) -> None:
     build = handmade()
     seconds = [10.0, 30.0, 20.0]
@@ -494,6 +498,9 @@ def test_durations_are_medians_of_what_ran(handmade: Callable[..., Any]) -> None
     other = records[0].spec | {"training": records[0].spec["training"] | {"epochs": 1}}
     short = SimpleNamespace(method="sasrec-ce", to_json=lambda: other)
     assert durations.estimate(short) is None, "nor do runs of another length"
+    newer = {name: records[0].spec[name] | {setting: usual} for name, setting, usual in LATER_SETTINGS}
+    later = SimpleNamespace(method="sasrec-ce", to_json=lambda: records[0].spec | newer)
+    assert durations.estimate(later) == 20.0, "runs that are older than a setting have its neutral value"
 
 
 def test_the_plan_goes_seed_by_seed_and_names_each_run_once(prepared: Prepared) -> None:
