@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from baselines.registry import METHODS
-from benchmark.paper.printed import BASELINES
+from benchmark.paper.printed import BASELINES, Printed, table2_row
 from benchmark.plan.run_spec import RunSetting
 from benchmark.plan.selection import Choice, choose
 from benchmark.report.methods import BTSR, MethodStyle, external_style, in_order, style_of
@@ -39,6 +39,9 @@ _TIES = re.compile(r"ties-(\d+)")
 """
 
 LoadArrays = Callable[[RunRecord], Arrays | None]
+
+PerUser = np.ndarray | float | None
+"""(N,) what each test user contributes to a metric; one number where it is not a mean over users; None if lost."""
 
 
 @dataclass(frozen=True)
@@ -270,8 +273,11 @@ class Results:
     def user_differences(self, candidate: RunGroup, baseline: RunGroup, metric: str) -> np.ndarray | None:
         """(N,): candidate minus baseline per user, each averaged over the seeds that both have; None if unknown."""
         seeds, _, _ = self.paired(candidate, baseline, metric)
-        ours, theirs = self.users(candidate, metric, seeds), self.users(baseline, metric, seeds)
-        return None if ours is None or theirs is None or ours.shape != theirs.shape else ours - theirs
+        return per_user_difference(self.users(candidate, metric, seeds), self.users(baseline, metric, seeds))
+
+    def printed(self, metric: str) -> Printed | None:
+        """What Table 2 of the paper prints; None for generated data, whatever its name."""
+        return None if self.synthetic else table2_row(self.title, metric)
 
     def arrays(self, runs: RunGroup, *names: str) -> list[Arrays]:
         """The arrays of the finished runs that have all the named ones, by seed."""
@@ -299,6 +305,13 @@ class Results:
         for *where, seed, value in zip(*columns, strict=True):
             found[tuple(where)][seed] = value
         return found
+
+
+def per_user_difference(ours: PerUser, theirs: PerUser) -> np.ndarray | None:
+    """(N,); None where users do not tell: unknown ones, others, or no mean over users."""
+    if isinstance(ours, np.ndarray) and isinstance(theirs, np.ndarray) and ours.shape == theirs.shape:
+        return ours - theirs
+    return None
 
 
 def _measured(record: RunRecord) -> Iterator[tuple[str, str, float]]:

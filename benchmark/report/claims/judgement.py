@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from benchmark.report.significance import LEVEL, holm
-from benchmark.report.tables.numbers import p_value
+from benchmark.report.tables.numbers import count, p_value
 
 Verdict = Literal["confirmed", "contradicted", "inconclusive", "not run"]
 
@@ -73,8 +73,3 @@ def vote(holds: Sequence[bool], fails: Sequence[bool], text: str) -> Judgement:
     if len(holds) < MIN_VOTES:
         return Judgement("inconclusive", (f"{text}, too few to decide",))
     return Judgement("confirmed" if all(holds) else "contradicted" if all(fails) else "inconclusive", (text,))
-
-
-def count(n: int, thing: str) -> str:
-    """`1 seed`, `2 seeds`."""
-    return f"{n} {thing}{'' if n == 1 else 's'}"

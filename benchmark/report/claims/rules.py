@@ -9,34 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.paper import rules as forms
 from benchmark.paper.printed import BASELINES, BTSR, Printed
-from benchmark.paper.rules import (
-    AgainstBaselines,
-    Ahead,
-    Balance,
-    Drops,
-    Grows,
-    Hurts,
-    LosesLess,
-    Peaks,
-    Ratio,
-    Rule,
-    Slower,
-    Steadier,
-    Trend,
-)
-from benchmark.report.claims.judgement import Judgement, Reading, count, judge, vote
-from benchmark.report.claims.sides import Side, combined, lead, missing, printed_row, runs_of, side, title_of, variants
+from benchmark.report.claims.judgement import Judgement, Reading, judge, vote
+from benchmark.report.claims.sides import Side, best_against, combined, lead, missing, runs_of, side, title_of, variants
 from benchmark.report.claims.sweeps import balance, drops, grows, hurts, peaks, ratio, trend
 from benchmark.report.query import Results
 from benchmark.report.significance import MIN_SEEDS, summarise_seeds, variance_ratio_test
-from benchmark.report.tables.numbers import number, p_value, percent
+from benchmark.report.tables.numbers import count, number, p_value, percent
 
 ROUNDING = 1e-12
 """A deviation below this share of its mean is that of equal numbers."""
 
 
-def ahead(results: Results, rule: Ahead) -> Judgement:
+def ahead(results: Results, rule: forms.Ahead) -> Judgement:
     readings = []
     for first, second in rule.pairs:
         for metric in rule.metrics:
@@ -47,37 +33,37 @@ def ahead(results: Results, rule: Ahead) -> Judgement:
     return judge(readings)
 
 
-def against_baselines(results: Results, rule: AgainstBaselines) -> Judgement:
+def against_baselines(results: Results, rule: forms.AgainstBaselines) -> Judgement:
     """Whether BT-SR, on the objective that validation chose, is ahead of the best of its rivals, or behind it.
 
     The best of k rivals is chosen with hindsight, so where it leads its p counts k times; that BT-SR is ahead is only
     confirmed if all rivals were run.
     """
-    metrics = [metric for metric in rule.metrics if _is_printed(printed_row(results, metric), rule)]
+    metrics = [metric for metric in rule.metrics if _is_printed(results.printed(metric), rule)]
     readings = [reading for metric in metrics for reading in _against_best(results, rule, metric)]
     if rule.seeds_alone:
         readings = [replace(one, p=one.p if one.seeds >= MIN_SEEDS else math.nan) for one in readings]
     return judge(readings)
 
 
-def _is_printed(row: Printed | None, rule: AgainstBaselines) -> bool:
+def _is_printed(row: Printed | None, rule: forms.AgainstBaselines) -> bool:
     if row is None or rule.printed == "all":
         return True
     return {"lead": row.improve > 0, "star": row.starred, "behind": row.improve < 0}[rule.printed]
 
 
-def _against_best(results: Results, rule: AgainstBaselines, metric: str) -> list[Reading]:
+def _against_best(results: Results, rule: forms.AgainstBaselines, metric: str) -> list[Reading]:
     ran = [one for name in rule.rivals if (one := side(results, "main", name, metric)).values]
     ours = side(results, "main", results.btsr, metric) if results.btsr else Side("BT-SR", {}, lambda _: None)
     if not ran or not ours.values:
         absent = [*(["BT-SR"] if not ours.values else []), *(["every baseline"] if not ran else [])]
         return [Reading(f"{metric}: not run: {', '.join(absent)}", ran=False)]
     is_ahead, higher = rule.place == "ahead", rule.better == "higher"
-    best = (max if higher else min)(ran, key=lambda one: one.mean)
+    best = best_against(ran, ours, lower=not higher)
     reading = lead(*((ours, best) if is_ahead == higher else (best, ours)), metric)
     rival_leads = reading.lead < 0 if is_ahead else reading.lead > 0
     reading = reading.as_best_of(len(ran) if rival_leads else 1)
-    printed = printed_row(results, metric) if rule.rivals == BASELINES else None
+    printed = results.printed(metric) if rule.rivals == BASELINES else None
     all_ran = len(ran) == len(rule.rivals)
     text = reading.text + (f"; printed {percent(printed.improve)}" if printed else "")
     text += "" if all_ran else f"; {len(ran)} of {len(rule.rivals)} baselines were run"
@@ -88,12 +74,12 @@ def _against_best(results: Results, rule: AgainstBaselines, metric: str) -> list
     return [replace(reading, text=text, contradicts=all_ran), *limits]
 
 
-def loses_less(results: Results, rule: LosesLess) -> Judgement:
+def loses_less(results: Results, rule: forms.LosesLess) -> Judgement:
     """Whether noise costs BT-SR less than the same objective without it: a difference of differences."""
-    found: dict[tuple[float | None, bool], Side] = {}
-    for variant in variants(results.dataset, rule.experiment):
-        share_and_method = variant.value, variant.method in BTSR
-        found[share_and_method] = side(results, rule.experiment, variant.label, rule.metric)
+    found = {
+        (variant.value, variant.method in BTSR): side(results, rule.experiment, variant.label, rule.metric)
+        for variant in variants(results.dataset, rule.experiment)
+    }
     changes = []
     for is_btsr in (True, False):
         before, after = found[0.0, is_btsr], found[rule.noise, is_btsr]
@@ -101,7 +87,7 @@ def loses_less(results: Results, rule: LosesLess) -> Judgement:
     return judge([lead(changes[0], changes[1], rule.metric)])
 
 
-def steadier(results: Results, rule: Steadier) -> Judgement:
+def steadier(results: Results, rule: forms.Steadier) -> Judgement:
     """Whether one variant deviates less over seeds than another: a two-sided F test, from three seeds on."""
     labels = (rule.steady, rule.other)
     sides = [side(results, rule.experiment, label, rule.metric) for label in labels]
@@ -109,9 +95,10 @@ def steadier(results: Results, rule: Steadier) -> Judgement:
         return judge([gap])
     seeds = [np.array(list(one.values.values())) for one in sides]
     spreads = [summarise_seeds(values) for values in seeds]
+    diverged = [len(runs_of(results, rule.experiment, label).not_done.get("diverged", ())) for label in labels]
     text = f"{rule.metric}: " + ", ".join(
-        f"{one.title} {number(s.mean)} ± {number(s.deviation)} ({count(s.n, 'seed')}{_diverged(results, rule, label)})"
-        for one, s, label in zip(sides, spreads, labels, strict=True)
+        f"{one.title} {number(s.mean)} ± {number(s.deviation)} ({count(s.n, 'seed')}{f', {n} diverged' if n else ''})"
+        for one, s, n in zip(sides, spreads, diverged, strict=True)
     )
     if min(s.n for s in spreads) < MIN_SEEDS:
         return Judgement("inconclusive", (f"{text}; variances are compared from {MIN_SEEDS} seeds on",))
@@ -121,12 +108,7 @@ def steadier(results: Results, rule: Steadier) -> Judgement:
     return judge([Reading(f"{text}; F test of variances, F = {f:.2f}, p {p_value(p)}", math.log(f), p)])
 
 
-def _diverged(results: Results, rule: Steadier, label: str) -> str:
-    seeds = runs_of(results, rule.experiment, label).not_done.get("diverged", [])
-    return f", {len(seeds)} diverged" if seeds else ""
-
-
-def slower(results: Results, rule: Slower) -> Judgement:
+def slower(results: Results, rule: forms.Slower) -> Judgement:
     found = [_slower(results, rule, first, second) for first, second in rule.pairs]
     verdicts = {judgement.verdict for judgement in found}
     numbers = tuple(text for judgement in found for text in judgement.numbers)
@@ -135,7 +117,7 @@ def slower(results: Results, rule: Slower) -> Judgement:
     return Judgement(verdicts.pop() if len(verdicts) == 1 else "inconclusive", numbers)
 
 
-def _slower(results: Results, rule: Slower, first: str, second: str) -> Judgement:
+def _slower(results: Results, rule: forms.Slower, first: str, second: str) -> Judgement:
     """Only runs on the same hardware are compared."""
     sides = [runs_of(results, rule.experiment, label) for label in (first, second)]
     titles = " against ".join(map(title_of, sides))
@@ -149,18 +131,18 @@ def _slower(results: Results, rule: Slower, first: str, second: str) -> Judgemen
     return vote([factor >= rule.at_least for factor in factors], [factor < 1 for factor in factors], text)
 
 
-RULES: dict[type[Rule], Callable[[Results, Any], Judgement]] = {
-    Ahead: ahead,
-    AgainstBaselines: against_baselines,
-    LosesLess: loses_less,
-    Steadier: steadier,
-    Slower: slower,
-    Peaks: peaks,
-    Balance: balance,
-    Trend: trend,
-    Ratio: ratio,
-    Grows: grows,
-    Drops: drops,
-    Hurts: hurts,
+RULES: dict[type[forms.Rule], Callable[[Results, Any], Judgement]] = {
+    forms.Ahead: ahead,
+    forms.AgainstBaselines: against_baselines,
+    forms.LosesLess: loses_less,
+    forms.Steadier: steadier,
+    forms.Slower: slower,
+    forms.Peaks: peaks,
+    forms.Balance: balance,
+    forms.Trend: trend,
+    forms.Ratio: ratio,
+    forms.Grows: grows,
+    forms.Drops: drops,
+    forms.Hurts: hurts,
 }
 """How each form of claim is read off the runs."""

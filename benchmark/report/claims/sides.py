@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from statistics import fmean
 
 import numpy as np
 
-from benchmark.paper.printed import Printed, table2_row
 from benchmark.plan.experiments import Variant, experiments
-from benchmark.report.claims.judgement import Reading, count
-from benchmark.report.query import Results, RunGroup
+from benchmark.report.claims.judgement import Reading
+from benchmark.report.query import PerUser, Results, RunGroup, per_user_difference
 from benchmark.report.significance import (
     LEVEL,
     MIN_SEEDS,
@@ -22,7 +21,7 @@ from benchmark.report.significance import (
     smallest_detectable_difference,
     smallest_detectable_over_seeds,
 )
-from benchmark.report.tables.numbers import number, p_value, signed
+from benchmark.report.tables.numbers import count, number, p_value, signed
 from benchmark.runs.metrics import GAINS
 
 TARGET_SCORE = "target_score"
@@ -33,9 +32,6 @@ METHODS_AS_THEY_ARE = ("main", "objectives")
 
 CLAIM_RESAMPLES = 2000
 """Of users: p is then known to .001, which suffices for a verdict at .05, and a report stays fast."""
-
-PerUser = np.ndarray | float | None
-"""(N,) what each test user contributes to a metric; one number where it is not a mean over users; None if lost."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,6 @@ def side(results: Results, experiment: str, label: str, metric: str, stage: str 
 
 
 def runs_of(results: Results, experiment: str, label: str) -> RunGroup:
-    """The runs of a variant, without records if there are none."""
     names = METHODS_AS_THEY_ARE if experiment in METHODS_AS_THEY_ARE else (experiment,)
     groups = [group for name in names if (group := results.group(name, label))]
     planned = [
@@ -77,11 +72,6 @@ def runs_of(results: Results, experiment: str, label: str) -> RunGroup:
     return (*(group for group in groups if group.done), *groups, *planned)[0]
 
 
-def printed_row(results: Results, metric: str) -> Printed | None:
-    """What Table 2 prints for a dataset; None for generated data, whatever its name."""
-    return None if results.synthetic else table2_row(results.title, metric)
-
-
 @cache
 def variants(dataset: str, experiment: str) -> tuple[Variant, ...]:
     """The variants that the plan has of an experiment, whether they were run or not."""
@@ -89,7 +79,6 @@ def variants(dataset: str, experiment: str) -> tuple[Variant, ...]:
 
 
 def title_of(runs: RunGroup) -> str:
-    """A variant in a sentence."""
     match runs.experiment:
         case "noise":
             return f"{runs.style.title} with {runs.swept:.0%} noise"
@@ -101,16 +90,38 @@ def title_of(runs: RunGroup) -> str:
 
 def combined(title: str, parts: Sequence[tuple[float, Side]]) -> Side:
     """A weighted sum of sides over the seeds that all of them have."""
-    seeds = set.intersection(*(set(part.values) for _, part in parts))
-    values = {seed: math.fsum(weight * part.values[seed] for weight, part in parts) for seed in sorted(seeds)}
+    values = {
+        seed: math.fsum(w * part.values[seed] for w, part in parts)
+        for seed in common_seeds(*(part for _, part in parts))
+    }
 
     def users(of: Collection[int]) -> PerUser:
-        shares = [(weight, part.users(of)) for weight, part in parts]
-        present = [weight * share for weight, share in shares if share is not None]
-        lengths = {len(share) for share in present if isinstance(share, np.ndarray)}
-        return sum(present) if len(present) == len(parts) and len(lengths) <= 1 else None
+        shares = [part.users(of) for _, part in parts]
+        known = [share for share in shares if share is not None]
+        lengths = {len(share) for share in known if isinstance(share, np.ndarray)}
+        if len(known) < len(parts) or len(lengths) > 1:
+            return None
+        return sum(weight * share for (weight, _), share in zip(parts, known, strict=True))
 
     return Side(title, values, users)
+
+
+def over(seeds: Collection[int], one: Side) -> Side:
+    """The same side, as if these seeds alone had been run."""
+    return replace(one, values={seed: value for seed, value in one.values.items() if seed in seeds})
+
+
+def best_against(rivals: Sequence[Side], other: Side, lower: bool = False) -> Side:
+    """The rival with the highest mean, or the lowest, over the seeds that it shares with `other`.
+
+    A comparison of the two then rests on the runs by which the rival was chosen. One that shares none is the last.
+    """
+
+    def rank(rival: Side) -> tuple[bool, float]:
+        shared = over(other.values, rival)
+        return bool(shared.values), -shared.mean if lower else shared.mean
+
+    return max(rivals, key=rank)
 
 
 def missing(metric: str, *sides: Side) -> Reading | None:
@@ -120,8 +131,13 @@ def missing(metric: str, *sides: Side) -> Reading | None:
 
 
 def common_seeds(*sides: Side) -> list[int]:
-    """The seeds that all sides have."""
     return sorted(set.intersection(*(set(one.values) for one in sides)))
+
+
+def by_seed(first: Side, second: Side) -> tuple[np.ndarray, np.ndarray]:
+    """The values of both on the seeds that both have, (S,) each."""
+    seeds = common_seeds(first, second)
+    return np.array([first.values[seed] for seed in seeds]), np.array([second.values[seed] for seed in seeds])
 
 
 def lead(leader: Side, trailer: Side, metric: str) -> Reading:
@@ -135,7 +151,7 @@ def lead(leader: Side, trailer: Side, metric: str) -> Reading:
     seeds = common_seeds(leader, trailer)
     if not seeds:
         return Reading(f"{metric}: {leader.title} and {trailer.title} have no seed in common")
-    ours, theirs = (np.array([one.values[seed] for seed in seeds]) for one in (leader, trailer))
+    ours, theirs = by_seed(leader, trailer)
     difference, users = float((ours - theirs).mean()), user_differences(leader, trailer, seeds)
     text = (
         f"{metric}: {leader.title} {number(float(ours.mean()))}, {trailer.title} {number(float(theirs.mean()))}, "
@@ -160,19 +176,13 @@ def lead(leader: Side, trailer: Side, metric: str) -> Reading:
 
 def user_differences(leader: Side, trailer: Side, seeds: Collection[int]) -> np.ndarray | None:
     """(N,) leader minus trailer per test user, each averaged over the seeds; None where users do not tell."""
-    ours, theirs = leader.users(seeds), trailer.users(seeds)
-    if isinstance(ours, np.ndarray) and isinstance(theirs, np.ndarray) and ours.shape == theirs.shape:
-        return ours - theirs
-    return None
+    return per_user_difference(leader.users(seeds), trailer.users(seeds))
 
 
 def _detectable(seeds: np.ndarray | None, users: np.ndarray | None) -> str:
     """The smallest true difference that would be seen with 80 % power, over these (S,) seeds and these (N,) users."""
-    known = []
-    if seeds is not None:
-        known.append(f"{number(smallest_detectable_over_seeds(seeds))} over {len(seeds)} seeds")
-    over_users = math.nan if users is None else smallest_detectable_difference(users)
-    if users is not None and not math.isnan(over_users):
+    known = [] if seeds is None else [f"{number(smallest_detectable_over_seeds(seeds))} over {len(seeds)} seeds"]
+    if users is not None and not math.isnan(over_users := smallest_detectable_difference(users)):
         known.append(f"{number(over_users)} over {len(users)} users")
     return f"; detectable: {', '.join(known)}" if known else ""
 

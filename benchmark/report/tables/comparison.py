@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.paper.printed import TABLE_2_METRICS, Printed, table2_row
+from benchmark.paper.printed import TABLE_2_METRICS, Printed
 from benchmark.plan.selection import METRIC
 from benchmark.report.query import Results
 from benchmark.report.significance import (
@@ -120,5 +120,4 @@ def _compare(results: Results, metric: str) -> MetricComparison:
             matrix = [[by_seed.get(seed, math.nan) for by_seed in theirs] for seed in ours]
             versus = compare(np.array(list(ours.values())), np.array(matrix))
             rival = results.baselines[versus.best]
-    printed = None if results.synthetic else table2_row(results.title, metric)
-    return MetricComparison(metric, summaries, ranked, rival, versus, printed)
+    return MetricComparison(metric, summaries, ranked, rival, versus, results.printed(metric))

@@ -276,6 +276,17 @@ def test_against_baselines_in_all_verdicts(bench: Bench) -> None:
     assert "printed" not in one.numbers[0], "what Table 2 prints is against all six"
 
 
+def test_the_rival_is_the_best_on_the_seeds_that_are_compared(bench: Bench) -> None:
+    sides = dict(table_2(SURE, BASE))
+    # DuoRec has the highest mean of all because of a seed that BT-SR does not have.
+    sides["main:duorec"] = of("ndcg@10", (0.001, 0.002, 0.003, 0.9))
+    [text] = judged(bench(sides), AgainstBaselines(metrics=("ndcg@10",))).numbers
+    assert text.startswith("ndcg@10: BT-SR (CE) 0.0610, SASRec (CE) 0.0500, difference +0.0110;")
+    lowest = {f"main:{name}": of("overlap", (0.5, 0.5, 0.5)) for name in SIX}
+    lowest |= {"main:duorec": of("overlap", (0.6, 0.6, 0.6, 0.1)), "main:btsr-ce": of("overlap", (0.399, 0.400, 0.401))}
+    assert verdict(bench(lowest), AgainstBaselines(metrics=("overlap",), better="lower")) == "confirmed"
+
+
 def test_slightly_behind_is_not_far_behind(bench: Bench) -> None:
     def outcome(btsr: float) -> str:
         sides = table_2([btsr, btsr + 1e-5, btsr - 1e-5], (0.1, 0.1, 0.1))
@@ -311,7 +322,7 @@ def test_which_cells_are_looked_at(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, improve: float, starred: bool, shown: set[str]
 ) -> None:
     cell = Printed({}, 0.001, starred, improve)
-    monkeypatch.setattr("benchmark.report.claims.sides.table2_row", lambda *_: cell)
+    monkeypatch.setattr("benchmark.report.query.table2_row", lambda *_: cell)
     results = bench(table_2(SURE, BASE))
     for printed in ("all", "lead", "star", "behind"):
         rule = AgainstBaselines(metrics=("ndcg@10",), printed=printed)  # type: ignore[arg-type]
@@ -371,6 +382,19 @@ def test_a_peak_is_not_elsewhere_before_all_its_values_were_run(bench: Bench) ->
     sides = alphas("hr@1", (0.1, 0.2, 0.3, 0.1, 0.1, 0.1))
     rule = Peaks(experiment="alpha", at=("0", "0.1"), metrics=("hr@1",))
     assert verdict(bench({name: runs for name, runs in sides.items() if name != "alpha:0"}), rule) == "inconclusive"
+
+
+def test_a_peak_is_that_of_the_seeds_that_all_values_share(bench: Bench) -> None:
+    sides = alphas("hr@1", (0.1, 0.3, 0.2, 0.1, 0.1, 0.1))
+    rule = Peaks(experiment="alpha", at=("0", "0.1"), metrics=("hr@1",))
+    found = judged(bench(sides), rule)
+    for lucky in ("0", "0.4"):  # a further seed that no other value has makes neither of them the best of its group
+        more = sides | {f"alpha:{lucky}": [*sides[f"alpha:{lucky}"], {"hr@1": 9.0}]}
+        assert judged(bench(more), rule) == found
+    apart = sides | {"alpha:0": [None, None, None, {"hr@1": 9.0}]}
+    [text] = judged(bench(apart), rule).numbers
+    assert text == "hr@1: the 6 values that were run have no seed in common"
+    assert verdict(bench(apart), rule) == "inconclusive"
 
 
 @pytest.mark.parametrize(
@@ -448,6 +472,13 @@ def test_drops_in_all_verdicts(bench: Bench, handmade: Callable[..., Any]) -> No
     assert outcome((0.05, 0.06, 0.07), (0.009, 0.019, 0.029)) == "contradicted"  # by .041 each
     assert outcome((0.05, 0.06, 0.07), (0.016, 0.024, 0.032)) == "inconclusive"  # by .034, .036, .038
     assert outcome((0.05,), (0.025,)) == "inconclusive"
+
+
+def test_a_drop_starts_at_the_best_on_the_seeds_that_are_compared(bench: Bench) -> None:
+    sides = {"alpha:0": of("hr@1", (0.01, 0.01, 0.01, 9.0)), "alpha:0.1": of("hr@1", (0.05, 0.06, 0.07))}
+    sides["alpha:0.5"] = of("hr@1", (0.026, 0.035, 0.044))  # by .024, .025, .026 from 0.1
+    rule = Drops(experiment="alpha", start=("0", "0.1"), end="0.5", metric="hr@1", low=0.015, high=0.035)
+    assert verdict(bench(sides), rule) == "confirmed"
 
 
 def test_a_drop_over_users_where_seeds_are_few(bench: Bench) -> None:
