@@ -23,16 +23,18 @@ class Cases:
 
     Without `draws` there is one case for each of the N test users. With it, `draws` (K, N) int64 says which case each
     user has in each of K draws; draws that agree share a case, so that it is scored once. Cases that come one after
-    the other and have the same place in the flat array as their history share that history.
+    the other and have the same place in the flat array as their history share that history. `mask_seen`: whether the
+    items of a history are left out of its ranking.
     """
 
     histories: Sequences
     targets: Tensor
     draws: np.ndarray | None = None
+    mask_seen: bool = True
 
     def to(self, device: torch.device) -> Cases:
         """The same with histories and targets on another device."""
-        return Cases(self.histories.to(device), self.targets.to(device), self.draws)
+        return replace(self, histories=self.histories.to(device), targets=self.targets.to(device))
 
     def per_user(self, values: np.ndarray) -> np.ndarray:
         """What was measured case by case, (C, ...), user by user: (K, N, ...), or (N, ...) where nothing was drawn."""

@@ -25,7 +25,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from baselines.method import FittedMethod
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
-from benchmark.plan.run_spec import RunSpec, TrainingSettings
+from benchmark.plan.run_spec import EvaluationSettings, RunSpec, TrainingSettings
 from datasets.protocol import Protocol
 
 HPARAMS = ("equal", "released", "tuned")
@@ -35,7 +35,10 @@ CONFIGS = Path(__file__).parent / "configs"
 MAX_ASSIGNMENT = 200
 """The most characters of one `--set`, which becomes part of a folder's name."""
 
-SECTIONS = ("encoder", "training", "settings")
+SHARED = ("encoder", "training", "evaluation")
+"""The sections whose settings all methods have."""
+
+SECTIONS = (*SHARED, "settings")
 """The first word of a change to a run's configuration; `settings` are the method's own."""
 
 
@@ -94,6 +97,7 @@ class Configuration:
         parts: dict[str, Any] = {
             "encoder": EncoderSettings(),
             "training": TrainingSettings(),
+            "evaluation": EvaluationSettings(),
             "settings": METHODS[method].settings,
         }
         for where, section, key, value in self._statements(method):
@@ -139,7 +143,7 @@ class Configuration:
                         yield f"{where} methods.{name}.{section}.{key}", section, key, value
         for key, value in self.assignments:
             target, _, rest = key.partition(".")
-            if target in ("encoder", "training"):
+            if target in SHARED:
                 yield f"--set {key}", target, rest, value
             elif names_method(target, method):
                 yield f"--set {key}", "settings", rest, value
@@ -155,7 +159,7 @@ def uses_assignment(spec: RunSpec, key: str, value: Any) -> bool:
     section, _, rest = key.partition(".")
     if section == "protocol":
         return True
-    if section in ("encoder", "training"):
+    if section in SHARED:
         settings = getattr(spec, section)
     elif names_method(section, spec.method):
         settings = spec.settings
@@ -258,6 +262,7 @@ def _check(key: str, value: Any) -> None:
         "protocol": [Protocol()],
         "encoder": [EncoderSettings()],
         "training": [TrainingSettings()],
+        "evaluation": [EvaluationSettings()],
     }
     if not methods and target not in sections:
         known = [*sections, *METHODS]

@@ -58,6 +58,14 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True)
+class EvaluationSettings:
+    """How every method is ranked."""
+
+    mask_seen: bool = field(default=True, metadata={NEUTRAL: True})
+    """Whether a user's own items are left out of the ranking; the published code of several baselines keeps them."""
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """Everything that specifies a run, apart from the data itself and the machine."""
 
@@ -72,6 +80,7 @@ class RunSpec:
     method: str
     settings: Any
     seed: int
+    evaluation: EvaluationSettings = EvaluationSettings()
     is_trial: bool = False
     """Whether this is one of the trials of tuning, which are never tested, so that nothing can be chosen on test."""
 
@@ -90,6 +99,7 @@ class RunSpec:
         encoder, training, settings = (
             settings_to_json(each, without_neutral) for each in (self.encoder, self.training, self.settings)
         )
+        evaluation = settings_to_json(self.evaluation, without_neutral=True)
         return {
             "dataset": self.dataset,
             "protocol": self.protocol.to_json(),
@@ -97,6 +107,7 @@ class RunSpec:
             "training": training,
             "method": {"name": self.method, "settings": settings},
             "seed": self.seed,
+            **({"evaluation": evaluation} if evaluation else {}),
             **({"trial": True} if self.is_trial else {}),
         }
 

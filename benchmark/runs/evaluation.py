@@ -1,6 +1,6 @@
 """Full-catalogue ranking of one model: the exact rank of every user's target, the top items, raw scores.
 
-Items of the history are masked. The rank of target t is
+Items of the history are masked, unless the cases say otherwise. The rank of target t is
 1 + #{unmasked j: s_j > s_t} + #{unmasked j < t: s_j = s_t}, or 0, a miss, if t itself is masked.
 """
 
@@ -43,7 +43,7 @@ class Ranking:
     where no unmasked item is left. `confidence` (C,) float32: the top item's probability under a softmax over
     the unmasked items, 0 where there is none. `correct` (C,) bool: whether the top item is the target.
     `target_scores` (C,), `negative_scores` (C, 300) float32: raw scores of the target and of items drawn
-    uniformly, with replacement, from those neither in the history nor the target; NaN where there are none.
+    uniformly, with replacement, from those neither masked nor the target; NaN where there are none.
     """
 
     ranks: np.ndarray
@@ -61,11 +61,12 @@ def evaluate_ranks(
     """Rank of each case's target, (C,) int32 as in `Ranking`: all that choosing an epoch needs.
 
     Runs on the device that the cases are on. The model sees the last `maxlen` items of a history; the whole
-    history is masked. A history that several cases share is scored once. Raises NonFiniteScores.
+    history is masked, unless `cases.mask_seen` is false. A history that several cases share is scored once. Raises
+    NonFiniteScores.
     """
     histories, owners = _distinct_histories(cases)
     batch_users = batch_users or (USERS_AT_ONCE if cases.draws is None else DRAWN_AT_ONCE)
-    chunks = _scored_chunks(score, histories, cases.targets, owners, n_items, maxlen, batch_users)
+    chunks = _scored_chunks(score, cases, histories, owners, n_items, maxlen, batch_users)
     return _joined(({"ranks": _ranks_of_cases(chunk)} for chunk in chunks), len(cases.targets))["ranks"]
 
 
@@ -80,7 +81,7 @@ def evaluate(score: Scorer, cases: Cases, n_items: int, maxlen: int, batch_users
     each = torch.arange(len(cases.targets), device=device)
     parts = (
         _measure(chunk, torch.from_numpy(random.random((len(chunk.targets), NEGATIVES))).to(device))
-        for chunk in _scored_chunks(score, cases.histories, cases.targets, each, n_items, maxlen, batch_users)
+        for chunk in _scored_chunks(score, cases, cases.histories, each, n_items, maxlen, batch_users)
     )
     return Ranking(**_joined(parts, len(cases.targets)))
 
@@ -110,7 +111,7 @@ def _joined(parts: Iterable[dict[str, Tensor]], n_cases: int) -> dict[str, np.nd
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """B histories: raw `scores` (B, V), and `seen` (M,), the cells of their own items, which are to be masked.
+    """B histories: raw `scores` (B, V), and `seen` (M,), the cells of their own items that are to be masked.
 
     These are indices into the flattened matrix, repeats included. `targets` (C,) of the C >= B cases that these
     histories have, `owners` (C,) their rows, ascending; every history has a case.
@@ -123,16 +124,16 @@ class _Chunk:
 
 
 def _scored_chunks(
-    score: Scorer, histories: Sequences, targets: Tensor, owners: Tensor, n_items: int, maxlen: int, batch_users: int
+    score: Scorer, cases: Cases, histories: Sequences, owners: Tensor, n_items: int, maxlen: int, batch_users: int
 ) -> Iterator[_Chunk]:
-    """H histories a few at a time, with the `targets` (C,) of the cases to whose history `owners` (C,) points."""
-    every = torch.arange(len(histories), device=targets.device)
+    """H histories a few at a time, with the targets of the C cases to whose history `owners` (C,) points."""
+    every = torch.arange(len(histories), device=owners.device)
     for rows in every.split(max(1, min(batch_users, CELLS_AT_ONCE // n_items))):
         scores = score(windows(histories, rows, maxlen, pad_id=n_items)).float().contiguous()
         _check(scores, rows, n_items)
-        seen = cells_of(histories.select(rows), n_items)
+        seen = cells_of(histories.select(rows if cases.mask_seen else rows[:0]), n_items)
         first, end = torch.searchsorted(owners, torch.stack([rows[0], rows[-1] + 1])).tolist()
-        yield _Chunk(scores, seen, targets[first:end], owners[first:end] - rows[0])
+        yield _Chunk(scores, seen, cases.targets[first:end], owners[first:end] - rows[0])
 
 
 def _check(scores: Tensor, rows: Tensor, n_items: int) -> None:

@@ -6,7 +6,7 @@ import statistics
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -138,7 +138,8 @@ def _fit_and_evaluate(
     data = data.with_noise(spec.training.noise, spec.seed).to(device)
     if spec.training.rows == "prefix":
         data = data.with_prefix_rows()
-    validation, test = (split.cases(stage).to(device) for stage in ("validation", "test"))
+    mask_seen = spec.evaluation.mask_seen
+    validation, test = (replace(split.cases(stage), mask_seen=mask_seen).to(device) for stage in ("validation", "test"))
     method: Method = METHODS[spec.method].method(spec.settings)
 
     clock, seconds_before = time.perf_counter(), 0.0
@@ -173,7 +174,7 @@ def _fit_and_evaluate(
     outcome.metrics["test"] = summarise(outcome.arrays, split.item_buckets)
     for stage, cases in _other_orders(split):
         on_news(f"evaluating {stage}")
-        ranks = evaluate_ranks(scorer, cases.to(device), data.n_items, data.maxlen)
+        ranks = evaluate_ranks(scorer, replace(cases, mask_seen=mask_seen).to(device), data.n_items, data.maxlen)
         outcome.metrics[stage] = accuracy(ranks)
     outcome.timings["evaluate_seconds"] = seconds_since(clock)
 

@@ -67,6 +67,7 @@ def test_mere_names_do_not_change_the_key() -> None:
     named = replace(spec(), title="x", profile="x", hparams="x", protocol=Protocol(preset="text"))
     assert len(key(spec())) == 16
     assert key(named) == key(spec("btsr-ce", "equal", "training.epochs=200")) == key(spec())
+    assert key(spec("btsr-ce", "equal", "evaluation.mask_seen=true", "training.rows=user")) == key(spec())
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,8 @@ def test_mere_names_do_not_change_the_key() -> None:
         replace(spec(), protocol=Protocol(ties="shuffle:1")),
         replace(spec(), protocol=Protocol(quantile=0.9)),
         replace(spec(), protocol=Protocol(min_events=4)),
+        spec("btsr-ce", "equal", "evaluation.mask_seen=false"),
+        spec("btsr-ce", "equal", "training.rows=prefix"),
     ],
 )
 def test_whatever_decides_the_numbers_changes_the_key(changed: RunSpec) -> None:

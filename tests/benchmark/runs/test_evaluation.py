@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -89,15 +89,16 @@ def test_rank_counted_by_hand(target: int, rank: int) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("mask_seen", [True, False])
 @pytest.mark.parametrize("n_items", [1, 2, 3, 8, 50, 51, 60, 400])
-def test_agrees_with_loops(n_items: int, device: str) -> None:
+def test_agrees_with_loops(n_items: int, mask_seen: bool, device: str) -> None:
     cases, model = random_cases(40, n_items, n_items), IntegerModel(n_items, n_items)
     uniform = np.random.default_rng(NEGATIVE_SEED).random((40, NEGATIVES))
     rows = [
-        reference(model.scores_of(history.tolist()), history.tolist(), int(target), u)
+        reference(model.scores_of(history.tolist()), history.tolist() if mask_seen else [], int(target), u)
         for history, target, u in zip(cases.histories, cases.targets, uniform, strict=True)
     ]
-    on_device = random_cases(40, n_items, n_items, device), n_items, MAXLEN
+    on_device = replace(random_cases(40, n_items, n_items, device), mask_seen=mask_seen), n_items, MAXLEN
     ranking = evaluate(IntegerModel(n_items, n_items, device), *on_device, batch_users=16)
 
     for name, values in asdict(ranking).items():

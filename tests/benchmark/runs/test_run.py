@@ -122,6 +122,24 @@ def test_the_record_holds_what_its_parts_give(prepared: Prepared, monkeypatch: p
     assert [row["loss"] for row in record.epochs] == [row["loss"] for row in again.epochs], "the run's seed, throughout"
 
 
+@pytest.mark.parametrize("ties", ["file", "draws"])
+def test_seen_items_stay_in_every_ranking_if_asked_to(ties: str, prepare_with: Callable[[Protocol], Prepared]) -> None:
+    prepared = prepare_with(Protocol(ties=ties))
+    usual, _ = execute(specify("sasrec-ce"), prepared, CPU, "")
+    assert "evaluation" not in usual.spec
+    assert usual.metrics["test"]["masked_targets"] > 0
+    record, arrays = execute(specify("sasrec-ce", "evaluation.mask_seen=false"), prepared, CPU, "")
+    assert record.spec["evaluation"] == {"mask_seen": False}
+    assert record.key != usual.key
+    assert record.metrics["test"]["masked_targets"] == 0
+    assert arrays["ranks"].min() > 0 < arrays["validation_ranks"].min()
+    for stage in usual.metrics:
+        assert record.metrics[stage] != usual.metrics[stage], stage
+    losses = [[row["loss"] for row in each.epochs] for each in (record, usual)]
+    assert losses[0] == losses[1], "training is the same"
+    assert [row["validation"] for row in record.epochs] != [row["validation"] for row in usual.epochs]
+
+
 def test_what_a_method_reports_is_in_the_record(prepared: Prepared) -> None:
     record, _ = execute(specify("btsr-ce"), prepared, CPU, "")
     assert record.status == "done", record.error
