@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,9 +22,9 @@ from benchmark.bench.tables import ratio_lines, to_markdown
 from benchmark.bench.turns import Turns
 from benchmark.bench.workloads import SIZES
 from benchmark.cli.exits import FAILURE
-from benchmark.cli.options import Parser, add_output, read_list
+from benchmark.cli.options import Parser, add_data_dir, add_output, read_list, read_number
 from benchmark.plan.config import ConfigError, suggestion
-from benchmark.runs.environment import ROOT, code_version, hardware, package_versions
+from benchmark.runs.environment import code_version, hardware, package_versions
 from benchmark.store.atomic_files import StoreError, write_file
 from benchmark.store.json_text import parse_json
 from benchmark.store.store import to_stderr
@@ -59,10 +59,12 @@ def add_arguments(parser: Parser) -> None:
         f"(default: {','.join(DATASETS)})",
     )
     parser.add_argument(
-        "--maxlen", type=_numbers, default=[], metavar="N[,N]", help="lengths to train at (default: the dataset's)"
+        "--maxlen", type=_lengths, default=[], metavar="N[,N]", help="lengths to train at (default: the dataset's)"
     )
-    parser.add_argument("--repeats", type=_number(100), default=5, help="laps of each contender (default: 5)")
-    parser.add_argument("--threads", type=_number(1024), default=1, help="of each contender (default: 1, as in a run)")
+    parser.add_argument("--repeats", type=read_number(100), default=5, help="laps of each contender (default: 5)")
+    parser.add_argument(
+        "--threads", type=read_number(1024), default=1, help="of each contender (default: 1, as in a run)"
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: cpu)")
     parser.add_argument(
         "--against", type=read_list(PEERS), metavar="NAME[,NAME]", help=f"peers, from {', '.join(PEERS)} (default: all)"
@@ -77,29 +79,23 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--quality-seconds",
-        type=_number(86_400),
+        type=read_number(86_400),
         default=600,
         help="how long each learns in the case peers-quality (default: 600)",
     )
     parser.add_argument(
-        "--epochs", type=_number(100_000), default=20, help="how many to train for in the case precision (default: 20)"
+        "--epochs",
+        type=read_number(100_000),
+        default=20,
+        help="how many to train for in the case precision (default: 20)",
     )
-    parser.add_argument("--data-dir", type=Path, default=ROOT / "data", help="raw data (default: data/ in the clone)")
+    add_data_dir(parser)
     add_output(parser)
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works")
 
 
-def _number(largest: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= largest):
-            raise argparse.ArgumentTypeError(f"'{text:.60}' is not a whole number; use one from 1 to {largest:,}")
-        return int(text)
-
-    return read
-
-
-def _numbers(text: str) -> list[int]:
-    return [_number(10_000)(word.strip()) for word in text.split(",")]
+def _lengths(text: str) -> list[int]:
+    return [read_number(10_000)(word.strip()) for word in text.split(",")]
 
 
 def _interpreter(text: str) -> tuple[str, Path]:
@@ -114,10 +110,11 @@ def _interpreter(text: str) -> tuple[str, Path]:
 def run(options: Namespace) -> int:
     """Measure the cases; the exit code is 1 if a contender failed."""
     cases = options.cases or (["peers"] if options.against else USUAL)
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("--device cuda: this machine or this torch has no CUDA; use --device cpu")
-    if options.device == "cuda" and set(cases) & {"peers", "peers-quality"}:
-        raise ConfigError("--device cuda: peers and peers-quality run on the CPU; use --device cpu")
+    if options.device == "cuda":
+        if not torch.cuda.is_available():
+            raise ConfigError("--device cuda: this machine or this torch has no CUDA; use --device cpu")
+        if set(cases) & {"peers", "peers-quality"}:
+            raise ConfigError("--device cuda: peers and peers-quality run on the CPU; use --device cpu")
     torch.set_num_threads(options.threads)
     given = BenchOptions(
         Turns(torch.device(options.device), options.threads, options.repeats),
@@ -151,12 +148,10 @@ def run(options: Namespace) -> int:
 
 def _command(words: Sequence[str]) -> str:
     """The command without its directories, because records are published."""
-    kept, hidden = [], ("--data-dir", "--out-dir", "--peer-python")
-    skip = False
-    for word in words:
-        if not skip and not word.startswith(tuple(f"{flag}=" for flag in hidden)) and word not in hidden:
-            kept.append(word)
-        skip = not skip and word in hidden
+    private = Parser("", "")
+    for flag in ("--data-dir", "--out-dir", "--peer-python"):
+        private.add_argument(flag, action="append")
+    _, kept = private.parse_known_args(words)
     return shlex.join(["python", "-m", "benchmark", "bench", *kept])
 
 

@@ -37,9 +37,6 @@ class LapLine:
         self._connection, self._device = connection, device
         self._before, self._clock = 0, 0.0
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> LapLine:
-        return self  # there is one pipe
-
     def data_is_there(self) -> None:
         """From here on memory counts as added."""
         reset_peak_memory(self._device)

@@ -9,10 +9,12 @@ import contextlib
 import math
 import multiprocessing
 import pickle
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import Any, Literal, Protocol
+from multiprocessing.process import BaseProcess
+from typing import Any, Literal
 
 import torch
 
@@ -30,22 +32,11 @@ FREE_SHARE = 0.8
 Status = Literal["measured", "skipped", "failed", "extrapolated"]
 
 
-class LapProcess(Protocol):
-    """A process of `multiprocessing`, or one that behaves like it."""
-
-    @property
-    def exitcode(self) -> int | None: ...
-
-    def kill(self) -> None: ...
-
-    def join(self) -> None: ...
-
-
 @dataclass
 class Running:
     """A contender's process and the line to it."""
 
-    process: LapProcess
+    process: BaseProcess | subprocess.Popen[bytes]  # the latter runs under another library's interpreter
     connection: Connection
     failure: str = ""
 
@@ -54,8 +45,7 @@ class Running:
         try:
             answer: dict[str, Any] = self.connection.recv()
         except (EOFError, OSError):
-            self.process.join()
-            answer = {"failed": f"its process died with exit code {self.process.exitcode}"}
+            answer = {"failed": f"its process died with exit code {self._exit_code()}"}
         self.failure = answer.get("failed", "")
         return answer
 
@@ -70,8 +60,15 @@ class Running:
     def end(self) -> None:
         """End the process, in whatever state it is."""
         self.process.kill()
-        self.process.join()
+        self._exit_code()
         self.connection.close()
+
+    def _exit_code(self) -> int | None:
+        """That of the process, once it has ended."""
+        if isinstance(self.process, subprocess.Popen):
+            return self.process.wait()
+        self.process.join()
+        return self.process.exitcode
 
 
 @dataclass
@@ -102,9 +99,6 @@ class Contender:
 
 
 def _work(connection: Connection, device: torch.device, threads: int) -> None:
-    line = LapLine(connection, device)
-    torch.set_num_threads(threads)
-
     def lap(seconds: float, **more: float) -> None:
         line.lap(seconds, **more)
         line.turn()
@@ -115,6 +109,8 @@ def _work(connection: Connection, device: torch.device, threads: int) -> None:
         line.data_is_there()
         run(device, lap)
 
+    line = LapLine(connection, device)
+    torch.set_num_threads(threads)
     line.serve(work)
 
 
@@ -161,7 +157,7 @@ class Turns:
                 for number, process in running.items():
                     _lap(process, results[number])
             for number, process in running.items():
-                self._finish(process, results[number])
+                _finish(process, results[number], self.repeats)
             for result in results:
                 if result.note:
                     notify(f"{result.contender}: {result.note}")
@@ -170,15 +166,15 @@ class Turns:
                 process.end()
         return results
 
-    def _finish(self, process: Running, result: Result) -> None:
-        """Ask for the memory, and say what did not go as it should."""
-        answer = process.ask("stop")
-        result.peak_memory_bytes, result.added_memory_bytes = answer.get("peak"), answer.get("added")
-        if "failed" in answer:
-            result.status, result.note, result.seconds = "failed", answer["failed"], []
-        elif len(result.seconds) < self.repeats:
-            took = sum(result.seconds)
-            result.note = f"{len(result.seconds)} of {self.repeats} laps: it took {took:.0f} s"
+
+def _finish(process: Running, result: Result, repeats: int) -> None:
+    """Ask for the memory, and say what did not go as it should."""
+    answer = process.ask("stop")
+    result.peak_memory_bytes, result.added_memory_bytes = answer.get("peak"), answer.get("added")
+    if "failed" in answer:
+        result.status, result.note, result.seconds = "failed", answer["failed"], []
+    elif len(result.seconds) < repeats:
+        result.note = f"{len(result.seconds)} of {repeats} laps: it took {sum(result.seconds):.0f} s"
 
 
 def _lap(process: Running, result: Result) -> None:

@@ -150,9 +150,13 @@ def add_output(parser: Arguments) -> None:
     )
 
 
+def add_data_dir(parser: Arguments) -> None:
+    parser.add_argument("--data-dir", type=Path, default=ROOT / "data", help="raw data (default: data/ in the clone)")
+
+
 def add_places(parser: Arguments) -> None:
     """--data-dir, --out-dir and --no-download: where data comes from and where runs are kept."""
-    parser.add_argument("--data-dir", type=Path, default=ROOT / "data", help="raw data (default: data/ in the clone)")
+    add_data_dir(parser)
     add_output(parser)
     parser.add_argument("--no-download", action="store_true", help="never fetch missing data")
 
@@ -160,7 +164,7 @@ def add_places(parser: Arguments) -> None:
 def add_workers(parser: Arguments) -> None:
     parser.add_argument(
         "--workers",
-        type=_workers,
+        type=read_number(MAX_WORKERS),
         metavar="N",
         help="runs at a time (default: one per core, or per GPU; with ray, of the cluster)",
     )
@@ -253,10 +257,15 @@ def _seeds(text: str) -> list[int]:
     return list(dict.fromkeys(seeds))
 
 
-def _workers(text: str) -> int:
-    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not 1 <= int(text) <= MAX_WORKERS:
-        raise argparse.ArgumentTypeError(f"'{text:.60}' is not a whole number; use one from 1 to {MAX_WORKERS:,}")
-    return int(text)
+def read_number(largest: int) -> Callable[[str], int]:
+    """A reader of whole numbers from 1 to `largest`."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not 1 <= int(text) <= largest:
+            raise argparse.ArgumentTypeError(f"'{text:.60}' is not a whole number; use one from 1 to {largest:,}")
+        return int(text)
+
+    return read
 
 
 def _shortened(message: str) -> str:

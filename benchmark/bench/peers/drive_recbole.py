@@ -38,15 +38,22 @@ def main(task: PeerTask, line: LapLine) -> None:
     model = SASRec(config, train)
     trainer = Trainer(config, model)
     line.ready(["recbole", "torch", "numpy"], settings)
-    batches, epoch = _for_ever(loader), 0
+    batches, epoch, targets = _for_ever(loader), 0, 0
+
+    def portion() -> Iterator[Any]:
+        nonlocal targets
+        for batch in islice(batches, task.batches or len(loader)):
+            targets += len(batch)  # each row has one target
+            yield batch
+
     while True:
         line.turn()
-        portion = _Counted(islice(batches, task.batches or len(loader)))
-        trainer._train_epoch(portion, epoch, show_progress=False)
+        targets = 0
+        trainer._train_epoch(portion(), epoch, show_progress=False)
         epoch, seconds = epoch + 1, line.seconds()
         if task.judged:
             task.write_vectors(*_vectors(model, train, task))
-        line.lap(seconds, targets=portion.rows)
+        line.lap(seconds, targets=targets)
 
 
 def _settings(task: PeerTask) -> dict[str, Any]:
@@ -77,18 +84,6 @@ def _settings(task: PeerTask) -> dict[str, Any]:
 def _for_ever(loader: TrainDataLoader) -> Iterator[Any]:
     while True:
         yield from loader
-
-
-class _Counted:
-    """Batches, and how many rows, each with one target, they have had."""
-
-    def __init__(self, batches: Iterator[Any]) -> None:
-        self.batches, self.rows = batches, 0
-
-    def __iter__(self) -> Iterator[Any]:
-        for batch in self.batches:
-            self.rows += len(batch)
-            yield batch
 
 
 @torch.no_grad()

@@ -23,10 +23,10 @@ class PeerTask:
     """What a driver trains, and on what.
 
     `folder` holds train/train.inter, tab-separated with the columns user_id:token, item_id:token and timestamp:float
-    (the place in the user's sequence), and validation.npz with the arrays `items` and `offsets`, the histories of the
-    users to validate on, one after the other. Items are numbered from 0 to `n_items` - 1. `name`: the contender's.
-    `batches`: how many make a lap; 0: a whole epoch. `judged`: whether the users' and items' vectors are written after
-    each lap.
+    (which ascends along each user's sequence), and validation.npz with the arrays `items` and `offsets`, the histories
+    of the users to validate on, one after the other. Items are numbered from 0 to `n_items` - 1. `name`: the
+    contender's. `batches`: how many make a lap; 0: a whole epoch. `judged`: whether the users' and items' vectors are
+    written after each lap.
     """
 
     folder: str

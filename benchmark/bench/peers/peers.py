@@ -71,17 +71,13 @@ PEERS = {
 
 def export(folder: Path, split: Split) -> None:
     """Write the files that a PeerTask names."""
-    items, lengths = split.train.items.numpy(), split.train.lengths.numpy()
-    users = np.arange(len(lengths)).repeat(lengths)
-    places = np.arange(len(users)) - (lengths.cumsum() - lengths).repeat(lengths)
+    users, items = (column.numpy() for column in split.train.flatten())
     (folder / INTERACTIONS).mkdir()
     with (folder / INTERACTIONS / f"{INTERACTIONS}.inter").open("w", encoding="ascii") as file:
         file.write("user_id:token\titem_id:token\ttimestamp:float\n")
-        np.savetxt(file, np.column_stack([users, items, places]), fmt="%d", delimiter="\t")
-    cases = split.cases("validation")
-    rows, seen = cases.histories.flatten()
-    ends = np.bincount(rows.numpy(), minlength=len(cases.targets)).cumsum()
-    np.savez(folder / HISTORIES, items=seen.numpy(), offsets=[0, *ends])
+        np.savetxt(file, np.column_stack([users, items, np.arange(len(users))]), fmt="%d", delimiter="\t")
+    histories = split.cases("validation").histories
+    np.savez(folder / HISTORIES, items=histories.flatten()[1].numpy(), offsets=[0, *histories.lengths.cumsum(0)])
 
 
 class PeerContender(Contender):
@@ -99,7 +95,7 @@ class PeerContender(Contender):
         path.write_text(json.dumps(asdict(replace(self.task, threads=threads))), encoding="utf-8")
         ours, theirs = multiprocessing.Pipe()
         with path.with_suffix(".log").open("w", encoding="utf-8") as log:
-            process = _PeerProcess(
+            process = subprocess.Popen(
                 [self.python, self.driver, path, str(theirs.fileno())],
                 cwd=self.task.folder,
                 env=_environment(threads),
@@ -116,22 +112,10 @@ class PeerContender(Contender):
             running.end()
             raise
         if running.failure:
-            lines = path.with_suffix(".log").read_text(encoding="utf-8", errors="replace").split("\n")
-            running.failure += (
-                ": " + " ".join(next((line for line in reversed(lines) if line.strip()), "").split())[:200]
-            )
+            printed = path.with_suffix(".log").read_text(encoding="utf-8", errors="replace")
+            *_, last_line = printed.strip().split("\n")
+            running.failure += f": {' '.join(last_line.split()):.200}"
         return running
-
-
-class _PeerProcess(subprocess.Popen[bytes]):
-    """A subprocess that is asked like one of `multiprocessing`."""
-
-    @property
-    def exitcode(self) -> int | None:
-        return self.returncode
-
-    def join(self) -> None:
-        self.wait()
 
 
 def _runs_elsewhere(device: torch.device, lap: Any) -> None:
