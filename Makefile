@@ -3,6 +3,11 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 
+# On Linux the usual build of torch brings gigabytes of CUDA along, which a machine without an NVIDIA driver cannot use.
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+TORCH := $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.lock)
+WITHOUT_GPU := $(shell [ "$$(uname)" = Linux ] && [ ! -e /proc/driver/nvidia/version ] && [ ! -e /dev/dxg ] && echo yes)
+
 INSTALLED := .venv/.installed
 IN_VENV := .venv/bin/python
 
@@ -19,7 +24,7 @@ stop = { echo "$(1)" >&2; exit 1; }
 .PHONY: help demo test check drill oldest clean stale
 
 help:
-	@echo "make demo    the whole job on synthetic data: prepare, train, evaluate, test, report"
+	@echo "make demo    the main job on synthetic data: prepare, train and evaluate every method over five seeds, report"
 	@echo "make test    the tests, without the slow ones"
 	@echo "make check   static checks: ruff, its formatter, mypy"
 	@echo "make drill   faults on purpose: kill -9, signals, full disks, garbage; half an hour, results/drill.json"
@@ -27,10 +32,10 @@ help:
 	@echo "make clean   remove .venv, caches and what the demo made; data and real results stay"
 	@echo
 	@echo "PYTHON=python3.12    the interpreter to use, 3.11 or newer"
-	@echo "TORCH_INDEX=https://download.pytorch.org/whl/cpu    the small build of torch, without GPU support"
+	@echo "TORCH_INDEX=URL      a package index to take torch from; without it, a machine without an NVIDIA driver gets the CPU build"
 
 demo: $(INSTALLED)
-	@$(IN_VENV) run_all.py --dataset synthetic --profile quick
+	@$(IN_VENV) run_all.py --dataset synthetic --profile quick --experiments main
 	@echo "Tables are in tables/synthetic, figures in figures/synthetic, run records in results/synthetic."
 
 test: $(INSTALLED)
@@ -63,6 +68,11 @@ $(INSTALLED): requirements.lock requirements-dev.lock $(if $(strip $(STALE)),sta
 	@echo "Installing the pinned packages into .venv; this happens once and takes some minutes."
 	@rm -f $@
 	@"$(PYTHON)" -m venv --clear .venv
+	@[ -n "$(TORCH_INDEX)" ] || [ -z "$(WITHOUT_GPU)" ] || { \
+	    echo "There is no NVIDIA driver here, so torch comes without CUDA, from $(CPU_INDEX) (TORCH_INDEX=URL names another)."; \
+	    $(IN_VENV) -m pip install -qq --disable-pip-version-check --no-input --no-deps --retries 0 --timeout 10 \
+	        --index-url $(CPU_INDEX) "$(TORCH)" 2>/dev/null \
+	        || echo "That index cannot be reached; torch is taken from the usual one."; }
 	@$(IN_VENV) -m pip install -qq --disable-pip-version-check --no-input \
 	    $(if $(TORCH_INDEX),--extra-index-url "$(TORCH_INDEX)") -r requirements-dev.lock \
 	    || $(call stop,The installation failed; the lines above say why.)
