@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmark.report.query import Results, RunGroup
-from benchmark.report.tables.cells import best_of, described, mean, stack
+from benchmark.report.tables.cells import columns_of_means, described, stack
 from benchmark.report.tables.layout import Cell, Head, Made, Stack, Table, for_machines, table_of
 from benchmark.report.tables.notes import closing_notes
 from datasets.protocol import N_BUCKETS
@@ -51,25 +51,17 @@ def _metrics(bands: Mapping[str, str]) -> list[str]:
 def _table(
     results: Results, groups: Sequence[RunGroup], name: str, what: str, bands: Mapping[str, str], notes: Sequence[str]
 ) -> Table:
-    metrics = _metrics(bands)
-    summaries = {metric: {runs.method: results.summary(runs, metric) for runs in groups} for metric in metrics}
-    best = {metric: best_of(by_method) for metric, by_method in summaries.items()}
+    means = columns_of_means(results, groups, _metrics(bands))
 
-    def lines(runs: RunGroup) -> Stack:
-        means = [mean(summaries[metric][runs.method], best[metric][runs.method]) for metric in metrics]
-        return stack(runs.title, [*means, (Cell(str(len(runs.done))), "")], runs=runs)
+    def lines(papers: bool) -> list[Stack]:
+        return [
+            stack(runs.title, [*means[runs.label], (Cell(str(len(runs.done))), "")], runs=runs)
+            for runs in groups
+            if (runs.method in results.contestants) is papers
+        ]
 
-    return table_of(
-        results,
-        name,
-        f"{what} on {results.heading}.",
-        [*(Head(band, f"bucket {b}") for band in bands for b in range(1, N_BUCKETS + 1)), Head("runs")],
-        (
-            [lines(runs) for runs in groups if runs.method in results.contestants],
-            [lines(runs) for runs in groups if runs.method not in results.contestants],
-        ),
-        notes,
-    )
+    heads = [*(Head(band, f"bucket {b}") for band in bands for b in range(1, N_BUCKETS + 1)), Head("runs")]
+    return table_of(results, name, f"{what} on {results.heading}.", heads, (lines(True), lines(False)), notes)
 
 
 def _accuracy_note(results: Results) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -37,6 +37,17 @@ def row_of(label: str, texts: Sequence[str], kind: Kind = "value", runs: RunGrou
 def mean(summary: SeedSummary, place: Place = "", star: bool = False) -> Pair:
     """The mean over seeds, its sample standard deviation below; nothing there with fewer than two runs."""
     return Cell(number(summary.mean), star, place), deviation(summary)
+
+
+def columns_of_means(results: Results, groups: Sequence[RunGroup], metrics: Iterable[str]) -> dict[str, list[Pair]]:
+    """By the groups' labels: the mean of each metric, the best of a column in bold."""
+    rows: dict[str, list[Pair]] = {runs.label: [] for runs in groups}
+    for metric in metrics:
+        summaries = {runs.label: results.summary(runs, metric) for runs in groups}
+        best = best_of(summaries)
+        for label, summary in summaries.items():
+            rows[label].append(mean(summary, best[label]))
+    return rows
 
 
 def deviation(summary: SeedSummary) -> str:

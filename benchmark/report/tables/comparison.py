@@ -38,13 +38,7 @@ class MetricComparison:
     printed: Printed | None
 
     @property
-    def is_accuracy(self) -> bool:
-        """Whether it is a mean over users; coverage is none."""
-        return not self.metric.startswith("cov@")
-
-    @property
     def star(self) -> bool:
-        """Whether BT-SR earns the star."""
         return self.versus is not None and self.versus.test.star
 
 
@@ -76,13 +70,17 @@ class MainComparison:
 
 
 def main_comparison(results: Results) -> MainComparison:
-    """Compare the methods of Table 2."""
     metrics = tuple(_compare(results, metric) for metric in TABLE_2_METRICS)
     row = next(row for row in metrics if row.metric == METRIC)
     best = sorted(method for method, place in row.places.items() if place == "best")
     measured = [name for name, summary in row.summaries.items() if summary.n]
     method = next(filter(None, [results.btsr, *best, *measured]), "")
     return MainComparison(results, metrics, resolution(results, row, method, row.rival))
+
+
+def is_accuracy(metric: str) -> bool:
+    """Whether a metric is a mean over users; coverage is not."""
+    return not metric.startswith("cov@")
 
 
 def resolution(results: Results, row: MetricComparison, method: str, rival: str | None) -> Resolution | None:
@@ -102,11 +100,11 @@ def resolution(results: Results, row: MetricComparison, method: str, rival: str 
 
 def starred_after_holm(comparisons: Sequence[MainComparison]) -> tuple[int, int, int]:
     """How many accuracy cells of these tables are tested, starred, and starred still after Holm."""
-    rows = [row for comparison in comparisons for row in comparison.metrics if row.versus and row.is_accuracy]
-    tested = [(row.star, row.versus.test.p) for row in rows if row.versus and not math.isnan(row.versus.test.p)]
-    adjusted = holm(np.array([p for _, p in tested]))
-    kept = sum(star and bool(p < LEVEL) for (star, _), p in zip(tested, adjusted, strict=True))
-    return len(tested), sum(star for star, _ in tested), kept
+    rows = [row for comparison in comparisons for row in comparison.metrics if is_accuracy(row.metric)]
+    tests = [row.versus.test for row in rows if row.versus and not math.isnan(row.versus.test.p)]
+    adjusted = holm(np.array([test.p for test in tests]))
+    kept = sum(test.star and bool(p < LEVEL) for test, p in zip(tests, adjusted, strict=True))
+    return len(tests), sum(test.star for test in tests), kept
 
 
 def _compare(results: Results, metric: str) -> MetricComparison:

@@ -22,38 +22,36 @@ nothing is known.
 """
 
 
+COLUMNS = {
+    "epoch_seconds": (Head("seconds", "per epoch"), 1, 2),
+    "epochs": (Head("epochs"), 1, 0),
+    "training_seconds": (Head("minutes of", "training"), 60, 2),
+    "memory_bytes": (Head("peak memory", "MiB"), 2**20, 0),
+}
+"""Of each cost its head, its unit and its decimals; those but the epochs are followed by the factor."""
+
+
 def cost_table(results: Results) -> Made | None:
     """One line per method; the factors are relative to SASRec (CE) of the same runs. None if nothing has run."""
     groups = [runs for runs in results.experiment("main") if runs.done and not runs.external]
     if not groups:
         return None
     costs = {runs.method: _costs(results, runs) for runs in groups}
-    reference = costs.get(REFERENCE, {})
-    factors = {method: _factors(cost, reference) for method, cost in costs.items()}
-
-    def texts(runs: RunGroup) -> list[str]:
-        cost = costs[runs.method]
-        shown = {name: f"{factor:.1f}" for name, factor in factors[runs.method].items()}
-        return [
-            number(cost["epoch_seconds"], 2),
-            shown.get("epoch_seconds", DASH),
-            number(cost["epochs"], 0),
-            number(cost["training_seconds"] / 60, 2),
-            shown.get("training_seconds", DASH),
-            number(cost["memory_bytes"] / 2**20, 0),
-            shown.get("memory_bytes", DASH),
-            str(len(runs.done)),
-        ]
-
-    minutes, memory = Head("minutes of", "training"), Head("peak memory", "MiB")
-    factor = Head("factor")
+    factors = {method: _factors(cost, costs.get(REFERENCE, {})) for method, cost in costs.items()}
+    heads, texts = list[Head](), {method: list[str]() for method in costs}
+    for name, (head, unit, decimals) in COLUMNS.items():
+        heads += [head] if name == "epochs" else [head, Head("factor")]
+        for method, cost in costs.items():
+            texts[method].append(number(cost[name] / unit, decimals))
+            if name != "epochs":
+                texts[method].append(f"{factors[method][name]:.1f}" if name in factors[method] else DASH)
     table = table_of(
         results,
         "cost",
         f"What each method costs on {results.heading}.",
-        [Head("seconds", "per epoch"), factor, Head("epochs"), minutes, factor, memory, factor, Head("runs")],
-        [[(row_of(runs.title, texts(runs), runs=runs),) for runs in groups]],
-        list(_notes(results, factors)),
+        [*heads, Head("runs")],
+        [[(row_of(runs.title, [*texts[runs.method], str(len(runs.done))], runs=runs),) for runs in groups]],
+        _notes(results, factors),
     )
     rows = [{"method": runs.method, "runs": len(runs.done), **costs[runs.method]} for runs in groups]
     return [table], for_machines(results, rows)

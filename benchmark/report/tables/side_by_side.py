@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from statistics import fmean
 
 from scipy import stats
@@ -13,7 +14,7 @@ from benchmark.paper.printed import CITATION
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import LEVEL, SeedSummary, improvement, standard_error
 from benchmark.report.tables.cells import deviation, row_of, stack
-from benchmark.report.tables.comparison import MainComparison, Resolution, main_comparison
+from benchmark.report.tables.comparison import MainComparison, Resolution, is_accuracy, main_comparison
 from benchmark.report.tables.layout import Cell, Head, Made, Stack, Table, for_machines, table_of
 from benchmark.report.tables.notes import closing_notes
 from benchmark.report.tables.numbers import DASH, count, number, percent, signed
@@ -39,18 +40,12 @@ class MeanPair:
     user_error: float
 
     @property
-    def is_accuracy(self) -> bool:
-        """Whether it is a mean over users."""
-        return not self.metric.startswith("cov@")
-
-    @property
     def absolute(self) -> float:
-        """Ours minus the printed one."""
         return self.ours.mean - self.printed
 
     @property
     def relative(self) -> float:
-        """The same in percent of the printed one."""
+        """In percent of the printed mean."""
         return improvement(self.ours.mean, self.printed)
 
     @property
@@ -60,7 +55,6 @@ class MeanPair:
 
     @property
     def within_tolerance(self) -> bool:
-        """Whether they differ by at most 5 % of the printed one."""
         return abs(self.relative) <= TOLERANCE
 
     @property
@@ -81,9 +75,9 @@ def mean_pairs(comparison: MainComparison) -> list[MeanPair]:
         runs = results.method(method)
         for row in comparison.metrics:
             if row.printed and row.summaries[method].n:
-                printed = row.printed.btsr if method == results.btsr else row.printed.values[method]
                 gains = results.users(runs, row.metric)
                 error = math.nan if gains is None else standard_error(gains)
+                printed = row.printed.values["btsr" if method == results.btsr else method]
                 pairs.append(MeanPair(runs, row.metric, row.summaries[method], printed, error))
     return pairs
 
@@ -94,16 +88,13 @@ def side_by_side_tables(results: Results) -> Made | None:
         return None
     comparison = main_comparison(results)
     pairs, found = mean_pairs(comparison), resolutions(comparison)
-    methods = list(dict.fromkeys(pair.runs.method for pair in pairs))
-    by_method = [[pair for pair in pairs if pair.runs.method == method] for method in methods]
+    by_method = [list(mine) for _, mine in groupby(pairs, lambda pair: pair.runs.method)]
     tables = [user_table(results, found)] if found else []
     tables += [_summary_table(results, by_method)] if pairs else []
     tables += [_method_table(results, mine) for mine in by_method]
-    rows = [_record(pair, found) for pair in pairs] or [_record_of_users(resolution) for resolution in found]
+    rows = [_record(pair, found) for pair in pairs] or [_of_users(resolution) for resolution in found]
     return (tables, for_machines(results, rows)) if tables else None
 
-
-# --- the tables -----------------------------------------------------------------------------------------------------
 
 _WITHIN = (Head("within", f"{TOLERANCE:g}%"), Head("within seed", "interval"), Head("within user", "interval"))
 
@@ -121,10 +112,9 @@ def _summary_table(results: Results, by_method: Sequence[Sequence[MeanPair]]) ->
 
 def _summary(pairs: Sequence[MeanPair]) -> Stack:
     runs = pairs[0].runs
-    accuracy = [pair.relative for pair in pairs if pair.is_accuracy]
-    coverage = [pair.relative for pair in pairs if not pair.is_accuracy]
+    parts = [[pair.relative for pair in pairs if is_accuracy(pair.metric) is wanted] for wanted in (True, False)]
     texts = [
-        *(percent(fmean(values) if values else math.nan) for values in (accuracy, coverage)),
+        *(percent(fmean(values) if values else math.nan) for values in parts),
         _counted(pair.within_tolerance for pair in pairs),
         _counted(pair.within_seeds for pair in pairs),
         _counted(pair.within_users for pair in pairs),
@@ -140,10 +130,7 @@ def _method_table(results: Results, pairs: Sequence[MeanPair]) -> Table:
         f"side-by-side-{runs.method}",
         f"{runs.title} on {results.heading}: our numbers compared with the paper's.",
         [Head("ours"), Head("paper", printed=True), Head("ours −", "paper"), Head("in %"), *_WITHIN],
-        (
-            [_stack(pair) for pair in pairs if pair.is_accuracy],
-            [_stack(pair) for pair in pairs if not pair.is_accuracy],
-        ),
+        [[_stack(pair) for pair in pairs if is_accuracy(pair.metric) is wanted] for wanted in (True, False)],
         [f"{count(len(runs.done), 'run')}; the summary says how to read this table."],
         runs=runs.name,
     )
@@ -196,9 +183,6 @@ def _interval(interval: tuple[float, float]) -> str:
     return "" if math.isnan(low) else f"{number(low)} to {number(high)}"
 
 
-# --- for machines ---------------------------------------------------------------------------------------------------
-
-
 def _record(pair: MeanPair, found: Sequence[Resolution]) -> dict[str, object]:
     return {
         "metric": pair.metric,
@@ -221,12 +205,7 @@ def _record(pair: MeanPair, found: Sequence[Resolution]) -> dict[str, object]:
     }
 
 
-def _record_of_users(found: Resolution) -> dict[str, object]:
+def _of_users(found: Resolution) -> dict[str, object]:
     """What is left for machines where the paper prints nothing."""
-    return {
-        "metric": found.metric,
-        "method": found.method,
-        "user_error": found.error,
-        "rival": found.rival,
-        "detectable": found.detectable,
-    }
+    known = {"metric": found.metric, "method": found.method, "user_error": found.error}
+    return known | {"rival": found.rival, "detectable": found.detectable}

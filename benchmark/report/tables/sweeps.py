@@ -9,8 +9,8 @@ from benchmark.plan.selection import METRIC
 from benchmark.report.methods import title_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import improvement
-from benchmark.report.tables.cells import Pair, best_of, described, done_of_asked, mean, seeds_of, stack
-from benchmark.report.tables.layout import Cell, Head, Made, for_machines, table_of
+from benchmark.report.tables.cells import Pair, columns_of_means, described, done_of_asked, seeds_of, stack
+from benchmark.report.tables.layout import Cell, Head, Made, Stack, for_machines, table_of
 from benchmark.report.tables.notes import closing_notes, status_notes
 from benchmark.report.tables.numbers import percent
 
@@ -33,19 +33,18 @@ def sweep_table(name: str, results: Results) -> Made | None:
         return None
     methods = dict.fromkeys(runs.method for runs in groups)
     sections = [[runs for runs in groups if runs.method == method] for method in methods]
-    summaries = {metric: {runs.label: results.summary(runs, metric) for runs in groups} for metric in METRICS}
-    best = {metric: best_of(by_label) for metric, by_label in summaries.items()}
+    means = columns_of_means(results, groups, METRICS)
 
-    def pairs(runs: RunGroup, first: RunGroup) -> list[Pair]:
-        means = [mean(summaries[metric][runs.label], best[metric][runs.label]) for metric in METRICS]
-        return [*means, _change(results, runs, first), (done_of_asked(runs), "")]
+    def line(runs: RunGroup, first: RunGroup) -> Stack:
+        pairs = [*means[runs.label], _change(results, runs, first), (done_of_asked(runs), "")]
+        return stack(runs.title, pairs, runs=runs)
 
     table = table_of(
         results,
         name,
         f"Accuracy and coverage on {results.heading} {SWEEPS[name]}.",
         [*map(Head, METRICS), Head(METRIC, "change"), Head("runs")],
-        [[stack(runs.title, pairs(runs, section[0]), runs=runs) for runs in section] for section in sections],
+        [[line(runs, section[0]) for runs in section] for section in sections],
         [*_notes(groups, methods), *closing_notes(results, groups)],
     )
     records = [
@@ -54,7 +53,7 @@ def sweep_table(name: str, results: Results) -> Made | None:
             "variant": runs.label,
             "method": runs.method,
             "metric": metric,
-            **described(summaries[metric][runs.label]),
+            **described(results.summary(runs, metric)),
             "runs_asked": runs.asked,
         }
         for runs in groups

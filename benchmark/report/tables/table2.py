@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from benchmark.paper.printed import BASELINES, CITATION
@@ -11,7 +11,14 @@ from benchmark.report.methods import STYLES, title_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import MIN_SEEDS, paired_bootstrap
 from benchmark.report.tables.cells import Pair, mean, p_of, row_of, stack
-from benchmark.report.tables.comparison import MainComparison, MetricComparison, main_comparison, starred_after_holm
+from benchmark.report.tables.comparison import (
+    MainComparison,
+    MetricComparison,
+    Resolution,
+    is_accuracy,
+    main_comparison,
+    starred_after_holm,
+)
 from benchmark.report.tables.layout import Cell, Head, Made, Row, Stack, Table, for_machines, table_of
 from benchmark.report.tables.notes import left_out_notes, machines_note, masked_note, setting_text
 from benchmark.report.tables.numbers import DASH, DECIMALS, MINUS, count, number, p_value, percent, signed, spans
@@ -27,7 +34,10 @@ def table_2(shown: Sequence[Results]) -> Made | None:
     Holm's correction takes the tests of all tables as one family.
     """
     family = [main_comparison(results) for results in shown if results.ran]
-    rows = [row for comparison in family for row in for_machines(comparison.results, _records(comparison))]
+    rows: list[Mapping[str, object]] = []
+    for results, metrics in ((comparison.results, comparison.metrics) for comparison in family):
+        methods = (*results.contestants, *results.extras)
+        rows += for_machines(results, [_record(row, method, results) for row in metrics for method in methods])
     return ([_table(comparison, family) for comparison in family], rows) if family else None
 
 
@@ -43,11 +53,11 @@ def _table(comparison: MainComparison, family: Sequence[MainComparison]) -> Tabl
         f"BT-SR against its baselines on {results.heading}, in the form of the paper's Table 2.",
         [_column(column, results) for column in columns],
         (
-            [_stack(row, results, columns) for row in comparison.metrics if row.is_accuracy],
-            [_stack(row, results, columns) for row in comparison.metrics if not row.is_accuracy],
+            [_stack(row, results, columns) for row in comparison.metrics if is_accuracy(row.metric)],
+            [_stack(row, results, columns) for row in comparison.metrics if not is_accuracy(row.metric)],
             [_counts(results, columns)],
         ),
-        tuple(_notes(comparison, family)),
+        _notes(comparison, family),
         bands if 0 < added < len(columns) else (),
     )
 
@@ -99,11 +109,7 @@ def _counts(results: Results, columns: Sequence[str]) -> Stack:
     )
 
 
-# --- notes ----------------------------------------------------------------------------------------------------------
-
-
 def _notes(comparison: MainComparison, family: Sequence[MainComparison]) -> Iterable[str]:
-    """One sentence or a few per note: reading, choice, setting, users, runs left out, methods not run, machines."""
     results = comparison.results
     groups = results.experiment("main")
     yield _reading_note(comparison, family)
@@ -111,7 +117,8 @@ def _notes(comparison: MainComparison, family: Sequence[MainComparison]) -> Iter
         yield _choice_note(results)
     yield _setting_note(comparison)
     yield from masked_note(results)
-    yield from _users_notes(comparison)
+    if (users := comparison.users) and users.rival and (note := _users_note(results, users, users.rival)):
+        yield note
     yield from left_out_notes({runs.title: runs for runs in groups})
     if results.method("ec4srec").records:
         yield "EC4SRec: no complete public implementation exists; this one follows the paper."
@@ -178,25 +185,21 @@ def _setting_note(comparison: MainComparison) -> str:
     return f"{text}. All choices were made on validation; test was computed once, on the selected model."
 
 
-def _users_notes(comparison: MainComparison) -> Iterable[str]:
-    """BT-SR against its rival, user against user; nothing where their ranks are lost."""
-    results, users = comparison.results, comparison.users
-    if not users or not users.rival:
-        return
-    differences = results.user_differences(results.method(users.method), results.method(users.rival), users.metric)
+def _users_note(results: Results, users: Resolution, rival: str) -> str:
+    """BT-SR against its rival, user against user; empty where their ranks are lost."""
+    differences = results.user_differences(results.method(users.method), results.method(rival), users.metric)
     if differences is None:
-        return
-    difference = f"NDCG@10 of BT-SR minus that of {title_of(users.rival)}"
+        return ""
+    text = f"NDCG@10 of BT-SR minus that of {title_of(rival)} is"
     if math.isnan(users.detectable):
-        yield (
-            f"Over users instead of seeds: {difference} is {signed(float(differences.mean()))} for every test user, so "
+        return (
+            f"Over users instead of seeds: {text} {signed(float(differences.mean()))} for every test user, so "
             "that they cannot tell which differences they would reveal."
         )
-        return
     lead = paired_bootstrap(differences)
     reveal = f"of {number(users.detectable)}" if users.detectable >= 5e-5 else "of less than 0.0001"
-    yield (
-        f"Over users instead of seeds (paired bootstrap, seed-averaged): {difference} is "
+    return (
+        f"Over users instead of seeds (paired bootstrap, seed-averaged): {text} "
         f"{lead.difference:+.{DECIMALS}f}, 95% interval [{lead.low:+.{DECIMALS}f}, {lead.high:+.{DECIMALS}f}], p "
         f"{p_value(lead.p)}; these users would reveal a true difference {reveal} with 80% power."
     ).replace("-0.", f"{MINUS}0.")
@@ -218,16 +221,6 @@ def _external_note(runs: RunGroup) -> str:
     if isinstance(others, int) and others:
         text += f" Before this file, {count(others, 'other file')} of that name had been scored on the test targets."
     return text
-
-
-# --- for machines ---------------------------------------------------------------------------------------------------
-
-
-def _records(comparison: MainComparison) -> Iterable[dict[str, object]]:
-    results = comparison.results
-    for row in comparison.metrics:
-        for method in (*results.contestants, *results.extras):
-            yield _record(row, method, results)
 
 
 def _record(row: MetricComparison, method: str, results: Results) -> dict[str, object]:

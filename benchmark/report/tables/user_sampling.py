@@ -10,7 +10,7 @@ from benchmark.plan.selection import METRIC
 from benchmark.report.query import Results
 from benchmark.report.significance import POWER
 from benchmark.report.tables.cells import row_of
-from benchmark.report.tables.comparison import MainComparison, Resolution, resolution
+from benchmark.report.tables.comparison import MainComparison, Resolution, is_accuracy, resolution
 from benchmark.report.tables.layout import Head, Table, table_of
 from benchmark.report.tables.numbers import number, signed
 
@@ -19,7 +19,7 @@ def resolutions(comparison: MainComparison) -> list[Resolution]:
     """One per accuracy metric of Table 2, for the two methods with the highest NDCG@10 of the paper's columns, or of
     all if none of those was run; empty if no run has its ranks.
     """
-    results, rows = comparison.results, [row for row in comparison.metrics if row.is_accuracy]
+    results, rows = comparison.results, [row for row in comparison.metrics if is_accuracy(row.metric)]
     summaries = next(row.summaries for row in rows if row.metric == METRIC)
     for methods in (results.contestants, results.extras):
         # By their means, so that a model that failed to learn does not pass for what these users can tell.
@@ -31,7 +31,6 @@ def resolutions(comparison: MainComparison) -> list[Resolution]:
 
 
 def user_table(results: Results, found: Sequence[Resolution]) -> Table:
-    """The resolutions, one line each."""
     titles = [results.method(method).title for method in (found[0].method, found[0].rival) if method]
     rows = [
         row_of(r.metric, [number(r.error), number(r.detectable), signed(r.difference), signed(r.printed_lead)])
@@ -48,7 +47,7 @@ def user_table(results: Results, found: Sequence[Resolution]) -> Table:
             Head("lead in", "the paper", printed=True),
         ],
         [[(row,) for row in rows]],
-        list(what_follows(results, found)),
+        what_follows(results, found),
     )
 
 
@@ -76,15 +75,12 @@ def what_follows(results: Results, found: Sequence[Resolution]) -> Iterable[str]
         "than the sampling error of their metric: another draw of as many users would move the mean by more than the "
         "lead."
     )
-    if conclusion := _conclusion(positive):
-        yield conclusion
+    if known := [resolution for resolution in positive if not math.isnan(resolution.detectable)]:
+        yield _conclusion(known)
 
 
-def _conclusion(positive: Sequence[Resolution]) -> str:
-    """About the printed leads, given what is detectable; nothing if that is unknown."""
-    known = [resolution for resolution in positive if not math.isnan(resolution.detectable)]
-    if not known:
-        return ""
+def _conclusion(known: Sequence[Resolution]) -> str:
+    """About printed leads, given what is detectable."""
     below = [resolution for resolution in known if resolution.printed_lead < resolution.detectable]
     text = f"{len(below)} of these {len(known)} lie below what is detectable here"
     if main := next((resolution for resolution in known if resolution.metric == METRIC), None):
