@@ -214,7 +214,17 @@ def _chosen(
     if options.hparams == "tuned":
         changes = stored_changes(store, name, replace(setting, hparams="equal").name, methods)
         configuration = Configuration(name, options.hparams, options.profile, options.set, changes)
-    windows = window_protocols(protocol) if "windows" in (getattr(options, "experiments", None) or ()) else ()
+    asked = getattr(options, "experiments", None) or ()
+    if "windows" in asked and protocol.is_leave_one_out:
+        raise ConfigError("--experiments windows: leave-one-out has no time to divide; choose another --protocol")
+    if "home" in asked and not protocol.is_leave_one_out:
+        raise ConfigError(
+            "--experiments home: its numbers were published under leave-one-out; add --protocol leave-one-out"
+        )
+    if "home" in asked and named and name not in experiments.HOME:
+        known = ", ".join(experiments.HOME)
+        raise ConfigError(f"--experiments home: no published numbers are known for {name}; use --dataset {known}")
+    windows = window_protocols(protocol) if "windows" in asked else ()
     if windows and protocol != windows[0]:
         raise ConfigError(
             "--experiments windows: has its own times; leave out --set protocol.quantile and --set protocol.until"

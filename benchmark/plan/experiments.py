@@ -67,6 +67,48 @@ class Variant:
     seeds: tuple[int, ...] | None = None
 
 
+def _published(
+    label: str,
+    rows: str,
+    mask_seen: bool,
+    shape: tuple[int, int, int],
+    dropout: float,
+    maxlen: int,
+    batch_size: int,
+    *more: tuple[str, Any],
+) -> Variant:
+    """A configuration of the experiment `home`; the label begins with the method, `shape`: width, blocks and heads."""
+    width, blocks, heads = shape
+    common = {
+        "training.rows": rows,
+        "training.batch_size": batch_size,
+        "evaluation.mask_seen": mask_seen,
+        "encoder.width": width,
+        "encoder.blocks": blocks,
+        "encoder.heads": heads,
+        "encoder.dropout": dropout,
+        "encoder.maxlen": maxlen,
+    }
+    return Variant(label, label.partition(" ")[0], (*common.items(), *more))
+
+
+HOME = {
+    "beauty": (
+        _published("sasrec-ce prefix", "prefix", False, (64, 2, 2), 0.5, 50, 256),
+        _published("duorec prefix", "prefix", False, (64, 2, 2), 0.5, 50, 256, ("settings.weight", 0.1)),
+        _published("cl4srec prefix", "prefix", False, (64, 2, 2), 0.5, 50, 256, ("settings.weight", 0.1)),
+        _published("sasrec-ce wide", "user", True, (256, 3, 1), 0.3, 128, 256),
+    ),
+    "ml-1m": (
+        _published("sasrec-ce", "user", True, (64, 2, 1), 0.1, 200, 128),
+        _published("sasrec-bce", "user", True, (64, 2, 1), 0.1, 200, 128, ("settings.objective.negatives", 1)),
+        _published("sasrec-ce wide", "user", True, (256, 3, 1), 0.3, 128, 256),
+    ),
+}
+"""By dataset the configurations under which others published numbers of our baselines, the most expensive last; the
+numbers and their sources are in benchmark/paper/home.csv."""
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One question: what it shows, the seeds it is usually answered with, and what has to be run."""
@@ -83,13 +125,26 @@ class Experiment:
                     yield seed, variant
 
 
-NAMES = ("main", "objectives", "regimes", "alpha", "views", "noise", "lambda", "ties", "weights", "windows", "tune")
+NAMES = (
+    "main",
+    "objectives",
+    "regimes",
+    "alpha",
+    "views",
+    "noise",
+    "lambda",
+    "ties",
+    "weights",
+    "windows",
+    "home",
+    "tune",
+)
 """All experiments, the most important first."""
 
-ON_REQUEST = ("windows", "tune")
-"""Experiments that are run only when named: `windows` takes ten times as long as Table 2 with one seed, and the outcome
-of `tune` changes how the others are run. What `tune` has to run depends on what its earlier trials gave, and so is
-found in tuning.py."""
+ON_REQUEST = ("windows", "home", "tune")
+"""Experiments that are run only when named: `windows` takes ten times as long as Table 2 with one seed, `home` needs
+another protocol, and the outcome of `tune` changes how the others are run. What `tune` has to run depends on what its
+earlier trials gave, and so is found in tuning.py."""
 
 TRIAL_SEED = 0
 
@@ -130,6 +185,11 @@ def experiments(dataset: str) -> dict[str, Experiment]:
         ),
         "windows": Experiment(
             "Table 2 in ten windows of time, for the power of many test users", SWEEP_SEEDS, tuple(_windows())
+        ),
+        "home": Experiment(
+            "Baselines under leave-one-out, as configured where their numbers were published",
+            (TRIAL_SEED,),
+            HOME.get(dataset, ()),
         ),
         "tune": Experiment("Grid search on validation, the same budget for every method", (TRIAL_SEED,), ()),
     }

@@ -274,6 +274,7 @@ def test_sigterm_says_that_finished_runs_are_safe(tmp_path: Path, command: Calla
     assert "Traceback" not in errors
 
 
+HOME = ["--protocol", "leave-one-out"]
 WRONG = [
     (["--dataset", "nope"], 2, ["nope", "known"]),
     (["--dataset", "ml1m"], 2, ["ml1m", "'ml-1m'"]),
@@ -300,6 +301,10 @@ WRONG = [
     (["--status", "--dataset", "ml-1m"], 2, ["--status", "python -m benchmark status"]),
     (["--external=Mine=lists.csv"], 2, ["--external", "python -m benchmark score"]),
     (["--tuned"], 2, ["--tuned", "--hparams tuned"]),
+    (["--dataset", "beauty", "--experiments", "home"], 2, ["home", "add --protocol leave-one-out"]),
+    (["--dataset", "yelp", "--experiments", "home", *HOME], 2, ["home", "yelp", "beauty", "ml-1m"]),
+    (["--dataset", "ml-1m", "--experiments", "windows", *HOME], 2, ["windows", "leave-one-out", "--protocol"]),
+    (["--set", "protocol.quantile=0.9", *HOME], 2, ["protocol.quantile", "leave-one-out has no time T"]),
 ]
 
 
