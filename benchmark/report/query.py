@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,8 @@ class RunGroup:
                 return f"alpha {self.label}"
             case "noise":
                 return f"{self.style.title}, noise {self.swept:g}"
+            case "windows":
+                return f"{self.style.title}, window {self.swept:g}"
             case "weights":
                 return f"{self.style.title}, weights times {self.swept:g}"
             case _:
@@ -134,12 +137,14 @@ class Results:
         groups: Sequence[RunGroup],
         load: LoadArrays,
         data: Mapping[str, Any] | None = None,
+        user_numbers: Mapping[float, np.ndarray] = MappingProxyType({}),
     ) -> None:
         """`groups`: experiment by experiment, in the plan's order. `load`: reads the arrays of a record, None if they
-        are lost. `data`: the protocol's entry in data.json.
+        are lost. `data`: the protocol's entry in data.json. `user_numbers`: of each window that data.json knows the
+        numbers (N,) of its test users, which tell who is tested in several windows.
         """
         self.dataset, self.title, self.synthetic, self.setting = dataset, title, synthetic, setting
-        self.groups, self.data = tuple(groups), data or {}
+        self.groups, self.data, self.user_numbers = tuple(groups), data or {}, user_numbers
         self._load, self._loaded = load, dict[tuple[str, int], Arrays | None]()
 
     @property

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.paper.claim import Claim
+from benchmark.plan.experiments import ON_REQUEST
 from benchmark.plan.planner import PlannedRun
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import JudgedClaim, judge_claims
@@ -32,6 +33,7 @@ from benchmark.report.tables.table1 import table_1
 from benchmark.report.tables.table2 import table_2
 from benchmark.report.tables.table3 import table_3
 from benchmark.report.tables.ties import tie_tables
+from benchmark.report.tables.windows import window_tables
 from benchmark.store.atomic_files import StoreError, write_file
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
@@ -51,6 +53,7 @@ TABLES: dict[str, Callable[[Results], Made | None]] = {
     "buckets": bucket_tables,
     **{name: partial(sweep_table, name) for name in SWEEPS},
     "ties": tie_tables,
+    "windows": window_tables,
     "cost": cost_table,
 }
 """Of one dataset, by the name of their files; None where no run has what a table shows."""
@@ -133,6 +136,7 @@ def _render(results: Results, store: Store, out_dir: Path, rendered: Rendered, n
                 rendered.figures += save(figure, figures / name)
                 drawn[name] = figures / f"{name}.png"
     gaps = [name for name in TABLES if name not in printed] + [name for name in FIGURES if name not in drawn]
+    gaps = [name for name in gaps if name not in ON_REQUEST or results.experiment(name)]
     gaps = list(dict.fromkeys(gaps))  # some names are those of a table and of a figure
     if gaps:
         _note(rendered, f"{results.dataset}: no run has what these show: {', '.join(gaps)}", notify)

@@ -6,12 +6,15 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmark.plan.experiments import Variant, experiments
+import numpy as np
+
+from benchmark.plan.experiments import Variant, experiments, window_protocols
 from benchmark.plan.planner import PlannedRun
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.methods import in_order
 from benchmark.report.query import LoadArrays, Results, RunGroup
 from benchmark.store.record import RunRecord
+from datasets.protocol import Protocol
 
 Notify = Callable[[str], None]
 
@@ -69,7 +72,8 @@ def _results(
         *(RunGroup("main", r.method, r.method, records=(r,), place=place) for place, r in enumerate(external)),
         *(group for group in groups if group.experiment != "main"),
     ]
-    return Results(spec["dataset"], spec["title"], spec["synthetic"], setting, shown, load, entry)
+    numbers = _user_numbers(spec["protocol"], data)
+    return Results(spec["dataset"], spec["title"], spec["synthetic"], setting, shown, load, entry, numbers)
 
 
 def _external(
@@ -86,6 +90,13 @@ def _protocol_entry(protocol: Mapping[str, Any], data: Mapping[str, Any] | None)
         if entry.get("protocol") == protocol:
             return label, entry
     return str(protocol["preset"]), {}
+
+
+def _user_numbers(protocol: Mapping[str, Any], data: Mapping[str, Any] | None) -> dict[float, np.ndarray]:
+    """By window, those that data.json has."""
+    entries = {each: _protocol_entry(each.to_json(), data)[1] for each in window_protocols(Protocol(**protocol))}
+    texts = {each.quantile: entry.get("user_numbers", "") for each, entry in entries.items()}
+    return {window: np.array(text.split(), dtype=np.int64) for window, text in texts.items() if text}
 
 
 def _is_current(record: RunRecord, data: Mapping[str, Any] | None) -> bool:

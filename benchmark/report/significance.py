@@ -139,34 +139,47 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def paired_bootstrap(differences: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> PairedBootstrap:
+def paired_bootstrap(
+    differences: np.ndarray, resamples: int = RESAMPLES, seed: int = 0, users: np.ndarray | None = None
+) -> PairedBootstrap:
     """Resample users, N of N with replacement: what if other users of this kind had been the test users?
 
     `differences` (N,): per user, each method averaged over its seeds; N >= 1. p is twice the smaller share of
     resampled means on either side of zero, with the customary one added to count and total. Memory stays within some
     24 MiB for N up to two million.
+
+    `users` (N,): whose each difference is, if a user may have several; then whole users are resampled, and n is the
+    number of users.
     """
     values = np.asarray(differences, dtype=np.float64)
+    difference, counts = float(values.mean()), None
+    if users is not None:
+        values, counts = _sums_of_users(values, users)
     n = len(values)
     random = np.random.default_rng(seed)
     means = np.empty(resamples)
     rows_at_once = max(1, CELLS_AT_ONCE // n)
     for first in range(0, resamples, rows_at_once):
         rows = min(rows_at_once, resamples - first)
-        means[first : first + rows] = values[random.integers(n, size=(rows, n), dtype=np.int32)].mean(1)
+        drawn = random.integers(n, size=(rows, n), dtype=np.int32)
+        total = n if counts is None else counts[drawn].sum(1)
+        means[first : first + rows] = values[drawn].sum(1) / total
     low, high = np.quantile(means, [LEVEL / 2, 1 - LEVEL / 2]).tolist()
     beyond = min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
     p = 2 * (int(beyond) + 1) / (resamples + 1)
-    return PairedBootstrap(n, float(values.mean()), low, high, min(1.0, p))
+    return PairedBootstrap(n, difference, low, high, min(1.0, p))
 
 
-def smallest_detectable_difference(differences: np.ndarray, power: float = POWER, level: float = LEVEL) -> float:
+def smallest_detectable_difference(
+    differences: np.ndarray, power: float = POWER, level: float = LEVEL, users: np.ndarray | None = None
+) -> float:
     """The true mean difference that a two-sided paired test over N users would find with the given power.
 
     Normal approximation, (z_{1 - level/2} + z_power) sd / sqrt(N); sd from the users' `differences` (N,).
     NaN if N < 2, and where the users do not differ at all, so that nothing tells how much chance would make of them.
+    `users` as in `paired_bootstrap`.
     """
-    error = standard_error(differences)
+    error = standard_error(differences) if users is None else _error_over_users(differences, users)
     if error <= ROUNDING * float(np.abs(differences).max(initial=1.0)):
         return math.nan
     return float(stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power)) * error
@@ -189,6 +202,21 @@ def standard_error(values: np.ndarray) -> float:
     """Sampling error of a mean over users, sd / sqrt(N), from the per-user `values` (N,); NaN if N < 2."""
     n = len(values)
     return float(np.std(values, ddof=1, dtype=np.float64)) / math.sqrt(n) if n > 1 else math.nan
+
+
+def _error_over_users(values: np.ndarray, users: np.ndarray) -> float:
+    """Sampling error of the mean of `values` (N,) where whole users are sampled; NaN for fewer than two.
+
+    The mean is a ratio of two sums over users, so the error is that of the sums of what each user departs from it.
+    """
+    departures, counts = _sums_of_users(values - np.mean(values, dtype=np.float64), users)
+    return standard_error(departures) / float(counts.mean())
+
+
+def _sums_of_users(values: np.ndarray, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sum of each user's values, and how many they are: (U,), (U,)."""
+    _, owners, counts = np.unique(users, return_inverse=True, return_counts=True)
+    return np.bincount(owners, weights=values), counts
 
 
 def _present(runs: np.ndarray) -> np.ndarray:

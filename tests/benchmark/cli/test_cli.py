@@ -133,6 +133,7 @@ def test_each_window_is_prepared_and_trained_on_its_own_and_is_a_protocol_of_its
     store = Store(tmp_path / "out" / "results")
     data = store.data("my-shop")
     assert data is not None
+    assert list((tmp_path / "out" / "tables").rglob("windows.md"))
     known = {entry["protocol"]["quantile"]: entry for entry in data["protocols"].values()}
     records = store.records("my-shop")
     assert (len(records), len(known)) == (20, 10)

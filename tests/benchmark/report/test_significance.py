@@ -197,6 +197,24 @@ def test_bootstrap_depends_on_its_seed_alone(monkeypatch: pytest.MonkeyPatch) ->
     assert paired_bootstrap(differences, resamples=500) == first
 
 
+def test_users_with_one_difference_each_are_resampled_as_before() -> None:
+    differences = np.random.default_rng(0).normal(size=101)
+    users = np.arange(101) * 7
+    assert paired_bootstrap(differences, users=users) == paired_bootstrap(differences)
+    size = significance.smallest_detectable_difference
+    assert size(differences, users=users) == pytest.approx(size(differences))
+
+
+def test_a_user_who_is_counted_again_tells_nothing_new() -> None:
+    differences, users = np.random.default_rng(0).normal(size=60), np.arange(60)
+    again, owners = np.tile(differences, 4), np.tile(users, 4)
+    once, four = paired_bootstrap(differences), paired_bootstrap(again, users=owners)
+    assert (four.n, four.low, four.high, four.p) == pytest.approx((60, once.low, once.high, once.p))
+    assert paired_bootstrap(again).high < once.high, "as if they were different users"
+    size = significance.smallest_detectable_difference
+    assert size(again, users=owners) == pytest.approx(size(differences))
+
+
 def test_bootstrap_memory_is_bounded() -> None:
     tracemalloc.start()
     paired_bootstrap(np.random.default_rng(0).normal(size=40_000), resamples=200)
