@@ -85,6 +85,8 @@ def command_of(run: PlannedRun, dataset: ChosenDataset, options: Namespace) -> s
     words, protocol = ["--methods", run.spec.method, "--seeds", str(run.spec.seed)], run.spec.protocol
     if protocol != dataset.protocol:  # it is a window's
         words += ["--set", f"protocol.quantile={protocol.quantile}", "--set", f"protocol.until={protocol.until}"]
+    elif run.uses.keys() <= {"home", "tune"}:  # whose runs no other experiment has
+        words += ["--experiments", next(iter(run.uses))]
     return command_about(dataset, options, "python", "run_all.py", *words)
 
 
