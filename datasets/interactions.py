@@ -45,19 +45,6 @@ class Interactions:
         """Number of distinct items."""
         return len(self.item_labels)
 
-    @classmethod
-    def from_columns(cls, users: object, items: object, timestamps: object, source: str) -> Interactions:
-        """Build from columns of original ids (integers or strings) and Unix seconds, each of length n.
-
-        Raises DataError, which names `source`, if there are no rows.
-        """
-        seconds = np.asarray(timestamps, dtype=np.int64)
-        if len(seconds) == 0:
-            raise DataError(f"{source}: has no interactions; give a file with a line for each")
-        user_ids, user_labels = _factorise(users)
-        item_ids, item_labels = _factorise(items)
-        return cls(user_ids, item_ids, seconds, user_labels, item_labels)
-
     def select(self, keep: np.ndarray) -> Interactions:
         """The rows where `keep` (n,) bool is true, in the same order; labels that no row uses any more are dropped."""
         user_ids, user_labels = _compact(self.user_ids[keep], self.user_labels)
@@ -70,11 +57,6 @@ class Interactions:
             user_labels=user_labels,
             item_labels=item_labels,
         )
-
-
-def _factorise(values: object) -> tuple[np.ndarray, np.ndarray]:
-    labels, codes = np.unique(np.asarray(values), return_inverse=True)
-    return codes.astype(np.int32), labels
 
 
 def _compact(ids: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -62,8 +62,10 @@ def stand_in(users: int, items: int, interactions: int, seed: int = 0) -> Intera
     world = _World.build(items, rng)
     epochs = np.minimum(EPOCHS - 1, EPOCHS * (seconds - FIRST_TIMESTAMP) // PERIOD_SECONDS)
     walked = _walk(world, lengths, offsets[:-1], epochs, rng)
-    item_ids = rng.permutation(items)[_cover(walked, items, rng)]
-    return Interactions.from_columns(np.repeat(np.arange(users), lengths), item_ids, seconds, "synthetic data")
+    user_ids, item_ids = np.repeat(np.arange(users), lengths), rng.permutation(items)[_cover(walked, items, rng)]
+    return Interactions(
+        user_ids.astype(np.int32), item_ids.astype(np.int32), seconds, np.arange(users), np.arange(items)
+    )
 
 
 def _lengths(users: int, interactions: int, rng: np.random.Generator) -> np.ndarray:

@@ -54,11 +54,11 @@ def _rows(stream: IO[bytes], fields: Fields, path: Path) -> Iterator[Row]:
 
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
-        record = json.loads(line.decode(), object_pairs_hook=_without_repeats)
+        record = json.loads(line.decode(), object_pairs_hook=without_repeats)
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8 text; convert the file to UTF-8") from None
-    except KeyError as error:
-        raise ValueError(f"has the key {error.args[0]!r:.60} twice; keep the right one") from None
+    except RepeatedKey as error:
+        raise ValueError(f"{error}; keep the right one") from None
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):
@@ -66,12 +66,16 @@ def _parsed(line: bytes) -> dict[str, Any]:
     return record
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object made of these pairs; KeyError if a key stands twice, so that it is unclear which value is meant."""
+class RepeatedKey(ValueError):
+    """A key stands twice in an object, so that it is unclear which value is meant."""
+
+
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object made of these pairs, for `json.loads`; raises RepeatedKey."""
     record = dict(pairs)
     if len(record) < len(pairs):
         [(key, _)] = Counter(key for key, _ in pairs).most_common(1)
-        raise KeyError(key)
+        raise RepeatedKey(f"the key {key!r:.60} is given twice")
     return record
 
 

@@ -50,7 +50,7 @@ _DAMAGE = (EOFError, OSError, RuntimeError, LookupError, ValueError, *_FORMAT_ER
 
 
 @contextmanager
-def open_source(path: Path, member: str | None = None) -> Iterator[IO[bytes]]:
+def open_source(path: Path, member: str | None = None) -> Iterator[io.BufferedReader]:
     """The uncompressed bytes of `path`; of an archive, those of the file called `member` in any folder of it.
 
     Compression is gzip, bzip2 or xz, recognised by content. Raises DataError, also while the stream is read, if the

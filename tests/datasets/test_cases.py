@@ -14,10 +14,10 @@ import torch
 from scipy.stats import chisquare
 
 from datasets.cases import Cases, drawn_cases, ordered_cases
-from datasets.interactions import Interactions
 from datasets.protocol import TIE_DRAWS, Protocol
 from datasets.sequences import Sequences
 from datasets.split import split
+from tests.datasets.rows import from_columns
 
 Users = list[list[int]]
 """For each user how many simultaneous events follow one another, such as [1, 2] for one event and then two at once."""
@@ -144,7 +144,7 @@ def test_values_of_cases_are_handed_to_the_users_of_each_draw() -> None:
 def test_a_split_knows_by_its_protocol_whether_it_draws(history: str) -> None:
     rng = np.random.default_rng(0)
     users, times = rng.integers(0, 40, 900), rng.integers(0, 30, 900)
-    data = Interactions.from_columns(users, rng.integers(0, 30, 900), users + times, "here")
+    data = from_columns(users, rng.integers(0, 30, 900), users + times)
     found = split(data, Protocol(quantile=0.8, ties="draws", history=history))
     plain = split(data, Protocol(quantile=0.8, history=history))
     assert found.fingerprint() == plain.fingerprint(), "the data is the same; the protocol is part of a run's key"
@@ -167,7 +167,7 @@ def test_draws_on_real_data(
 ) -> None:
     """How many cases and validation histories ten draws lead to, and for how many users any of them moves a target."""
     table = pd.read_csv(real_data(name))
-    data = Interactions.from_columns(table["userid"], table["itemid"], table["timestamp"], name)
+    data = from_columns(table["userid"], table["itemid"], table["timestamp"])
     found = split(data, Protocol(ties="draws"))
     validation = found.cases("validation")
     assert validation.draws is not None

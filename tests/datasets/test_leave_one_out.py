@@ -15,6 +15,7 @@ from datasets.interactions import DataError, Interactions
 from datasets.protocol import Protocol
 from datasets.sequences import Sequences
 from datasets.split import split
+from tests.datasets.rows import from_columns
 
 Row = tuple[int, int, int]  # user, item, timestamp
 HOME = Protocol.of_preset("leave-one-out", "none")
@@ -22,7 +23,7 @@ HOME = Protocol.of_preset("leave-one-out", "none")
 
 def interactions(rows: list[Row]) -> Interactions:
     users, items, times = zip(*rows, strict=True)
-    return Interactions.from_columns(users, items, times, "rows")
+    return from_columns(users, items, times)
 
 
 def random_rows(seed: int) -> list[Row]:
@@ -105,6 +106,6 @@ def test_populations_on_real_data(
     real_data: Callable[[str], Path], name: str, users: int, items: int, rows: int
 ) -> None:
     table = pd.read_csv(real_data(name))
-    found = split(Interactions.from_columns(table["userid"], table["itemid"], table["timestamp"], name), HOME)
+    found = split(from_columns(table["userid"], table["itemid"], table["timestamp"]), HOME)
     assert (len(found.train), len(found.events), found.n_items) == (users, users, items)
     assert len(found.events.items) == len(found.train.items) + 2 * users == (rows or len(table))

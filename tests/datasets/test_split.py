@@ -24,6 +24,7 @@ from datasets.interactions import DataError, Interactions
 from datasets.protocol import Protocol
 from datasets.sequences import Sequences
 from datasets.split import Split, split, window
+from tests.datasets.rows import from_columns
 
 Row = tuple[int, int, int]  # user, item, timestamp
 
@@ -32,7 +33,7 @@ SEEDS = range(8)
 
 def interactions(rows: list[Row]) -> Interactions:
     users, items, times = zip(*rows, strict=True)
-    return Interactions.from_columns(users, items, times, "rows")
+    return from_columns(users, items, times)
 
 
 def random_rows(seed: int, users: int = 40, items: int = 30, n: int = 600) -> list[Row]:
@@ -366,9 +367,9 @@ def test_a_tie_seed_gives_the_same_order_again() -> None:
 def test_the_catalogue_goes_by_ascending_original_id_be_it_number_or_text() -> None:
     rows = random_rows(7)
     users, items, times = (list(column) for column in zip(*rows, strict=True))
-    numbers = split(Interactions.from_columns(users, items, times, "rows"), Protocol(quantile=0.8))
+    numbers = split(from_columns(users, items, times), Protocol(quantile=0.8))
     names = [f"item {item}" for item in items]
-    texts = split(Interactions.from_columns(users, names, times, "rows"), Protocol(quantile=0.8))
+    texts = split(from_columns(users, names, times), Protocol(quantile=0.8))
     assert numbers.item_labels.tolist() == sorted(numbers.item_labels.tolist())
     assert texts.item_labels.tolist() == sorted(texts.item_labels.tolist())
     assert texts.item_labels.dtype.kind == "U"
@@ -382,7 +383,7 @@ def test_the_catalogue_goes_by_ascending_original_id_be_it_number_or_text() -> N
 @pytest.mark.parametrize("as_id", [int, "item {}".format])
 def test_a_stored_split_comes_back_whole_without_pickling(as_id: Callable[[int], Any]) -> None:
     users, items, times = zip(*random_rows(0), strict=True)
-    data = Interactions.from_columns(users, [as_id(item) for item in items], times, "rows")
+    data = from_columns(users, [as_id(item) for item in items], times)
     found = split(data, Protocol(quantile=0.8, filter="core"))
     stored = io.BytesIO()
     np.savez(stored, **found.to_arrays())
@@ -473,7 +474,7 @@ def read(real_data: Callable[[str], Path]) -> Callable[[str], Interactions]:
     @functools.cache
     def read_table(name: str) -> Interactions:
         table = pd.read_csv(real_data(name))
-        return Interactions.from_columns(table["userid"], table["itemid"], table["timestamp"], name)
+        return from_columns(table["userid"], table["itemid"], table["timestamp"])
 
     return read_table
 
@@ -556,7 +557,7 @@ class Tied:
         times = times + 1000 * (np.arange(users)[:, None] % 2)
         times[3::4] = 1005
         items = np.concatenate([rng.permutation(15)[:events] for _ in range(users)])
-        data = Interactions.from_columns(np.repeat(np.arange(users), events), items, times.ravel(), "here")
+        data = from_columns(np.repeat(np.arange(users), events), items, times.ravel())
         time_of = {(k // events, int(item)): int(times.flat[k]) for k, item in enumerate(items)}
         return cls(split(data, Protocol(quantile=0.5)), time_of)
 
@@ -594,7 +595,7 @@ def test_without_ties_there_is_nothing_to_redraw() -> None:
     users, events = 20, 6
     times = np.arange(users * events)
     items = np.tile(np.arange(events), users)
-    data = Interactions.from_columns(np.repeat(np.arange(users), events), items, times, "here")
+    data = from_columns(np.repeat(np.arange(users), events), items, times)
     result = split(data, Protocol(quantile=0.5))
     assert not result.event_ties.any()
     assert torch.equal(redrawn_cases(result.events, result.event_ties, "test", 1).targets, result.cases("test").targets)

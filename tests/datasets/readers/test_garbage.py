@@ -219,7 +219,7 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "a key twice": (
         "reviews_X_5.json",
         REVIEW.replace('"asin"', '"asin": "C", "asin"').encode(),
-        "line 1: .*'asin' twice",
+        "line 1: the key 'asin' is given twice",
     ),
     "half a character": (
         "reviews_X_5.json",
