@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import stat
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from benchmark.store.atomic_files import StoreError, unfinished, writing
+from benchmark.store.atomic_files import StoreError, replacing
 
 MAX_MEMBER_BYTES = 512 * 2**20
 MAX_TOTAL_BYTES = 16 * 2**30
@@ -25,22 +24,15 @@ _REMEDY = "give an archive that python -m benchmark export wrote"
 
 def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
     """Write (name, content) pairs as .tar.gz, whole or not at all; the same members give the same bytes."""
-    with writing(path, "--to"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = unfinished(path)
-        try:
-            with (
-                fresh.open("xb") as raw,
-                gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as stream,
-                tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,
-            ):
-                for name, content in members:
-                    member = tarfile.TarInfo(name)
-                    member.size, member.mode = len(content), 0o644
-                    archive.addfile(member, io.BytesIO(content))
-            os.replace(fresh, path)
-        finally:
-            fresh.unlink(missing_ok=True)
+    with (
+        replacing(path, "--to") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as stream,
+        tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), 0o644
+            archive.addfile(member, io.BytesIO(content))
 
 
 def read_archive(path: Path) -> Iterator[tuple[str, bytes]]:

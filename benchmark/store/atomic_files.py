@@ -51,7 +51,8 @@ def writing(path: Path, option: str = "--out-dir") -> Iterator[None]:
 
 def check_directory(path: Path, option: str = "--out-dir", written: bool = True) -> None:
     """Raise StoreError unless the directory `path` exists or can be made and, if it is `written`, can be written to."""
-    place = next(place for place in (path.absolute(), *path.absolute().parents) if _exists(place, path, option))
+    with writing(path, option):
+        place = next(place for place in (path.absolute(), *path.absolute().parents) if _exists(place))
     with writing(place, option):
         if not place.is_dir():
             raise _refusal(errno.ENOTDIR)
@@ -59,31 +60,38 @@ def check_directory(path: Path, option: str = "--out-dir", written: bool = True)
             raise _refusal(errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES)
 
 
-def _exists(place: Path, path: Path, option: str) -> bool:
-    with writing(path, option):  # Path.exists would hide a name that is too long
-        try:
-            return bool(place.stat())
-        except (FileNotFoundError, NotADirectoryError):
-            return False
+def _exists(place: Path) -> bool:
+    try:
+        return bool(place.stat())  # Path.exists would hide a name that is too long
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _refusal(code: int) -> OSError:
     return OSError(code, os.strerror(code))
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write or replace one file; a reader or a crash sees the old content or the new, nothing else."""
-    with writing(path):
+@contextmanager
+def replacing(path: Path, option: str = "--out-dir") -> Iterator[BinaryIO]:
+    """A stream for the new content of a file; a reader or a crash sees the old content or the new, nothing else."""
+    with writing(path, option):
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = unfinished(path)
+        fresh = _unfinished(path)
         with _file_lock(fresh):  # by which `sweep` tells it from what a killed process left
             try:
                 with fresh.open("wb") as stream:
-                    _write_through(stream, content)
+                    yield stream
+                    _sync(stream)
                 os.replace(fresh, path)
             finally:
                 fresh.unlink(missing_ok=True)
         _sync_directory(path.parent)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write or replace one file as `replacing` does."""
+    with replacing(path) as stream:
+        stream.write(content)
 
 
 def write_directory(path: Path, files: Mapping[str, bytes], option: str = "--out-dir") -> None:
@@ -94,13 +102,14 @@ def write_directory(path: Path, files: Mapping[str, bytes], option: str = "--out
     """
     with writing(path, option):
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh, replaced = unfinished(path), path.with_name(_REPLACED + path.name)
+        fresh, replaced = _unfinished(path), path.with_name(_REPLACED + path.name)
         _settle(replaced)
         try:
             fresh.mkdir()
             for name, content in files.items():
                 with (fresh / name).open("xb") as stream:
-                    _write_through(stream, content)
+                    stream.write(content)
+                    _sync(stream)
             _sync_directory(fresh)
             if path.exists():
                 os.rename(path, replaced)
@@ -111,7 +120,7 @@ def write_directory(path: Path, files: Mapping[str, bytes], option: str = "--out
             _settle(replaced)
 
 
-def unfinished(path: Path) -> Path:
+def _unfinished(path: Path) -> Path:
     """A name in the same directory under which `path` is written until it is whole."""
     return path.with_name(f"{UNFINISHED}{secrets.token_hex(4)}-{path.name}")
 
@@ -184,8 +193,7 @@ def _remove_unless_held(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _write_through(stream: BinaryIO, content: bytes) -> None:
-    stream.write(content)
+def _sync(stream: BinaryIO) -> None:
     stream.flush()
     os.fsync(stream.fileno())
 

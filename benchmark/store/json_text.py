@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
+
+from datasets.readers.json_lines import without_repeats
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 16
@@ -27,7 +28,7 @@ def parse_json(document: str | bytes) -> Any:
     if isinstance(document, bytes):
         document = document.decode()
     try:
-        value = json.loads(document, parse_constant=_refuse_constant, object_pairs_hook=_without_repeats)
+        value = json.loads(document, parse_constant=_refuse_constant, object_pairs_hook=without_repeats)
     except RecursionError:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from None
     _check(value, MAX_DEPTH)
@@ -79,14 +80,6 @@ def _check(value: Any, depth: int) -> None:
         raise ValueError("a whole number beyond 64 bits")
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a number beyond the range of floats")
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        [(key, _)] = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"the key {key!r:.60} is given twice")
-    return found
 
 
 def _refuse_constant(constant: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import ConfigDict
 
+from benchmark.store import schema as fields
 from benchmark.store.json_text import parse_json, plain, to_json
-from benchmark.store.schema import SCHEMA, FieldError, RecordDocument, check
 from datasets.protocol import N_BUCKETS
 
 EXTERNAL = "external-"
@@ -55,31 +56,30 @@ class RecordError(Exception):
 class RunRecord:
     """One run: what was asked for, on which data, by which code and machine, and what came out.
 
-    `spec`: dataset, title, synthetic, protocol, hparams, profile, encoder, training, method {name, settings},
-    seed. `data`: the source's file name and sha256, the split's fingerprint and counts. `started`,
-    `finished`: ISO 8601. `epochs`: per epoch its number, seconds, loss, terms {name: value} and validation
-    {metric: value}. `timings`: seconds. `error`: type, message and traceback of a run that failed. `command`
-    regenerates the run. `metrics`: {"test": {...}, "validation": {...}} by names such as `ndcg@10`,
-    `hr@10/bucket1`; undefined ones absent.
+    `data`: the source's file name and sha256, the split's fingerprint and counts. `started`, `finished`: ISO 8601.
+    `timings`: seconds. `error`: type, message and traceback of a run that failed. `command` regenerates the run.
+    `metrics`: by stage, and by names such as `ndcg@10`, `hr@10/bucket1`; undefined ones are absent.
     """
 
-    key: str
-    status: str
-    spec: dict[str, Any]
-    data: dict[str, Any]
+    __pydantic_config__ = ConfigDict(extra="forbid")  # for `fields.check`; what is not read from a file may be anything
+
+    key: fields.Name
+    status: fields.Status
+    spec: Annotated[dict[str, Any], fields.like(fields.SpecFields)]
+    data: Annotated[dict[str, Any], fields.like(fields.DataFields)]
     versions: dict[str, Any]
     hardware: dict[str, Any]
-    command: str
-    started: str
-    finished: str
-    epochs: list[dict[str, Any]]
-    selected_epoch: int | None
-    timings: dict[str, Any]
-    peak_memory_bytes: int | None
+    command: fields.Line
+    started: fields.Time
+    finished: fields.Time
+    epochs: list[Annotated[dict[str, Any], fields.like(fields.EpochFields)]]
+    selected_epoch: fields.Count | None
+    timings: Annotated[dict[str, Any], fields.like(fields.TimingFields)]
+    peak_memory_bytes: fields.Count | None
     counts: dict[str, Any]
-    metrics: dict[str, dict[str, float]]
+    metrics: Annotated[dict[str, dict[str, fields.Metric]], fields.like(fields.MetricFields)]
     error: dict[str, str] | None = None
-    schema: int = SCHEMA
+    schema: fields.Version = fields.SCHEMA
 
     @property
     def done(self) -> bool:
@@ -144,14 +144,16 @@ class RunRecord:
             content = parse_json(document)
         except ValueError as error:
             raise RecordError(f"{source}: is not a JSON document ({error})") from error
-        _rename_footing(content)
+        if isinstance(content, dict):
+            content = {"schema": None} | content  # it has to be given, unlike in `RunRecord`
+            _rename_footing(content)
         _check(content, source)
         return cls(**content)
 
 
-def _rename_footing(content: Any) -> None:
+def _rename_footing(content: dict[str, Any]) -> None:
     """Earlier records call the hyper-parameters "footing", and tuned ones are equal ones whose profile says "tuned"."""
-    spec = content.get("spec") if isinstance(content, dict) else None
+    spec = content.get("spec")
     if isinstance(spec, dict) and "footing" in spec:
         spec["hparams"] = spec.pop("footing")
         profile = str(spec.get("profile"))
@@ -161,13 +163,13 @@ def _rename_footing(content: Any) -> None:
 
 def _check(content: Any, source: str) -> None:
     try:
-        check(RecordDocument, content)
+        fields.check(RunRecord, content)
         is_tested, is_trial = bool(content["metrics"]["test"]), bool(content["spec"].get("trial"))
         if content["status"] == "done" and not is_tested and not is_trial:
-            raise FieldError("field metrics.test is empty although the run is done")
+            raise fields.FieldError("field metrics.test is empty although the run is done")
         if is_trial and is_tested:
-            raise FieldError("field metrics.test: a trial of tuning must not be tested")
-    except FieldError as error:
+            raise fields.FieldError("field metrics.test: a trial of tuning must not be tested")
+    except fields.FieldError as error:
         raise RecordError(f"{source}: {error}") from error
 
 
@@ -178,10 +180,7 @@ def check_arrays(record: RunRecord, arrays: Mapping[str, np.ndarray], source: st
     """
     users = record.data["test_users"]
     for name, array in arrays.items():
-        if array.dtype.kind not in "iuf":
-            raise RecordError(f"{source}: array {name}: expected numbers, found {array.dtype}")
-    for name in arrays.keys() & {*WHOLE, *LIMITS}:
-        _check_bounds(name, arrays[name], LIMITS.get(name, record.data["items"]), source)
+        _check_values(name, array, record.data["items"], source)
     for name, array in arrays.items():
         if not _fits(name, array, users, arrays.get("draws")):
             raise RecordError(f"{source}: array {name}: shape {array.shape} does not fit {users} test users")
@@ -204,8 +203,10 @@ def _fits(name: str, array: np.ndarray, users: int, draws: np.ndarray | None) ->
     return array.shape == (*rows, users) if of_users else array.ndim == len(rows) + 1 and array.shape[:-1] == rows
 
 
-def _check_bounds(name: str, array: np.ndarray, highest: float, source: str) -> None:
-    if name in WHOLE and array.dtype.kind == "f":
-        raise RecordError(f"{source}: array {name}: expected whole numbers, found {array.dtype}")
-    if not ((array >= 0) & (array <= np.float64(highest))).all():  # in float64, whatever the array is in
+def _check_values(name: str, array: np.ndarray, n_items: int, source: str) -> None:
+    kinds, wanted = ("iu", "whole numbers") if name in WHOLE else ("iuf", "numbers")
+    if array.dtype.kind not in kinds:
+        raise RecordError(f"{source}: array {name}: expected {wanted}, found {array.dtype}")
+    highest = LIMITS.get(name, n_items if name in WHOLE else None)
+    if highest is not None and not ((array >= 0) & (array <= np.float64(highest))).all():  # in float64, whatever it is
         raise RecordError(f"{source}: array {name}: expected numbers from 0 to {highest:g}")

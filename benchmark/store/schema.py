@@ -1,22 +1,26 @@
 """What the JSON files of a store must look like: the run record, data.json and selection.json.
 
 Keys that a class does not name are kept as they are; those it names must be there and fit. The documents themselves
-stay plain dicts: they are only checked here, and so they are written back as they were read.
+stay plain dicts: they are only checked here, and so they are written back as they were read. `record.RunRecord` has the
+fields of a record.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 SCHEMA = 1
 """Raise it when a field changes its meaning; a record of another schema is reported and not used."""
+
+STATUSES = ("done", "diverged", "failed", "interrupted")
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 """What a dataset, a method or a key must look like, because it becomes a path component."""
@@ -34,9 +38,8 @@ LATEST_SECOND = 253_402_300_800
 
 _MESSAGES = {
     "missing": "is missing",
-    "extra_forbidden": "is unknown",
-    "model_type": "should be an object",
-    "dict_type": "should be an object",
+    "unexpected_keyword_argument": "is unknown",
+    **dict.fromkeys(("model_type", "dict_type", "dataclass_type"), "should be an object"),
 }
 
 
@@ -44,10 +47,10 @@ class FieldError(ValueError):
     """A field does not fit; the message is one line that names the field."""
 
 
-def check(document: type[BaseModel], content: Any) -> None:
+def check(document: type, content: Any) -> None:
     """Raise FieldError, naming the first field at fault, unless `content` fits."""
     try:
-        document.model_validate(content, strict=True)
+        _adapter(document).validate_python(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
     else:
@@ -60,36 +63,46 @@ def check(document: type[BaseModel], content: Any) -> None:
     raise FieldError(f"field {place} {message}" if place else f"it {message}")
 
 
-def _fits(expected: str, fits: Callable[[Any], Any]) -> AfterValidator:
-    """A check beyond the type: `fits` must return something true. `expected` says in words what the value must be."""
+_adapter = functools.cache(TypeAdapter)
+
+
+def fits(expected: str, is_met: Callable[[Any], Any]) -> AfterValidator:
+    """A check beyond the type: `is_met` must return something true. `expected` says in words what the value must be."""
 
     def validate(value: Any) -> Any:
         with suppress(ValueError):
-            if fits(value):
+            if is_met(value):
                 return value
         raise PydanticCustomError("misfit", "{expected}", {"expected": f"should be {expected}"})
 
     return AfterValidator(validate)
 
 
+def like(model: type[BaseModel]) -> AfterValidator:
+    """A dict must have the fields of `model`, and stays a plain dict."""
+    return AfterValidator(lambda value: (model.model_validate(value), value)[1])
+
+
 def _is_title(value: str) -> bool:
     return value.isprintable() and 0 < len(value) <= MAX_TITLE and value[0] not in UNFIT_FIRST
 
 
-Line = Annotated[str, _fits("text on one line", str.isprintable)]
-Name = Annotated[str, _fits(f"a name like {NAME.pattern}", NAME.fullmatch)]
+Line = Annotated[str, fits("text on one line", str.isprintable)]
+Name = Annotated[str, fits(f"a name like {NAME.pattern}", NAME.fullmatch)]
 Title = Annotated[
-    str, _fits(f"a title of 1 to {MAX_TITLE} printable characters, not beginning with one of {UNFIT_FIRST}", _is_title)
+    str, fits(f"a title of 1 to {MAX_TITLE} printable characters, not beginning with one of {UNFIT_FIRST}", _is_title)
 ]
-Time = Annotated[str, _fits("an ISO 8601 time", datetime.fromisoformat)]
+Status = Annotated[str, fits("'done', 'diverged', 'failed' or 'interrupted'", STATUSES.__contains__)]
+Time = Annotated[str, fits("an ISO 8601 time", datetime.fromisoformat)]
 Numbers = Annotated[
-    str, _fits("whole numbers with spaces between them", re.compile(r"(\d{1,9}( \d{1,9})*)?", re.ASCII).fullmatch)
+    str, fits("whole numbers with spaces between them", re.compile(r"(\d{1,9}( \d{1,9})*)?", re.ASCII).fullmatch)
 ]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Seconds = Annotated[float, Field(ge=0, le=LARGEST)]
-Metric = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Version = Annotated[int, Strict(), fits(f"{SCHEMA}, which this version reads", SCHEMA.__eq__)]
+Count = Annotated[int, Strict(), Field(ge=0)]
+Positive = Annotated[int, Strict(), Field(ge=1)]
+Finite = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Seconds = Annotated[float, Strict(), Field(ge=0, le=LARGEST)]
+Metric = Annotated[float, Strict(), Field(ge=-LARGEST, le=LARGEST)]
 
 
 class _Open(BaseModel):
@@ -146,34 +159,13 @@ class EpochFields(_Open):
     validation: dict[str, Metric | None]
 
 
+class TimingFields(_Open):
+    __pydantic_extra__: dict[str, Seconds | None]
+
+
 class MetricFields(_Open):
-    __pydantic_extra__: dict[str, dict[str, Metric]]  # further stages, such as other orders of ties
-    test: dict[str, Metric]
-    validation: dict[str, Metric]
-
-
-class RecordDocument(BaseModel):
-    """record.json; `record.RunRecord` says what its fields mean."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    schema_: Annotated[int, Field(alias="schema"), _fits(f"{SCHEMA}, which this version reads", SCHEMA.__eq__)]
-    key: Name
-    status: Literal["done", "diverged", "failed", "interrupted"]
-    spec: SpecFields
-    data: DataFields
-    versions: dict[str, Any]
-    hardware: dict[str, Any]
-    command: Line
-    started: Time
-    finished: Time
-    epochs: list[EpochFields]
-    selected_epoch: Count | None
-    timings: dict[str, Seconds | None]
-    peak_memory_bytes: Count | None
-    counts: dict[str, Any]
-    metrics: MetricFields
-    error: dict[str, str] | None
+    test: Any
+    validation: Any  # there are more stages, such as other orders of ties
 
 
 class ProtocolSummary(_Open):

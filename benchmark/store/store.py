@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
 
 from benchmark.store.archive import read_archive, write_archive
 from benchmark.store.atomic_files import StoreError, leftovers, lock, sweep, write_directory, write_file, writing
@@ -32,6 +32,8 @@ __all__ = ["ImportSummary", "Notify", "Store", "StoreError"]
 Notify = Callable[[str], None]
 
 _RECORD, _ARRAYS, _DATA, _SELECTION = "record.json", "arrays.npz", "data.json", "selection.json"
+_MEMBER = re.compile("N/(data\\.json|runs/N/N/(record\\.json|arrays\\.npz))".replace("N", NAME.pattern))
+_DOCUMENTS = {_DATA: DataDocument, _SELECTION: SelectionDocument}
 
 
 def to_stderr(line: str) -> None:
@@ -80,14 +82,17 @@ class Store:
     def records(self, dataset: str | None = None) -> list[RunRecord]:
         """Every readable record, or those of one dataset, by dataset, method, seed and key."""
         where = "*" if dataset is None else _component(dataset)
-        paths = sorted(path.parent for path in self.root.glob(f"{where}/runs/*/*/{_RECORD}"))
-        read = (self._read_run(path) for path in paths if NAME.fullmatch(path.name))
-        found = [record for record in read if record is not None]
+        found = self._records_at(f"{where}/runs/*/*")
         return sorted(found, key=lambda record: (record.dataset, record.method, record.seed, record.key))
 
     def arrays(self, record: RunRecord) -> Arrays | None:
         """The arrays of a record by name, {} if the run has none; None if they cannot be read."""
-        return self._read_arrays(self._path_of(record), record)
+        path = self._path_of(record) / _ARRAYS
+        try:
+            return _arrays_of(record, path, str(path))
+        except (RecordError, ArrayError) as error:
+            self._note(f"{error}; its run is treated as absent")
+            return None
 
     def save(self, record: RunRecord, arrays: Mapping[str, np.ndarray], overwrite: bool = False) -> Path:
         """Write one run and return its directory; a run that is done already is replaced only with `overwrite`.
@@ -119,33 +124,28 @@ class Store:
 
     def data(self, dataset: str) -> dict[str, Any] | None:
         """data.json: dataset, title, synthetic, protocols {label: summary}; None if it is absent or unreadable."""
-        return self._read_json(self.root / _component(dataset) / _DATA, DataDocument)
+        return self._read_json(dataset, _DATA)
 
     def write_data(self, dataset: str, label: str, payload: Mapping[str, Any], *, title: str, synthetic: bool) -> None:
         """Set protocols[label] of data.json and keep the other labels; a file that needs no change is not touched."""
         about = {"dataset": dataset, "title": title, "synthetic": synthetic}
-        present = self.data(dataset) or {"protocols": {}}
-        if to_json(present | about | {"protocols": present["protocols"] | {label: dict(payload)}}) == to_json(present):
-            return
-        with self._writer():
-            content = (self.data(dataset) or {"protocols": {}}) | about
-            content["protocols"][label] = dict(payload)
-            self._write_json(dataset, _DATA, content)
+        added = {label: dict(payload)}
+        self._update(dataset, _DATA, lambda old: old | about | {"protocols": old.get("protocols", {}) | added})
 
     def selection(self, dataset: str, setting: str) -> dict[str, Any]:
         """The choices stored for a setting, {alias: choice}, perhaps none."""
-        content = self._read_json(self.root / _component(dataset) / _SELECTION, SelectionDocument) or {}
+        content = self._read_json(dataset, _SELECTION) or {}
         return dict(content.get("settings", {}).get(setting, {}))
 
     def write_selection(self, dataset: str, setting: str, alias: str, choice: Mapping[str, Any]) -> None:
         """Set one choice of selection.json; a file that needs no change is not touched."""
-        if self.selection(dataset, setting).get(alias) == dict(choice):
-            return
-        with self._writer():
-            path = self.root / _component(dataset) / _SELECTION
-            content = self._read_json(path, SelectionDocument) or {"dataset": dataset, "settings": {}}
-            content["settings"].setdefault(setting, {})[alias] = dict(choice)
-            self._write_json(dataset, _SELECTION, content)
+
+        def chosen(old: dict[str, Any]) -> dict[str, Any]:
+            settings = old.get("settings", {})
+            choices = settings.get(setting, {}) | {alias: dict(choice)}
+            return {"dataset": dataset} | old | {"settings": settings | {setting: choices}}
+
+        self._update(dataset, _SELECTION, chosen)
 
     # Moving runs between machines
 
@@ -182,26 +182,22 @@ class Store:
                 yield (path / file).relative_to(self.root).as_posix(), (path / file).read_bytes()
 
     def _import_data(self, dataset: str, content: bytes, path: Path) -> None:
-        received = self._parse_json(content, f"{path}: {dataset}/{_DATA}", DataDocument)
+        received = self._parse_json(content, f"{path}: {dataset}/{_DATA}", _DATA)
         if received is None:
             return
         if received["dataset"] != dataset:
             self._note(f"{path}: {dataset}/{_DATA}: describes the dataset {received['dataset']}; not imported")
             return
-        with self._writer():
-            present = self.data(dataset) or {"protocols": {}}
-            merged = {**received, **present, "protocols": received["protocols"] | present["protocols"]}
-            self._write_json(dataset, _DATA, merged)
+        theirs = received["protocols"]
+        self._update(dataset, _DATA, lambda old: received | old | {"protocols": theirs | old.get("protocols", {})})
 
     def _import_run(self, directory: str, files: Mapping[str, bytes], path: Path, summary: ImportSummary) -> None:
         source = f"{path}: {directory}"
         try:
-            record = self._checked(files.get(_RECORD, b""), self.root / directory, f"{source}/{_RECORD}")
-            packed = files.get(_ARRAYS, b"")
-            arrays = from_npz(io.BytesIO(packed), f"{source}/{_ARRAYS}") if packed or record.has_arrays else {}
-            check_arrays(record, arrays, f"{source}/{_ARRAYS}")
+            record = self._record(files.get(_RECORD, b""), self.root / directory, f"{source}/{_RECORD}")
             if not record.done:
                 raise RecordError(f"{source}/{_RECORD}: the run is {record.status}, not done")
+            _arrays_of(record, io.BytesIO(files.get(_ARRAYS, b"")), f"{source}/{_ARRAYS}")
         except (RecordError, ArrayError) as error:
             self._note(f"{error}; not imported")
             summary.unusable.append(directory)
@@ -211,60 +207,61 @@ class Store:
             if present is not None and present.done:
                 summary.already_done.append(directory)
             else:
-                write_directory(self.root / directory, files)
+                kept = (_RECORD, _ARRAYS) if record.has_arrays else (_RECORD,)
+                write_directory(self.root / directory, {name: files[name] for name in kept})
                 summary.imported.append(directory)
 
     # Reading and writing
 
-    def _checked(self, document: bytes, path: Path, source: str) -> RunRecord:
+    def _record(self, document: bytes, path: Path, source: str) -> RunRecord:
         record = RunRecord.from_json(document, source)
         if self._path_of(record) != path:
             raise RecordError(f"{source}: the record belongs in {str(self._path_of(record))!r:.300}")
         return record
 
     def _read_run(self, path: Path) -> RunRecord | None:
+        """The record in a directory; None if there is none that can be used, or if its arrays cannot."""
+        content = self._content(path / _RECORD)
+        if content is None:
+            return None
         try:
-            record = self._checked((path / _RECORD).read_bytes(), path, str(path / _RECORD))
+            record = self._record(content, path, str(path / _RECORD))
         except RecordError as error:
             self._note(f"{error}; treated as absent")
-        except FileNotFoundError:
             return None
-        except OSError as error:
-            self._note(f"{path / _RECORD}: cannot read ({error.strerror}); treated as absent")
-        else:
-            return record if self._read_arrays(path, record) is not None else None
-        return None
+        return record if self.arrays(record) is not None else None
 
-    def _read_arrays(self, path: Path, record: RunRecord) -> Arrays | None:
-        source = str(path / _ARRAYS)
-        try:
-            arrays = from_npz(path / _ARRAYS, source) if record.has_arrays else {}
-            check_arrays(record, arrays, source)
-        except (RecordError, ArrayError) as error:
-            self._note(f"{error}; its run is treated as absent")
-            return None
-        return arrays
+    def _read_json(self, dataset: str, file: str) -> dict[str, Any] | None:
+        path = self.root / _component(dataset) / file
+        content = self._content(path)
+        return None if content is None else self._parse_json(content, str(path), file)
 
-    def _read_json(self, path: Path, document: type[BaseModel]) -> dict[str, Any] | None:
+    def _content(self, path: Path) -> bytes | None:
         try:
-            return self._parse_json(path.read_bytes(), str(path), document)
+            return path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
             self._note(f"{path}: cannot read ({error.strerror}); treated as absent")
             return None
 
-    def _parse_json(self, text: bytes, source: str, document: type[BaseModel]) -> dict[str, Any] | None:
+    def _parse_json(self, text: bytes, source: str, file: str) -> dict[str, Any] | None:
         try:
             content = parse_json(text)
-            check(document, content)
+            check(_DOCUMENTS[file], content)
             return dict(content)
         except ValueError as error:
             self._note(f"{source}: does not fit ({error}); treated as absent")
             return None
 
-    def _write_json(self, dataset: str, file: str, content: Mapping[str, Any]) -> None:
-        write_file(self.root / _component(dataset) / file, to_json(content).encode())
+    def _update(self, dataset: str, file: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Write what `change` makes of a file's content, {} if it is absent, unless that is what is there."""
+        old = self._read_json(dataset, file) or {}
+        if to_json(change(old)) == to_json(old):
+            return
+        with self._writer():
+            new = change(self._read_json(dataset, file) or {})
+            write_file(self.root / _component(dataset) / file, to_json(new).encode())
 
     def _path_of(self, record: RunRecord) -> Path:
         return self._run_path(record.dataset, record.method, record.key, record.seed)
@@ -294,13 +291,14 @@ class Store:
             if not NAME.fullmatch(key):
                 continue
             with self.claim(key) as mine:
-                if mine and any(record.done for record in self._records_of(key)):
+                if mine and any(record.done for record in self._records_at(f"*/runs/*/{key}-s*")):
                     with writing(self.root):
                         self.checkpoint_path(key).unlink(missing_ok=True)
 
-    def _records_of(self, key: str) -> Iterator[RunRecord]:
-        paths = self.root.glob(f"*/runs/*/{key}-s*")
-        return (record for record in map(self._read_run, paths) if record is not None)
+    def _records_at(self, pattern: str) -> Iterator[RunRecord]:
+        for path in sorted(self.root.glob(f"{pattern}/{_RECORD}")):
+            if NAME.fullmatch(path.parent.name) and (record := self._read_run(path.parent)):
+                yield record
 
     def _note(self, line: str) -> None:
         if line not in self._noted:
@@ -314,16 +312,20 @@ def _component(name: str) -> str:
     return name
 
 
+def _arrays_of(record: RunRecord, file: Path | io.BytesIO, source: str) -> Arrays:
+    """The arrays in the file of a record, {} if it must have none."""
+    arrays = from_npz(file, source) if record.has_arrays else {}
+    check_arrays(record, arrays, source)
+    return arrays
+
+
 def _directory(member: str) -> str:
     return member.rpartition("/")[0]
 
 
 def _check_member(name: str, path: Path) -> None:
-    parts = name.split("/")
-    is_data = len(parts) == 2 and parts[1] == _DATA
-    is_run = len(parts) == 5 and parts[1] == "runs" and parts[4] in (_RECORD, _ARRAYS)
-    is_file = parts[0].endswith((".html", ".json"))  # a folder must not take the name of the page or of drill.json
-    if not (is_data or is_run) or is_file or not all(NAME.fullmatch(part) for part in parts):
+    is_file = name.partition("/")[0].endswith((".html", ".json"))  # index.html and drill.json must not become folders
+    if is_file or not _MEMBER.fullmatch(name):
         raise StoreError(
             f"{path}: refused: member {name!r:.200} is not part of a store; "
             "give an archive that python -m benchmark export wrote"

@@ -502,14 +502,14 @@ def test_a_place_that_cannot_be_is_told_with_its_option(
 def test_a_split_that_cannot_be_written_halfway_is_told_with_its_option(
     tmp_path: Path, table: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, write = tmp_path / "split", atomic._write_through
+    place, sync = tmp_path / "split", atomic._sync
 
-    def refuse(stream: BinaryIO, content: bytes) -> None:
+    def refuse(stream: BinaryIO) -> None:
         if str(place) in str(stream.name):
             raise OSError(errno.EACCES, os.strerror(errno.EACCES))
-        write(stream, content)
+        sync(stream)
 
-    monkeypatch.setattr(atomic, "_write_through", refuse)
+    monkeypatch.setattr(atomic, "_sync", refuse)
     words = ["--interactions", str(table), "--out-dir", str(tmp_path / "out"), "--to", str(place)]
     assert run_command(["export-split", *words]) == 1
     assert capsys.readouterr().err.endswith("make it writable or choose another --to\n")

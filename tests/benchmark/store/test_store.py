@@ -632,7 +632,7 @@ def test_a_damaged_run_in_an_archive_is_named_and_left_out(
     assert (len(summary.imported), len(summary.unusable)) == (1, 1)
     assert there.records() == [good]
     assert len(notes) == 1
-    assert "field schema is missing; not imported" in notes[0]
+    assert "field key is missing; not imported" in notes[0]
 
 
 def tar(path: Path, *members: tarfile.TarInfo, content: bytes = b"") -> Path:
