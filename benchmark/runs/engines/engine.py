@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 
 from benchmark.plan.run_spec import RunSpec
 from benchmark.runs.preparation import Prepared
+from benchmark.runs.run import RunOutcome, to_record
+from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
+
+ATTEMPTS = 2
+"""How many workers may die of a job before that is recorded; the next start tries again."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class FinishedRun:
 
     job: RunJob
     record: RunRecord
-    arrays: dict[str, np.ndarray]
+    arrays: Arrays
 
 
 OnNews = Callable[[RunJob, dict[str, Any] | str], None]
@@ -50,3 +56,27 @@ class Engine(Protocol):
     def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
         """Execute."""
         ...
+
+
+class JobQueue:
+    """The jobs of one `Engine.run`: first those to do again because a worker died, then those that wait."""
+
+    def __init__(self, device: torch.device, jobs: Iterable[RunJob], prepared: Prepared) -> None:
+        self.device, self.waiting, self.prepared = device, iter(jobs), prepared
+        self.retries: list[RunJob] = []
+        self.deaths: Counter[tuple[str, str]] = Counter()
+
+    def next_job(self) -> RunJob | None:
+        return self.retries.pop(0) if self.retries else next(self.waiting, None)
+
+    def after_death(
+        self, job: RunJob, started: datetime, error: str, cause: str, what: str, limit: int
+    ) -> FinishedRun | None:
+        """Give the job out again (None), or record its end if `what` it was given to has died `limit` times."""
+        self.deaths[job.key, what] += 1
+        if self.deaths[job.key, what] < limit:
+            self.retries.append(job)
+            return None
+        message = f"the {what} died in each of {limit} attempts, at last {cause}"
+        outcome = RunOutcome("interrupted", started, error={"type": error, "message": message})
+        return FinishedRun(job, to_record(job.spec, self.prepared, self.device, job.command, outcome), {})

@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,12 +18,9 @@ from typing import Any
 
 import torch
 
-from benchmark.runs.engines.engine import FinishedRun, OnNews, RunJob
+from benchmark.runs.engines.engine import ATTEMPTS, FinishedRun, JobQueue, OnNews, RunJob
 from benchmark.runs.preparation import Prepared
-from benchmark.runs.run import RunOutcome, execute, to_record
-
-ATTEMPTS = 2
-"""How many workers may die of a job before that is recorded; the next start tries again."""
+from benchmark.runs.run import execute
 
 
 class LocalEngine:
@@ -71,38 +67,33 @@ class _Worker:
         except (EOFError, OSError):
             return "finished", None
 
-    def dismiss(self) -> None:
-        """Let it end: there is nothing left for it."""
-        self.pipe.close()
-        self.process.join()
-
     def kill(self) -> None:
         self.process.kill()
         self.process.join()
         self.pipe.close()
 
 
-class _Pool:
+class _Pool(JobQueue):
     """The workers of one `LocalEngine.run`, and the jobs that wait for them."""
 
     def __init__(self, engine: LocalEngine, jobs: Iterable[RunJob], prepared: Prepared) -> None:
-        self.engine, self.waiting, self.prepared = engine, iter(jobs), prepared
+        super().__init__(engine.device, jobs, prepared)
+        self.engine = engine
         self.workers: list[_Worker] = []
         self.idle: list[_Worker] = []
-        self.retries: list[RunJob] = []
-        self.deaths: Counter[str] = Counter()
 
     def give_out(self) -> bool:
         """Give jobs to idle workers, and start workers while there is room; returns whether any is at work."""
-        while (self.idle or len(self.workers) < self.engine.workers) and (job := self._next()) is not None:
+        while (self.idle or len(self.workers) < self.engine.workers) and (job := self.next_job()) is not None:
             if self.idle:
                 self.idle.pop().give(job)
             else:
                 self.workers.append(self._start(job))
-        while self.idle:
+        while self.idle:  # there is nothing left for it
             worker = self.idle.pop()
             self.workers.remove(worker)
-            worker.dismiss()
+            worker.pipe.close()
+            worker.process.join()
         return bool(self.workers)
 
     def ready(self) -> list[_Worker]:
@@ -115,7 +106,8 @@ class _Pool:
         if result is None:
             self.workers.remove(worker)
             worker.process.join()
-            return self._after_death(worker)
+            cause = _cause_of_death(worker.process.exitcode)
+            return self.after_death(worker.job, worker.started, "WorkerDied", cause, "worker", ATTEMPTS)
         run = FinishedRun(worker.job, *result)
         if run.record.status in ("done", "diverged"):
             self.idle.append(worker)
@@ -123,19 +115,6 @@ class _Pool:
             self.workers.remove(worker)
             worker.kill()
         return run
-
-    def _after_death(self, worker: _Worker) -> FinishedRun | None:
-        job = worker.job
-        self.deaths[job.key] += 1
-        if self.deaths[job.key] < ATTEMPTS:
-            self.retries.append(job)
-            return None
-        error = {"type": "WorkerDied", "message": _cause_of_death(worker.process.exitcode)}
-        outcome = RunOutcome("interrupted", started=worker.started, error=error)
-        return FinishedRun(job, to_record(job.spec, self.prepared, self.engine.device, job.command, outcome), {})
-
-    def _next(self) -> RunJob | None:
-        return self.retries.pop(0) if self.retries else next(self.waiting, None)
 
     def _start(self, job: RunJob) -> _Worker:
         taken = {worker.number for worker in self.workers}
@@ -159,10 +138,8 @@ class _Pool:
 
 def _cause_of_death(exit_code: int | None) -> str:
     if exit_code == -signal.SIGKILL:
-        reason = "killed by SIGKILL; out of memory? use fewer --workers"
-    else:
-        reason = f"with exit code {exit_code}"
-    return f"the worker died in each of {ATTEMPTS} attempts, at last {reason}"
+        return "killed by SIGKILL; out of memory? use fewer --workers"
+    return f"with exit code {exit_code}"
 
 
 @contextlib.contextmanager
@@ -190,9 +167,8 @@ def _work(pipe: Connection, device: torch.device, threads: int) -> None:
         prepared = pipe.recv()
         while True:
             job = pipe.recv()
-            pipe.send(
-                ("finished", execute(job.spec, prepared, device, job.command, partial(_tell, pipe), job.checkpoint))
-            )
+            tell = partial(_tell, pipe)
+            pipe.send(("finished", execute(job.spec, prepared, device, job.command, tell, job.checkpoint)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)  # the parent is gone or needs this worker no more
 

@@ -12,7 +12,6 @@ import os
 import queue
 import signal
 import socket
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -30,11 +29,10 @@ from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, RuntimeEnvS
 from benchmark.plan.config import ConfigError
 from benchmark.runs import checkpoint
 from benchmark.runs.checkpoint import Checkpoint, State
-from benchmark.runs.engines.engine import FinishedRun, OnNews, RunJob
-from benchmark.runs.engines.local import ATTEMPTS
+from benchmark.runs.engines.engine import ATTEMPTS, FinishedRun, JobQueue, OnNews, RunJob
 from benchmark.runs.environment import ROOT, code_version
 from benchmark.runs.preparation import Prepared
-from benchmark.runs.run import RunOutcome, execute, to_record
+from benchmark.runs.run import execute
 from benchmark.store.atomic_files import StoreError, write_file
 
 PACKAGES = ("baselines", "benchmark", "datasets")
@@ -86,14 +84,16 @@ class RayEngine:
                     elif kind == "checkpoint":
                         _keep(task.job, content)
                     elif kind == "finished":
-                        tasks.forget(task)
+                        del tasks.tasks[task.stream]
                         record, arrays = content
                         record = replace(record, versions=record.versions | code_version())
                         yield FinishedRun(task.job, record, arrays)
                     elif (finished := tasks.lost(task, content)) is not None:
                         yield finished
         finally:
-            tasks.abandon()
+            for stream in tasks.tasks:
+                with contextlib.suppress(RayError):
+                    ray.cancel(stream, force=True)
 
     def room(self) -> int:
         """How many runs to give to Ray; at least one, which waits for a node if none is free."""
@@ -115,22 +115,18 @@ class _Task:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-class _Tasks:
-    """The jobs of one `RayEngine.run`: those that Ray has, those to give out again, and those that wait."""
+class _Tasks(JobQueue):
+    """The jobs of one `RayEngine.run`: those that Ray has, by the stream of their messages, and those that wait."""
 
     def __init__(self, engine: RayEngine, jobs: Iterable[RunJob], prepared: Prepared) -> None:
-        self.engine, self.waiting, self.prepared = engine, iter(jobs), prepared
+        super().__init__(engine.device, jobs, prepared)
+        self.engine = engine
         self.data: Any = None
         self.tasks: dict[Any, _Task] = {}
-        self.retries: list[RunJob] = []
-        self.losses: Counter[tuple[str, str]] = Counter()
 
     def give_out(self) -> bool:
         """Give out jobs while there is room; returns whether Ray has any."""
-        while len(self.tasks) < self.engine.room():
-            job = self.retries.pop(0) if self.retries else next(self.waiting, None)
-            if job is None:
-                break
+        while len(self.tasks) < self.engine.room() and (job := self.next_job()) is not None:
             if self.data is None:
                 self.data = ray.put(self.prepared)  # each node fetches it once
             engine = self.engine
@@ -147,26 +143,10 @@ class _Tasks:
 
     def lost(self, task: _Task, error: RayError) -> FinishedRun | None:
         """Give the job out again, or record its end if this has happened too often."""
-        self.forget(task)
-        job, crashed = task.job, isinstance(error, (WorkerCrashedError, OutOfMemoryError))
-        what, limit = ("worker", ATTEMPTS) if crashed else ("node", NODE_DEATHS)
-        self.losses[job.key, what] += 1
-        if self.losses[job.key, what] < limit:
-            self.retries.append(job)
-            return None
-        message = f"the {what} died in each of {limit} attempts, at last with {_first_line(error)}"
-        outcome = RunOutcome("interrupted", task.started, error={"type": type(error).__name__, "message": message})
-        return FinishedRun(job, to_record(job.spec, self.prepared, self.engine.device, job.command, outcome), {})
-
-    def forget(self, task: _Task) -> None:
-        """Drop a task that has ended."""
         del self.tasks[task.stream]
-
-    def abandon(self) -> None:
-        """Stop all tasks."""
-        for stream in self.tasks:
-            with contextlib.suppress(RayError):
-                ray.cancel(stream, force=True)
+        crashed = isinstance(error, (WorkerCrashedError, OutOfMemoryError))
+        loss = ("worker", ATTEMPTS) if crashed else ("node", NODE_DEATHS)
+        return self.after_death(task.job, task.started, type(error).__name__, f"with {_first_line(error)}", *loss)
 
 
 def _receive(stream: Any) -> Message:
