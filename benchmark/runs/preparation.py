@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.plan.dataset_facts import DatasetFacts
-from benchmark.store.atomic_files import StoreError, write_file
+from benchmark.store.atomic_files import StoreError, replacing
 from benchmark.store.json_text import printable
 from benchmark.store.npz import from_npz
 from benchmark.store.schema import MAX_TITLE, UNFIT_FIRST
@@ -24,12 +23,10 @@ from datasets.interactions import DataError, Interactions
 from datasets.protocol import PROTOCOL_VERSION, Protocol
 from datasets.readers.sources import check_plain, open_source
 from datasets.reading import READING_VERSION, read_interactions
-from datasets.registry import DATASETS, Dataset, locate
+from datasets.registry import DATASETS, locate
 from datasets.split import Split, split
 
 Notify = Callable[[str], None]
-
-BLOCK_BYTES = 1 << 20
 
 MASKED_SHARE_WORTH_A_WARNING = 0.2
 
@@ -122,42 +119,31 @@ class _RawData:
     read: Callable[[], Interactions]
     format: str
     title: str
-    released_filter: str
+    released_filter: str = "none"
     synthetic: bool = False
 
 
 def _source(name: str, data_dir: Path, interactions_path: Path | None, download: bool) -> _RawData:
-    return _published(DATASETS[name], data_dir, download) if interactions_path is None else _table(interactions_path)
-
-
-def _table(path: Path) -> _RawData:
-    read = partial(read_interactions, path)
-    file, title = printable(path.name), printable(path.stem).lstrip(UNFIT_FIRST)[:MAX_TITLE] or "interactions"
-    return _RawData(file, file_sha256(path), read, "table", title, released_filter="none")
-
-
-def _published(dataset: Dataset, data_dir: Path, download: bool) -> _RawData:
-    read: Callable[[], Interactions]
+    if (path := interactions_path) is not None:
+        title = printable(path.stem).lstrip(UNFIT_FIRST)[:MAX_TITLE] or "interactions"
+        return _RawData(printable(path.name), file_sha256(path), partial(read_interactions, path), "table", title)
+    dataset = DATASETS[name]
+    about = (name, dataset.title, dataset.released_filter, dataset.is_synthetic)
     if dataset.is_synthetic:
         data = synthetic.demo(seed=0)
-        file, sha256, read = "embedded synthetic generator", _interactions_sha256(data), lambda: data
-    else:
-        path = locate(dataset, data_dir, download)
-        file, sha256, read = path.name, file_sha256(path), partial(read_interactions, path, dataset)
-    return _RawData(file, sha256, read, dataset.name, dataset.title, dataset.released_filter, dataset.is_synthetic)
+        return _RawData("embedded synthetic generator", _interactions_sha256(data), lambda: data, *about)
+    path = locate(dataset, data_dir, download)
+    return _RawData(path.name, file_sha256(path), partial(read_interactions, path, dataset), *about)
 
 
 def file_sha256(path: Path) -> str:
     """SHA-256 (hex) of a file; for a .csv.gz of the table inside, which stays the same when it is packed again."""
     check_plain(path)
-    digest = hashlib.sha256()
     try:
         with open_source(path) if path.name.endswith(".csv.gz") else path.open("rb") as stream:
-            while block := stream.read(BLOCK_BYTES):
-                digest.update(block)
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
-    return digest.hexdigest()
 
 
 def _interactions_sha256(data: Interactions) -> str:
@@ -204,9 +190,8 @@ def _load(path: Path) -> tuple[Split, Sequence[str]]:
 def _save(result: Split, notes: Sequence[str], path: Path) -> None:
     arrays: dict[str, Any] = {**result.to_arrays(), "fingerprint": np.array(result.fingerprint())}
     arrays["notes"] = np.array(notes, dtype=str)
-    content = io.BytesIO()
-    np.savez(content, **arrays)  # compressing it would take as long as the split
-    write_file(path, content.getvalue())
+    with replacing(path) as stream:
+        np.savez(stream, **arrays)  # compressing it would take as long as the split
 
 
 def _cache_key(source: _RawData, protocol: Protocol) -> str:

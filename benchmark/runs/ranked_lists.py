@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +20,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {"user": NAMES["user"], "item": NAMES["it
 """Accepted column names, compared like those of a table of interactions; other columns are ignored."""
 
 EXPECTED = f"the first line must name the columns userid, itemid and rank, {SEPARATED}"
-MAX_RANK_DIGITS = 9
+_NUMBER = re.compile("[0-9]{1,9}")
 
 Index = Mapping[str, int]
 
@@ -31,7 +32,8 @@ def read_ranked_lists(path: Path, users: np.ndarray, items: np.ndarray) -> Seque
     The order of its rows does not matter. Raises DataError, with file and line number, for an unknown user or item, an
     item that is twice in a list, ranks other than 1 to n, and a file that is not such a table.
     """
-    cells = np.array(_parsed(path, _index(users), _index(items)), dtype=np.int64).reshape(-1, 4)
+    user_index, item_index = ({str(label): i for i, label in enumerate(labels.tolist())} for labels in (users, items))
+    cells = np.array(_parsed(path, user_index, item_index), dtype=np.int64).reshape(-1, 4)
     if not len(cells):
         raise DataError(f"{path}: has no recommendations; give one line with user, item and rank for each")
     user, item, rank, line = cells.T
@@ -47,10 +49,6 @@ def read_ranked_lists(path: Path, users: np.ndarray, items: np.ndarray) -> Seque
             f"{wrong[0] - offsets[user[row]] + 1} should; number the user's {n} items from 1 to {n}, each rank once"
         )
     return Sequences.from_arrays(item[order], offsets)
-
-
-def _index(labels: np.ndarray) -> Index:
-    return {str(label): position for position, label in enumerate(labels.tolist())}
 
 
 def _check_repeats(
@@ -87,7 +85,6 @@ def _recommendation(user: str, item: str, rank: str, users: Index, items: Index)
         raise ValueError(f"user {user!r:.60} is not a test user; use the ids in test_histories.csv of export-split")
     if item not in items:
         raise ValueError(f"item {item!r:.60} is not in the catalogue; use the ids in catalogue.csv of export-split")
-    is_number = rank.isascii() and rank.isdecimal() and len(rank) <= MAX_RANK_DIGITS
-    if not is_number or int(rank) < 1:
+    if not _NUMBER.fullmatch(rank) or int(rank) < 1:
         raise ValueError(f"rank {rank!r:.60} is not a whole number from 1; number each user's items 1, 2, 3, ...")
     return users[user], items[item], int(rank)
