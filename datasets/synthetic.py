@@ -123,15 +123,10 @@ class _World:
         followers = [world.draw(rng.integers(EPOCHS, size=items), world.move(intents, rng), rng) for _ in SUCCESSORS]
         return replace(world, successors=np.stack(followers, axis=1))
 
-    @property
-    def n_intents(self) -> int:
-        """K."""
-        return len(self.chain)
-
     def move(self, intents: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Where the chain goes from each of the intents (m,)."""
         reached = rng.random((len(intents), 1)) > self.chain[intents]  # (m, K)
-        return np.minimum(reached.sum(axis=1), self.n_intents - 1)
+        return np.minimum(reached.sum(axis=1), len(self.chain) - 1)
 
     def draw(self, epochs: np.ndarray, intents: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """An item for each epoch and intent (m,), by its popularity then and there."""
@@ -152,7 +147,7 @@ def _walk(
 ) -> np.ndarray:
     """The item of each interaction, (n,) int64: all users take a step at once, those with the longest walks first."""
     by_length = np.argsort(-lengths, kind="stable")
-    homes = rng.integers(world.n_intents, size=(len(lengths), HOMES))
+    homes = rng.integers(len(world.chain), size=(len(lengths), HOMES))
     last = before = world.draw(epochs[starts[by_length]], homes[:, 0], rng)
     recent = np.full((len(lengths), REMEMBERED), -1)
     walked = np.empty(len(epochs), dtype=np.int64)

@@ -105,7 +105,7 @@ class _Source:
         archive = stack.enter_context(zipfile.ZipFile(self.path))
         members = [info for info in archive.infolist() if not info.is_dir()]
         for info in members:
-            self._check_member(info.filename, info.file_size, is_plain=not stat.S_ISLNK(info.external_attr >> 16))
+            self._check_member(info.filename, is_plain=not stat.S_ISLNK(info.external_attr >> 16))
         wanted = [info for info in members if self._is_wanted(info.filename)]
         nested = [info for info in members if info.filename.endswith(_TAR_SUFFIXES)]
         for info in wanted + nested:
@@ -119,7 +119,7 @@ class _Source:
         archive = tarfile.open(fileobj=cast("IO[bytes]", limited), mode="r|", bufsize=1 << 16)  # noqa: SIM115
         while (member := archive.next()) is not None:
             is_file = member.isreg() and not member.issparse()
-            self._check_member(member.name, member.size, is_plain=is_file or member.isdir())
+            self._check_member(member.name, is_plain=is_file or member.isdir())
             limited.left = member.size + MAX_HEADER_BYTES
             if is_file and self._is_wanted(member.name):
                 return cast("IO[bytes]", _Guarded(archive.extractfile(member), self, container=stream))
@@ -129,25 +129,17 @@ class _Source:
     def _is_wanted(self, name: str) -> bool:
         return self.member is not None and PurePosixPath(name).name == self.member
 
-    def _check_member(self, name: str, size: int, is_plain: bool) -> None:
+    def _check_member(self, name: str, is_plain: bool) -> None:
         if _leads_outside(name) or not is_plain:
             raise DataError(
                 f"{self.path}: its member {name!r:.100} is a link, a device or points outside the archive; get the "
                 "publisher's own file"
             )
-        if not 0 <= size <= self.limit:
-            raise self.oversize(name)
 
     def _no_member(self) -> DataError:
         if self.member is None:
             return DataError(f"{self.path}: is an archive; unpack it and give the file of interactions inside")
         return DataError(f"{self.path}: holds no intact file called {self.member}; get the publisher's own archive")
-
-    def oversize(self, name: str) -> DataError:
-        return DataError(
-            f"{self.path}: {name!r:.100} unpacks to more than {self.limit:,} bytes, which no data of this kind does; "
-            "get the publisher's own file"
-        )
 
 
 def _leads_outside(name: str) -> bool:
@@ -205,5 +197,8 @@ class _Guarded(io.RawIOBase):
             raise _unreadable(self._source.path, error) from error
         self._total += count
         if self._total > self._source.limit:
-            raise self._source.oversize("its content")
+            raise DataError(
+                f"{self._source.path}: unpacks to more than {self._source.limit:,} bytes, which no data of this kind "
+                "does; get the publisher's own file"
+            )
         return count
