@@ -55,9 +55,12 @@ def check_directory(path: Path, option: str = "--out-dir", written: bool = True)
         place = next(place for place in (path.absolute(), *path.absolute().parents) if _exists(place))
     with writing(place, option):
         if not place.is_dir():
-            raise _refusal(errno.ENOTDIR)
-        if written and not os.access(place, os.W_OK | os.X_OK):
-            raise _refusal(errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES)
+            code = errno.ENOTDIR
+        elif not written or os.access(place, os.W_OK | os.X_OK):
+            return
+        else:
+            code = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
+        raise OSError(code, os.strerror(code))
 
 
 def _exists(place: Path) -> bool:
@@ -65,10 +68,6 @@ def _exists(place: Path) -> bool:
         return bool(place.stat())  # Path.exists would hide a name that is too long
     except (FileNotFoundError, NotADirectoryError):
         return False
-
-
-def _refusal(code: int) -> OSError:
-    return OSError(code, os.strerror(code))
 
 
 @contextmanager

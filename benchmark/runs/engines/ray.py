@@ -14,7 +14,7 @@ import signal
 import socket
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -59,11 +59,7 @@ class RayEngine:
     """
 
     def __init__(
-        self,
-        address: str | None = None,
-        device: str = "auto",
-        workers: int | None = None,
-        threads: int = 1,
+        self, address: str | None = None, device: str = "auto", workers: int | None = None, threads: int = 1
     ) -> None:
         self.workers, self.threads = workers, threads
         checkpoint.sweep_temporary()  # on this machine; on others, each worker does it
@@ -77,21 +73,23 @@ class RayEngine:
         tasks = _Tasks(self, jobs, prepared)
         try:
             while tasks.give_out():
-                for task in tasks.ready():
-                    kind, content = _receive(task.stream)
+                # After a while without a message there may be room for more.
+                for stream in ray.wait(list(tasks.under_way), num_returns=1, timeout=POLL_SECONDS)[0]:
+                    job, _ = tasks.under_way[stream]
+                    kind, content = _receive(stream)
                     if kind == "news":
-                        on_news(task.job, content)
+                        on_news(job, content)
                     elif kind == "checkpoint":
-                        _keep(task.job, content)
+                        _keep(job, content)
                     elif kind == "finished":
-                        del tasks.tasks[task.stream]
+                        del tasks.under_way[stream]
                         record, arrays = content
                         record = replace(record, versions=record.versions | code_version())
-                        yield FinishedRun(task.job, record, arrays)
-                    elif (finished := tasks.lost(task, content)) is not None:
+                        yield FinishedRun(job, record, arrays)
+                    elif (finished := tasks.lost(stream, content)) is not None:
                         yield finished
         finally:
-            for stream in tasks.tasks:
+            for stream in tasks.under_way:
                 with contextlib.suppress(RayError):
                     ray.cancel(stream, force=True)
 
@@ -107,14 +105,6 @@ class RayEngine:
         return 1 / math.ceil(max(1, (self.workers or 0) / ray.cluster_resources()["GPU"]))
 
 
-@dataclass(eq=False)
-class _Task:
-    job: RunJob
-    stream: Any
-    """Yields the messages of `_work`."""
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-
 class _Tasks(JobQueue):
     """The jobs of one `RayEngine.run`: those that Ray has, by the stream of their messages, and those that wait."""
 
@@ -122,31 +112,26 @@ class _Tasks(JobQueue):
         super().__init__(engine.device, jobs, prepared)
         self.engine = engine
         self.data: Any = None
-        self.tasks: dict[Any, _Task] = {}
+        self.under_way: dict[Any, tuple[RunJob, datetime]] = {}
 
     def give_out(self) -> bool:
         """Give out jobs while there is room; returns whether Ray has any."""
-        while len(self.tasks) < self.engine.room() and (job := self.next_job()) is not None:
+        while len(self.under_way) < self.engine.room() and (job := self.next_job()) is not None:
             if self.data is None:
                 self.data = ray.put(self.prepared)  # each node fetches it once
             engine = self.engine
             stream = engine.task.remote(
                 job, self.data, engine.device, engine.threads, _checkpoint(job), SELDOM * checkpoint.SECONDS_BETWEEN
             )
-            self.tasks[stream] = _Task(job, stream)
-        return bool(self.tasks)
+            self.under_way[stream] = job, datetime.now(UTC)
+        return bool(self.under_way)
 
-    def ready(self) -> list[_Task]:
-        """The tasks that have a message; none if no message comes for a while."""
-        streams, _ = ray.wait(list(self.tasks), num_returns=1, timeout=POLL_SECONDS)
-        return [self.tasks[stream] for stream in streams]
-
-    def lost(self, task: _Task, error: RayError) -> FinishedRun | None:
-        """Give the job out again, or record its end if this has happened too often."""
-        del self.tasks[task.stream]
+    def lost(self, stream: Any, error: RayError) -> FinishedRun | None:
+        """What `after_death` says of the job of a stream that broke off."""
+        job, started = self.under_way.pop(stream)
         crashed = isinstance(error, (WorkerCrashedError, OutOfMemoryError))
         loss = ("worker", ATTEMPTS) if crashed else ("node", NODE_DEATHS)
-        return self.after_death(task.job, task.started, type(error).__name__, f"with {_first_line(error)}", *loss)
+        return self.after_death(job, started, type(error).__name__, f"with {_first_line(error)}", *loss)
 
 
 def _receive(stream: Any) -> Message:
