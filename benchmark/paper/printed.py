@@ -17,23 +17,19 @@ CITATION = "arXiv 2510.26407"
 BTSR = ("btsr-bce", "btsr-ce", "btsr-sce")
 """BT-SR on each objective. Table 2 prints one of them, which the paper calls its best variant."""
 
-TABLE_1_METHODS = ("sasrec-bce", "sasrec-ce", "sasrec-sce", *BTSR)
-"""The columns of Table 1 in printed order."""
-
-BASELINES = ("sasrec-bce", "sasrec-ce", "sasrec-sce", "cl4srec", "duorec", "ec4srec")
+SASREC = ("sasrec-bce", "sasrec-ce", "sasrec-sce")
+CONTRASTIVE = ("cl4srec", "duorec", "ec4srec")
+BASELINES = (*SASREC, *CONTRASTIVE)
 """The paper's six baselines: "best baseline", star and Improve refer to these alone."""
 
+TABLE_1_METHODS = (*SASREC, *BTSR)
 TABLE_2_METHODS = (*BASELINES, "btsr")
-"""The columns of Table 2 in printed order."""
+TABLE_3_VARIANTS = ("sasrec-bce", "0.1", "0.4")
+"""The columns in printed order; those of Table 3 by the labels of the experiment `regimes`."""
 
 TABLE_1_METRIC = "ndcg@10"
-"""The only metric of Table 1."""
-
 TABLE_2_METRICS = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "ndcg@50", "cov@1", "cov@5", "cov@10")
-"""The rows of Table 2 in printed order."""
-
-TABLE_3_VARIANTS = ("sasrec-bce", "0.1", "0.4")
-"""The columns of Table 3 in printed order, by the labels of the experiment `regimes`."""
+"""The only metric of Table 1, and the rows of Table 2 in printed order."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,6 @@ class Printed:
 
     @property
     def best(self) -> float:
-        """The highest value of the baselines."""
         return max(self.values[name] for name in BASELINES)
 
     @property
@@ -75,7 +70,6 @@ def table1() -> Table1:
 
 @cache
 def table2() -> Table2:
-    """The main comparison."""
     return {
         (row["dataset"], row["metric"]): Printed(
             values=_numbers(row, TABLE_2_METHODS),

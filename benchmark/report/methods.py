@@ -38,9 +38,6 @@ STYLES: dict[str, MethodStyle] = {
 }
 """Every method in the order of presentation: the paper's Table 2 first, then what it does not have."""
 
-BTSR = ("btsr-bce", "btsr-ce", "btsr-sce")
-"""BT-SR on each objective; in a table `btsr` is the one of them that validation chose."""
-
 _DOTTED: Dashes = (0, (1, 3))
 _EXTERNAL_MARKERS = ("1", "2", "3", "4", "+", "x")
 

@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 
 from baselines.registry import METHODS
-from benchmark.paper.printed import BASELINES, Printed, table2_row
+from benchmark.paper.printed import BASELINES, BTSR, Printed, table2_row
 from benchmark.plan.run_spec import RunSetting
 from benchmark.plan.selection import Choice, choose
-from benchmark.report.methods import BTSR, MethodStyle, external_style, in_order, style_of
+from benchmark.report.methods import MethodStyle, external_style, in_order, style_of
 from benchmark.report.significance import PairedTest, SeedSummary, paired_t_test, summarise_seeds
 from benchmark.runs.metrics import GAINS, pooled, user_means
 from benchmark.store.npz import Arrays

@@ -12,19 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from benchmark.paper import printed
+from benchmark.paper.audit import sentences, table2
 from benchmark.paper.audit.finding import AuditFinding
 from benchmark.paper.audit.rate_sizes import Population, runs_behind, sizes
-from benchmark.paper.audit.sentences import (
-    barlow_twins_gains,
-    baseline_cells,
-    best_variants,
-    coverage_gains,
-    cross_entropy,
-    named_objectives,
-    top_1_drop,
-)
-from benchmark.paper.audit.table2 import improvements, ndcg_gains, stars
-from benchmark.paper.printed import table1, table2
 
 
 @dataclass(frozen=True)
@@ -62,21 +53,21 @@ def checks() -> list[Check]:
 
 def _computed(data: dict[str, Any]) -> dict[str, Iterable[AuditFinding]]:
     """The findings that follow from the tables, by the name of their check; audit.toml has the others."""
-    one, two = table1(), table2()
+    one, two = printed.table1(), printed.table2()
     quotes, known = data["quotes"], populations()
     drop = quotes["top_1_drop"]
     return {
-        "improve": improvements(two),
-        "stars": stars(two),
-        "ndcg-gain": ndcg_gains(two),
+        "improve": table2.improvements(two),
+        "stars": table2.stars(two),
+        "ndcg-gain": table2.ndcg_gains(two),
         "sizes": sizes(two, known),
         "five-runs": runs_behind(two, known),
-        "best-variant": best_variants(one, two),
-        "baseline-cells": baseline_cells(one, two),
-        "choice": named_objectives(one, data["objectives"], "Section 5"),
-        "barlow-twins": barlow_twins_gains(one),
-        "cross-entropy": cross_entropy(one),
-        "modest-coverage": coverage_gains(two, quotes["modest_coverage"]["datasets"]),
-        "higher-coverage": coverage_gains(two, quotes["higher_coverage"]["datasets"]),
-        "top-1-drop": top_1_drop(two, drop["datasets"], drop["at_least_points"]),
+        "best-variant": sentences.best_variants(one, two),
+        "baseline-cells": sentences.baseline_cells(one, two),
+        "choice": sentences.named_objectives(one, data["objectives"], "Section 5"),
+        "barlow-twins": sentences.barlow_twins_gains(one),
+        "cross-entropy": sentences.cross_entropy(one),
+        "modest-coverage": sentences.coverage_gains(two, quotes["modest_coverage"]["datasets"]),
+        "higher-coverage": sentences.coverage_gains(two, quotes["higher_coverage"]["datasets"]),
+        "top-1-drop": sentences.top_1_drop(two, drop["datasets"], drop["at_least_points"]),
     }

@@ -34,7 +34,6 @@ class AuditFinding:
 
 
 def agreement(holds: bool) -> AuditVerdict:
-    """The verdict of a check that can be told."""
     return "agrees" if holds else "disagrees"
 
 
@@ -54,10 +53,8 @@ def titles(methods: Sequence[str]) -> str:
 
 
 def number(value: float) -> str:
-    """A metric as the paper prints it."""
     return f"{value:.4f}".replace("-", "\u2212")
 
 
 def percent(value: float) -> str:
-    """A percentage as the paper prints Improve."""
     return f"{value:+.1f} %".replace("-", "\u2212")

@@ -16,19 +16,18 @@ from benchmark.paper.audit.finding import (
     title,
     titles,
 )
-from benchmark.paper.printed import BASELINES, BTSR, TABLE_1_METHODS, TABLE_1_METRIC, Printed, Table1, Table2
+from benchmark.paper.printed import BASELINES, BTSR, SASREC, TABLE_1_METRIC, Printed, Table1, Table2
 
 PRINTED_DECIMALS = 4
 """How many decimals the tables print of a metric."""
 FEWER_DECIMALS = {("Kindle Store", "btsr-sce"): 3}
 """The cell of Table 1 that has fewer: it prints 0.079."""
-PLAIN = [method for method in TABLE_1_METHODS if method not in BTSR]
 
 
 def barlow_twins_gains(table1: Table1) -> Iterator[AuditFinding]:
     """Table 1, each objective of each dataset: is the value with Barlow Twins the higher one?"""
     for dataset, values in table1.items():
-        for plain, regularised in zip(PLAIN, BTSR, strict=True):
+        for plain, regularised in zip(SASREC, BTSR, strict=True):
             before, after = values[plain], values[regularised]
             place = f"Table 1, {dataset}, {title(plain)}"
             printed = f"{number(before)} without, {number(after)} with"
@@ -38,10 +37,10 @@ def barlow_twins_gains(table1: Table1) -> Iterator[AuditFinding]:
 def baseline_cells(table1: Table1, table2: Table2) -> Iterator[AuditFinding]:
     """Whether SASRec's cells of Table 1 are those of Table 2, which reports the hold-out test set."""
     for dataset, values, row in _in_both(table1, table2):
-        same = [method for method in PLAIN if abs(values[method] - row.values[method]) <= SLACK]
-        printed = ", ".join(f"{title(method)} {number(values[method])}" for method in PLAIN)
-        follows = f"{len(same)} of {len(PLAIN)} are Table 2's values."
-        yield AuditFinding(f"Table 1, {dataset}", printed, follows, agreement(len(same) == len(PLAIN)))
+        same = [method for method in SASREC if abs(values[method] - row.values[method]) <= SLACK]
+        printed = ", ".join(f"{title(method)} {number(values[method])}" for method in SASREC)
+        follows = f"{len(same)} of {len(SASREC)} are Table 2's values."
+        yield AuditFinding(f"Table 1, {dataset}", printed, follows, agreement(len(same) == len(SASREC)))
 
 
 def best_variants(
@@ -69,7 +68,7 @@ def named_objectives(table1: Table1, named: Mapping[str, str], place: str) -> It
     """The objective (bce, ce, sce) that the paper names as strongest per dataset, with and without Barlow Twins."""
     for dataset, objective in named.items():
         values = table1[dataset]
-        plain, regularised = (max(methods, key=values.__getitem__) for methods in (PLAIN, BTSR))
+        plain, regularised = (max(methods, key=values.__getitem__) for methods in (SASREC, BTSR))
         follows = f"Highest in Table 1 is {title(regularised)} with Barlow Twins, {title(plain)} without."
         printed = f"{objective.upper()} is strongest"
         yield AuditFinding(f"{place}, {dataset}", printed, follows, agreement(regularised == f"btsr-{objective}"))
