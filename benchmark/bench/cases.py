@@ -65,7 +65,7 @@ def _training_group(options: BenchOptions, data: BenchData, maxlen: int) -> Grou
     recipes = {method: workloads.recipe(method, data, maxlen) for method in METHODS}
     batch_size = recipes["sasrec-ce"].training.batch_size
     steps = STEPS if options.turns.device.type == "cpu" else len(data.split.train)
-    load = workloads.training_load(data.split.train, data.split.n_items, maxlen, batch_size, steps)
+    load = data.training(recipes["sasrec-ce"], steps)
     usual = {method: recipe for method, recipe in recipes.items() if recipe.usual_task}
     group = options.measure(
         f"{data.title}, maxlen {maxlen}",
@@ -89,7 +89,7 @@ def _training_group(options: BenchOptions, data: BenchData, maxlen: int) -> Grou
 def _training_breakdown(data: BenchData, maxlen: int) -> Breakdown:
     """Of SASRec (CE), ours and the usual way."""
     recipe = workloads.recipe(PROFILED, data, maxlen)
-    load = workloads.training_load(data.split.train, data.split.n_items, maxlen, recipe.training.batch_size, STEPS)
+    load = data.training(recipe, STEPS)
     contenders = {
         PROFILED: partial(laps.train_ours, load, recipe.lasting(4), 0, CPU),
         f"{PROFILED}, {USUAL}": partial(laps.train_naive, load, recipe, CPU),
@@ -130,8 +130,8 @@ def _usual(load: TrainingLoad, recipe: Recipe) -> Contender:
 def evaluation(options: BenchOptions) -> CaseResult:
     """Users ranked per second, on the test users of the first dataset and on a catalogue of 60,000 items."""
     data = options.data(options.datasets[0])
-    encoder = EncoderSettings(maxlen=(options.maxlens or (50,))[0])
-    real = EvaluationLoad(data.split.cases("test"), data.split.n_items, encoder)
+    encoder = EncoderSettings(maxlen=options.first_length)
+    real = data.evaluation("test", encoder)
     target = None if data.synthetic else EVALUATION_TARGETS.get(data.name)
     users, n_items = (20, 600) if options.quick else (500, LARGE_CATALOGUE)
     cases = workloads.random_cases(users, encoder.maxlen, n_items)

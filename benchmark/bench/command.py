@@ -22,7 +22,7 @@ from benchmark.bench.tables import ratio_lines, to_markdown
 from benchmark.bench.turns import Turns
 from benchmark.bench.workloads import SIZES
 from benchmark.cli.exits import FAILURE
-from benchmark.cli.options import Parser, add_data_dir, add_output, read_list, read_number
+from benchmark.cli.options import Parser, add_data_dir, add_list, add_output, read_number
 from benchmark.plan.config import ConfigError, suggestion
 from benchmark.runs.environment import code_version, hardware, package_versions
 from benchmark.store.atomic_files import StoreError, write_file
@@ -44,20 +44,9 @@ EXAMPLES = """examples:
 def add_arguments(parser: Parser) -> None:
     """What to measure, and how."""
     parser.epilog = EXAMPLES
-    parser.add_argument(
-        "--cases",
-        type=read_list(CASES),
-        metavar="NAME[,NAME]",
-        help=f"from {', '.join(CASES)} (default: {','.join(USUAL)}; with --against: peers)",
-    )
-    parser.add_argument(
-        "--dataset",
-        type=read_list(SIZES),
-        default=DATASETS,
-        metavar="NAME[,NAME]",
-        help=f"from {', '.join(SIZES)}; absent ones are generated; evaluation takes the first "
-        f"(default: {','.join(DATASETS)})",
-    )
+    add_list(parser, "--cases", CASES, f"from {', '.join(CASES)} (default: {','.join(USUAL)}; with --against: peers)")
+    about = f"from {', '.join(SIZES)}; absent ones are generated; evaluation takes the first"
+    add_list(parser, "--dataset", SIZES, f"{about} (default: {','.join(DATASETS)})")
     parser.add_argument(
         "--maxlen", type=_lengths, default=[], metavar="N[,N]", help="lengths to train at (default: the dataset's)"
     )
@@ -66,9 +55,7 @@ def add_arguments(parser: Parser) -> None:
         "--threads", type=read_number(1024), default=1, help="of each contender (default: 1, as in a run)"
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: cpu)")
-    parser.add_argument(
-        "--against", type=read_list(PEERS), metavar="NAME[,NAME]", help=f"peers, from {', '.join(PEERS)} (default: all)"
-    )
+    add_list(parser, "--against", PEERS, f"peers, from {', '.join(PEERS)} (default: all)")
     parser.add_argument(
         "--peer-python",
         action="append",
@@ -118,7 +105,7 @@ def run(options: Namespace) -> int:
     torch.set_num_threads(options.threads)
     given = BenchOptions(
         Turns(torch.device(options.device), options.threads, options.repeats),
-        options.dataset,
+        options.dataset or DATASETS,
         options.maxlen,
         options.data_dir,
         options.quick,

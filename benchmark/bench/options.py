@@ -38,6 +38,11 @@ class BenchOptions:
         """The lengths to train a dataset at."""
         return self.maxlens or DEFAULT_MAXLENS.get(name, (200, 50))
 
+    @property
+    def first_length(self) -> int:
+        """The length for cases that take one."""
+        return self.maxlens[0] if self.maxlens else 50
+
     def data(self, name: str) -> BenchData:
         """A dataset or its stand-in."""
         return workloads.load(name, self.data_dir, self.quick, self.notify)

@@ -10,12 +10,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from benchmark.bench import laps, workloads
 from benchmark.bench.measures import BenchRatio, Group
 from benchmark.bench.options import BenchOptions, CaseResult
 from benchmark.bench.peers.quality import Learner, learn
-from benchmark.bench.turns import Contender, Result
-from benchmark.bench.workloads import STEPS, BenchData, EvaluationLoad, Recipe
+from benchmark.bench.turns import Contender
+from benchmark.bench.workloads import STEPS, BenchData, Recipe
 from benchmark.plan.config import ConfigError
 from benchmark.runs.training import check_compiler
 
@@ -33,33 +35,29 @@ def precision(options: BenchOptions) -> CaseResult:
     same seed: seconds of an epoch with its validation, and the best NDCG@10 on validation. One seed says little about a
     small difference. Then how fast it trains in either, and with and without the compiler; on a GPU a lap is an epoch.
     """
-    data, maxlen = options.data(options.datasets[0]), (options.maxlens or (50,))[0]
+    data, maxlen = options.data(options.datasets[0]), options.first_length
     recipe = workloads.recipe(METHOD, data, maxlen)
     return CaseResult([_accuracy(options, data, recipe), _speed(options, data, recipe)])
 
 
 def _accuracy(options: BenchOptions, data: BenchData, recipe: Recipe) -> Group:
-    epochs, maxlen = 2 if options.quick else options.epochs, recipe.encoder.maxlen
-    load = workloads.whole_load(data.split.train, data.split.n_items, maxlen)
-    validation = EvaluationLoad(data.split.cases("validation"), data.split.n_items, recipe.encoder)
+    epochs = 2 if options.quick else options.epochs
+    load, validation = data.training(recipe), data.evaluation("validation", recipe.encoder)
     targets = load.targets_of_epoch(recipe.training.batch_size)
     learners = []
     for name, changes in {METHOD: {}, f"{METHOD}, bf16": VARIANTS["bf16"]}.items():
         changed = replace(recipe, training=replace(recipe.training, **changes)).lasting(epochs)
         learners.append(Learner(Contender(name, partial(laps.learn_ours, load, changed, validation), targets)))
-    title = f"{data.title}, maxlen {maxlen}, {epochs} epochs, one seed"
+    title = f"{data.title}, maxlen {load.maxlen}, {epochs} epochs, one seed"
     options.notify(f"{title}: {', '.join(learner.contender.name for learner in learners)}")
     learn(learners, options.turns, options.notify, laps=epochs)
-    group = Group(title, "targets", data.synthetic, _workload(data, recipe) | {"epochs": epochs}, [])
+    group = Group(title, "targets", data.synthetic, data.about(recipe) | {"epochs": epochs}, [])
     for learner in learners:
-        result = Result(learner.contender.name, targets, "failed", note=learner.failure)
-        if not learner.failure:
-            peak, added = learner.memory or (None, None)
-            seconds, best = learner.seconds_per_lap(), max(learner.points, key=lambda point: point.ndcg)
-            note = f"best validation NDCG@10 {best.ndcg:.4f}, in epoch {learner.points.index(best) + 1}"
-            result = Result(learner.contender.name, targets, "measured", seconds, peak, added, note)
-        group.results.append(result)
-        group.details[learner.contender.name] = {"epochs": [point._asdict() for point in learner.points]}
+        points, best = learner.points, learner.best
+        seconds = np.diff([0.0, *(point.seconds for point in points)]).tolist()
+        note = f"best validation NDCG@10 {best.ndcg:.4f}, in epoch {[*points, best].index(best) + 1}"
+        group.results.append(learner.result(targets, seconds, note))
+        group.details[learner.contender.name] = {"epochs": [point._asdict() for point in points]}
     ours, other = (result.contender for result in group.results)
     group.ratios = [BenchRatio(f"{group.title}: {other}, seconds of an epoch against fp32", other, ours)]
     return group
@@ -67,9 +65,7 @@ def _accuracy(options: BenchOptions, data: BenchData, recipe: Recipe) -> Group:
 
 def _speed(options: BenchOptions, data: BenchData, recipe: Recipe) -> Group:
     steps = STEPS if options.turns.device.type == "cpu" else len(data.split.train)
-    load = workloads.training_load(
-        data.split.train, data.split.n_items, recipe.encoder.maxlen, recipe.training.batch_size, steps
-    )
+    load = data.training(recipe, steps)
     lack, contenders = _lack_of_compiler(options), []
     for label, changes in {"": {}, **VARIANTS}.items():
         changed = replace(recipe, training=replace(recipe.training, **changes))
@@ -79,8 +75,9 @@ def _speed(options: BenchOptions, data: BenchData, recipe: Recipe) -> Group:
         name, amount = f"{METHOD}, {label}" if label else METHOD, load.targets(load.rows)
         contenders.append(Contender(name, run, amount, lack=lack if is_compiled else ""))
     title = f"{data.title}, maxlen {load.maxlen}"
-    workload = _workload(data, recipe)
-    group = options.measure(f"{title}: precision and compiler", contenders, "targets", workload, data.synthetic)
+    group = options.measure(
+        f"{title}: precision and compiler", contenders, "targets", data.about(recipe), data.synthetic
+    )
     for name in (f"{METHOD}, {label}" for label in VARIANTS):
         group.ratios.append(BenchRatio(f"training {name}, {title}: speed, against fp32 and eager", name, METHOD))
     return group
@@ -92,8 +89,3 @@ def _lack_of_compiler(options: BenchOptions) -> str:
     except ConfigError as error:
         return str(error)
     return ""
-
-
-def _workload(data: BenchData, recipe: Recipe) -> dict[str, int]:
-    sizes = {"batch_size": recipe.training.batch_size, "items": data.split.n_items}
-    return sizes | {"maxlen": recipe.encoder.maxlen}

@@ -19,7 +19,7 @@ from benchmark.bench.naive import NaiveTask
 from benchmark.plan.config import Configuration
 from benchmark.plan.run_spec import TrainingSettings
 from datasets import synthetic
-from datasets.cases import Cases
+from datasets.cases import Cases, Stage
 from datasets.protocol import Protocol
 from datasets.reading import read_interactions
 from datasets.registry import DATASETS, MissingData, locate
@@ -47,6 +47,21 @@ class BenchData:
     title: str
     synthetic: bool
     split: Split
+
+    def training(self, recipe: Recipe, steps: int | None = None) -> TrainingLoad:
+        """All rows that the recipe trains on, or `steps` batches of them."""
+        train, n_items, maxlen = self.split.train, self.split.n_items, recipe.encoder.maxlen
+        if steps is None:
+            return whole_load(train, n_items, maxlen)
+        return training_load(train, n_items, maxlen, recipe.training.batch_size, steps)
+
+    def evaluation(self, stage: Stage, encoder: EncoderSettings) -> EvaluationLoad:
+        return EvaluationLoad(self.split.cases(stage), self.split.n_items, encoder)
+
+    def about(self, recipe: Recipe) -> dict[str, int]:
+        """What a table says of training on it."""
+        sizes = {"batch_size": recipe.training.batch_size, "items": self.split.n_items}
+        return sizes | {"maxlen": recipe.encoder.maxlen}
 
 
 def load(name: str, data_dir: Path, quick: bool, notify: Callable[[str], None]) -> BenchData:

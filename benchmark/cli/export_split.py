@@ -65,10 +65,8 @@ def check_place(directory: Path, published_in: Iterable[Path]) -> None:
                 f"--to {directory}: {folder.name}/ is published, and original ids must not be published; "
                 "name a directory elsewhere"
             )
-    if directory.exists() and not directory.is_dir():
-        raise ConfigError(f"--to {directory}: is not a directory; name a new directory")
-    if directory.exists() and any(directory.iterdir()):
-        raise ConfigError(f"--to {directory}: is not empty, and nothing is overwritten; name a new directory")
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ConfigError(f"--to {directory}: is not an empty directory, and nothing is overwritten; name a new one")
 
 
 def export_split(prepared: Prepared, interactions: Interactions, command: str, directory: Path) -> Path:

@@ -13,15 +13,14 @@ from benchmark.cli.exits import FAILURE, fail, run
 from benchmark.cli.options import (
     PAPERS,
     ChosenDataset,
-    Once,
     Parser,
     add_datasets,
+    add_list,
     add_places,
     add_rules,
     add_runs,
     add_workers,
     chosen_datasets,
-    read_list,
 )
 from benchmark.cli.planning import Plans, Records, command_of, plan_all, records_of, write_tuning
 from benchmark.cli.preparing import check_places, open_store, prepare_all
@@ -70,17 +69,9 @@ def parse(arguments: list[str] | None) -> Namespace:
     add_datasets(what)
     add_runs(what)
     what.add_argument(
-        "--claim",
-        metavar="ID",
-        help="run only what one claim of the paper needs, and show its verdict (tables/claims.md)",
+        "--claim", metavar="ID", help="run what one claim of the paper (tables/claims.md) needs, judge it"
     )
-    what.add_argument(
-        "--stages",
-        action=Once,
-        type=read_list(STAGES),
-        metavar="NAME[,NAME]",
-        help=f"from {', '.join(STAGES)} (default: all)",
-    )
+    add_list(what, "--stages", STAGES, f"from {', '.join(STAGES)} (default: all)")
     add_rules(parser.add_argument_group("under which rules"))
     add_places(parser.add_argument_group("where data is"))
     where = parser.add_argument_group("where to run")
@@ -97,11 +88,8 @@ def parse(arguments: list[str] | None) -> Namespace:
     options = parser.parse_args(arguments)
     if options.ray_address is not None and options.engine != "ray":
         parser.error("--ray-address: says where --engine ray runs; add that, or leave both out")
-    try:
-        if options.claim is not None:
-            _use_claim(options)
-    except ConfigError as error:
-        parser.error(str(error))
+    if options.claim is not None:
+        _use_claim(options)
     options.stages = options.stages or list(STAGES)
     return options
 
@@ -116,7 +104,7 @@ def _use_claim(options: Namespace) -> None:
     for name in options.dataset or ():
         if name != "all" and name not in options.claim.datasets and not DATASETS[name].is_synthetic:
             about = ", ".join(options.claim.datasets)
-            raise ConfigError(f"--claim {options.claim.id}: is not about {name}, only about {about}")
+            raise ConfigError(f"--claim {options.claim.id}: is not about {name}, only about {about}; leave {name} out")
     options.methods = list(options.claim.methods)
     options.experiments = [options.claim.rule.experiment]
 
@@ -217,9 +205,7 @@ def _device(options: Namespace) -> torch.device:
 
     is_available = torch.cuda.is_available() or (options.engine == "ray" and options.device == "cuda")
     if options.device == "cuda" and not is_available:
-        raise ConfigError(
-            "--device cuda: this machine or this torch has no CUDA; use --device cpu or install a CUDA build"
-        )
+        raise ConfigError("--device cuda: this machine or this torch has no CUDA; use --device cpu")
     return torch.device("cuda" if is_available and options.device != "cpu" else "cpu")
 
 

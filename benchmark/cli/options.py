@@ -71,13 +71,17 @@ class Once(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
     ) -> None:
-        """Store, or refuse a second value."""
         if getattr(namespace, self.dest) is not None:
             parser.error(f"argument {option}: given more than once; give it once, several values with commas")
         setattr(namespace, self.dest, values)
 
 
 # --- groups of options ----------------------------------------------------------------------------------------------
+
+
+def add_list(parser: Arguments, flag: str, known: Collection[str] | None, about: str) -> None:
+    """An option that takes comma-separated words, each of `known` if that is given."""
+    parser.add_argument(flag, action=Once, type=read_list(known), metavar="NAME[,NAME]", help=about)
 
 
 def add_dataset(parser: Arguments) -> None:
@@ -102,22 +106,13 @@ def add_datasets(parser: Arguments) -> None:
 
 
 def add_runs(parser: Arguments) -> None:
-    parser.add_argument(
-        "--methods",
-        action=Once,
-        type=read_list(),
-        metavar="NAME[,NAME]",
-        help="methods or families such as btsr (default: all)",
-    )
+    add_list(parser, "--methods", None, "methods or families such as btsr (default: all)")
     parser.add_argument(
         "--seeds", action=Once, type=_seeds, help="such as 0,1 or 0-4 (default: 0-4, for the sweeps 0,1)"
     )
-    parser.add_argument(
-        "--experiments",
-        action=Once,
-        type=read_list(experiments.NAMES),
-        metavar="NAME[,NAME]",
-        help=f"from {', '.join(experiments.NAMES)} (default: all but {', '.join(experiments.ON_REQUEST)})",
+    unless_named = f"all but {', '.join(experiments.ON_REQUEST)}"
+    add_list(
+        parser, "--experiments", experiments.NAMES, f"from {', '.join(experiments.NAMES)} (default: {unless_named})"
     )
 
 

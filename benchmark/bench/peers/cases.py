@@ -17,7 +17,7 @@ from benchmark.bench.peers.peer_task import PeerTask
 from benchmark.bench.peers.peers import LAP_TARGETS, PEERS, PeerContender, export
 from benchmark.bench.peers.quality import Learner, learn, level_group, most_popular
 from benchmark.bench.turns import Contender
-from benchmark.bench.workloads import BenchData, EvaluationLoad, Recipe
+from benchmark.bench.workloads import BenchData, Recipe
 
 OURS = "sasrec-ce"
 MAXLENS = (50,)
@@ -29,11 +29,11 @@ def peers(options: BenchOptions) -> CaseResult:
     """Training next to other libraries' SASRec (CE) of the same width, length, blocks and dropout, by targets."""
     groups = []
     for data, task, recipe in _tasks(options):
-        load = workloads.training_load(data.split.train, data.split.n_items, task.maxlen, task.batch_size, LAP_BATCHES)
+        load = data.training(recipe, LAP_BATCHES)
         ours = _ours(recipe, partial(laps.train_ours, load, recipe, 0), load.targets(load.rows))
         contenders = [ours, *_contenders(options, replace(task, batches=LAP_BATCHES))]
         title = f"{data.title}, maxlen {task.maxlen}"
-        group = options.measure(title, contenders, "targets", _workload(task), data.synthetic)
+        group = options.measure(title, contenders, "targets", data.about(recipe), data.synthetic)
         for contender, result in zip(contenders, group.results, strict=True):
             versions = ", ".join(f"{name} {number}" for name, number in contender.about.get("versions", {}).items())
             result.note = "; ".join(filter(None, [versions, result.note]))
@@ -53,13 +53,12 @@ def peers_quality(options: BenchOptions) -> CaseResult:
     """Seconds of training until ours and another library's SASRec (CE) have the same NDCG@10 on validation."""
     groups = []
     for data, task, recipe in _tasks(options):
-        cases, n_items = data.split.cases("validation"), data.split.n_items
+        validation = data.evaluation("validation", recipe.encoder)
+        cases = validation.cases
         found = [each for each in _contenders(options, replace(task, judged=True)) if not each.lack]
         if not found:
             continue
-        load = workloads.whole_load(data.split.train, n_items, task.maxlen)
-        validation = EvaluationLoad(cases, n_items, recipe.encoder)
-        ours = _ours(recipe, partial(laps.learn_ours, load, recipe, validation), LAP_TARGETS)
+        ours = _ours(recipe, partial(laps.learn_ours, data.training(recipe), recipe, validation), LAP_TARGETS)
         learners = [Learner(ours), *(Learner(contender, cases) for contender in found)]
         title = f"{data.title}, maxlen {task.maxlen}"
         options.notify(f"{title}: {', '.join(learner.contender.name for learner in learners)}")
@@ -67,7 +66,7 @@ def peers_quality(options: BenchOptions) -> CaseResult:
         popular = most_popular(cases, data.split.item_interactions, task.maxlen)
         for peer in learners[1:]:
             group = level_group(title, learners[0], peer, popular)
-            group.synthetic, group.workload = data.synthetic, _workload(task) | {"users": len(cases.targets)}
+            group.synthetic, group.workload = data.synthetic, data.about(recipe) | {"users": len(cases.targets)}
             groups.append(group)
     return CaseResult(groups)
 
@@ -107,10 +106,6 @@ def _task(folder: str, recipe: Recipe, n_items: int, threads: int) -> PeerTask:
         seed=0,
         judged=False,
     )
-
-
-def _workload(task: PeerTask) -> dict[str, int]:
-    return {"batch_size": task.batch_size, "items": task.n_items, "maxlen": task.maxlen}
 
 
 def _contenders(options: BenchOptions, task: PeerTask) -> list[PeerContender]:

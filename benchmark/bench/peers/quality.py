@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ from benchmark.runs.metrics import ndcg
 from datasets.cases import Cases
 from datasets.sequences import Batch
 
-LEVEL = 0.95
+SHARE_OF_BEST = 0.95
 """Of the lower of two best values: what both must have reached."""
 
 
@@ -35,6 +34,9 @@ class QualityPoint(NamedTuple):
     targets: float
     ndcg: float
     loss: float | None = None
+
+
+START = QualityPoint(0.0, 0, 0.0)
 
 
 @dataclass
@@ -51,23 +53,13 @@ class Learner:
     failure: str = ""
 
     @property
-    def seconds(self) -> float:
-        """Seconds of training so far."""
-        return self.points[-1].seconds if self.points else 0.0
+    def last(self) -> QualityPoint:
+        return self.points[-1] if self.points else START
 
     @property
-    def best(self) -> float:
-        """The highest NDCG@10 so far."""
-        return max((point.ndcg for point in self.points), default=0.0)
-
-    def seconds_per_lap(self) -> list[float]:
-        """The seconds of each lap."""
-        ends = [0.0, *(point.seconds for point in self.points)]
-        return [end - start for start, end in pairwise(ends)]
-
-    def first_at(self, level: float) -> QualityPoint | None:
-        """The first point at which it was as good."""
-        return next((point for point in self.points if point.ndcg >= level), None)
+    def best(self) -> QualityPoint:
+        """The first point with the highest NDCG@10."""
+        return max(self.points, key=lambda point: point.ndcg, default=START)
 
     def add(self, answer: dict[str, Any]) -> None:
         """Take the answer to a "go" or to a "stop"."""
@@ -76,9 +68,9 @@ class Learner:
         elif "peak" in answer:
             self.memory = answer["peak"], answer["added"]
         else:
+            seconds, targets = self.last.seconds + answer["seconds"], self.last.targets + answer["targets"]
             value = answer["ndcg"] if "ndcg" in answer else self._validate()
-            targets = answer["targets"] + (self.points[-1].targets if self.points else 0)
-            self.points.append(QualityPoint(self.seconds + answer["seconds"], targets, value, answer.get("loss")))
+            self.points.append(QualityPoint(seconds, targets, value, answer.get("loss")))
 
     def _validate(self) -> float:
         assert isinstance(self.contender, PeerContender)
@@ -86,6 +78,13 @@ class Learner:
         task = self.contender.task
         with np.load(task.vectors) as vectors:
             return judge(vectors["users"], vectors["items"], self.cases, task.maxlen)
+
+    def result(self, amount: float, seconds: list[float], note: str) -> Result:
+        """The result with these seconds for each `amount` of work, unless it has failed."""
+        if self.failure or not seconds:
+            return Result(self.contender.name, amount, "failed", note=self.failure)
+        peak, added = self.memory or (None, None)
+        return Result(self.contender.name, amount, "measured", seconds, peak, added, note)
 
 
 def judge(users: np.ndarray, items: np.ndarray, cases: Cases, maxlen: int) -> float:
@@ -132,12 +131,12 @@ def learn(
                 learner.failure = running.failure
                 started.append((learner, running))
         while waiting := [pair for pair in started if not pair[0].failure and pair[0].memory is None]:
-            learner, running = min(waiting, key=lambda pair: pair[0].seconds)
+            learner, running = min(waiting, key=lambda pair: pair[0].last.seconds)
             learner.add(running.ask("go"))
-            if learner.seconds >= seconds or len(learner.points) >= laps:
+            if learner.last.seconds >= seconds or len(learner.points) >= laps:
                 learner.add(running.ask("stop"))
         for learner in learners:
-            outcome = learner.failure or f"NDCG@10 {learner.best:.4f} after {learner.seconds:.0f} s"
+            outcome = learner.failure or f"NDCG@10 {learner.best.ndcg:.4f} after {learner.last.seconds:.0f} s"
             notify(f"{learner.contender.name}: {outcome}")
     finally:
         for _, running in started:
@@ -148,7 +147,7 @@ def level_group(title: str, ours: Learner, peer: Learner, popular: float) -> Gro
     """What both took until the level that both have reached, with that of most-popular for comparison; the caller adds
     the data.
     """
-    level = LEVEL * min(ours.best, peer.best)
+    level = SHARE_OF_BEST * min(ours.best.ndcg, peer.best.ndcg)
     pair = (ours, peer)
     name = f"{title}, {peer.contender.name}: until validation NDCG@10 is {level:.4f} (most popular: {popular:.4f})"
     details = {
@@ -162,10 +161,7 @@ def level_group(title: str, ours: Learner, peer: Learner, popular: float) -> Gro
 
 
 def _result(learner: Learner, level: float) -> Result:
-    point = learner.first_at(level)
-    if learner.failure or point is None:
-        return Result(learner.contender.name, 0, "failed", note=learner.failure)
-    peak, added = learner.memory or (None, None)
-    best = max(learner.points, key=lambda each: each.ndcg)
-    note = f"best {best.ndcg:.4f} after {best.seconds:.0f} of {learner.seconds:.0f} s and {len(learner.points)} looks"
-    return Result(learner.contender.name, point.targets, "measured", [point.seconds], peak, added, note)
+    reached = [point for point in learner.points if point.ndcg >= level][:1]
+    best, looks = learner.best, len(learner.points)
+    note = f"best {best.ndcg:.4f} after {best.seconds:.0f} of {learner.last.seconds:.0f} s and {looks} looks"
+    return learner.result(sum(point.targets for point in reached), [point.seconds for point in reached], note)

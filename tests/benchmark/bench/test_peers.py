@@ -22,7 +22,7 @@ from benchmark.bench.measures import compare
 from benchmark.bench.peers import peers
 from benchmark.bench.peers.peer_task import PeerTask
 from benchmark.bench.peers.peers import PEERS, Peer, PeerContender, export
-from benchmark.bench.peers.quality import LEVEL, Learner, QualityPoint, learn, level_group, scorer
+from benchmark.bench.peers.quality import SHARE_OF_BEST, Learner, QualityPoint, learn, level_group, scorer
 from benchmark.bench.turns import Contender, Turns
 from benchmark.bench.workloads import EvaluationLoad, Recipe, whole_load
 from benchmark.cli.commands import main as command
@@ -181,7 +181,7 @@ def test_they_learn_by_turns_until_their_seconds_are_spent(prepared: Split, tmp_
     assert [point.ndcg for point in learners[0].points] == [0.1, 0.4, 0.3, 0.5, 0.2, 0.1]
     assert learners[1].points == [QualityPoint(3.0, 70, 0.2), QualityPoint(6.0, 140, 0.4)]
     group = level_group("data", *learners, 0.1).to_json()
-    assert group["details"]["level"] == LEVEL * 0.4
+    assert group["details"]["level"] == SHARE_OF_BEST * 0.4
     assert [(result["seconds"], result["amount"]) for result in group["results"]] == [([2.0], 20), ([6.0], 140)]
     assert group["ratios"][0]["value"] == 3.0
     assert all(result["peak_memory_bytes"] > 0 for result in group["results"])
