@@ -15,8 +15,7 @@ from baselines.method import Method, TrainedMethod
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from benchmark.bench import laps, workloads
-from benchmark.bench.measures import BenchRatio, Group, extrapolate, growth
-from benchmark.bench.options import BenchOptions, CaseResult
+from benchmark.bench.measures import BenchOptions, BenchRatio, CaseResult, Group, extrapolate, growth
 from benchmark.bench.peers.cases import peers, peers_quality
 from benchmark.bench.precision import precision
 from benchmark.bench.profile import Breakdown, breakdown
@@ -67,23 +66,20 @@ def _training_group(options: BenchOptions, data: BenchData, maxlen: int) -> Grou
     steps = STEPS if options.turns.device.type == "cpu" else len(data.split.train)
     load = data.training(recipes["sasrec-ce"], steps)
     usual = {method: recipe for method, recipe in recipes.items() if recipe.usual_task}
-    group = options.measure(
-        f"{data.title}, maxlen {maxlen}",
-        [
-            *(runner for recipe in recipes.values() for runner in _ours(options, load, recipe)),
-            *(_usual(load, recipe) for recipe in usual.values()),
-        ],
-        "targets",
-        {"batch_size": batch_size, "rows": len(load.rows), "items": load.n_items, "maxlen": maxlen},
-        data.synthetic,
-    )
+    contenders = [runner for recipe in recipes.values() for runner in _ours(options, load, recipe)]
+    contenders += [_usual(load, recipe) for recipe in usual.values()]
+    title = f"{data.title}, maxlen {maxlen}"
     targets = {} if data.synthetic else {"sasrec-ce": TRAINING_TARGETS.get((data.name, maxlen))}
-    for quantity in ("speed", "added memory"):
-        for method in usual:
-            goal = targets.get(method) if quantity == "speed" else None
-            label = f"training {method}, {group.title}: {quantity}"
-            group.ratios.append(BenchRatio(label, method, f"{method}, {USUAL}", quantity, goal))
-    return group
+    ratios = [
+        BenchRatio(f"training {method}, {title}: speed", method, f"{method}, {USUAL}", target=targets.get(method))
+        for method in usual
+    ]
+    ratios += [
+        BenchRatio(f"training {method}, {title}: added memory", method, f"{method}, {USUAL}", "added memory")
+        for method in usual
+    ]
+    workload = {"batch_size": batch_size, "rows": len(load.rows), "items": load.n_items, "maxlen": maxlen}
+    return options.measure(title, contenders, "targets", workload, ratios, data.synthetic)
 
 
 def _training_breakdown(data: BenchData, maxlen: int) -> Breakdown:
@@ -151,26 +147,21 @@ def _evaluation_group(
 ) -> Group:
     users = len(load.cases.targets)
     kind, matrix = f"{USUAL}, scored in batches of {SCORED_AT_ONCE}", 3 * users * load.n_items * FLOAT
-    group = options.measure(
-        title,
-        [
-            Contender("ranks", partial(laps.rank_ours, load, False), users),
-            Contender("ranks, top lists and raw scores", partial(laps.rank_ours, load, True), users),
-            Contender(USUAL, partial(laps.rank_naive, load, 1), users, matrix),
-            Contender(kind, partial(laps.rank_naive, load, SCORED_AT_ONCE), users, matrix),
-        ],
-        "users",
-        {"users": users, "items": load.n_items, "maxlen": load.encoder.maxlen},
-        is_synthetic,
-    )
+    contenders = [
+        Contender("ranks", partial(laps.rank_ours, load, False), users),
+        Contender("ranks, top lists and raw scores", partial(laps.rank_ours, load, True), users),
+        Contender(USUAL, partial(laps.rank_naive, load, 1), users, matrix),
+        Contender(kind, partial(laps.rank_naive, load, SCORED_AT_ONCE), users, matrix),
+    ]
     label = f"evaluation, {title}"
-    group.ratios = [
+    ratios = [
         BenchRatio(f"{label}: ranks", "ranks", USUAL, target=target),
         BenchRatio(f"{label}: ranks, against scoring in batches", "ranks", kind),
         BenchRatio(f"{label}: with top lists", "ranks, top lists and raw scores", USUAL),
         BenchRatio(f"{label}: added memory", "ranks", USUAL, "added memory"),
     ]
-    return group
+    workload = {"users": users, "items": load.n_items, "maxlen": load.encoder.maxlen}
+    return options.measure(title, contenders, "users", workload, ratios, is_synthetic)
 
 
 # --- twins ------------------------------------------------------------------------------------------------------------
@@ -187,12 +178,13 @@ def twins(options: BenchOptions) -> CaseResult:
         if size <= largest_scan:
             pairs = int(np.square(np.bincount(final), dtype=np.int64).sum())
             runners.append(Contender("list scan", partial(laps.index_naive, final), size, 16 * pairs))
-        group = options.measure(f"index of {size:,} sequences", runners, "sequences", {"sequences": size})
+        title = f"index of {size:,} sequences"
+        target = TWIN_TARGET if size == TWIN_TARGET_SIZE else None
+        ratio = BenchRatio(f"{title}: time to build", "sorted index", "list scan", target=target)
+        group = options.measure(title, runners, "sequences", {"sequences": size}, [ratio])
         if size > largest_scan:
             scanned = next(g for g in reversed(groups) if g.workload["sequences"] <= largest_scan)
             group.results.append(extrapolate(scanned.results[1], size // scanned.workload["sequences"], 2))
-        target = TWIN_TARGET if size == TWIN_TARGET_SIZE else None
-        group.ratios.append(BenchRatio(f"{group.title}: time to build", "sorted index", "list scan", target=target))
         groups.append(group)
     return CaseResult([*groups, *(_draw_group(options, size) for size in sizes)])
 
@@ -200,17 +192,13 @@ def twins(options: BenchOptions) -> CaseResult:
 def _draw_group(options: BenchOptions, size: int) -> Group:
     final = workloads.final_items(size)
     rows = np.random.default_rng(1).integers(size, size=min(DRAWS, size))
-    group = options.measure(
-        f"draws from {size:,} sequences",
-        [
-            Contender("sorted index", partial(laps.draw_ours, final, rows), len(rows)),
-            Contender("list scan", partial(laps.draw_naive, final, rows), len(rows)),
-        ],
-        "draws",
-        {"sequences": size, "batch": laps.DRAWN_AT_ONCE},
-    )
-    group.ratios = [BenchRatio(f"{group.title}: time", "sorted index", "list scan")]
-    return group
+    contenders = [
+        Contender("sorted index", partial(laps.draw_ours, final, rows), len(rows)),
+        Contender("list scan", partial(laps.draw_naive, final, rows), len(rows)),
+    ]
+    title, workload = f"draws from {size:,} sequences", {"sequences": size, "batch": laps.DRAWN_AT_ONCE}
+    ratio = BenchRatio(f"{title}: time", "sorted index", "list scan")
+    return options.measure(title, contenders, "draws", workload, [ratio])
 
 
 # --- catalogues -------------------------------------------------------------------------------------------------------
@@ -255,16 +243,14 @@ def memory(options: BenchOptions) -> CaseResult:
     load = _random_load(rows, maxlen, n_items)
     recipe = workloads.plain_recipe("sasrec-ce", maxlen, rows)
     runners = [*_ours(options, load, recipe), _usual(load, recipe)]
-    workload = {"items": n_items, "tokens": rows * maxlen}
-    group = options.measure(f"CE at {n_items:,} items", runners, "targets", workload)
-    target = None if options.quick else MEMORY_TARGET
+    title, target = f"CE at {n_items:,} items", None if options.quick else MEMORY_TARGET
     names = "sasrec-ce", f"sasrec-ce, {USUAL}"
-    group.ratios = [
-        BenchRatio(f"{group.title}: memory that training adds", *names, "added memory", target),
-        BenchRatio(f"{group.title}: memory of the whole process", *names, "peak memory", target),
-        BenchRatio(f"{group.title}: speed", *names),
+    ratios = [
+        BenchRatio(f"{title}: memory that training adds", *names, "added memory", target),
+        BenchRatio(f"{title}: memory of the whole process", *names, "peak memory", target),
+        BenchRatio(f"{title}: speed", *names),
     ]
-    return CaseResult([group])
+    return CaseResult([options.measure(title, runners, "targets", {"items": n_items, "tokens": rows * maxlen}, ratios)])
 
 
 def _random_load(rows: int, maxlen: int, n_items: int) -> TrainingLoad:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from benchmark.bench.cases import CASES, ON_REQUEST
-from benchmark.bench.options import BenchOptions, CaseResult
+from benchmark.bench.measures import BenchOptions, CaseResult
 from benchmark.bench.peers.peers import PEERS
 from benchmark.bench.tables import ratio_lines, to_markdown
 from benchmark.bench.turns import Turns

@@ -1,15 +1,20 @@
-"""From laps to what is written down: rates with their spread, ratios against targets, growth with the catalogue."""
+"""What a case is given and what it gives back: rates with their spread, ratios against targets, growth of cost."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from benchmark.bench.turns import Result
+from benchmark.bench import workloads
+from benchmark.bench.profile import Breakdown
+from benchmark.bench.turns import Contender, Result, Turns
+from benchmark.bench.workloads import BenchData
 
+DEFAULT_MAXLENS = {"ml-1m": (200, 50), "beauty": (50,)}
 Quantity = Literal["speed", "time", "added memory", "peak memory"]
 
 
@@ -69,6 +74,59 @@ class Fit:
     sizes: list[int]
 
 
+@dataclass(frozen=True)
+class BenchOptions:
+    """How the command was called; `maxlens` is empty for each dataset's own.
+
+    `against`: which peers; `peer_pythons`: the interpreters of some; `quality_seconds`: for how long each learns in the
+    case peers-quality; `epochs`: for how many in the case precision.
+    """
+
+    turns: Turns
+    datasets: Sequence[str]
+    maxlens: Sequence[int]
+    data_dir: Path
+    quick: bool
+    notify: Callable[[str], None]
+    against: Sequence[str] = ()
+    peer_pythons: Mapping[str, Path] = field(default_factory=dict)
+    quality_seconds: int = 600
+    epochs: int = 20
+
+    def lengths(self, name: str) -> Sequence[int]:
+        return self.maxlens or DEFAULT_MAXLENS.get(name, (200, 50))
+
+    @property
+    def first_length(self) -> int:
+        return self.maxlens[0] if self.maxlens else 50
+
+    def data(self, name: str) -> BenchData:
+        return workloads.load(name, self.data_dir, self.quick, self.notify)
+
+    def measure(
+        self,
+        title: str,
+        contenders: Sequence[Contender],
+        unit: str,
+        workload: dict[str, int],
+        ratios: Sequence[BenchRatio] = (),
+        synthetic: bool = True,
+    ) -> Group:
+        """The contenders' results as a group."""
+        self.notify(f"{title}: {', '.join(contender.name for contender in contenders)}")
+        return Group(title, unit, synthetic, workload, self.turns.measure(contenders, self.notify), list(ratios))
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What a case found: how fast each contender is, how cost grows, where the time goes, and notes."""
+
+    groups: list[Group]
+    fits: list[Fit] = field(default_factory=list)
+    breakdowns: list[Breakdown] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
 def compare(ours: Result, usual: Result, quantity: Quantity) -> dict[str, Any]:
     """`value` and, for speed, its quartiles `low` and `high` over pairs of neighbouring laps; `extrapolated`."""
     extrapolated = "extrapolated" in (ours.status, usual.status)
@@ -77,11 +135,11 @@ def compare(ours: Result, usual: Result, quantity: Quantity) -> dict[str, Any]:
         if extrapolated and times:
             times = [float(np.median(_rates(ours)) / np.median(_rates(usual)))]
         spread = _spread(times) or {}
-        value, low, high = (spread.get(key) for key in ("median", "low", "high"))
-        return {"value": value, "low": low, "high": high, "extrapolated": extrapolated}
-    mine, others = _amount(ours, quantity), _amount(usual, quantity)
-    value = others / mine if mine and others else None
-    return {"value": value, "low": None, "high": None, "extrapolated": extrapolated}
+    else:
+        mine, others = _amount(ours, quantity), _amount(usual, quantity)
+        spread = {"median": others / mine} if mine and others else {}
+    value, low, high = map(spread.get, ("median", "low", "high"))
+    return {"value": value, "low": low, "high": high, "extrapolated": extrapolated}
 
 
 def _amount(result: Result, quantity: Quantity) -> float | None:

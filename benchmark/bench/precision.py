@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.bench import laps, workloads
-from benchmark.bench.measures import BenchRatio, Group
-from benchmark.bench.options import BenchOptions, CaseResult
+from benchmark.bench.measures import BenchOptions, BenchRatio, CaseResult, Group
 from benchmark.bench.peers.quality import Learner, learn
 from benchmark.bench.turns import Contender
 from benchmark.bench.workloads import STEPS, BenchData, Recipe
@@ -75,12 +74,12 @@ def _speed(options: BenchOptions, data: BenchData, recipe: Recipe) -> Group:
         name, amount = f"{METHOD}, {label}" if label else METHOD, load.targets(load.rows)
         contenders.append(Contender(name, run, amount, lack=lack if is_compiled else ""))
     title = f"{data.title}, maxlen {load.maxlen}"
-    group = options.measure(
-        f"{title}: precision and compiler", contenders, "targets", data.about(recipe), data.synthetic
-    )
-    for name in (f"{METHOD}, {label}" for label in VARIANTS):
-        group.ratios.append(BenchRatio(f"training {name}, {title}: speed, against fp32 and eager", name, METHOD))
-    return group
+    ratios = [
+        BenchRatio(f"training {METHOD}, {label}, {title}: speed, against fp32 and eager", f"{METHOD}, {label}", METHOD)
+        for label in VARIANTS
+    ]
+    title = f"{title}: precision and compiler"
+    return options.measure(title, contenders, "targets", data.about(recipe), ratios, data.synthetic)
 
 
 def _lack_of_compiler(options: BenchOptions) -> str:

@@ -11,8 +11,7 @@ from pathlib import Path
 from platform import python_version
 
 from benchmark.bench import laps, workloads
-from benchmark.bench.measures import BenchRatio
-from benchmark.bench.options import BenchOptions, CaseResult
+from benchmark.bench.measures import BenchOptions, BenchRatio, CaseResult
 from benchmark.bench.peers.peer_task import PeerTask
 from benchmark.bench.peers.peers import LAP_TARGETS, PEERS, PeerContender, export
 from benchmark.bench.peers.quality import Learner, learn, level_group, most_popular
@@ -33,7 +32,7 @@ def peers(options: BenchOptions) -> CaseResult:
         ours = _ours(recipe, partial(laps.train_ours, load, recipe, 0), load.targets(load.rows))
         contenders = [ours, *_contenders(options, replace(task, batches=LAP_BATCHES))]
         title = f"{data.title}, maxlen {task.maxlen}"
-        group = options.measure(title, contenders, "targets", data.about(recipe), data.synthetic)
+        group = options.measure(title, contenders, "targets", data.about(recipe), synthetic=data.synthetic)
         for contender, result in zip(contenders, group.results, strict=True):
             versions = ", ".join(f"{name} {number}" for name, number in contender.about.get("versions", {}).items())
             result.note = "; ".join(filter(None, [versions, result.note]))

@@ -23,9 +23,8 @@ from baselines.training_data import TrainBatch, TrainingData
 from benchmark.bench import cases as bench_cases
 from benchmark.bench import laps, naive, turns
 from benchmark.bench.cases import CASES
-from benchmark.bench.measures import BenchRatio, Group, compare, extrapolate, growth
+from benchmark.bench.measures import BenchOptions, BenchRatio, CaseResult, Group, compare, extrapolate, growth
 from benchmark.bench.naive import NaiveEncoder, NaiveTask, PaddedBatch, PaddedUsers
-from benchmark.bench.options import BenchOptions, CaseResult
 from benchmark.bench.tables import to_markdown
 from benchmark.bench.turns import Contender, Result, Turns
 from benchmark.bench.workloads import random_cases, training_load
@@ -224,7 +223,9 @@ def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], added: 
     """What each contender would have needed in each group, had it been measured."""
     found: list[dict[str, Any]] = []
 
-    def fake(self: BenchOptions, title: str, runners: list[Contender], unit: str, workload: dict[str, int]) -> Group:
+    def fake(
+        self: BenchOptions, title: str, runners: list[Contender], unit: str, workload: dict[str, int], *_: Any
+    ) -> Group:
         found.append({runner.name: runner.needs_bytes for runner in runners if not runner.lack})
         results = [
             Result(runner.name, 1, "skipped", note=runner.lack)

@@ -15,8 +15,7 @@ from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainBatch, TrainingData
 from benchmark.bench import precision
-from benchmark.bench.measures import Group
-from benchmark.bench.options import BenchOptions
+from benchmark.bench.measures import BenchOptions, Group
 from benchmark.bench.turns import Result, Turns
 from benchmark.bench.workloads import Recipe, recipe
 from benchmark.plan.config import ConfigError
@@ -81,9 +80,12 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
     """Which contenders would have been measured; none is."""
     found: list[list[Any]] = []
 
-    def measure(self: BenchOptions, title: str, runners: list[Any], *about: Any) -> Group:
+    def measure(
+        self: BenchOptions, title: str, runners: list[Any], unit: str, workload: Any, ratios: Any, *_: Any
+    ) -> Group:
         found.append(runners)
-        return Group(title, "", True, {}, [Result(runner.name, runner.amount, seconds=[1.0]) for runner in runners])
+        results = [Result(runner.name, runner.amount, seconds=[1.0]) for runner in runners]
+        return Group(title, "", True, {}, results, ratios)
 
     monkeypatch.setattr(BenchOptions, "measure", measure)
     return found
