@@ -102,7 +102,6 @@ class RunGroup:
 
     @property
     def external(self) -> bool:
-        """Whether somebody else made the recommendations."""
         return any(record.external for record in self.records)
 
     @property
@@ -121,7 +120,6 @@ class RunGroup:
 
     @property
     def asked(self) -> int:
-        """How many runs there are or should be."""
         return len(self.records) + len(self.missing)
 
 
@@ -181,7 +179,6 @@ class Results:
     # --- which runs -------------------------------------------------------------------------------------------------
 
     def experiment(self, name: str) -> tuple[RunGroup, ...]:
-        """The groups of an experiment; empty if it was not asked for."""
         return tuple(group for group in self.groups if group.experiment == name)
 
     def own(self, name: str) -> tuple[RunGroup, ...]:
@@ -192,7 +189,6 @@ class Results:
         return groups if runs - shared else ()
 
     def group(self, experiment: str, label: str) -> RunGroup | None:
-        """The group of that label; None if it was not asked for."""
         return next((group for group in self.experiment(experiment) if group.label == label), None)
 
     def method(self, method: str) -> RunGroup:
@@ -218,7 +214,6 @@ class Results:
 
     @property
     def btsr(self) -> str | None:
-        """The method that represents BT-SR."""
         return self.choice.choice if self.choice else None
 
     @property
@@ -255,7 +250,6 @@ class Results:
         return seeds, np.array([ours[seed] for seed in seeds]), np.array([theirs[seed] for seed in seeds])
 
     def difference(self, candidate: RunGroup, baseline: RunGroup, metric: str, stage: str = "test") -> PairedTest:
-        """Candidate minus baseline, seed against seed."""
         _, ours, theirs = self.paired(candidate, baseline, metric, stage)
         return paired_t_test(ours, theirs)
 

@@ -28,13 +28,11 @@ class RunRow:
 
     @property
     def path(self) -> str:
-        """Its record, relative to the store."""
         record = self.record
         return f"{record.dataset}/runs/{record.method}/{record.key}-s{record.seed}/record.json"
 
     @property
     def values(self) -> list[str]:
-        """METRICS on the test users, as printed."""
         return [number(self.record.metrics["test"].get(name, math.nan)) for name in METRICS]
 
     @property
@@ -45,35 +43,30 @@ class RunRow:
 
     @property
     def minutes(self) -> str:
-        """How long training took, by wall clock."""
         seconds = self.record.timings.get("fit_seconds")
         return DASH if seconds is None else f"{seconds / 60:.1f}"
 
     @property
     def machine(self) -> str:
-        """Device and torch version."""
-        known = self.record.hardware.get("device"), self.record.versions.get("torch")
-        device, torch = ("unknown" if value is None else str(value) for value in known)
-        return DASH if self.record.external else f"{device}, torch {torch}"
+        device, torch = self.record.hardware.get("device"), self.record.versions.get("torch")
+        return DASH if self.record.external else f"{device or 'unknown'}, torch {torch or 'unknown'}"
 
 
 def run_rows(results: Results, identity: str) -> list[RunRow]:
     """Each run once, in the order in which it is first shown. `identity`: with what the anchors begin."""
     groups: dict[tuple[str, int], list[RunGroup]] = {}
-    records: dict[tuple[str, int], RunRecord] = {}
     for group in results.groups:
         for record in group.records:
-            records.setdefault((record.key, record.seed), record)
             groups.setdefault((record.key, record.seed), []).append(group)
     seen: set[str] = set()
     rows = []
-    for run, record in records.items():
-        anchors = [anchor_of(identity, group.name) for group in groups[run]]
+    for record in results.records():
+        mine = groups[record.key, record.seed]
+        anchors = [anchor_of(identity, group.name) for group in mine]
         first = tuple(anchor for anchor in anchors if anchor not in seen)
         seen.update(first)
-        uses = dict.fromkeys(_use(group) for group in groups[run])
         title = results.method(record.method).style.title
-        rows.append(RunRow(record, title, tuple(uses), tuple(anchors), first))
+        rows.append(RunRow(record, title, tuple(dict.fromkeys(map(_use, mine))), tuple(anchors), first))
     return rows
 
 
@@ -89,13 +82,12 @@ def not_run(results: Results) -> list[str]:
         shown_by = "Table 2" if group.experiment == "main" else group.experiment
         for status, seeds in group.not_done.items():
             why = "not run" if status == "missing" else status
-            named = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+            named = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
             lines.append(f"{shown_by}, {group.title}: {why} ({named})")
     return lines
 
 
 def slug(text: str) -> str:
-    """Text as an id."""
     return re.sub(r"[^a-z0-9.-]+", "-", text.lower()).strip("-")
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.paper.printed import BASELINES
+from benchmark.paper.printed import BASELINES, BTSR
 from benchmark.plan.planner import PROJECTOR
 from benchmark.plan.selection import METRIC, choose
-from benchmark.report.methods import BTSR, in_order, title_of
+from benchmark.report.methods import in_order, title_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import (
     POWER,
