@@ -87,6 +87,8 @@ class RunGroup:
                 return f"{self.style.title}, noise {self.swept:g}"
             case "windows":
                 return f"{self.style.title}, window {self.swept:g}"
+            case "home":
+                return f"{self.style.title}, {self.label.removeprefix(self.method).strip()}"
             case "weights":
                 return f"{self.style.title}, weights times {self.swept:g}"
             case _:

@@ -23,6 +23,7 @@ from benchmark.report.shown_runs import planned_results
 from benchmark.report.tables.buckets import bucket_tables
 from benchmark.report.tables.cost import cost_table
 from benchmark.report.tables.data import data_table
+from benchmark.report.tables.home import home_table
 from benchmark.report.tables.latex import to_latex
 from benchmark.report.tables.layout import Made, Table, label_of
 from benchmark.report.tables.markdown import to_markdown
@@ -54,6 +55,7 @@ TABLES: dict[str, Callable[[Results], Made | None]] = {
     **{name: partial(sweep_table, name) for name in SWEEPS},
     "ties": tie_tables,
     "windows": window_tables,
+    "home": home_table,
     "cost": cost_table,
 }
 """Of one dataset, by the name of their files; None where no run has what a table shows."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmark.cli.commands import COMMANDS
@@ -233,6 +234,21 @@ def test_the_command_of_a_run_that_one_experiment_alone_has_names_it(
     printed = capsys.readouterr().out
     assert "Beauty: 4 runs, 0 ended, 4 left" in printed
     assert "--seeds 0 --experiments home --dataset beauty --protocol leave-one-out" in printed
+
+
+def test_baselines_at_home_from_the_data_to_their_table(tmp_path: Path) -> None:
+    data = synthetic.stand_in(200, 40, 2_000, seed=3)
+    columns = {"userid": data.user_ids, "itemid": data.item_ids, "timestamp": data.timestamps}
+    pd.DataFrame(columns).to_csv(tmp_path / "beauty.csv", index=False)
+    words = ["--dataset", "beauty", "--data-dir", str(tmp_path), "--out-dir", str(tmp_path / "out"), *HOME]
+    words += ["--experiments", "home", "--methods", "duorec", "--set", "training.epochs=1", "--engine", "inline"]
+    assert main(words) == 0
+    (record,) = Store(tmp_path / "out" / "results").records()
+    assert record.spec["evaluation"] == {"mask_seen": False}
+    (table,) = (tmp_path / "out" / "tables").rglob("home.md")
+    lines = [line for line in table.read_text().splitlines() if line.startswith("| DuoRec, prefix, ")]
+    assert [line.split(" | ")[2] for line in lines] == ["0.0546", "0.0845", "0.0352", "0.0443"]
+    assert f"{record.metrics['test']['ndcg@10']:.4f}" in lines[-1]
 
 
 def test_leave_one_out_has_no_split_to_hand_out(

@@ -19,6 +19,7 @@ from benchmark.report.tables import latex, markdown
 from benchmark.report.tables.buckets import bucket_tables
 from benchmark.report.tables.cost import cost_table
 from benchmark.report.tables.data import data_table
+from benchmark.report.tables.home import home_table
 from benchmark.report.tables.layout import Table
 from benchmark.report.tables.sweeps import SWEEPS, sweep_table
 from benchmark.report.tables.table1 import effects, printed_means, table_1
@@ -272,6 +273,31 @@ def test_the_spread_over_tie_orders(handmade: Callable[..., Any]) -> None:
     assert tie_tables(results(maker, "ties", (variant(maker, "btsr-ce", "btsr-ce", (0.05,)),))) is None
 
 
+# --- baselines at home ---------------------------------------------------------------------------------------------
+
+
+def test_baselines_beside_their_published_numbers(handmade: Callable[..., Any]) -> None:
+    maker = handmade()  # of ML-1M: SASRec (CE) is published with .1821 and .1858
+    runs = (
+        variant(maker, "sasrec-ce", "sasrec-ce", (0.1730,)),  # ratio .95002: within 5 %
+        variant(maker, "sasrec-bce", "sasrec-bce", (0.1475,)),  # of .1341, ratio 1.09993: within 10 %
+        variant(maker, "sasrec-ce wide", "sasrec-ce", (0.1672,)),  # ratio .8999: within neither
+    )
+    found = results(maker, "home", runs)
+    tables, rows = home_table(found) or ([], [])
+    assert cells(tables[0], "SASRec (CE), ndcg@10") == ["0.1730", "0.1821", "0.95", "5 %"]
+    assert cells(tables[0], "SASRec (BCE), ndcg@10") == ["0.1475", "0.1341", "1.10", "10 %"]
+    assert cells(tables[0], "SASRec (CE), wide, ndcg@10") == ["0.1672", "0.1858", "0.90", "not 10 %"]
+    assert cells(tables[0], "SASRec (CE), hr@10") == ["–", "0.3152", "–", "–"]
+    assert [len(section) for section in tables[0].sections] == [2, 2, 4], "the metrics that are published"
+    assert any("Turning Dross into Gold Loss" in note for note in tables[0].notes)
+    frame = pd.DataFrame(rows).set_index(["variant", "metric"])
+    assert frame["published"]["sasrec-ce wide", "hr@5"] == 0.2252
+    assert frame["within_percent"].xs("ndcg@10", level="metric").tolist()[:2] == [5, 10]
+    assert frame["within_percent"].isna()["sasrec-ce wide", "ndcg@10"]
+    assert home_table(results(maker, "home", (variant(maker, "sasrec-ce", "sasrec-ce", (None,)),))) is None
+
+
 # --- cost, buckets and data ----------------------------------------------------------------------------------------
 
 
@@ -403,6 +429,8 @@ def everything(maker: Any) -> Results:
     named.done[0].metrics["ties-1"] = {"ndcg@10": 0.04}
     swept = variant(maker, "0.1", "btsr-ce", (0.05, None))
     groups = [replace(swept, experiment=name) for name in SWEEPS]
+    home = variant(maker, "sasrec-ce wide", "sasrec-ce", (0.05,))
+    groups += [replace(home, experiment="home"), replace(swept, experiment="windows", label="0.95 btsr-ce", swept=0.95)]
     groups += [replace(named, experiment="ties"), *objectives(maker).groups, *regimes(maker).groups]
     whole = results(maker, records=records, data=DATA)
     whole.groups += tuple(groups)
@@ -410,7 +438,7 @@ def everything(maker: Any) -> Results:
 
 
 def test_every_table_compiles_and_escapes_what_comes_from_outside(handmade: Callable[..., Any], tmp_path: Path) -> None:
-    whole = everything(handmade("own", r"<b>50%_&\input{z}|*[a](b)"))
+    whole = everything(handmade("ml-1m", r"<b>50%_&\input{z}|*[a](b)"))
     made = {name: tabulate(whole) for name, tabulate in TABLES.items()}
     assert None not in made.values()
     tables = [table for found in made.values() if found for table in found[0]]
