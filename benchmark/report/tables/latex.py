@@ -8,7 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from benchmark.report.tables.layout import Cell, Row, Table
+from benchmark.report.tables.layout import Table
 from benchmark.report.tables.numbers import DASH, MINUS
 from benchmark.report.templates import environment, unless_markup
 
@@ -34,7 +34,6 @@ _CHARACTERS = {
     DASH: "--",
 }
 _ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327"
-_TYPE = {"value": "", "below": r"\scriptsize ", "paper": r"\scriptsize\itshape "}
 
 
 def to_latex(tables: Sequence[Table]) -> str:
@@ -52,29 +51,6 @@ def _has_glyph(character: str) -> bool:
     return " " <= base <= "~" and len(accents) <= 1 and all(accent in _ACCENTS for accent in accents)
 
 
-def _row(row: Row) -> Markup:
-    cells = [escape(row.label), *(_cell(cell) for cell in row.cells)]
-    kind = _TYPE[row.kind]
-    return Markup(" & ").join(Markup(f"{{{kind}{cell}}}" if kind and cell else cell) for cell in cells)
-
-
-def _cell(cell: Cell) -> str:
-    text = escape(cell.text)
-    if cell.place:
-        text = f"\\textbf{{{text}}}" if cell.place == "best" else f"\\underline{{{text}}}"
-    return text + (r"\rlap{*}" if cell.star else "")
-
-
-def _heads(table: Table) -> list[Markup]:
-    firsts = [_marked(head.first, "" if head.second else head.mark) for head in table.heads]
-    seconds = [_marked(head.second, head.mark if head.second else "") for head in table.heads]
-    return [Markup(" & ".join(words)) for words in (firsts, seconds)]
-
-
-def _marked(word: str, mark: str) -> str:
-    return escape(word) + (f"\\rlap{{\\textsuperscript{{{escape(mark)}}}}}" if mark else "")
-
-
 def _bands(table: Table) -> list[Markup]:
     """The line above the heads and the rules below its titles; nothing if the table has no bands."""
     titles, rules, first = [], "", 1
@@ -88,7 +64,7 @@ def _bands(table: Table) -> list[Markup]:
 
 _ENVIRONMENT = environment(
     Path(__file__).parent,
-    {"row": _row, "heads": _heads, "bands": _bands},
+    {"bands": _bands},
     finalize=unless_markup(escape),
     block_start_string=r"\BLOCK{",
     block_end_string="}",
