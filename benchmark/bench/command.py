@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,7 +128,7 @@ def run(options: Namespace) -> int:
         if any(result.status == "failed" for group in found.groups for result in group.results):
             code = FAILURE
     table = options.out_dir / "tables" / "bench.md"
-    write_file(table, to_markdown(_documents(directory, list(CASES))).encode())
+    write_file(table, to_markdown(_documents(directory, CASES)).encode())
     print(f"figures {directory}\ntable   {table}")
     return code
 
@@ -160,7 +160,7 @@ def _document(name: str, found: CaseResult, options: Namespace, started: datetim
     }
 
 
-def _documents(directory: Path, cases: Sequence[str]) -> list[dict[str, Any]]:
+def _documents(directory: Path, cases: Iterable[str]) -> list[dict[str, Any]]:
     """What was measured of these cases, now or earlier; StoreError where the table cannot be made of it."""
     found = []
     for path in (directory / f"{name}.json" for name in cases):

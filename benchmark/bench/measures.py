@@ -165,19 +165,18 @@ def extrapolate(measured: Result, times: int, power: int) -> Result:
 
 def growth(sizes: Sequence[int], groups: Sequence[Group]) -> list[Fit]:
     """Fits of time per lap and of added memory, for each contender measured at two of the `sizes` or more."""
+    points: dict[tuple[str, str], list[tuple[int, float]]] = {}  # by contender and quantity
+    for size, group in zip(sizes, groups, strict=True):
+        for result in group.results:
+            if result.status == "measured":
+                costs = {"time per step": float(np.median(result.seconds)), "added memory": result.added_memory_bytes}
+                for quantity, cost in costs.items():
+                    points.setdefault((result.contender, quantity), []).extend([(size, cost)] if cost else [])
     fits = []
-    for contender in dict.fromkeys(result.contender for group in groups for result in group.results):
-        points: dict[str, list[tuple[int, float]]] = {"time per step": [], "added memory": []}
-        for size, group in zip(sizes, groups, strict=True):
-            for result in group.results:
-                if result.contender == contender and result.status == "measured":
-                    points["time per step"].append((size, float(np.median(result.seconds))))
-                    points["added memory"].append((size, float(result.added_memory_bytes or 0)))
-        for quantity, pairs in points.items():
-            pairs = [(size, value) for size, value in pairs if value > 0]
-            if len(pairs) >= 2:
-                x, y = np.log(np.array(pairs)).T
-                fits.append(Fit(contender, quantity, float(np.polyfit(x, y, 1)[0]), [size for size, _ in pairs]))
+    for (contender, quantity), pairs in points.items():
+        if len(pairs) >= 2:
+            x, y = np.log(pairs).T
+            fits.append(Fit(contender, quantity, float(np.polyfit(x, y, 1)[0]), [size for size, _ in pairs]))
     return fits
 
 

@@ -27,12 +27,10 @@ def ratio_lines(document: dict[str, Any]) -> list[str]:
 
 
 def _ratios(ratios: Sequence[dict[str, Any]]) -> str:
-    lines = [
-        f"| {ratio['label']} | {_times(ratio)} | {ratio['target'] or '':g} | {_verdict(ratio)} |"
-        if ratio["target"]
-        else f"| {ratio['label']} | {_times(ratio)} | | |"
-        for ratio in sorted(ratios, key=lambda ratio: ratio["target"] is None)
-    ]
+    lines = []
+    for ratio in sorted(ratios, key=lambda ratio: ratio["target"] is None):
+        goal = f"| {ratio['target']:g} | {_verdict(ratio)} |" if ratio["target"] else "| | |"
+        lines.append(f"| {ratio['label']} | {_times(ratio)} {goal}")
     return _table(["ours beside another way", "times better", "target", ""], lines)
 
 

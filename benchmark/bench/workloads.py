@@ -66,16 +66,15 @@ class BenchData:
 
 def load(name: str, data_dir: Path, quick: bool, notify: Callable[[str], None]) -> BenchData:
     """The dataset, split by the released protocol, or its stand-in. Raises DataError if its file cannot be used."""
-    dataset = DATASETS[name]
-    released = Protocol.of_preset("released", dataset.released_filter)
-    if quick or dataset.is_synthetic:
-        return BenchData(name, dataset.title, True, split(synthetic.stand_in(*QUICK_SIZE), Protocol()))
-    try:
-        path = locate(dataset, data_dir)
-    except MissingData:
-        notify(f"{name}: no file in the data directory; measured on a synthetic stand-in of {SIZES[name][2]:,} rows")
-        return BenchData(name, dataset.title, True, split(synthetic.stand_in(*SIZES[name]), Protocol()))
-    return BenchData(name, dataset.title, False, split(read_interactions(path, dataset), released))
+    dataset, size = DATASETS[name], QUICK_SIZE if quick else SIZES[name]
+    if not quick:
+        try:
+            interactions = read_interactions(locate(dataset, data_dir), dataset)
+            protocol = Protocol.of_preset("released", dataset.released_filter)
+            return BenchData(name, dataset.title, False, split(interactions, protocol))
+        except MissingData:
+            notify(f"{name}: no file in the data directory; measured on a synthetic stand-in of {size[2]:,} rows")
+    return BenchData(name, dataset.title, True, split(synthetic.stand_in(*size), Protocol()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +113,9 @@ def whole_load(train: Sequences, n_items: int, maxlen: int) -> TrainingLoad:
     return TrainingLoad(train, n_items, maxlen, TrainingData(train, n_items, maxlen).trainable)
 
 
-def random_sequences(count: int, length: int, n_items: int, seed: int = 0) -> Sequences:
+def random_sequences(count: int, length: int, n_items: int) -> Sequences:
     """`count` sequences of `length` uniformly drawn items."""
-    items = np.random.default_rng(seed).integers(n_items, size=count * length)
+    items = np.random.default_rng(0).integers(n_items, size=count * length)
     return Sequences.from_arrays(items, np.arange(count + 1) * length)
 
 
