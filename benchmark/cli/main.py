@@ -23,13 +23,14 @@ from benchmark.cli.options import (
     chosen_datasets,
 )
 from benchmark.cli.planning import Plans, Records, command_of, plan_all, records_of, write_tuning
-from benchmark.cli.preparing import check_places, open_store, prepare_all
+from benchmark.cli.preparing import NOTHING_TO_DO, check_places, open_store, prepare_all
 from benchmark.cli.status import cores, likely_device, overview
 from benchmark.plan.config import ConfigError
 from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.planner import choose_methods
 from benchmark.runs.outstanding import is_left
 from benchmark.store.store import Store, to_stderr
+from datasets.interactions import DataError
 from datasets.protocol import Protocol
 from datasets.registry import DATASETS
 
@@ -133,8 +134,11 @@ def _reproduce(options: Namespace) -> int:
     device = _device(options) if is_trained else None
 
     prepared = prepare_all(chosen, store, options) if {"prepare", "train"} & set(options.stages) else {}
+    if is_trained and not prepared:
+        raise DataError(NOTHING_TO_DO)
     plans = plan_all(chosen, methods, store, options, prepared)
-    late = _train(options, device, store, chosen, methods, prepared, plans, deadline) if device else set()
+    ready = [dataset for dataset in chosen if (dataset.name, dataset.protocol) in prepared]
+    late = _train(options, device, store, ready, methods, prepared, plans, deadline) if device else set()
     if not is_trained and not is_reported:
         return 0
     stored = {name: store.records(name) for name in plans}

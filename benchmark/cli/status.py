@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.cli.exits import FAILURE
@@ -13,7 +13,6 @@ from benchmark.cli.planning import plan_all, records_of
 from benchmark.cli.preparing import open_store
 from benchmark.plan.planner import PlannedRun, choose_methods
 from benchmark.runs.outstanding import Durations, is_left
-from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
@@ -51,13 +50,16 @@ def overview(
     records = records_of(runs, stored)
     left = [run for run in runs if is_left(records.get(run.key), overwrite)]
     lines = [f"{runs[0].spec.title}: {len(runs)} runs, {len(runs) - len(left)} ended, {len(left)} left"]
-    for experiment in dict.fromkeys(next(iter(run.uses)) for run in runs):
+    seeds: dict[str, dict[str, dict[str, list[str]]]] = {}  # by experiment, label and state
+    for run in runs:
+        experiment, (label, *_) = next(iter(run.uses.items()))
+        state = records[run.key].status if run.key in records else "not run"
+        seeds.setdefault(experiment, {}).setdefault(label, {}).setdefault(state, []).append(str(run.spec.seed))
+    for experiment, labels in seeds.items():
         lines.append(f"  {experiment}")
-        mine = [run for run in runs if next(iter(run.uses)) == experiment]
-        for label in dict.fromkeys(run.uses[experiment][0] for run in mine):
-            states = _states([run for run in mine if run.uses[experiment][0] == label], records)
+        for label, states in labels.items():
             lines.append(
-                f"    {label:<14} " + "; ".join(f"{state}: seeds {','.join(s)}" for state, s in states.items())
+                f"    {label:<14} " + "; ".join(f"{state}: seeds {','.join(states[state])}" for state in states)
             )
     if left:
         durations = Durations(stored, device)
@@ -78,14 +80,6 @@ def likely_device(choice: str) -> tuple[str, int]:
 def cores() -> int:
     """How many processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _states(runs: Sequence[PlannedRun], records: Mapping[str, RunRecord]) -> dict[str, list[str]]:
-    states: dict[str, list[str]] = {}
-    for run in runs:
-        state = records[run.key].status if run.key in records else "not run"
-        states.setdefault(state, []).append(str(run.spec.seed))
-    return states
 
 
 def _estimate(estimates: Sequence[float | None], workers: int) -> str:

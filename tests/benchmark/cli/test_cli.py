@@ -567,6 +567,21 @@ def test_all_skips_what_is_absent_with_instructions(tmp_path: Path, capsys: pyte
     assert "no dataset is there" in errors[-1]
 
 
+def test_data_that_is_gone_is_skipped_although_the_store_knows_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = tmp_path / "results" / "ml-1m" / "data.json"
+    known.parent.mkdir(parents=True)
+    known.write_bytes((ROOT / "results" / "ml-1m" / "data.json").read_bytes())
+    fixed = ["--no-download", "--data-dir", str(tmp_path), "--out-dir", str(tmp_path), "--stages", "prepare,train"]
+    words = [*fixed, "--methods", "popularity", "--seeds", "0", "--experiments", "main"]
+    assert main(words) == 1
+    assert "no dataset is there" in capsys.readouterr().err.splitlines()[-1]
+    assert main([*words, "--dataset", "all,synthetic"]) == 1
+    assert "1 of 2 planned runs are not done" in capsys.readouterr().err.splitlines()[-1]
+    assert [record.dataset for record in Store(tmp_path / "results").records()] == ["synthetic"]
+
+
 def test_our_names_are_never_taken_by_somebodys_file(
     tmp_path: Path, table: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
