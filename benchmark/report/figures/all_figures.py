@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from matplotlib.figure import Figure
 
-from benchmark.report.figures import accuracy, curves, popularity, scores, sweeps
+from benchmark.report.figures import accuracy, curves, popularity, scores, sweeps, windows
 from benchmark.report.query import Results
 
 FIGURES: Mapping[str, Callable[[Results], Figure | None]] = {
@@ -24,6 +24,7 @@ FIGURES: Mapping[str, Callable[[Results], Figure | None]] = {
     "views": accuracy.views,
     "noise": sweeps.noise,
     "ties": accuracy.ties,
+    "windows": windows.windows,
     "reliability": scores.reliability,
     "popularity-calibration": popularity.popularity_calibration,
 }

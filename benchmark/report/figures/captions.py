@@ -54,6 +54,11 @@ _TEXTS = {
         "Test NDCG@10 of trained models when simultaneous test events are put into other random orders (circles), and "
         "in the order of the file (diamonds). Each line is one seed."
     ),
+    "windows": (
+        "NDCG@10 of BT-SR minus that of the same objective alone, and of the BT-SR that validation chose minus that of "
+        "the best baseline, in windows of time and pooled over all their test users. Bars are 95 % intervals over "
+        "users; the pooled one resamples users with all their windows."
+    ),
     "reliability": (
         "How often the first item is the target, against the probability that the model gives it, in 15 bins of "
         "equally many users. A calibrated model lies on the dashed line. ECE, the expected calibration error, is the "
@@ -90,4 +95,5 @@ def caption(name: str, results: Results) -> str:
     mark = "SYNTHETIC DATA, which says nothing about any real dataset. " if results.synthetic else ""
     paper = paper_figure(name, results.dataset)
     source = f" In the paper: {paper}." if paper else ""
-    return f"{mark}{results.heading}. {_TEXTS[name]} {SPREAD}{source}"
+    spread = "" if name == "windows" else f" {SPREAD}"
+    return f"{mark}{results.heading}. {_TEXTS[name]}{spread}{source}"

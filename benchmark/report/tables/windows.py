@@ -20,6 +20,7 @@ from benchmark.report.significance import (
     paired_bootstrap,
     paired_t_test,
     smallest_detectable_difference,
+    standard_error,
 )
 from benchmark.report.tables.cells import best_of, row_of
 from benchmark.report.tables.layout import Cell, Head, Made, Row, Table, for_machines, table_of
@@ -28,6 +29,9 @@ from benchmark.report.tables.numbers import DASH, count, number, p_value, signed
 
 METRICS = (METRIC, "hr@10", "cov@10")
 TESTED = (METRIC, "hr@10")
+
+POOLED_RESAMPLES = 2_000
+"""Ten thousand of ten thousand users would take most of a report's time."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +57,17 @@ class Windows:
 
 @dataclass(frozen=True)
 class PooledDifference:
-    """`method` minus `rival`: `by_window` its mean in each, `over_users` all test users of all windows, a user who is
-    tested in several windows resampled as a whole; `over_windows` tests the means of the windows.
+    """`method` minus `rival`: `by_window` its mean in each, `errors` the sampling errors of these.
+
+    `over_users`: all test users of all windows, where a user who is tested in several is resampled as a whole.
+    `over_windows`: a test of the means of the windows.
     """
 
     metric: str
     method: str
     rival: str
     by_window: Mapping[float, float]
+    errors: Mapping[float, float]
     over_users: PairedBootstrap
     over_windows: PairedTest
     detectable: float
@@ -95,18 +102,19 @@ def pooled_difference(windows: Windows, method: str, rival: str, metric: str) ->
         method,
         rival,
         dict(zip(windows.groups, means.tolist(), strict=True)),
-        paired_bootstrap(together, users=owners),
+        dict(zip(windows.groups, map(standard_error, differences), strict=True)),
+        paired_bootstrap(together, POOLED_RESAMPLES, users=owners),
         paired_t_test(means, np.zeros_like(means)),
         smallest_detectable_difference(together, users=owners),
     )
 
 
-def pooled_differences(windows: Windows) -> list[PooledDifference]:
+def pooled_differences(windows: Windows, metrics: Iterable[str] = TESTED) -> list[PooledDifference]:
     """BT-SR on each objective against that objective alone, and the BT-SR that validation chose against the best
     baseline.
     """
     found = []
-    for metric in TESTED:
+    for metric in metrics:
         pairs = {
             (method, plain): None
             for method in (*BTSR, PROJECTOR)

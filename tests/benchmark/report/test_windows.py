@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from benchmark.plan.run_spec import RunSetting
+from benchmark.report.figures.all_figures import FIGURES
+from benchmark.report.figures.canvas import appearance
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.tables.windows import pooled_difference, pooled_differences, window_tables, windows_of
 from benchmark.runs.metrics import accuracy
@@ -90,6 +92,27 @@ def test_a_pooled_difference_resamples_users_with_all_their_windows(results: Res
     assert found.detectable == pytest.approx(2.8016 * np.std(means), rel=0.06)
     assert found.over_windows.n == 3
     assert found.over_windows.difference == pytest.approx(np.mean(list(found.by_window.values())))
+
+
+def test_the_figure_shows_each_window_and_the_pooled_difference_at_the_bottom(results: Results) -> None:
+    windows = windows_of(results)
+    assert windows is not None
+    found = pooled_differences(windows, ["ndcg@10"])
+    with appearance():
+        figure = FIGURES["windows"](results)
+    assert figure is not None
+    axis = figure.axes[0]
+    names = [label.get_text() for label in axis.get_yticklabels()]
+    assert names == ["0.95 (40 users)", "0.9 (60 users)", "0.85 (50 users)", "pooled (150)"]
+    assert len(axis.containers) == len(found)
+    for drawn, each in zip(axis.containers, found, strict=True):
+        points, _, (bars,) = drawn.lines
+        assert points.get_xdata().tolist() == pytest.approx([*each.by_window.values(), each.over_users.difference])
+        ends = [segment[:, 0].tolist() for segment in bars.get_segments()]
+        assert ends[-1] == pytest.approx([each.over_users.low, each.over_users.high])
+        reach = 1.96 * each.errors[0.9]
+        assert ends[1] == pytest.approx([each.by_window[0.9] - reach, each.by_window[0.9] + reach])
+    assert FIGURES["windows"](with_groups((), results.load)) is None
 
 
 def test_btsr_is_compared_with_its_objective_alone_and_with_the_best_baseline(results: Results) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from benchmark.plan.experiments import WINDOWS
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.figures.canvas import appearance
@@ -23,7 +25,8 @@ def results_of() -> Callable[..., Results]:
     """Builds Results of a dataset from groups, by default without arrays."""
 
     def build(maker: Any, groups: Sequence[RunGroup], load: LoadArrays = no_arrays, **data: Any) -> Results:
-        return Results(maker.dataset, maker.title, maker.synthetic, RunSetting(), groups, load, data)
+        numbers = {window: np.arange(maker.users) for window in WINDOWS}
+        return Results(maker.dataset, maker.title, maker.synthetic, RunSetting(), groups, load, data, numbers)
 
     return build
 
