@@ -25,6 +25,11 @@ Lap = Callable[..., None]
 CPU = torch.device("cpu")
 
 
+def versions_of(packages: list[str]) -> dict[str, str]:
+    """Python's version and those of the packages."""
+    return {"python": python_version()} | {package: version(package) for package in packages}
+
+
 class Enough(Exception):
     """Ends a contender from within its lap."""
 
@@ -44,8 +49,7 @@ class LapLine:
 
     def ready(self, packages: list[str], settings: dict[str, Any]) -> None:
         """Say with which versions of the packages and with which settings the laps will be made."""
-        versions = {"python": python_version()} | {package: version(package) for package in packages}
-        self._connection.send({"versions": versions, "settings": settings})
+        self._connection.send({"versions": versions_of(packages), "settings": settings})
 
     def turn(self) -> None:
         """Wait for the next turn and start the clock; raises Enough when there is none."""

@@ -69,9 +69,7 @@ def parse(arguments: list[str] | None) -> Namespace:
     what = parser.add_argument_group("what to run")
     add_datasets(what)
     add_runs(what)
-    what.add_argument(
-        "--claim", metavar="ID", help="run what one claim of the paper (tables/claims.md) needs, judge it"
-    )
+    what.add_argument("--claim", metavar="ID", help="run only what this claim of tables/claims.md needs, and judge it")
     add_list(what, "--stages", STAGES, f"from {', '.join(STAGES)} (default: all)")
     add_rules(parser.add_argument_group("under which rules"))
     add_places(parser.add_argument_group("where data is"))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from platform import python_version
 
 from benchmark.bench import laps, workloads
+from benchmark.bench.lap_line import versions_of
 from benchmark.bench.measures import BenchOptions, BenchRatio, CaseResult
 from benchmark.bench.peers.peer_task import PeerTask
 from benchmark.bench.peers.peers import LAP_TARGETS, PEERS, PeerContender, export
@@ -71,9 +70,8 @@ def peers_quality(options: BenchOptions) -> CaseResult:
 
 
 def _ours(recipe: Recipe, run: Callable[..., None], amount: float) -> Contender:
-    versions = {"python": python_version()} | {package: version(package) for package in ("torch", "numpy")}
     settings = asdict(recipe.encoder) | {"batch_size": recipe.training.batch_size}
-    return Contender(OURS, run, amount, about={"versions": versions, "settings": settings})
+    return Contender(OURS, run, amount, about={"versions": versions_of(["torch", "numpy"]), "settings": settings})
 
 
 def _tasks(options: BenchOptions) -> Iterator[tuple[BenchData, PeerTask, Recipe]]:
@@ -84,27 +82,9 @@ def _tasks(options: BenchOptions) -> Iterator[tuple[BenchData, PeerTask, Recipe]
             with tempfile.TemporaryDirectory() as folder:
                 recipe = workloads.recipe(OURS, data, maxlen).lasting(EPOCHS)
                 export(Path(folder), data.split)
-                yield data, _task(folder, recipe, data.split.n_items, options.turns.threads), recipe
-
-
-def _task(folder: str, recipe: Recipe, n_items: int, threads: int) -> PeerTask:
-    encoder, training = recipe.encoder, recipe.training
-    return PeerTask(
-        folder=folder,
-        name=recipe.method,
-        n_items=n_items,
-        maxlen=encoder.maxlen,
-        width=encoder.width,
-        blocks=encoder.blocks,
-        heads=encoder.heads,
-        dropout=encoder.dropout,
-        learning_rate=training.learning_rate,
-        batch_size=training.batch_size,
-        batches=0,
-        threads=threads,
-        seed=0,
-        judged=False,
-    )
+                wanted = {field.name for field in fields(PeerTask)}
+                known = asdict(recipe.encoder) | asdict(recipe.training) | {"n_items": data.split.n_items}
+                yield data, PeerTask(folder, **{name: known[name] for name in wanted & known.keys()}), recipe
 
 
 def _contenders(options: BenchOptions, task: PeerTask) -> list[PeerContender]:

@@ -30,7 +30,6 @@ class PeerTask:
     """
 
     folder: str
-    name: str
     n_items: int
     maxlen: int
     width: int
@@ -39,10 +38,11 @@ class PeerTask:
     dropout: float
     learning_rate: float
     batch_size: int
-    batches: int
-    threads: int
-    seed: int
-    judged: bool
+    name: str = ""
+    batches: int = 0
+    threads: int = 1
+    seed: int = 0
+    judged: bool = False
 
     @classmethod
     def read(cls, path: Path) -> PeerTask:

@@ -46,7 +46,7 @@ def prepared() -> Split:
 
 
 def a_task(folder: Path, n_items: int, **changes: Any) -> PeerTask:
-    task = PeerTask(str(folder), "fake", n_items, 12, 8, 1, 1, 0.1, 1e-3, 16, 2, 1, 0, False)
+    task = PeerTask(str(folder), n_items, 12, 8, 1, 1, 0.1, 1e-3, 16, "fake", 2)
     return replace(task, **changes)
 
 
