@@ -31,9 +31,10 @@ TARGETS = re.compile(r"#|(?!//)[\w./ -]+$|data:image/png;base64,|data:,$|https:/
 COMMANDS = frozenset(
     re.findall(
         "[a-z]+",
-        "addlinespace begin bottomrule caption centering cmidrule dagger end footnotesize itshape label linewidth "
-        "makebox medskip midrule multicolumn par pm rlap scriptsize setlength small tabcolsep textasciicircum "
-        "textasciitilde textbackslash textbar textbf textgreater textit textless textsuperscript toprule underline",
+        "Umathchar addlinespace begin bottomrule caption centering cmidrule dagger else end fi footnotesize ifdefined "
+        "itshape label linewidth makebox medskip midrule multicolumn par pm rlap scriptsize setlength small tabcolsep "
+        "textasciicircum textasciitilde textbackslash textbar textbf textgreater textit textless textsuperscript "
+        "toprule underline",
     )
 )
 FORMULA = re.compile(r"[=+@\t\r]|-(?![0-9.])")

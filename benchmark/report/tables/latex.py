@@ -42,13 +42,16 @@ def to_latex(tables: Sequence[Table]) -> str:
 
 
 def escape(text: object) -> str:
-    """Text that LaTeX prints as it is; a character that its standard fonts lack becomes a question mark."""
-    return "".join(_CHARACTERS.get(c, c if _has_glyph(c) else "?") for c in str(text))
+    """Text that LaTeX prints as it is; pdfLaTeX prints a question mark where its standard fonts lack a character."""
+    return "".join(_CHARACTERS.get(character) or _typeset(character) for character in str(text))
 
 
-def _has_glyph(character: str) -> bool:
+def _typeset(character: str) -> str:
     base, *accents = list(unicodedata.normalize("NFD", character))
-    return " " <= base <= "~" and len(accents) <= 1 and all(accent in _ACCENTS for accent in accents)
+    if " " <= base <= "~" and len(accents) <= 1 and all(accent in _ACCENTS for accent in accents):
+        return character
+    # XeLaTeX and LuaLaTeX, which alone define this command, can print any character.
+    return rf"\ifdefined\Umathchar {character}\else ?\fi{{}}" if character.isprintable() else "?"
 
 
 def _bands(table: Table) -> list[Markup]:

@@ -297,7 +297,8 @@ def test_text_from_data_is_escaped(store: Store, handmade: Callable[..., Any], t
     assert "<script>" not in tex + text
     assert r"\input{z}" not in tex
     assert "\\_\\&\\#\\{x\\}\\$y\\textasciicircum{}2" in tex
-    assert "é ? line" in tex
+    assert r"é \ifdefined\Umathchar 漢\else ?\fi{} line" in tex, "only pdfLaTeX has no glyph for it"
+    assert latex.escape("a\x00b\u200bc") == "a?b?c", "what nothing can print"
     assert "&lt;script&gt;" in text
     assert r"\|\`\*\[a\](b)" in text
     assert_compiles(tex, tmp_path)
