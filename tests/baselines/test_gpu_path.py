@@ -161,8 +161,12 @@ def on_meta(thing: Any, known: dict[int, Any]) -> Any:
     return known[id(thing)]
 
 
+@pytest.mark.parametrize("rows_are", ["user", "prefix"])
 @pytest.mark.parametrize("name", CASES)
-def test_no_training_step_waits_for_the_gpu(name: str, data: TrainingData, as_if_on_gpu: Callable[[], None]) -> None:
+def test_no_training_step_waits_for_the_gpu(
+    name: str, rows_are: str, data: TrainingData, as_if_on_gpu: Callable[[], None]
+) -> None:
+    data = data.with_prefix_rows() if rows_are == "prefix" else data
     method, encoder, _ = begun(name, data)
     rows = data.trainable[:24]
     as_if_on_gpu()
