@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from benchmark.paper.claim import Claim
 from benchmark.plan.experiments import ON_REQUEST
@@ -15,7 +16,7 @@ from benchmark.plan.planner import PlannedRun
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import JudgedClaim, judge_claims
 from benchmark.report.claims.tables import claims_tables
-from benchmark.report.figures.all_figures import FIGURES
+from benchmark.report.figures import accuracy, curves, popularity, scores, sweeps, windows
 from benchmark.report.figures.canvas import appearance, save
 from benchmark.report.page.page import DatasetReport, write_page
 from benchmark.report.query import Results
@@ -59,6 +60,24 @@ TABLES: dict[str, Callable[[Results], Made | None]] = {
     "cost": cost_table,
 }
 """Of one dataset, by the name of their files; None where no run has what a table shows."""
+
+FIGURES: dict[str, Callable[[Results], Figure | None]] = {
+    "figure1-buckets": popularity.bucket_accuracy,
+    "figure2-scores": scores.score_densities,
+    "figure2-spectrum": curves.singular_values,
+    "learning-curves": curves.learning_curves,
+    "accuracy-coverage": accuracy.accuracy_and_coverage,
+    "sensitivity-alpha": sweeps.sensitivity_to_alpha,
+    "sensitivity-lambda": sweeps.sensitivity_to_lambda,
+    "figure5-regimes": popularity.regimes,
+    "views": accuracy.views,
+    "noise": sweeps.noise,
+    "ties": accuracy.ties,
+    "windows": windows.windows,
+    "reliability": scores.reliability,
+    "popularity-calibration": popularity.popularity_calibration,
+}
+"""Likewise; they are drawn and saved within `canvas.appearance()`."""
 
 
 @dataclass

@@ -24,7 +24,8 @@ def planned_results(
 ) -> Results:
     """The runs of a plan, which is of one dataset and setting and not empty, with the records that they have by now.
 
-    Recommendations that were made elsewhere are shown with them if they were scored under the same protocol.
+    The methods of Table 2 stand in the order of presentation, then recommendations that were made elsewhere, if they
+    were scored under the same protocol, then the other experiments.
     """
     by_run = {(record.key, record.seed): record for record in records}
     members: dict[tuple[str, str], list[PlannedRun]] = defaultdict(list)
@@ -39,7 +40,16 @@ def planned_results(
         for variant in experiment.variants
         if (name, variant.label) in members
     ]
-    return _results(spec, groups, _external(records, spec["protocol"], data), data, load)
+    external = _external(records, spec["protocol"], data)
+    main = {group.method: group for group in groups if group.experiment == "main"}
+    shown = [
+        *(main[method] for method in in_order(main)),
+        *(RunGroup("main", r.method, r.method, records=(r,), place=place) for place, r in enumerate(external)),
+        *(group for group in groups if group.experiment != "main"),
+    ]
+    label, entry = _protocol_entry(spec["protocol"], data)
+    setting, numbers = RunSetting(label, spec["hparams"], spec["profile"]), _user_numbers(spec["protocol"], data)
+    return Results(spec["dataset"], spec["title"], spec["synthetic"], setting, shown, load, entry, numbers)
 
 
 def _planned_group(
@@ -54,26 +64,6 @@ def _planned_group(
         records=tuple(record for record in found.values() if record is not None),
         missing=tuple(seed for seed, record in found.items() if record is None),
     )
-
-
-def _results(
-    spec: Mapping[str, Any],
-    groups: Sequence[RunGroup],
-    external: Sequence[RunRecord],
-    data: Mapping[str, Any] | None,
-    load: LoadArrays,
-) -> Results:
-    """The groups of Table 2 in the order of presentation, then the other experiments."""
-    label, entry = _protocol_entry(spec["protocol"], data)
-    setting = RunSetting(label, spec["hparams"], spec["profile"])
-    main = {group.method: group for group in groups if group.experiment == "main"}
-    shown = [
-        *(main[method] for method in in_order(main)),
-        *(RunGroup("main", r.method, r.method, records=(r,), place=place) for place, r in enumerate(external)),
-        *(group for group in groups if group.experiment != "main"),
-    ]
-    numbers = _user_numbers(spec["protocol"], data)
-    return Results(spec["dataset"], spec["title"], spec["synthetic"], setting, shown, load, entry, numbers)
 
 
 def _external(

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 import pandas as pd
 
@@ -14,7 +15,7 @@ from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim
 from benchmark.report.claims.rules import RULES
 from benchmark.report.claims.sides import METHODS_AS_THEY_ARE
 from benchmark.report.significance import MIN_SEEDS
-from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table
+from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table, warning
 from benchmark.report.tables.numbers import DASH
 
 
@@ -41,7 +42,7 @@ def _overview(name: str, part: Sequence[JudgedClaim], about: str, findings: Sequ
     ]
     return Table(
         name=f"claims-{name}",
-        caption=f"{_warning(part)}The paper's claims on {about}, and what the runs say.",
+        caption=f"{warning(all(f.synthetic for f in part))}The paper's claims on {about}, and what the runs say.",
         heads=(Head("claim"), Head("where"), *columns.values()),
         sections=(tuple(groups),),
     )
@@ -66,7 +67,7 @@ def _details(findings: Sequence[JudgedClaim]) -> Table:
     """The claims on one dataset with the numbers that decide them."""
     return Table(
         name=re.sub("[^a-z0-9]+", "-", f"{findings[0].dataset}-claims"),
-        caption=f"{_warning(findings)}The paper's claims, judged by the runs on {findings[0].title}.",
+        caption=f"{warning(findings[0].synthetic)}The paper's claims, judged by the runs on {findings[0].title}.",
         heads=(_dataset_head(findings[0]), *map(Head, ("verdict", "the paper", "the runs", "command"))),
         sections=(tuple(_detail(finding) for finding in findings),),
     )
@@ -78,13 +79,8 @@ def _dataset_head(finding: JudgedClaim) -> Head:
 
 def _detail(finding: JudgedClaim) -> Stack:
     said = [f"\u201c{finding.claim.quote}\u201d", finding.claim.place, *filter(None, [finding.claim.reading])]
-    lines = max(len(said), len(finding.numbers))
-    columns = [[*texts, *[""] * (lines - len(texts))] for texts in (said, list(finding.numbers))]
-    rows = [
-        (_verdict(finding if i == 0 else None, ""), quote, number, finding.command if i == 0 else "")
-        for i, (quote, number) in enumerate(zip(*columns, strict=True))
-    ]
-    return _group(finding.claim.id, rows)
+    columns = ([_verdict(finding)], said, finding.numbers, [finding.command])
+    return _group(finding.claim.id, list(zip_longest(*columns, fillvalue="")))
 
 
 def _group(label: str, rows: Sequence[Sequence[str | Cell]]) -> Stack:
@@ -92,17 +88,11 @@ def _group(label: str, rows: Sequence[Sequence[str | Cell]]) -> Stack:
     return (Row(label, cells[0]), *(Row("", row, "below") for row in cells[1:]))
 
 
-def _verdict(finding: JudgedClaim | None, absent: str = DASH) -> Cell:
+def _verdict(finding: JudgedClaim | None) -> Cell:
     """In bold where the runs decide."""
     if finding is None:
-        return Cell(absent)
+        return Cell(DASH)
     return Cell(finding.verdict, place="best" if finding.verdict in ("confirmed", "contradicted") else "")
-
-
-def _warning(findings: Sequence[JudgedClaim]) -> str:
-    if all(finding.synthetic for finding in findings):
-        return "SYNTHETIC DATA, which says nothing about any real dataset. "
-    return ""
 
 
 def _row(finding: JudgedClaim) -> Mapping[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmark.report.query import Results
+from benchmark.report.tables.layout import warning
 
 BY_BUCKET = (
     "The catalogue is cut by popularity into three buckets, each of which holds a third of the training interactions."
@@ -92,8 +93,7 @@ def paper_figure(name: str, dataset: str) -> str:
 
 def caption(name: str, results: Results) -> str:
     """The caption of one of FIGURES; it begins by saying whether the data is real. Raises KeyError for another name."""
-    mark = "SYNTHETIC DATA, which says nothing about any real dataset. " if results.synthetic else ""
     paper = paper_figure(name, results.dataset)
     source = f" In the paper: {paper}." if paper else ""
     spread = "" if name == "windows" else f" {SPREAD}"
-    return f"{mark}{results.heading}. {_TEXTS[name]}{spread}{source}"
+    return f"{warning(results.synthetic)}{results.heading}. {_TEXTS[name]}{spread}{source}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,22 +78,13 @@ def page(
     folder = folder or root
     store = "" if folder == root else f"{_relative(root, folder)}/"
     audit = root.parent / "tables" / "audit.md"
-    claims = _by_claim(judged)
+    names = dict.fromkeys(verdict.claim.id for verdict in judged)
+    claims = [[verdict for verdict in judged if verdict.claim.id == name] for name in names]
     style, script = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     return _ENVIRONMENT.get_template("page.html.jinja").render(
         citation=CITATION,
         style=Markup(style),
         script=Markup(script),
-        policy="; ".join(
-            (
-                "default-src 'none'",
-                "base-uri 'none'",
-                "form-action 'none'",
-                "img-src data:",
-                f"style-src '{_digest(style)}'",
-                f"script-src '{_digest(script)}'",
-            )
-        ),
         synthetic=bool(reports) and all(report.results.synthetic for report in reports),
         judged=[group for group in claims if any(claim.verdict != NOT_RUN for claim in group)],
         unjudged=[group for group in claims if all(claim.verdict == NOT_RUN for claim in group)],
@@ -151,14 +142,6 @@ def _picture(name: str, path: Path, results: Results, folder: Path) -> Mapping[s
     return shown | {"uri": uri, "width": width // 2, "height": height // 2}
 
 
-def _by_claim(judged: Iterable[JudgedClaim]) -> list[list[JudgedClaim]]:
-    """The verdicts on one claim together, claims in the order of their first verdict."""
-    grouped: dict[str, list[JudgedClaim]] = {}
-    for verdict in judged:
-        grouped.setdefault(verdict.claim.id, []).append(verdict)
-    return list(grouped.values())
-
-
 def _chip(word: str, text: str = "") -> Markup:
     """A verdict or status as a small label, in words and a sign beside its colour."""
     kind = _CHIPS.get(word, "none")
@@ -176,5 +159,5 @@ def _relative(path: Path, root: Path) -> str:
 
 
 _ENVIRONMENT = environment(
-    Path(__file__).parent, {"chip": _chip, "slug": slug, "sort_value": sort_value}, autoescape=True
+    Path(__file__).parent, {"chip": _chip, "digest": _digest, "slug": slug, "sort_value": sort_value}, autoescape=True
 )

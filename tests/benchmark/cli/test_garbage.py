@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from benchmark.plan.config import ConfigError, Configuration
 from benchmark.plan.run_spec import MAX_SETTING, RunSetting
 from benchmark.plan.tuning import stored_changes
-from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.query import Results, RunGroup
+from benchmark.report.report import FIGURES
 from benchmark.report.tables.cost import cost_table
 from benchmark.runs.external import External
 from benchmark.runs.ranked_lists import read_ranked_lists

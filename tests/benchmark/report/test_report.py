@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from benchmark.report.claims.judged_claims import judge_claims
-from benchmark.report.figures.all_figures import FIGURES
-from benchmark.report.report import TABLES, Rendered, report
+from benchmark.report.report import FIGURES, TABLES, Rendered, report
 from benchmark.store.store import Store, StoreError
 from tests.benchmark.conftest import plans_of, records_in
 

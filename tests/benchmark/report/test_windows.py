@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from benchmark.plan.run_spec import RunSetting
-from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.figures.canvas import appearance
 from benchmark.report.query import Results, RunGroup
+from benchmark.report.report import FIGURES
 from benchmark.report.tables.windows import pooled_difference, pooled_differences, window_tables, windows_of
 from benchmark.runs.metrics import accuracy
 from benchmark.store.npz import Arrays

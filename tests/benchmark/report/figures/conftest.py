@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from benchmark.plan.experiments import WINDOWS
 from benchmark.plan.run_spec import RunSetting
-from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.figures.canvas import appearance
 from benchmark.report.query import LoadArrays, Results, RunGroup
+from benchmark.report.report import FIGURES
 
 
 def no_arrays(record: Any) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.query import Results, RunGroup
+from benchmark.report.report import FIGURES
 
 Draw = Callable[[str, Results], Figure]
 Views = Callable[..., Results]

@@ -14,10 +14,10 @@ from PIL import Image
 
 from benchmark.plan.experiments import experiments
 from benchmark.plan.run_spec import RunSetting
-from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.figures.canvas import PNG_DPI, WIDTH, appearance, save
 from benchmark.report.methods import STYLES, in_order, style_of
 from benchmark.report.query import Results, RunGroup
+from benchmark.report.report import FIGURES
 
 Build = Callable[..., Results]
 Draw = Callable[[str, Results], Figure]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from benchmark.plan.run_spec import RunSetting
-from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.figures.captions import caption, paper_figure
 from benchmark.report.query import Results
+from benchmark.report.report import FIGURES
 
 
 def results(dataset: str = "yelp", title: str = "Yelp", synthetic: bool = False) -> Results:

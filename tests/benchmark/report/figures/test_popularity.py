@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.methods import style_of
 from benchmark.report.query import Results, RunGroup
+from benchmark.report.report import FIGURES
 
 Build = Callable[..., Results]
 Draw = Callable[[str, Results], Figure]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.query import LoadArrays, Results, RunGroup
+from benchmark.report.report import FIGURES
 from benchmark.store.npz import Arrays
 
 Draw = Callable[[str, Results], Figure]

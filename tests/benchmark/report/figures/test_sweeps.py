@@ -13,10 +13,10 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmark.report.figures.all_figures import FIGURES
 from benchmark.report.figures.popularity import BUCKETS
 from benchmark.report.methods import style_of
 from benchmark.report.query import Results, RunGroup
+from benchmark.report.report import FIGURES
 
 Draw = Callable[[str, Results], Figure]
 Swept = Callable[..., Results]
