@@ -7,11 +7,9 @@ from argparse import Namespace
 from pathlib import Path
 
 from benchmark.cli.exits import FAILURE
-from benchmark.cli.options import Parser, add_datasets, add_output, add_rules, add_runs, chosen_datasets
-from benchmark.cli.planning import plan_all
-from benchmark.cli.preparing import open_store
+from benchmark.cli.options import Parser, add_datasets, add_output, add_rules, add_runs
+from benchmark.cli.planning import open_and_plan
 from benchmark.plan.config import ConfigError
-from benchmark.plan.planner import choose_methods
 from benchmark.store.atomic_files import check_directory
 
 
@@ -29,9 +27,7 @@ def run(options: Namespace) -> int:
     if path.name in ("", "..") or (os.path.lexists(path) and not os.path.isfile(path)):
         raise ConfigError(f"--to {path}: cannot be written as a file; name one such as runs.tar.gz")
     check_directory(path.parent, "--to")
-    methods = choose_methods(options.methods, options.experiments)
-    store = open_store(options.out_dir)
-    plans = plan_all(chosen_datasets(options, store, methods), methods, store, options)
+    store, plans = open_and_plan(options)
     keys = [run.key for runs in plans.values() for run in runs]
     keys += [record.key for name in plans for record in store.records(name) if record.external]
     count = store.export_archive(path, keys)

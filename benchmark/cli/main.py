@@ -244,14 +244,9 @@ def _report(options: Namespace, store: Store, plans: Plans, stored: Records) -> 
             print(finding.as_text())
         return
     rendered = report(store, options.out_dir, plans, stored, to_stderr)
-    for text in rendered.plain:
-        print(text)
-    for path in rendered.tables:
-        print(f"table   {path}")
-    for path in rendered.figures:
-        if path.suffix == ".png":
-            print(f"figure  {path}")
-    print(f"page    {rendered.page}")
+    lines = [*rendered.plain, *(f"table   {path}" for path in rendered.tables)]
+    lines += [f"figure  {path}" for path in rendered.figures if path.suffix == ".png"]
+    print("\n".join([*lines, f"page    {rendered.page}"]))
 
 
 def _conclude(options: Namespace, plans: Plans, stored: Records, late: set[str]) -> int:

@@ -7,11 +7,11 @@ from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from benchmark.cli.options import ChosenDataset
-from benchmark.cli.preparing import NOTHING_TO_DO
+from benchmark.cli.options import ChosenDataset, chosen_datasets
+from benchmark.cli.preparing import NOTHING_TO_DO, open_store
 from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.experiments import NAMES, ON_REQUEST
-from benchmark.plan.planner import PlannedRun, plan
+from benchmark.plan.planner import PlannedRun, choose_methods, plan
 from benchmark.plan.tuning import ALIAS, searches, trial_values, tuned
 from benchmark.store.json_text import printable
 from benchmark.store.record import RunRecord
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 Plans = dict[str, list[PlannedRun]]
 Records = dict[str, list[RunRecord]]
 """Planned runs by dataset."""
+
+
+def open_and_plan(options: Namespace) -> tuple[Store, Plans]:
+    """The store, and the runs that the options ask for, judging by the store's data.json alone."""
+    methods = choose_methods(options.methods, options.experiments)
+    store = open_store(options.out_dir)
+    return store, plan_all(chosen_datasets(options, store, methods), methods, store, options)
 
 
 def plan_all(

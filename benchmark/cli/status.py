@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.cli.exits import FAILURE
-from benchmark.cli.options import Parser, add_datasets, add_output, add_rules, add_runs, chosen_datasets
-from benchmark.cli.planning import plan_all, records_of
-from benchmark.cli.preparing import open_store
-from benchmark.plan.planner import PlannedRun, choose_methods
+from benchmark.cli.options import Parser, add_datasets, add_output, add_rules, add_runs
+from benchmark.cli.planning import open_and_plan, records_of
+from benchmark.plan.planner import PlannedRun
 from benchmark.runs.outstanding import Durations, is_left
 from benchmark.store.store import Store
 
@@ -28,10 +27,9 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: Namespace) -> int:
     """Show each dataset's runs; the exit code is 0 if nothing is left."""
-    methods = choose_methods(options.methods, options.experiments)
-    store = open_store(options.out_dir)
+    store, plans = open_and_plan(options)
     total_left = 0
-    for runs in plan_all(chosen_datasets(options, store, methods), methods, store, options).values():
+    for runs in plans.values():
         lines, left = overview(runs, store, "never", *likely_device("auto"))
         print("\n".join(lines))
         total_left += len(left)
