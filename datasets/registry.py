@@ -9,8 +9,6 @@ from pathlib import Path
 from datasets.download import MissingData, Remote, check_recorded, fetch
 from datasets.protocol import Filter
 
-__all__ = ["DATASETS", "Dataset", "MissingData", "Published", "locate"]
-
 
 @dataclass(frozen=True)
 class Published:

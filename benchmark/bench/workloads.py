@@ -20,9 +20,10 @@ from benchmark.plan.config import Configuration
 from benchmark.plan.run_spec import TrainingSettings
 from datasets import synthetic
 from datasets.cases import Cases, Stage
+from datasets.download import MissingData
 from datasets.protocol import Protocol
 from datasets.reading import read_interactions
-from datasets.registry import DATASETS, MissingData, locate
+from datasets.registry import DATASETS, locate
 from datasets.sequences import Sequences
 from datasets.split import Split, split
 

@@ -14,9 +14,9 @@ from benchmark.cli.options import Parser, add_datasets, add_places, add_protocol
 from benchmark.cli.preparing import open_and_prepare
 from benchmark.runs.external import metrics_of
 from benchmark.runs.metrics import accuracy, summarise
-from benchmark.runs.preparation import Notify, Prepared
+from benchmark.runs.preparation import Prepared
 from benchmark.store.record import RunRecord
-from benchmark.store.store import Store, to_stderr
+from benchmark.store.store import Notify, Store, to_stderr
 
 TOLERANCE = 1e-9  # relative; another machine may sum in another order
 

@@ -17,7 +17,7 @@ from benchmark.store.atomic_files import StoreError, replacing
 from benchmark.store.json_text import printable
 from benchmark.store.npz import from_npz
 from benchmark.store.schema import MAX_TITLE, UNFIT_FIRST
-from benchmark.store.store import Store
+from benchmark.store.store import Notify, Store
 from datasets import synthetic
 from datasets.interactions import DataError, Interactions
 from datasets.protocol import PROTOCOL_VERSION, Protocol
@@ -25,8 +25,6 @@ from datasets.readers.sources import check_plain, open_source
 from datasets.reading import READING_VERSION, read_interactions
 from datasets.registry import DATASETS, locate
 from datasets.split import Split, split
-
-Notify = Callable[[str], None]
 
 MASKED_SHARE_WORTH_A_WARNING = 0.2
 

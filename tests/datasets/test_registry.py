@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from datasets import registry
-from datasets.download import Remote
+from datasets.download import MissingData, Remote
 from datasets.filtering import FILTERS
 from datasets.interactions import DataError
 from datasets.reading import READERS, read_interactions
-from datasets.registry import DATASETS, Dataset, MissingData, Published, locate
+from datasets.registry import DATASETS, Dataset, Published, locate
 
 TABLE = "userid,itemid,timestamp\n1,2,3\n"
 RATINGS = "1::2::5::3\n1::3::5::4\n"

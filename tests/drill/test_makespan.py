@@ -41,7 +41,7 @@ def test_the_simulated_workers_take_jobs_in_order_and_only_when_free(monkeypatch
     def jobs() -> Iterator[RunJob]:
         for key in "abcd":
             drawn.append(key)
-            yield RunJob(key, None, "")  # type: ignore[arg-type]
+            yield RunJob(key, None, "", Path())  # type: ignore[arg-type]
 
     ended: Any = engine.run(jobs(), None, lambda job, row: None)  # type: ignore[arg-type]
     assert next(ended) == ("b", 2.0)

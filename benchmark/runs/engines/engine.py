@@ -28,7 +28,7 @@ class RunJob:
     key: str
     spec: RunSpec
     command: str
-    checkpoint: Path | None = None
+    checkpoint: Path
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,11 @@ from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, RuntimeEnvS
 
 from benchmark.plan.config import ConfigError
 from benchmark.runs import checkpoint
-from benchmark.runs.checkpoint import Checkpoint, State
+from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.engines.engine import ATTEMPTS, FinishedRun, JobQueue, OnNews, RunJob
 from benchmark.runs.environment import ROOT, code_version
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.run import execute
-from benchmark.store.atomic_files import StoreError, write_file
 
 PACKAGES = ("baselines", "benchmark", "datasets")
 """The packages that a node gets, once, from the driver; it prefers them to any that it has."""
@@ -62,7 +61,6 @@ class RayEngine:
         self, address: str | None = None, device: str = "auto", workers: int | None = None, threads: int = 1
     ) -> None:
         self.workers, self.threads = workers, threads
-        checkpoint.sweep_temporary()  # on this machine; on others, each worker does it
         code_version()  # remembered before the code is sent
         _connect(address)
         self.device = _device(device)
@@ -80,7 +78,7 @@ class RayEngine:
                     if kind == "news":
                         on_news(job, content)
                     elif kind == "checkpoint":
-                        _keep(job, content)
+                        Checkpoint(job.checkpoint).keep(content)
                     elif kind == "finished":
                         del tasks.under_way[stream]
                         record, arrays = content
@@ -119,9 +117,9 @@ class _Tasks(JobQueue):
         while len(self.under_way) < self.engine.room() and (job := self.next_job()) is not None:
             if self.data is None:
                 self.data = ray.put(self.prepared)  # each node fetches it once
-            engine = self.engine
+            engine, state = self.engine, Checkpoint(job.checkpoint).read()
             stream = engine.task.remote(
-                job, self.data, engine.device, engine.threads, _checkpoint(job), SELDOM * checkpoint.SECONDS_BETWEEN
+                job, self.data, engine.device, engine.threads, state, SELDOM * checkpoint.SECONDS_BETWEEN
             )
             self.under_way[stream] = job, datetime.now(UTC)
         return bool(self.under_way)
@@ -196,44 +194,27 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
-def _checkpoint(job: RunJob) -> bytes | None:
-    """The state from which the job continues."""
-    try:
-        return job.checkpoint.read_bytes() if job.checkpoint else None
-    except OSError:
-        return None
-
-
-def _keep(job: RunJob, content: bytes) -> None:
-    if job.checkpoint:
-        with contextlib.suppress(StoreError):  # a full disk costs the checkpoint and not the run
-            write_file(job.checkpoint, content)
-
-
 # --- on the node ----------------------------------------------------------------------------------------------------
 
 
 class _Sent(Checkpoint):
-    """A checkpoint that goes to the driver as well, because a node takes its files with it when it dies."""
+    """A checkpoint that the driver keeps, because a node takes its files with it when it dies."""
 
-    def __init__(self, path: Path, content: bytes | None, seconds: float, send: Callable[[bytes], None]) -> None:
-        super().__init__(path, seconds)
-        self.send = send
-        if content is not None:
-            path.write_bytes(content)
+    def __init__(self, content: bytes, seconds: float, send: Callable[[bytes], None]) -> None:
+        super().__init__(Path(), seconds)
+        self.content, self.send = content, send
 
-    def offer(self, state: Callable[[], State]) -> None:
-        before = self.written
-        super().offer(state)
-        if self.written != before:
-            with contextlib.suppress(FileNotFoundError):  # it could not be written
-                self.send(self.path.read_bytes())
+    def read(self) -> bytes:
+        return self.content
+
+    def keep(self, content: bytes) -> None:
+        self.send(content)
 
 
 def _work(
-    job: RunJob, prepared: Prepared, device: torch.device, threads: int, content: bytes | None, seconds: float
+    job: RunJob, prepared: Prepared, device: torch.device, threads: int, content: bytes, seconds: float
 ) -> Iterator[Message]:
-    """One run, from the checkpoint `content` if there is one; yields its news, a checkpoint from time to time (after
+    """One run, from the checkpoint `content` if it is not empty; yields its news, a checkpoint from time to time (after
     `seconds` at the earliest), and its record and arrays at the end.
     """
     messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
@@ -241,9 +222,8 @@ def _work(
     def do() -> Any:
         torch.set_num_threads(threads)
         try:
-            with checkpoint.temporary() as path:
-                kept = _Sent(path, content, seconds, lambda state: messages.put(("checkpoint", state)))
-                return execute(job.spec, prepared, device, job.command, lambda news: messages.put(("news", news)), kept)
+            kept = _Sent(content, seconds, lambda state: messages.put(("checkpoint", state)))
+            return execute(job.spec, prepared, device, job.command, lambda news: messages.put(("news", news)), kept)
         finally:
             messages.put(None)
 

@@ -1,12 +1,8 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import pickle
-import subprocess
-import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +19,7 @@ from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs import checkpoint as checkpoint_module
 from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.training import Trained, train
-from benchmark.store.atomic_files import StoreError, write_file
+from benchmark.store.atomic_files import StoreError
 from datasets.cases import Cases
 from datasets.sequences import Sequences
 
@@ -149,89 +145,6 @@ def test_it_is_written_once_in_so_many_seconds(tmp_path: Path, monkeypatch: pyte
         state = checkpoint.load()
         kept.append(state["epoch"] if state else 0)
     assert kept == [0, 0, 3, 3, 3, 6, 6, 6, 9, 9]
-
-
-HOLDS = """
-import os, signal
-from benchmark.runs import checkpoint
-with checkpoint.temporary() as path:
-    path.write_bytes(b"state")
-    path.with_name(".tmp-0-checkpoint.pt").write_bytes(b"st")
-    print(path, flush=True)
-    signal.pause()
-"""
-
-
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary files of this process and of its children go."""
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    return tmp_path / "temporary"
-
-
-def test_what_killed_workers_left_is_swept_and_nothing_else(temporary: Path) -> None:
-    root = Path(__file__).resolve().parents[3]
-    holder = subprocess.Popen([sys.executable, "-c", HOLDS], cwd=root, stdout=subprocess.PIPE, text=True)
-    assert holder.stdout is not None
-    held = Path(holder.stdout.readline().strip())
-    with checkpoint_module.temporary() as own:
-        write_file(own, b"state")
-        checkpoint_module.sweep_temporary()
-        assert held.exists(), "its process lives"
-        assert own.exists()
-    assert not own.parent.exists()
-    holder.kill()
-    holder.communicate()
-    mine = left_behind(temporary, "thesis")
-    (mine / "thesis.tex").touch()
-    (temporary / f"{checkpoint_module.TEMPORARY}file").touch()
-    checkpoint_module.sweep_temporary()
-    assert not held.parent.exists()
-    assert [path.name for path in mine.iterdir()] == ["thesis.tex"]
-    assert {path.name for path in temporary.iterdir()} == {mine.name, f"{checkpoint_module.TEMPORARY}file"}
-
-
-def test_a_folder_is_locked_before_it_is_there(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flock, swept = fcntl.flock, []
-
-    def sweep_first(handle: Any, how: int) -> None:
-        if not swept:
-            swept.append(handle)
-            checkpoint_module.sweep_temporary()
-        flock(handle, how)
-
-    with monkeypatch.context() as sweeping:
-        sweeping.setattr("fcntl.flock", sweep_first)
-        with checkpoint_module.temporary() as path:
-            assert path.parent.exists()
-    assert swept
-    assert list(temporary.iterdir()) == []
-
-
-def left_behind(folder: Path, name: str) -> Path:
-    """What a worker that was killed leaves in `folder`."""
-    left = folder / f"{checkpoint_module.TEMPORARY}{name}"
-    left.mkdir(parents=True)
-    left.with_suffix(checkpoint_module.LOCK).touch()
-    (left / checkpoint_module.FILE).write_bytes(b"state")
-    return left
-
-
-def test_only_folders_of_our_own_are_swept(temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Anybody can make a folder of that name, or a link to somebody's, where temporary files go."""
-    theirs, elsewhere = left_behind(temporary, "theirs"), left_behind(tmp_path / "elsewhere", "real")
-    link = temporary / f"{checkpoint_module.TEMPORARY}link"
-    link.symlink_to(elsewhere)
-    link.with_suffix(checkpoint_module.LOCK).touch()
-    with monkeypatch.context() as as_another_user:
-        as_another_user.setattr(os, "geteuid", lambda: os.getuid() + 1)
-        checkpoint_module.sweep_temporary()
-        assert (theirs / checkpoint_module.FILE).exists()
-    checkpoint_module.sweep_temporary()
-    assert not theirs.exists()
-    assert (elsewhere / checkpoint_module.FILE).exists()
 
 
 def test_a_full_disk_costs_the_checkpoint_and_not_the_run(
