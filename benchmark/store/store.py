@@ -105,11 +105,8 @@ class Store:
         files = {_RECORD: record.to_json().encode()}
         if arrays:
             files[_ARRAYS] = to_npz(arrays)
-        with self._writer():
-            present = self.find(record.dataset, record.method, record.key, record.seed)
-            if present is not None and present.done and not overwrite:
-                raise AlreadyDone(f"{path}: this run is done already; use --overwrite all to replace it")
-            write_directory(path, files)
+        if not self._write_run(record, files, overwrite):
+            raise AlreadyDone(f"{path}: this run is done already; use --overwrite all to replace it")
         return path
 
     def claim(self, key: str) -> AbstractContextManager[bool]:
@@ -183,13 +180,11 @@ class Store:
 
     def _import_data(self, dataset: str, content: bytes, path: Path) -> None:
         received = self._parse_json(content, f"{path}: {dataset}/{_DATA}", _DATA)
-        if received is None:
-            return
-        if received["dataset"] != dataset:
+        if received is not None and received["dataset"] != dataset:
             self._note(f"{path}: {dataset}/{_DATA}: describes the dataset {received['dataset']}; not imported")
-            return
-        theirs = received["protocols"]
-        self._update(dataset, _DATA, lambda old: received | old | {"protocols": theirs | old.get("protocols", {})})
+        elif received is not None:
+            theirs = received["protocols"]
+            self._update(dataset, _DATA, lambda old: received | old | {"protocols": theirs | old.get("protocols", {})})
 
     def _import_run(self, directory: str, files: Mapping[str, bytes], path: Path, summary: ImportSummary) -> None:
         source = f"{path}: {directory}"
@@ -202,14 +197,9 @@ class Store:
             self._note(f"{error}; not imported")
             summary.unusable.append(directory)
             return
-        with self._writer():
-            present = self.find(record.dataset, record.method, record.key, record.seed)
-            if present is not None and present.done:
-                summary.already_done.append(directory)
-            else:
-                kept = (_RECORD, _ARRAYS) if record.has_arrays else (_RECORD,)
-                write_directory(self.root / directory, {name: files[name] for name in kept})
-                summary.imported.append(directory)
+        kept = (_RECORD, _ARRAYS) if record.has_arrays else (_RECORD,)
+        is_new = self._write_run(record, {name: files[name] for name in kept})
+        (summary.imported if is_new else summary.already_done).append(directory)
 
     # Reading and writing
 
@@ -230,6 +220,15 @@ class Store:
             self._note(f"{error}; treated as absent")
             return None
         return record if self.arrays(record) is not None else None
+
+    def _write_run(self, record: RunRecord, files: Mapping[str, bytes], overwrite: bool = False) -> bool:
+        """Write the files of a run, unless it is done already; returns whether they were written."""
+        with self._writer():
+            present = self.find(record.dataset, record.method, record.key, record.seed)
+            if present is not None and present.done and not overwrite:
+                return False
+            write_directory(self._path_of(record), files)
+            return True
 
     def _read_json(self, dataset: str, file: str) -> dict[str, Any] | None:
         path = self.root / _component(dataset) / file
