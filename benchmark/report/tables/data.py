@@ -19,7 +19,7 @@ def _utc(value: float) -> str:
     return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M")
 
 
-_whole, _one_decimal, _share, _density = "{:,.0f}".format, "{:,.1f}".format, "{:.1%}".format, "{:.3%}".format
+_whole, _one_decimal, _share = "{:,.0f}".format, "{:,.1f}".format, "{:.1%}".format
 
 SECTIONS: tuple[tuple[tuple[str, tuple[str | int, ...], Callable[[float], str]], ...], ...] = (
     (
@@ -32,7 +32,7 @@ SECTIONS: tuple[tuple[tuple[str, tuple[str | int, ...], Callable[[float], str]],
         ("users after the filter", ("filtered", "users"), _whole),
         ("items after the filter", ("filtered", "items"), _whole),
         ("interactions after the filter", ("filtered", "interactions"), _whole),
-        ("density", ("density",), _density),
+        ("density", ("density",), "{:.3%}".format),
         ("interactions per user, mean", ("interactions_per_user", "mean"), _one_decimal),
         ("interactions per user, median", ("interactions_per_user", "median"), _one_decimal),
     ),
@@ -81,11 +81,11 @@ def data_table(results: Results) -> Made | None:
 
 def _at(facts: Facts, path: Sequence[str | int]) -> float | None:
     found: Any = facts
-    for step in path:
-        try:
+    try:
+        for step in path:
             found = found[step]
-        except (KeyError, IndexError, TypeError):
-            return None
+    except (KeyError, IndexError, TypeError):
+        return None
     return float(found) if isinstance(found, int | float) else None
 
 
