@@ -30,7 +30,7 @@ INERT = frozenset(
 TARGETS = re.compile(r"#|(?!//)[\w./ -]+$|data:image/png;base64,|data:,$|https://")
 COMMANDS = frozenset(
     re.findall(
-        "[a-z]+",
+        "[A-Za-z]+",
         "Umathchar addlinespace begin bottomrule caption centering cmidrule dagger else end fi footnotesize ifdefined "
         "itshape label linewidth makebox medskip midrule multicolumn par pm rlap scriptsize setlength small tabcolsep "
         "textasciicircum textasciitilde textbackslash textbar textbf textgreater textit textless textsuperscript "
