@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,10 @@ class Sequences:
         """From a flat item array (total,) and offsets (n + 1,): sequence i is `items[offsets[i] : offsets[i + 1]]`."""
         bounds = torch.as_tensor(np.asarray(offsets, dtype=np.int64))
         return cls(torch.as_tensor(np.asarray(items, dtype=np.int64)), bounds[:-1], bounds.diff())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to another process by value, as arrays; tensors would stay in memory that the two share."""
+        return _from_host, tuple(values.cpu().numpy() for values in (self.items, self.starts, self.lengths))
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -84,6 +89,10 @@ class Sequences:
     def to(self, device: torch.device) -> Sequences:
         """The same sequences with their arrays on `device`."""
         return Sequences(self.items.to(device), self.starts.to(device), self.lengths.to(device))
+
+
+def _from_host(*arrays: np.ndarray) -> Sequences:
+    return Sequences(*map(torch.from_numpy, arrays))
 
 
 @dataclass(frozen=True, eq=False)

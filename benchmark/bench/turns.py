@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import math
 import multiprocessing
-import pickle
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -91,20 +90,18 @@ class Contender:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, device, threads), daemon=True)
+        process = context.Process(target=_work, args=(theirs, self.run, device, threads), daemon=True)
         process.start()
         theirs.close()
-        ours.send_bytes(pickle.dumps(self.run))  # multiprocessing's own pickler would leave tensors in shared memory
         return Running(process, ours)
 
 
-def _work(connection: Connection, device: torch.device, threads: int) -> None:
+def _work(connection: Connection, run: Callable[[torch.device, Lap], None], device: torch.device, threads: int) -> None:
     def lap(seconds: float, **more: float) -> None:
         line.lap(seconds, **more)
         line.turn()
 
     def work() -> None:
-        run = pickle.loads(connection.recv_bytes())
         line.turn()
         line.data_is_there()
         run(device, lap)
