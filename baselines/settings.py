@@ -64,7 +64,7 @@ def check_bounds(settings: Any) -> None:
 
 
 def _is_bounded(kind: Any) -> bool:
-    """Whether a value of this type, and each entry of a tuple, is no number or one with both bounds."""
+    """Whether a number of this type, or each number in a tuple of it, has both bounds; other types need none."""
     declared = getattr(kind, "__metadata__", ())
     if any(isinstance(each, Interval) and None not in (each.ge, each.le) for each in declared):
         return True

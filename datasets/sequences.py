@@ -100,7 +100,7 @@ class Batch:
     """B sequences side by side: `items` (B, L) int64, each row's items first and padding after; `lengths` (B,) int64.
 
     Real items come first, so a causal mask alone keeps every real position from seeing the padding. `total`: the sum of
-    the lengths, None where the host does not know it; on a CPU nobody needs to be told.
+    the lengths, None where the host does not know it; on a CPU it need not be given.
     """
 
     items: Tensor

@@ -227,8 +227,9 @@ def scaling(options: BenchOptions) -> CaseResult:
 
 
 def _expect(runner: Contender, before: Result, times: float) -> None:
-    """Set what the contender needs at `times` the size of `before`: at most so many times the memory that it added
-    then. It is left out where a step would take longer than a contender may run.
+    """Set what the contender needs at `times` the size of `before`: at most `times` the memory that it added then.
+
+    It is left out where a step would take longer than a contender may run.
     """
     if before.added_memory_bytes is not None:
         runner.needs_bytes = math.ceil(times * before.added_memory_bytes)

@@ -28,7 +28,7 @@ ALIAS = "tuned"
 """The alias under which selection.json keeps the choices of a setting."""
 
 EPOCHS, PATIENCE = 80, 10
-"""A trial ends at the latest after so many epochs, or epochs without improvement: the same for all methods."""
+"""The most epochs of a trial, and the epochs without improvement after which it ends: the same for all methods."""
 
 FIRST = "sasrec-ce"
 """The method whose dropout and learning rate the others take over."""

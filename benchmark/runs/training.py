@@ -28,7 +28,7 @@ from benchmark.runs.metrics import hit_rate, ndcg
 from datasets.cases import Cases
 
 WARM_UP_EPOCHS, PLATEAU = 30, 2.0
-"""No run is ended by its patience before so many epochs, nor while it was, on average over the last `patience` epochs,
+"""Patience ends no run before WARM_UP_EPOCHS, nor while the run was, on average over the last `patience` epochs,
 less than PLATEAU times as good as most-popular on validation (half way from there to perfection, where that is less).
 On ML-1M, BCE stays at the level of most-popular for some 20 epochs of 20 steps, with Barlow Twins for more than 40; to
 stop it there would be to compare with a model that was never trained."""

@@ -152,7 +152,7 @@ def sweep_files(root: Path) -> None:
 def lock(path: Path, wait: bool) -> Iterator[bool]:
     """Hold `path` as a lock; yields whether this process has it now (always, with `wait`).
 
-    The kernel drops the lock when the process ends, in whatever way; the file that is left then blocks nobody.
+    The kernel drops the lock when the process ends, in whatever way; the file left behind blocks no other process.
     """
     held = _file_lock(path, wait)
     with writing(path):

@@ -117,7 +117,7 @@ def places(summaries: Mapping[Key, SeedSummary]) -> dict[Key, Place]:
 
 
 def best_of(summaries: Mapping[Key, SeedSummary]) -> dict[Key, Place]:
-    """The best alone; nobody if all are equal."""
+    """The best place alone, and no place at all where all are equal."""
     ranked = places(summaries)
     distinct = "second" in ranked.values()
     return {key: "best" if place == "best" and distinct else "" for key, place in ranked.items()}

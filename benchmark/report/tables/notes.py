@@ -45,7 +45,7 @@ def closing_notes(results: Results, groups: Sequence[RunGroup]) -> list[str]:
 
 
 def masked_note(results: Results) -> list[str]:
-    """A warning where so many targets are masked that accuracy says little."""
+    """A warning where the share of masked targets is too high for accuracy to mean much."""
     share = results.data.get("masked_share")
     if any("evaluation" in record.spec for record in results.records()):  # history is not masked there
         return []

@@ -12,7 +12,7 @@ DECIMALS = 4
 
 
 def number(value: float, decimals: int = DECIMALS) -> str:
-    """With so many decimals, a dash for NaN."""
+    """The number as printed, with a dash for NaN."""
     return DASH if math.isnan(value) else f"{value:.{decimals}f}".replace("-", MINUS)
 
 

@@ -178,7 +178,7 @@ def _tell(pipe: Connection, news: dict[str, Any] | str) -> None:
 
 
 def _end_with_parent() -> None:
-    """Without its parent nobody takes this worker's result, and the memory is needed to do the run again."""
+    """End with the parent: its result would be lost, and its memory is needed to do the run again."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
