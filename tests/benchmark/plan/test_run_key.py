@@ -40,6 +40,7 @@ def spec_of(record: RunRecord) -> RunSpec:
         method=method["name"],
         settings=filled(METHODS[method["name"]].settings, method["settings"]),
         seed=spec["seed"],
+        is_trial=record.is_trial,
     )
 
 
