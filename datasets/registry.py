@@ -51,7 +51,7 @@ class Dataset:
 
     @property
     def is_synthetic(self) -> bool:
-        """Whether the data is generated, so that there is no file to locate."""
+        """Whether the data is generated, in which case no file has to be located."""
         return not self.published
 
     def instructions(self, data_dir: Path) -> str:

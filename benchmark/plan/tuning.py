@@ -8,6 +8,7 @@ search goes on by one step beyond that edge, until the best trial has worse ones
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
@@ -174,7 +175,7 @@ def _search(
     asked = [tuple(zip(grid, point, strict=True)) for point in product(*grid.values())]
     while True:
         trials = tuple(map(trial, asked))
-        extended = len(trials) - len(list(product(*grid.values())))
+        extended = len(trials) - math.prod(map(len, grid.values()))
         if any(each.key not in values for each in trials):
             return Search(inherited, trials, extended, None)
         best = max(trials, key=lambda each: values[each.key])
@@ -188,6 +189,8 @@ def steps_beyond(grid: Grid, tried: Sequence[Changes], best: Changes) -> Iterato
     """The best setting, one step further in each direction in which nothing beyond it has been tried."""
     for key, value in best:
         others = {dict(own)[key] for own in tried}
+        if len(others) == 1:  # one value has no direction
+            continue
         for onwards in (sorted(others), sorted(others, reverse=True)):
             step = _next(grid[key], onwards)
             if value == onwards[-1] and step != value:
@@ -195,9 +198,11 @@ def steps_beyond(grid: Grid, tried: Sequence[Changes], best: Changes) -> Iterato
 
 
 def _next(values: Sequence[float], onwards: Sequence[float]) -> float:
-    """The value after the last of `onwards`, by equal differences if the grid's `values` have them, else by ratio."""
+    """The value after the last of `onwards`: by equal differences if the grid's `values` have them or hold 0, else by
+    ratio.
+    """
     differences = [high - low for low, high in pairwise(values)]
-    is_even = len(differences) > 1 and max(differences) - min(differences) < 1e-9 * max(values)
+    is_even = min(values) == 0 or (len(differences) > 1 and max(differences) - min(differences) < 1e-9 * max(values))
     last, before = onwards[-1], onwards[-2]
     step = last + (last - before) if is_even else last * (last / before)
     return round(step) if all(isinstance(value, int) for value in values) else float(f"{step:.3g}")

@@ -24,7 +24,7 @@ from benchmark.plan.config import ConfigError
 from benchmark.plan.run_key import EVALUATION_VERSION
 from benchmark.runs.environment import code_version, hardware, package_versions, seconds_since
 from benchmark.runs.evaluation import TOP_ITEMS, cells_of
-from benchmark.runs.metrics import summarise
+from benchmark.runs.metrics import as_small_items, summarise
 from benchmark.runs.preparation import Prepared, file_sha256
 from benchmark.runs.probes import history_bucket_shares
 from benchmark.runs.ranked_lists import read_ranked_lists
@@ -188,7 +188,7 @@ def measure(lists: Sequences, split: Split) -> tuple[Arrays, dict[str, float], d
     top_items[users[is_top], places[is_top]] = items[is_top]
     arrays = {
         "ranks": ranks,
-        "top_items": top_items.astype(np.uint16 if n_items < 2**16 - 1 else np.int32),
+        "top_items": as_small_items(top_items, n_items),
         "target_buckets": split.item_buckets[targets],
         "history_buckets": history_bucket_shares(test.histories, split.item_buckets),
     }

@@ -30,6 +30,11 @@ GAINS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 """What a hit at a rank is worth; with one relevant item the ideal DCG, which NDCG divides by, is 1."""
 
 
+def as_small_items(items: np.ndarray, n_items: int) -> np.ndarray:
+    """Items by index, and `n_items` for none, in the smaller of the two types that records keep them in."""
+    return items.astype(np.uint16 if n_items < 2**16 - 1 else np.int32)
+
+
 def per_user(metric: str, ranks: np.ndarray) -> np.ndarray:
     """What each user contributes to `hr@K`, `ndcg@K` or `mrr@K`: float64 in the shape of `ranks`, any shape.
 

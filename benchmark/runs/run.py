@@ -29,7 +29,7 @@ from benchmark.runs.environment import (
     seconds_since,
 )
 from benchmark.runs.evaluation import NonFiniteScores, Ranking, evaluate, evaluate_ranks
-from benchmark.runs.metrics import accuracy, summarise
+from benchmark.runs.metrics import accuracy, as_small_items, summarise
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.probes import calibration_bins, history_bucket_shares, score_densities, spectrum
 from benchmark.runs.training import Diverged, EpochRow, train
@@ -196,7 +196,7 @@ def _measure(ranking: Ranking, embeddings: torch.Tensor | None, test: Cases, ite
     n_items = len(item_buckets)
     arrays = {
         "ranks": test.per_user(ranking.ranks),
-        "top_items": ranking.top_items.astype(np.uint16 if n_items < 2**16 - 1 else np.int32),
+        "top_items": as_small_items(ranking.top_items, n_items),
         "target_buckets": item_buckets[test.targets.cpu().numpy()],
         "history_buckets": history_bucket_shares(test.histories, item_buckets),
     }

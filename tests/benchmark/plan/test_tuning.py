@@ -96,6 +96,13 @@ def test_a_step_continues_the_grid_and_stays_within_the_bounds_of_the_setting() 
     assert dropouts == {0.1, 0.3, 0.5, 0.7, 0.9}  # equal differences go on as such, and 1.1 is no dropout
 
 
+@pytest.mark.parametrize(("values", "steps"), [((0.1,), []), ((0.0, 0.1), [0.2]), ((0.1, 0.2), [0.4])])
+def test_a_grid_of_one_value_or_with_zero_can_be_searched_too(values: tuple[float, ...], steps: list[float]) -> None:
+    grid = {"settings.weight": values}
+    tried = [(("settings.weight", value),) for value in values]
+    assert [dict(step)["settings.weight"] for step in steps_beyond(grid, tried, tried[-1])] == steps
+
+
 def test_the_choice_is_kept_only_where_all_trials_are_done(tmp_path: Path) -> None:
     values: dict[str, float] = {}
     for _ in range(9):

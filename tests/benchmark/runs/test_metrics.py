@@ -348,3 +348,11 @@ def test_draws_are_pooled_for_those_who_draw_figures() -> None:
     assert together["ranks"].tolist() == arrays["ranks"].tolist()
     alone = record_arrays(20, 90)
     assert all(metrics.pooled(alone)[name] is alone[name] for name in alone)
+
+
+@pytest.mark.parametrize(("n_items", "kind"), [(2**16 - 2, "uint16"), (2**16 - 1, "int32"), (2**16, "int32")])
+def test_items_keep_their_numbers_in_the_type_of_records(n_items: int, kind: str) -> None:
+    items = np.array([0, n_items - 1, n_items])
+    small = metrics.as_small_items(items, n_items)
+    assert small.dtype == kind
+    assert small.tolist() == items.tolist()
