@@ -1,11 +1,18 @@
-"""MovieLens-1M (Harper and Konstan 2015): `ml-1m.zip`, or its `ratings.dat` alone."""
+"""MovieLens (Harper and Konstan 2015): ratings, and what is known about the users and films of MovieLens-1M."""
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from datasets.interactions import Interactions
+import numpy as np
+
+from datasets.download import MissingData
+from datasets.interactions import DataError, Interactions
 from datasets.readers.delimited import Layout, read_delimited
+from datasets.readers.sources import open_source
 
 RATINGS = "ratings.dat"
 
@@ -15,3 +22,55 @@ _LAYOUT = Layout(user=0, item=1, time=3, fields=4, delimiter="::")  # UserID::Mo
 def read(path: Path) -> Interactions:
     """All ratings, in file order; DataError names the file and the first bad line."""
     return read_delimited(path, _LAYOUT, member=RATINGS)
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """What MovieLens-1M says about users and films, in the order of the ids that were asked for.
+
+    `genders` (users,) str: "F" or "M"; `ages` (users,) int64: the youngest age of the user's group (1, 18, 25, 35, 45,
+    50 or 56); `genres` (items, G) bool: which of the G `genre_names` (G,) a film has, in alphabetical order.
+    """
+
+    genders: np.ndarray
+    ages: np.ndarray
+    genres: np.ndarray
+    genre_names: np.ndarray
+
+
+def labels_of(path: Path, user_labels: Iterable[int], item_labels: Iterable[int]) -> Labels:
+    """The labels of users and films, given by original id as `Interactions` and `Split` have them.
+
+    They are read from the publisher's users.dat and movies.dat in `path`, if that is ml-1m.zip, or else beside it.
+    Raises MissingData if one is not there, DataError if it does not say what it should about a user or film.
+    """
+    users = _rows(path, "users.dat", user_labels)  # UserID::Gender::Age::Occupation::Zip-code
+    films = _rows(path, "movies.dat", item_labels)  # MovieID::Title::Genres
+    genres_of = [frozenset(row[-1].split("|")) for row in films]
+    names = sorted(frozenset().union(*genres_of))
+    return Labels(
+        genders=np.array([row[1] for row in users]),
+        ages=np.array([row[2] for row in users]).astype(np.int64),
+        genres=np.array([[name in genres for name in names] for genres in genres_of]),
+        genre_names=np.array(names),
+    )
+
+
+def _rows(path: Path, name: str, ids: Iterable[int]) -> list[list[str]]:
+    """The fields of the line about each id in a file of the publisher's."""
+    source = path if zipfile.is_zipfile(path) else path.with_name(name)
+    if not source.is_file():
+        source = path.with_name(f"ml-1m-{name}")  # beside a table that is called ml-1m.csv
+    if not source.is_file():
+        raise MissingData(f"{path}: there is no {name} beside it; take it from ml-1m.zip, which has it")
+    with open_source(source, name) as stream:
+        lines = stream.read().decode("latin-1").splitlines()
+    by_id = {line.partition("::")[0]: line.split("::") for line in lines}
+    try:
+        rows = [by_id[str(each)] for each in ids]
+    except KeyError as error:
+        raise DataError(f"{source}: {name} has no line about {error}; give the publisher's own file") from None
+    width = max(map(len, rows))
+    if width < 3 or min(map(len, rows)) < width:
+        raise DataError(f"{source}: {name} has lines with fewer than 3 fields separated by '::'; fetch it again")
+    return rows

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from datasets.download import MissingData
 from datasets.interactions import DataError, Interactions
 from datasets.publishers import amazon, gowalla, movielens, yelp
 
@@ -268,3 +269,44 @@ def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("datasets.readers.json_lines.MAX_LINE", 50)
     with pytest.raises(DataError, match="line 1: is longer than 50 bytes"):
         yelp.read(write(tmp_path / "yelp.json", b"{" * 1000))
+
+
+# --- labels of users and films ----------------------------------------------------------------------------------------
+
+USERS_DAT = b"2::M::56::16::70072\n7::F::1::10::48067\n9::M::25::1::1\n"
+MOVIES_DAT = "10::Am\u00e9lie (2001)::Comedy|Romance\n20::Heat (1995)::Action\n30::Jumanji (1995)::Comedy\n".encode(
+    "latin-1"
+)
+
+
+def test_labels_follow_the_ids_wherever_the_files_are(tmp_path: Path) -> None:
+    zipped = tmp_path / "zipped" / "ml-1m.zip"
+    zipped.parent.mkdir()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        for name, content in (("ratings.dat", RATINGS_DAT), ("users.dat", USERS_DAT), ("movies.dat", MOVIES_DAT)):
+            archive.writestr(f"ml-1m/{name}", content)
+    beside = write(tmp_path / "ratings.dat", RATINGS_DAT)
+    with pytest.raises(MissingData, match=r"there is no users\.dat beside it"):
+        movielens.labels_of(beside, [7], [30])
+    write(tmp_path / "ml-1m-users.dat", USERS_DAT)
+    write(tmp_path / "movies.dat", MOVIES_DAT)
+    for path in (zipped, beside):
+        data = movielens.read(path)
+        labels = movielens.labels_of(path, data.user_labels, data.item_labels)
+        assert labels.genders[data.user_ids].tolist() == ["F", "F", "M"]
+        assert labels.ages[data.user_ids].tolist() == [1, 1, 56]
+        assert labels.genre_names.tolist() == ["Comedy", "Romance"]
+        assert labels.genres[data.item_ids].tolist() == [[True, False], [True, True], [True, False]]
+    with pytest.raises(DataError, match=r"movies\.dat has no line about '40'"):
+        movielens.labels_of(beside, [7], [40])
+    write(tmp_path / "movies.dat", b"10::Comedy\n")
+    with pytest.raises(DataError, match=r"movies\.dat has lines with fewer than 3 fields"):
+        movielens.labels_of(beside, [7], [10])
+
+
+def test_labels_of_the_real_data(real_data: Callable[[str], Path]) -> None:
+    path = real_data("ml-1m.csv.gz")
+    labels = movielens.labels_of(path, range(1, 6041), [1, 6])
+    assert np.unique(labels.genders, return_counts=True)[1].tolist() == [1709, 4331]
+    assert np.unique(labels.ages, return_counts=True)[1].tolist() == [222, 1103, 2096, 1193, 550, 496, 380]
+    assert labels.genre_names.tolist() == ["Action", "Animation", "Children's", "Comedy", "Crime", "Thriller"]
