@@ -68,6 +68,11 @@ class Split:
         """V, the number of items in the catalogue."""
         return len(self.item_labels)
 
+    @property
+    def item_popularity(self) -> np.ndarray:
+        """(V,) float64: the share of the training users who have an item."""
+        return self.item_users / len(self.train)
+
     def cases(self, stage: Stage) -> Cases:
         """What is to be predicted: one case per test user or, under ties = "draws", the distinct ones of all draws."""
         if self.tie_draws:

@@ -12,10 +12,11 @@ import pandas as pd
 from benchmark.cli.exits import FAILURE
 from benchmark.cli.options import ALL, Parser, add_dataset
 from benchmark.plan.config import ConfigError
+from benchmark.runs.metrics import shown_in
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store, to_stderr
 
-ALWAYS = ("test ndcg@10", "test hr@10", "test cov@10")
+ALWAYS = tuple(f"test {metric}" for metric in shown_in("run"))
 """Metrics that are shown of every run; others are shown where they differ."""
 
 DECIMALS = 6

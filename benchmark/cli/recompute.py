@@ -13,8 +13,9 @@ from benchmark.cli.exits import FAILURE
 from benchmark.cli.options import Parser, add_datasets, add_places, add_protocol
 from benchmark.cli.preparing import open_and_prepare
 from benchmark.runs.external import metrics_of
-from benchmark.runs.metrics import accuracy, summarise
+from benchmark.runs.metrics import accuracy
 from benchmark.runs.preparation import Prepared
+from benchmark.runs.summary import summarise
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Notify, Store, to_stderr
 
@@ -75,7 +76,10 @@ def _metrics(store: Store, record: RunRecord, prepared: Prepared) -> tuple[dict[
     """The record's metrics with those that it lacks, and the names of those that its arrays contradict."""
     arrays = store.arrays(record) or {}
     split = prepared.split
-    fresh = {"test": metrics_of(arrays, split) if record.external else summarise(arrays, split.item_buckets)}
+    if record.external:
+        fresh = {"test": metrics_of(arrays, split)}
+    else:
+        fresh = {"test": summarise(arrays, split.item_buckets, split.item_popularity)}
     if "validation_ranks" in arrays:
         fresh["validation"] = accuracy(arrays["validation_ranks"])
     differing = [

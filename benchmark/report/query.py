@@ -23,7 +23,8 @@ from benchmark.plan.run_spec import RunSetting
 from benchmark.plan.selection import Choice, choose
 from benchmark.report.methods import MethodStyle, external_style, in_order, style_of
 from benchmark.report.significance import PairedTest, SeedSummary, paired_t_test, summarise_seeds
-from benchmark.runs.metrics import GAINS, pooled, user_means
+from benchmark.runs.metrics import is_mean_over_users
+from benchmark.runs.summary import pooled, user_means
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
 
@@ -261,7 +262,7 @@ class Results:
         `.../bucketB` is about the users whose target lies in that bucket. None for a metric that is not a mean over
         users, for fewer than two users, and where arrays are lost or differ in length.
         """
-        if metric.partition("@")[0] not in GAINS:
+        if not is_mean_over_users(metric):
             return None
         needed = ("ranks", "target_buckets") if "/bucket" in metric else ("ranks",)
         chosen = [record for record in runs.done if seeds is None or record.seed in seeds]

@@ -24,10 +24,10 @@ from benchmark.plan.config import ConfigError
 from benchmark.plan.run_key import EVALUATION_VERSION
 from benchmark.runs.environment import code_version, hardware, package_versions, seconds_since
 from benchmark.runs.evaluation import TOP_ITEMS, cells_of
-from benchmark.runs.metrics import as_small_items, summarise
 from benchmark.runs.preparation import Prepared, file_sha256
 from benchmark.runs.probes import history_bucket_shares
 from benchmark.runs.ranked_lists import read_ranked_lists
+from benchmark.runs.summary import as_small_items, summarise
 from benchmark.store.json_text import printable
 from benchmark.store.npz import Arrays
 from benchmark.store.record import EXTERNAL, RunRecord
@@ -210,7 +210,7 @@ def metrics_of(arrays: Arrays, split: Split) -> dict[str, float]:
     test, n_items = split.cases("test"), split.n_items
     width = arrays["top_items"].shape[1]
     known = TOP_ITEMS if width == n_items else width  # the whole catalogue is known at any K
-    metrics = summarise(arrays, split.item_buckets)
+    metrics = summarise(arrays, split.item_buckets, split.item_popularity)
     targets = torch.arange(len(test.targets)) * n_items + test.targets
     metrics["masked_targets"] = torch.isin(targets, cells_of(test.histories, n_items)).double().mean().item()
     return {name: value for name, value in metrics.items() if _cutoff(name) <= known}

@@ -1,50 +1,148 @@
-"""The numbers of a run from its arrays alone: accuracy, coverage, popularity buckets, calibration, geometry.
+"""The metrics with a cut-off: accuracy, from the ranks of the targets, and what is recommended, from the lists.
 
-Pure numpy, no model and no data. Throughout, `ranks` (N,) holds the rank of each user's target, from 1, 0
-for a miss; `top_items` (N, k) holds item indices, best first, with V, the catalogue's size, where there is
-no item; popularity buckets are 0, 1, 2 in arrays, 0 = most popular, and bucket1 to bucket3 in names. A run that was
-tested on tie draws is measured draw by draw; its metrics are the means.
+To add one is to add its entry to METRICS; `python -m benchmark recompute` then brings it to stored runs. Throughout,
+`ranks` (N,) holds the rank of each user's target, from 1, 0 for a miss; `top_items` (N, K) holds item indices, best
+first, with V, the catalogue's size, where there is no item; `popularity` (V,) is the share of the training users who
+have an item.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from statistics import fmean
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmark.store.record import PER_CASE
-from datasets.protocol import N_BUCKETS
+from benchmark.plan.selection import METRIC
 
 CUTOFFS = (1, 5, 10, 20, 50)
 
-POPULARITY_CUTOFF = 10
-SMOOTHING = 0.01
-"""Share of the history mixed into the recommendations, which keeps the divergence finite (Steck 2018)."""
 
-GAINS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "hr": np.ones_like,
-    "ndcg": lambda rank: 1 / np.log2(rank + 1),
-    "mrr": np.reciprocal,
+def shown_items(top_items: np.ndarray, n_items: int) -> np.ndarray:
+    """(V,) int64, in how many users' lists each item is."""
+    return np.bincount(top_items.ravel(), minlength=n_items + 1)[:n_items]
+
+
+def coverage(top_items: np.ndarray, popularity: np.ndarray) -> float:
+    """The share of the catalogue that is in at least one list."""
+    return float((shown_items(top_items, len(popularity)) > 0).mean())
+
+
+def gini(top_items: np.ndarray, popularity: np.ndarray) -> float:
+    """How unevenly the lists' places are shared out among the catalogue: 0 = alike, 1 = all to one item.
+
+    sum_j (2j - V - 1) p_j / (V - 1), p_j the items' shares of the places, ascending (Shani and Gunawardana 2011,
+    "Evaluating recommendation systems"). NaN if nothing is recommended, or there is one item.
+    """
+    places, n_items = np.sort(shown_items(top_items, len(popularity))), len(popularity)
+    if n_items < 2 or not places[-1]:
+        return float("nan")
+    weights = 2 * np.arange(1, n_items + 1) - n_items - 1
+    return float((weights * places).sum() / places.sum() / (n_items - 1))
+
+
+def average_popularity(top_items: np.ndarray, popularity: np.ndarray) -> float:
+    """The mean popularity of a user's list, averaged over the users who have one (Yin et al. 2012, "Challenging the
+    long tail recommendation"; in its number of ratings, here in shares of the training users); NaN without any.
+    """
+    return _mean_over_lists(top_items, popularity)
+
+
+def novelty(top_items: np.ndarray, popularity: np.ndarray) -> float:
+    """The mean of log2(1 / popularity), in bits, over a user's list, averaged over the users who have one (Zhou et al.
+    2010, "Solving the apparent diversity-accuracy dilemma of recommender systems"); NaN without any.
+
+    An item that nobody trains on counts as the least popular of the others.
+    """
+    least = popularity[popularity > 0].min(initial=1.0)
+    return _mean_over_lists(top_items, -np.log2(np.maximum(popularity, least)))
+
+
+def _mean_over_lists(top_items: np.ndarray, values: np.ndarray) -> float:
+    by_place = np.append(values, np.nan)[top_items]  # (N, k)
+    counts = (~np.isnan(by_place)).sum(1)
+    return float((np.nansum(by_place, 1)[counts > 0] / counts[counts > 0]).mean()) if counts.any() else float("nan")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric that is measured at every cut-off K, as `name@K`, and where it is shown.
+
+    It has one of two definitions. `gain`: what a hit is worth by its rank; the metric is then the mean over the test
+    users of what their targets' ranks give, 0 beyond K. `of_lists`: one number of all the lists, from (N, K)
+    `top_items` and (V,) `popularity`. `title`: in figures and texts. `decimals`: as printed.
+
+    `paper`: the cut-offs that the paper's Table 2 prints, and ours therefore shows. `shown`: other places and the
+    cut-offs shown there: `run` (each run, on the page and in `compare`), `windows`, `sweeps`, `ties` and `lists` (what
+    is recommended, with and without Barlow Twins beside Table 1, and of every method).
+    """
+
+    title: str
+    gain: Callable[[np.ndarray], np.ndarray] | None = None
+    of_lists: Callable[[np.ndarray, np.ndarray], float] | None = None
+    higher_is_better: bool = True
+    decimals: int = 4
+    paper: tuple[int, ...] = ()
+    shown: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+METRICS: dict[str, Metric] = {
+    "hr": Metric(
+        "HR",
+        gain=np.ones_like,
+        paper=(1, 5, 10),
+        shown={"run": (10,), "windows": (10,), "sweeps": (1, 10), "ties": (1, 10)},
+    ),
+    "ndcg": Metric(  # with one relevant item the ideal DCG, which NDCG divides by, is 1
+        "NDCG",
+        gain=lambda rank: 1 / np.log2(rank + 1),
+        paper=(5, 10, 50),
+        shown={"run": (10,), "windows": (10,), "sweeps": (10,), "ties": (10,)},
+    ),
+    "mrr": Metric("MRR", gain=np.reciprocal),
+    "cov": Metric(
+        "coverage",
+        of_lists=coverage,
+        paper=(1, 5, 10),
+        shown={"run": (10,), "windows": (10,), "sweeps": (10,), "lists": (1, 5, 10)},
+    ),
+    "gini": Metric("Gini index", of_lists=gini, higher_is_better=False, shown={"lists": (10,)}),
+    "popularity": Metric(
+        "average popularity", of_lists=average_popularity, higher_is_better=False, shown={"lists": (10,)}
+    ),
+    "novelty": Metric("novelty (bits)", of_lists=novelty, decimals=2, shown={"lists": (10,)}),
 }
-"""What a hit at a rank is worth; with one relevant item the ideal DCG, which NDCG divides by, is 1."""
+"""Every metric with a cut-off, by name."""
 
 
-def as_small_items(items: np.ndarray, n_items: int) -> np.ndarray:
-    """Items by index, and `n_items` for none, in the smaller of the two types that records keep them in."""
-    return items.astype(np.uint16 if n_items < 2**16 - 1 else np.int32)
+def definition(metric: str) -> Metric | None:
+    """What METRICS says of a name such as `hr@10` or `hr@10/bucket1`; None for one without a cut-off or unknown."""
+    name, _, cutoff = metric.partition("@")
+    return METRICS.get(name) if cutoff else None
+
+
+def is_mean_over_users(metric: str) -> bool:
+    """Whether it is one, as accuracy is, so that users can be resampled; coverage, for example, is not."""
+    known = definition(metric)
+    return known is not None and known.gain is not None
+
+
+def shown_in(place: str) -> tuple[str, ...]:
+    """The metrics of a place, as `Metric.shown` has it, that of model selection first."""
+    names = [f"{name}@{k}" for name, metric in METRICS.items() for k in metric.shown.get(place, ())]
+    return tuple(sorted(names, key=lambda name: name != METRIC))
 
 
 def per_user(metric: str, ranks: np.ndarray) -> np.ndarray:
-    """What each user contributes to `hr@K`, `ndcg@K` or `mrr@K`: float64 in the shape of `ranks`, any shape.
+    """What each user contributes to a metric that is a mean over users: float64 in the shape of `ranks`, any shape.
 
     Raises ValueError for another metric.
     """
-    name, _, cutoff = metric.partition("@")
-    if name not in GAINS or not cutoff.isdecimal():
+    known, cutoff = definition(metric), metric.partition("@")[2]
+    if known is None or known.gain is None or not cutoff.isdecimal():
         raise ValueError(f"metric {metric!r} is not defined per user; give hr@K, ndcg@K or mrr@K")
     hit = (ranks >= 1) & (ranks <= int(cutoff))
-    return np.where(hit, GAINS[name](np.where(hit, ranks, 1.0)), 0.0)
+    return np.where(hit, known.gain(np.where(hit, ranks, 1.0)), 0.0)
 
 
 def hit_rate(ranks: np.ndarray, k: int) -> float:
@@ -57,215 +155,22 @@ def ndcg(ranks: np.ndarray, k: int) -> float:
     return float(per_user(f"ndcg@{k}", ranks).mean())
 
 
-def reciprocal_rank(ranks: np.ndarray, k: int) -> float:
-    """MRR@k, the mean of 1 / rank over all users, 0 beyond k."""
-    return float(per_user(f"mrr@{k}", ranks).mean())
-
-
 def accuracy(ranks: np.ndarray) -> dict[str, float]:
-    """HR, NDCG and MRR at every cut-off, such as `hr@10`."""
-    measures = {"hr": hit_rate, "ndcg": ndcg, "mrr": reciprocal_rank}
-    return {f"{name}@{k}": measure(ranks, k) for name, measure in measures.items() for k in CUTOFFS}
+    """The metrics that are means over users, at every cut-off."""
+    names = (f"{name}@{k}" for name, metric in METRICS.items() if metric.gain for k in CUTOFFS)
+    return {name: float(per_user(name, ranks).mean()) for name in names}
 
 
-def masked_share(ranks: np.ndarray) -> float:
-    """Share of targets that cannot be recommended because the user's history holds them."""
-    return float(np.mean(ranks == 0))
-
-
-def shown_items(top_items: np.ndarray, k: int, n_items: int) -> np.ndarray:
-    """(V,) bool, the items in at least one user's top k."""
-    return np.bincount(top_items[:, :k].ravel(), minlength=n_items + 1)[:n_items] > 0
-
-
-def coverage(top_items: np.ndarray, k: int, n_items: int) -> float:
-    """Coverage@k, the share of the catalogue in at least one user's top k."""
-    return float(shown_items(top_items, k, n_items).mean())
-
-
-def bucket_accuracy(ranks: np.ndarray, target_buckets: np.ndarray) -> dict[str, float]:
-    """HR and NDCG, as `hr@10/bucket1`, over the users whose target lies in a bucket; absent without any."""
-    metrics = {}
-    for bucket in range(N_BUCKETS):
-        members = ranks[target_buckets == bucket]
-        if len(members):
-            for k in CUTOFFS:
-                metrics[f"hr@{k}/bucket{bucket + 1}"] = hit_rate(members, k)
-                metrics[f"ndcg@{k}/bucket{bucket + 1}"] = ndcg(members, k)
-    return metrics
-
-
-def bucket_coverage(top_items: np.ndarray, target_buckets: np.ndarray, item_buckets: np.ndarray) -> dict[str, float]:
-    """Coverage per bucket in both readings, each over the whole catalogue; `item_buckets` (V,).
-
-    `cov@K/bucketB/users`: items of any bucket shown to the users whose target lies in B (the released code),
-    absent where there is no such user. `cov@K/bucketB/items`: items of B shown to anyone.
-    """
-    n_items = len(item_buckets)
-    metrics = {}
-    for k in _cutoffs(top_items, n_items):
-        shown = shown_items(top_items, k, n_items)
-        for bucket in range(N_BUCKETS):
-            name, members = f"cov@{k}/bucket{bucket + 1}", target_buckets == bucket
-            if members.any():
-                metrics[f"{name}/users"] = coverage(top_items[members], k, n_items)
-            metrics[f"{name}/items"] = float((shown & (item_buckets == bucket)).mean())
-    return metrics
-
-
-def shown_shares(top_items: np.ndarray, item_buckets: np.ndarray) -> dict[str, float]:
-    """`shown@K/bucketB`: of all places in the users' top K, the share taken by items of bucket B; `item_buckets` (V,).
-
-    Places that no unmasked item was left for do not count; undefined, NaN, if that is all of them.
-    """
-    by_rank = np.append(item_buckets, N_BUCKETS)[top_items]  # (N, top), N_BUCKETS where no item was left
-    metrics: dict[str, float] = {}
-    for k in _cutoffs(top_items, len(item_buckets)):
-        counts = np.bincount(by_rank[:, :k].ravel(), minlength=N_BUCKETS)[:N_BUCKETS]
-        shares = counts / counts.sum() if counts.any() else np.full(N_BUCKETS, np.nan)
-        metrics |= {f"shown@{k}/bucket{bucket + 1}": float(shares[bucket]) for bucket in range(N_BUCKETS)}
-    return metrics
-
-
-def _cutoffs(top_items: np.ndarray, n_items: int) -> list[int]:
-    """Those that the lists kept are long enough for."""
-    return [k for k in CUTOFFS if top_items.shape[1] >= min(k, n_items)]
-
-
-def effective_rank(singular_values: np.ndarray) -> float:
-    """exp(-sum p log p) with p the singular values over their sum (paper, Eq. 9; Roy and Vetterli 2007).
-
-    Between 1 and the number of non-zero values; 0 if there is none.
-    """
-    positive = singular_values[singular_values > 0]
-    shares = positive / positive.sum()
-    return float(np.exp(-(shares * np.log(shares)).sum())) if len(shares) else 0.0
-
-
-def popularity_divergence(
-    history_buckets: np.ndarray, top_items: np.ndarray, item_buckets: np.ndarray, k: int = POPULARITY_CUTOFF
-) -> float:
-    """Mean over users of KL(p || 0.99 q + 0.01 p), in nats: calibration to taste in popularity (Steck 2018).
-
-    p: shares of the buckets in a user's history, `history_buckets` (N, 3); q: in the user's top k. Users
-    with an empty history or without any recommendation are left out; NaN if that is all of them.
-    """
-    history = np.asarray(history_buckets, dtype=np.float64)
-    shown = np.append(item_buckets, N_BUCKETS)[top_items[:, :k]]  # (N, k)
-    recommended = (shown[:, :, None] == np.arange(N_BUCKETS)).sum(1)
-    defined = (history.sum(1) > 0) & (recommended.sum(1) > 0)
-    if not defined.any():
-        return float("nan")
-    p, q = _shares(history[defined]), _shares(recommended[defined])
-    ratio = np.divide(p, (1 - SMOOTHING) * q + SMOOTHING * p, out=np.ones_like(p), where=p > 0)
-    return float((p * np.log(ratio)).sum(1).mean())
-
-
-def _shares(amounts: np.ndarray) -> np.ndarray:
-    return amounts / amounts.sum(1, keepdims=True)
-
-
-def calibration_error(count: np.ndarray, confidence: np.ndarray, accuracy: np.ndarray) -> float:
-    """Expected calibration error: mean |accuracy - confidence|, bins weighted by count (Guo et al. 2017)."""
-    return float((count * np.abs(accuracy - confidence)).sum() / count.sum())
-
-
-def overlap(grid: np.ndarray, targets: np.ndarray, negatives: np.ndarray) -> float:
-    """Integral of min(p, n) over that of p, densities of target and negative scores on `grid` (Fig. 2)."""
-    return float(np.trapezoid(np.minimum(targets, negatives), grid) / np.trapezoid(targets, grid))
-
-
-def by_draw(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """The arrays of a run's record draw by draw, each in the shapes of a run without tie draws, which is its only draw.
-
-    A record of K draws has the array `draws` (K, N), the case of each draw and user. Its arrays PER_CASE have a row for
-    each of the C distinct cases, all others one for each draw.
-    """
-    if "draws" not in arrays:
-        return [dict(arrays)]
-    return [
-        {name: array[cases] if name in PER_CASE else array[draw] for name, array in arrays.items() if name != "draws"}
-        for draw, cases in enumerate(arrays["draws"])
-    ]
-
-
-def pooled(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays of a run with its K tie draws taken together, for a reader who would draw or test them.
-
-    Densities, bins and spectra are means over the draws, in the shapes of a run without draws; `ranks` and
-    `validation_ranks` stay (K, N); arrays PER_CASE have the rows of all draws, (K * N, ...), draw by draw. The arrays
-    of a run without draws stay as they are.
-    """
-    if "draws" not in arrays:
-        return dict(arrays)
-    together = {
-        name: array[arrays["draws"].ravel()] if name in PER_CASE else array if "ranks" in name else array.mean(0)
-        for name, array in arrays.items()
-        if name != "draws"
+def of_lists(top_items: np.ndarray, popularity: np.ndarray) -> dict[str, float]:
+    """The metrics of what is recommended, at the cut-offs that the lists are long enough for."""
+    return {
+        f"{name}@{k}": metric.of_lists(top_items[:, :k], popularity)
+        for name, metric in METRICS.items()
+        if metric.of_lists
+        for k in cutoffs_within(top_items, len(popularity))
     }
-    if "score_grid" in arrays:  # each draw has a grid of its own
-        grids = arrays["score_grid"]
-        grid = together["score_grid"] = np.linspace(grids.min(), grids.max(), grids.shape[1])
-        for name in ("target_density", "negative_density"):
-            on_grid = [np.interp(grid, *draw, left=0, right=0) for draw in zip(grids, arrays[name], strict=True)]
-            together[name] = np.mean(on_grid, axis=0)
-    return together
 
 
-def user_means(metric: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """What each user contributes to HR, NDCG or MRR, on average over the draws: (N,) float64, from `pooled` arrays.
-
-    `.../bucketB` is about the draws in which the user's target lies in that bucket, and the users who have any.
-    """
-    name, _, bucket = metric.partition("/bucket")
-    ranks = np.atleast_2d(arrays["ranks"])  # (K, N)
-    values = per_user(name, ranks)
-    if not bucket:
-        return values.mean(0)
-    inside = (arrays["target_buckets"] == int(bucket) - 1).reshape(ranks.shape)
-    counts = inside.sum(0)
-    return (values * inside).sum(0)[counts > 0] / counts[counts > 0]
-
-
-def summarise(arrays: Mapping[str, np.ndarray], item_buckets: np.ndarray) -> dict[str, float]:
-    """All test metrics of a run from the arrays of its record, named and shaped as there; means over its tie draws.
-
-    `item_buckets`: (V,). Needs `ranks`, `top_items`, `target_buckets` and `history_buckets`; spectra,
-    densities and calibration bins are used where present. A metric that is undefined is absent: of an empty
-    bucket, of a probe that was not taken, of a cut-off beyond the lists kept.
-    """
-    draws = [_summarise_draw(draw, item_buckets) for draw in by_draw(arrays)]
-    if len(draws) == 1:
-        return draws[0]
-    names = {name: None for draw in draws for name in draw}  # a bucket may be empty in some draws
-    return {name: fmean(draw[name] for draw in draws if name in draw) for name in names}
-
-
-def _summarise_draw(arrays: Mapping[str, np.ndarray], item_buckets: np.ndarray) -> dict[str, float]:
-    ranks, top_items, target_buckets = arrays["ranks"], arrays["top_items"], arrays["target_buckets"]
-    n_items = len(item_buckets)
-    metrics = {"masked_targets": masked_share(ranks)} | accuracy(ranks)
-    metrics |= {f"cov@{k}": coverage(top_items, k, n_items) for k in _cutoffs(top_items, n_items)}
-    metrics |= bucket_accuracy(ranks, target_buckets)
-    metrics |= bucket_coverage(top_items, target_buckets, item_buckets)
-    metrics |= shown_shares(top_items, item_buckets)
-    metrics[f"popularity_kl@{POPULARITY_CUTOFF}"] = popularity_divergence(
-        arrays["history_buckets"], top_items, item_buckets
-    )
-    metrics |= _probe_metrics(arrays)
-    return {name: value for name, value in metrics.items() if np.isfinite(value)}
-
-
-def _probe_metrics(arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
-    metrics = {}
-    if "singular_values" in arrays:
-        metrics["effective_rank"] = effective_rank(arrays["singular_values"])
-    if "singular_values_centred" in arrays:
-        metrics["effective_rank_centred"] = effective_rank(arrays["singular_values_centred"])
-    if "score_grid" in arrays:
-        p, n = arrays["target_density"], arrays["negative_density"]
-        metrics["overlap"] = overlap(arrays["score_grid"], p, n)
-    if "calibration_count" in arrays:
-        confidence, accuracy = arrays["calibration_confidence"], arrays["calibration_accuracy"]
-        metrics["ece"] = calibration_error(arrays["calibration_count"], confidence, accuracy)
-    return metrics
+def cutoffs_within(top_items: np.ndarray, n_items: int) -> list[int]:
+    """The cut-offs that the lists kept are long enough for."""
+    return [k for k in CUTOFFS if top_items.shape[1] >= min(k, n_items)]

@@ -29,9 +29,10 @@ from benchmark.runs.environment import (
     seconds_since,
 )
 from benchmark.runs.evaluation import NonFiniteScores, Ranking, evaluate, evaluate_ranks
-from benchmark.runs.metrics import accuracy, as_small_items, summarise
+from benchmark.runs.metrics import accuracy
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.probes import calibration_bins, history_bucket_shares, score_densities, spectrum
+from benchmark.runs.summary import as_small_items, summarise
 from benchmark.runs.training import Diverged, EpochRow, train
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
@@ -171,7 +172,7 @@ def _fit_and_evaluate(
     outcome.arrays = _measure(ranking, embeddings, test, split.item_buckets)
     outcome.arrays["validation_ranks"] = validation.per_user(validation_ranks)
     outcome.metrics["validation"] = accuracy(outcome.arrays["validation_ranks"])
-    outcome.metrics["test"] = summarise(outcome.arrays, split.item_buckets)
+    outcome.metrics["test"] = summarise(outcome.arrays, split.item_buckets, split.item_popularity)
     for stage, cases in _other_orders(split):
         on_news(f"evaluating {stage}")
         ranks = evaluate_ranks(scorer, replace(cases, mask_seen=mask_seen).to(device), data.n_items, data.maxlen)
@@ -189,7 +190,7 @@ def _other_orders(split: Split) -> Iterator[tuple[str, Cases]]:
 
 
 def _measure(ranking: Ranking, embeddings: torch.Tensor | None, test: Cases, item_buckets: np.ndarray) -> Arrays:
-    """The record's arrays, as `metrics.by_draw` describes them; no history, target or raw id is among them (licences).
+    """The record's arrays, as `summary.by_draw` describes them; no history, target or raw id is among them (licences).
 
     `embeddings` (C, D): z of each case's history; `item_buckets` (V,).
     """

@@ -22,7 +22,7 @@ from benchmark.report.significance import (
     smallest_detectable_over_seeds,
 )
 from benchmark.report.tables.numbers import count, number, p_value, signed
-from benchmark.runs.metrics import GAINS
+from benchmark.runs.metrics import is_mean_over_users
 
 TARGET_SCORE = "target_score"
 """The mean score of the test targets, from the density that a run keeps of them."""
@@ -53,7 +53,7 @@ def side(results: Results, experiment: str, label: str, metric: str, stage: str 
     values = _target_scores(results, runs) if metric == TARGET_SCORE else results.values(runs, metric, stage)
 
     def users(seeds: Collection[int]) -> PerUser:
-        if metric.partition("@")[0] in GAINS:
+        if is_mean_over_users(metric):
             return results.users(runs, metric, seeds)
         chosen = [value for seed, value in values.items() if seed in seeds]
         return fmean(chosen) if chosen else None

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.tables.numbers import DASH, number
+from benchmark.runs.metrics import shown_in
 from benchmark.store.record import RunRecord
 
-METRICS = ("ndcg@10", "hr@10", "cov@10")
+METRICS = shown_in("run")
 """What is shown of every run; its record has the rest."""
 
 

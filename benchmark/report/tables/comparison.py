@@ -22,6 +22,7 @@ from benchmark.report.significance import (
 )
 from benchmark.report.tables.cells import places
 from benchmark.report.tables.layout import Place
+from benchmark.runs.metrics import is_mean_over_users
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,6 @@ def main_comparison(results: Results) -> MainComparison:
     return MainComparison(results, metrics, resolution(results, row, method, row.rival))
 
 
-def is_accuracy(metric: str) -> bool:
-    """Whether a metric is a mean over users; coverage is not."""
-    return not metric.startswith("cov@")
-
-
 def resolution(results: Results, row: MetricComparison, method: str, rival: str | None) -> Resolution | None:
     """Of one metric and two methods; None if no run of the first has its ranks."""
     runs = results.method(method)
@@ -100,7 +96,7 @@ def resolution(results: Results, row: MetricComparison, method: str, rival: str 
 
 def starred_after_holm(comparisons: Sequence[MainComparison]) -> tuple[int, int, int]:
     """How many accuracy cells of these tables are tested, starred, and starred still after Holm."""
-    rows = [row for comparison in comparisons for row in comparison.metrics if is_accuracy(row.metric)]
+    rows = [row for comparison in comparisons for row in comparison.metrics if is_mean_over_users(row.metric)]
     tests = [row.versus.test for row in rows if row.versus and not math.isnan(row.versus.test.p)]
     adjusted = holm(np.array([test.p for test in tests]))
     kept = sum(test.star and bool(p < LEVEL) for test, p in zip(tests, adjusted, strict=True))

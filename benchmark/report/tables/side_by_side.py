@@ -14,11 +14,12 @@ from benchmark.paper.printed import CITATION
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import LEVEL, SeedSummary, improvement, standard_error
 from benchmark.report.tables.cells import deviation, row_of, stack
-from benchmark.report.tables.comparison import MainComparison, Resolution, is_accuracy, main_comparison
+from benchmark.report.tables.comparison import MainComparison, Resolution, main_comparison
 from benchmark.report.tables.layout import Cell, Head, Made, Stack, Table, for_machines, table_of
 from benchmark.report.tables.notes import closing_notes
 from benchmark.report.tables.numbers import DASH, count, number, percent, signed
 from benchmark.report.tables.user_sampling import resolutions, user_table
+from benchmark.runs.metrics import is_mean_over_users
 
 TOLERANCE = 5.0
 """Percent of the printed mean."""
@@ -112,7 +113,7 @@ def _summary_table(results: Results, by_method: Sequence[Sequence[MeanPair]]) ->
 
 def _summary(pairs: Sequence[MeanPair]) -> Stack:
     runs = pairs[0].runs
-    parts = [[pair.relative for pair in pairs if is_accuracy(pair.metric) is wanted] for wanted in (True, False)]
+    parts = [[pair.relative for pair in pairs if is_mean_over_users(pair.metric) is wanted] for wanted in (True, False)]
     texts = [
         *(percent(fmean(values) if values else math.nan) for values in parts),
         _counted(pair.within_tolerance for pair in pairs),
@@ -130,7 +131,7 @@ def _method_table(results: Results, pairs: Sequence[MeanPair]) -> Table:
         f"side-by-side-{runs.method}",
         f"{runs.title} on {results.heading}: our numbers compared with the paper's.",
         [Head("ours"), Head("paper", printed=True), Head("ours −", "paper"), Head("in %"), *_WITHIN],
-        [[_stack(pair) for pair in pairs if is_accuracy(pair.metric) is wanted] for wanted in (True, False)],
+        [[_stack(pair) for pair in pairs if is_mean_over_users(pair.metric) is wanted] for wanted in (True, False)],
         [f"{count(len(runs.done), 'run')}; the summary says how to read this table."],
         runs=runs.name,
     )

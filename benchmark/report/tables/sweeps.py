@@ -13,8 +13,9 @@ from benchmark.report.tables.cells import Pair, columns_of_means, described, don
 from benchmark.report.tables.layout import Cell, Head, Made, Stack, for_machines, table_of
 from benchmark.report.tables.notes import closing_notes, status_notes
 from benchmark.report.tables.numbers import percent
+from benchmark.runs.metrics import shown_in
 
-METRICS = (METRIC, "hr@1", "hr@10", "cov@10")
+METRICS = shown_in("sweeps")
 
 SWEEPS = {
     "alpha": "with other values of alpha, the weight of Barlow Twins",

@@ -15,14 +15,13 @@ from benchmark.report.tables.comparison import (
     MainComparison,
     MetricComparison,
     Resolution,
-    is_accuracy,
     main_comparison,
     starred_after_holm,
 )
 from benchmark.report.tables.layout import Cell, Head, Made, Row, Stack, Table, for_machines, table_of
 from benchmark.report.tables.notes import left_out_notes, machines_note, masked_note, setting_text
 from benchmark.report.tables.numbers import DASH, DECIMALS, MINUS, count, number, p_value, percent, signed, spans
-from benchmark.runs.metrics import CUTOFFS
+from benchmark.runs.metrics import CUTOFFS, is_mean_over_users
 
 IMPROVE = "improve"
 """The one column that is not a method's."""
@@ -53,8 +52,8 @@ def _table(comparison: MainComparison, family: Sequence[MainComparison]) -> Tabl
         f"BT-SR against its baselines on {results.heading}, in the form of the paper's Table 2.",
         [_column(column, results) for column in columns],
         (
-            [_stack(row, results, columns) for row in comparison.metrics if is_accuracy(row.metric)],
-            [_stack(row, results, columns) for row in comparison.metrics if not is_accuracy(row.metric)],
+            [_stack(row, results, columns) for row in comparison.metrics if is_mean_over_users(row.metric)],
+            [_stack(row, results, columns) for row in comparison.metrics if not is_mean_over_users(row.metric)],
             [_counts(results, columns)],
         ),
         _notes(comparison, family),

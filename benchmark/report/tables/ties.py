@@ -13,8 +13,9 @@ from benchmark.report.tables.cells import row_of
 from benchmark.report.tables.layout import Head, Made, Row, for_machines, table_of
 from benchmark.report.tables.notes import closing_notes, status_notes
 from benchmark.report.tables.numbers import number
+from benchmark.runs.metrics import shown_in
 
-METRICS = ("ndcg@10", "hr@1", "hr@10")
+METRICS = shown_in("ties")
 
 
 def tie_tables(results: Results) -> Made | None:

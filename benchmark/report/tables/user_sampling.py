@@ -10,16 +10,17 @@ from benchmark.plan.selection import METRIC
 from benchmark.report.query import Results
 from benchmark.report.significance import POWER
 from benchmark.report.tables.cells import row_of
-from benchmark.report.tables.comparison import MainComparison, Resolution, is_accuracy, resolution
+from benchmark.report.tables.comparison import MainComparison, Resolution, resolution
 from benchmark.report.tables.layout import Head, Table, table_of
 from benchmark.report.tables.numbers import number, signed
+from benchmark.runs.metrics import is_mean_over_users
 
 
 def resolutions(comparison: MainComparison) -> list[Resolution]:
     """One per accuracy metric of Table 2, for the two methods with the highest NDCG@10 of the paper's columns, or of
     all if none of those was run; empty if no run has its ranks.
     """
-    results, rows = comparison.results, [row for row in comparison.metrics if is_accuracy(row.metric)]
+    results, rows = comparison.results, [row for row in comparison.metrics if is_mean_over_users(row.metric)]
     summaries = next(row.summaries for row in rows if row.metric == METRIC)
     for methods in (results.contestants, results.extras):
         # By their means, so that a model that failed to learn does not pass for what these users can tell.

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.paper.printed import BASELINES, BTSR
 from benchmark.plan.planner import PROJECTOR
-from benchmark.plan.selection import METRIC, choose
+from benchmark.plan.selection import choose
 from benchmark.report.methods import in_order, title_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import (
@@ -26,9 +26,10 @@ from benchmark.report.tables.cells import best_of, row_of
 from benchmark.report.tables.layout import Cell, Head, Made, Row, Table, for_machines, table_of
 from benchmark.report.tables.notes import machines_note, setting_text
 from benchmark.report.tables.numbers import DASH, count, number, p_value, signed
+from benchmark.runs.metrics import is_mean_over_users, shown_in
 
-METRICS = (METRIC, "hr@10", "cov@10")
-TESTED = (METRIC, "hr@10")
+METRICS = shown_in("windows")
+TESTED = tuple(filter(is_mean_over_users, METRICS))
 
 POOLED_RESAMPLES = 2_000
 """Ten thousand of ten thousand users would take most of a report's time."""
@@ -52,7 +53,7 @@ class Windows:
     def pooled(self, method: str, metric: str) -> float:
         """The mean over all test users of all windows; of coverage, which is no mean over users, that over windows."""
         means = [self.mean(method, metric, window) for window in self.groups]
-        return float(np.average(means, weights=None if metric.startswith("cov@") else list(self.users.values())))
+        return float(np.average(means, weights=list(self.users.values()) if is_mean_over_users(metric) else None))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from benchmark.cli.commands import main as command
 from benchmark.cli.recompute import recompute
 from benchmark.plan.config import Configuration
 from benchmark.plan.planner import plan
+from benchmark.runs.metrics import METRICS, Metric, shown_in
 from benchmark.runs.preparation import Prepared, prepare
 from benchmark.runs.run import execute
 from benchmark.store.npz import Arrays
@@ -123,3 +124,21 @@ def test_a_store_that_lacks_nothing_is_only_read(
     shutil.rmtree(store.root / ".locks")
     (store.root / ".locks").write_text("")
     assert command(words) == 1, "what it has to write needs the lock"
+
+
+def test_a_metric_that_is_registered_reaches_stored_runs_and_what_shows_them(
+    store: Store, prepared: Prepared, ran: tuple[RunRecord, Arrays], notes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, arrays = ran
+    store.save(record, arrays)
+    last = Metric(
+        "last place", of_lists=lambda top_items, popularity: float(top_items[:, -1].mean()), shown={"run": (5,)}
+    )
+    monkeypatch.setitem(METRICS, "last", last)
+    assert recompute(store, prepared, notes.append).completed == 1
+    (found,) = store.records()
+    assert found.metrics["test"]["last@5"] == arrays["top_items"][:, 4].mean()
+    assert {name: value for name, value in found.metrics["test"].items() if "last@" not in name} == record.metrics[
+        "test"
+    ]
+    assert "last@5" in shown_in("run")

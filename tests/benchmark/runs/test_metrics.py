@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.runs import metrics
-from benchmark.runs.metrics import CUTOFFS
+from benchmark.runs import metrics, summary
+from benchmark.runs.metrics import CUTOFFS, METRICS
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
@@ -29,35 +29,34 @@ def test_accuracy_counted_by_hand() -> None:
     assert metrics.hit_rate(RANKS, 1) == pytest.approx(1 / 6)
     assert metrics.hit_rate(RANKS, 4) == pytest.approx(4 / 6)
     assert metrics.ndcg(RANKS, 3) == pytest.approx((1 + 1 / math.log2(3) + 1 / 2) / 6)
-    assert metrics.reciprocal_rank(RANKS, 10) == pytest.approx((1 + 1 / 2 + 1 / 4 + 1 / 3) / 6)
-    assert metrics.masked_share(RANKS) == pytest.approx(1 / 6)
+    assert metrics.accuracy(RANKS)["mrr@10"] == pytest.approx((1 + 1 / 2 + 1 / 4 + 1 / 3) / 6)
+    assert summary.masked_share(RANKS) == pytest.approx(1 / 6)
+
+
+GAINS: dict[str, Callable[[int], float]] = {
+    "hr": lambda rank: 1.0,
+    "ndcg": lambda rank: math.log(2) / math.log(rank + 1),
+    "mrr": lambda rank: 1 / rank,
+}
 
 
 @pytest.mark.parametrize("k", CUTOFFS)
-@pytest.mark.parametrize(
-    ("metric", "mean", "gain"),
-    [
-        ("hr", metrics.hit_rate, lambda rank: 1.0),
-        ("ndcg", metrics.ndcg, lambda rank: math.log(2) / math.log(rank + 1)),
-        ("mrr", metrics.reciprocal_rank, lambda rank: 1 / rank),
-    ],
-)
-def test_accuracy_agrees_with_loops(
-    metric: str, mean: Callable[..., float], gain: Callable[[int], float], k: int
-) -> None:
+@pytest.mark.parametrize("metric", GAINS)
+def test_accuracy_agrees_with_loops(metric: str, k: int) -> None:
     ranks = np.random.default_rng(k).integers(0, 60, size=(3, 100)).astype(np.int32)
-    expected = [[gain(rank) if 0 < rank <= k else 0.0 for rank in row] for row in ranks.tolist()]
+    expected = [[GAINS[metric](rank) if 0 < rank <= k else 0.0 for rank in row] for row in ranks.tolist()]
     np.testing.assert_allclose(metrics.per_user(f"{metric}@{k}", ranks), expected)
-    assert mean(ranks[0], k) == pytest.approx(sum(expected[0]) / 100)
+    assert metrics.accuracy(ranks[0])[f"{metric}@{k}"] == pytest.approx(sum(expected[0]) / 100)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_accuracy_is_ordered(seed: int) -> None:
-    ranks = np.random.default_rng(seed).integers(0, 80, size=200)
+    values = metrics.accuracy(np.random.default_rng(seed).integers(0, 80, size=200))
+    assert values.keys() == {f"{metric}@{k}" for metric in GAINS for k in CUTOFFS}
     for k in CUTOFFS:
-        assert 0 < metrics.reciprocal_rank(ranks, 50) <= metrics.ndcg(ranks, 50) <= metrics.hit_rate(ranks, 50)
-        assert metrics.hit_rate(ranks, 1) == metrics.ndcg(ranks, 1) == metrics.reciprocal_rank(ranks, 1)
-        assert metrics.ndcg(ranks, k) <= metrics.ndcg(ranks, 50)
+        assert 0 < values["mrr@50"] <= values["ndcg@50"] <= values["hr@50"]
+        assert values["hr@1"] == values["ndcg@1"] == values["mrr@1"]
+        assert values[f"ndcg@{k}"] <= values["ndcg@50"]
 
 
 @pytest.mark.parametrize("metric", ["ndcg", "cov@10", "hr@ten", "hr@", "hr@-1"])
@@ -66,24 +65,78 @@ def test_unknown_metric_of_a_user_is_named(metric: str) -> None:
         metrics.per_user(metric, RANKS)
 
 
-def test_coverage_counted_by_hand() -> None:
-    top_items = np.array([[0, 1, 2], [0, 3, 6], [1, 6, 6]])  # 6 = no item
-    assert metrics.coverage(top_items, 1, 6) == pytest.approx(2 / 6)
-    assert metrics.coverage(top_items, 2, 6) == pytest.approx(3 / 6)
-    assert metrics.coverage(top_items, 50, 6) == pytest.approx(4 / 6)
+# Of four training users three have item 0, two items 1 and 2, one items 3 and 4, and none item 5.
+POPULARITY = np.array([3, 2, 2, 1, 1, 0]) / 4
+
+
+def test_what_is_recommended_counted_by_hand() -> None:
+    top_items = np.array([[0, 1, 2], [0, 3, 6], [1, 6, 6], [6, 6, 6]])  # 6 = no item
+    values = {k: {name: METRICS[name].of_lists(top_items[:, :k], POPULARITY) for name in LISTS} for k in (1, 3)}
+    assert values[1]["cov"] == pytest.approx(2 / 6)
+    assert values[3]["cov"] == pytest.approx(4 / 6)
+    assert values[1]["gini"] == pytest.approx((3 * 1 / 3 + 5 * 2 / 3) / 5)  # shares 1/3 and 2/3 at places 5 and 6
+    assert values[3]["popularity"] == pytest.approx(((3 + 2 + 2) / 12 + (3 + 1) / 8 + 2 / 4) / 3)
+    assert values[1]["novelty"] == pytest.approx((2 * math.log2(4 / 3) + 1) / 3)
+
+
+def loops(top_items: list[list[int]], popularity: list[float]) -> dict[str, float]:
+    """The definitions, one item at a time."""
+    n = len(popularity)
+    lists = [kept for row in top_items if (kept := [item for item in row if item < n])]
+    counts = [sum(items.count(item) for items in lists) for item in range(n)]
+    bits = [-math.log2(share) if share else -math.log2(min(filter(None, popularity))) for share in popularity]
+    return {
+        "cov": sum(count > 0 for count in counts) / n,
+        # the mean absolute difference of all ordered pairs of items, over twice the mean, is the other form of Gini's
+        "gini": sum(abs(a - b) for a in counts for b in counts) / (2 * (n - 1) * sum(counts)),
+        "popularity": np.mean([np.mean([popularity[item] for item in items]) for items in lists]),
+        "novelty": np.mean([np.mean([bits[item] for item in items]) for items in lists]),
+    }
+
+
+LISTS = ("cov", "gini", "popularity", "novelty")
 
 
 @pytest.mark.parametrize(("n_items", "length"), [(7, 7), (30, 20), (300, 50)])
-def test_coverage_agrees_with_sets(n_items: int, length: int) -> None:
+def test_what_is_recommended_agrees_with_loops(n_items: int, length: int) -> None:
     top_items = random_lists(25, n_items, length, seed=n_items)
-    for k in CUTOFFS:
-        shown = {item for row in top_items.tolist() for item in row[:k]} - {n_items}
-        assert metrics.coverage(top_items, k, n_items) == pytest.approx(len(shown) / n_items)
+    top_items[3] = n_items
+    popularity = np.random.default_rng(n_items).integers(0, 40, size=n_items) / 40
+    values = metrics.of_lists(top_items, popularity)
+    kept = [k for k in CUTOFFS if k <= length or n_items == length]
+    assert values.keys() == {f"{name}@{k}" for name in LISTS for k in kept}
+    for k in kept:
+        expected = loops(top_items[:, :k].tolist(), popularity.tolist())
+        assert {name: values[f"{name}@{k}"] for name in LISTS} == pytest.approx(expected)
+
+
+def test_what_is_recommended_at_its_extremes() -> None:
+    alike, one = np.arange(6).reshape(6, 1), np.full((4, 1), 2)
+    assert (metrics.gini(alike, POPULARITY), metrics.gini(one, POPULARITY)) == (pytest.approx(0), pytest.approx(1))
+    assert metrics.coverage(alike, POPULARITY) == 1
+    nothing = np.full((2, 1), 6)
+    for name in LISTS[1:]:
+        assert math.isnan(METRICS[name].of_lists(nothing, POPULARITY)), name
+    # More popular items everywhere make the lists more popular and less new.
+    assert metrics.average_popularity(one, POPULARITY) < metrics.average_popularity(one - 2, POPULARITY)
+    assert metrics.novelty(one, POPULARITY) > metrics.novelty(one - 2, POPULARITY)
+
+
+def test_a_metric_has_one_definition_and_is_shown_where_it_says() -> None:
+    for name, metric in METRICS.items():
+        assert (metric.gain is None) != (metric.of_lists is None), name
+        assert {k for cutoffs in (metric.paper, *metric.shown.values()) for k in cutoffs} <= set(CUTOFFS), name
+    assert metrics.shown_in("sweeps") == ("ndcg@10", "hr@1", "hr@10", "cov@10")
+    assert metrics.shown_in("run") == ("ndcg@10", "hr@10", "cov@10")
+    assert [name for name in ("ndcg@10", "hr@1/bucket2", "cov@10", "overlap") if metrics.is_mean_over_users(name)] == [
+        "ndcg@10",
+        "hr@1/bucket2",
+    ]
 
 
 def test_bucket_accuracy_is_that_of_the_buckets_users() -> None:
     buckets = np.array([0, 0, 2, 2, 0, 2], dtype=np.uint8)
-    values = metrics.bucket_accuracy(RANKS, buckets)
+    values = summary.bucket_accuracy(RANKS, buckets)
     assert values["hr@1/bucket1"] == pytest.approx(1 / 3)
     assert values["hr@10/bucket1"] == pytest.approx(2 / 3)
     assert values["ndcg@5/bucket3"] == pytest.approx((1 / math.log2(5) + 1 / 2) / 3)
@@ -106,7 +159,7 @@ def test_bucket_coverage_agrees_with_sets(n_items: int) -> None:
             expected[f"{name}/items"] = len(of_bucket) / n_items
             if bucket < 2:
                 expected[f"{name}/users"] = len(to_members - {n_items}) / n_items
-    assert metrics.bucket_coverage(top_items, target_buckets, item_buckets) == pytest.approx(expected)
+    assert summary.bucket_coverage(top_items, target_buckets, item_buckets) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("n_items", [4, 40])
@@ -117,29 +170,29 @@ def test_shown_shares_agree_with_counting(n_items: int) -> None:
     for k in [k for k in CUTOFFS if k <= 20 or n_items <= 20]:
         places = [item_buckets[item] for row in top_items.tolist() for item in row[:k] if item < n_items]
         expected |= {f"shown@{k}/bucket{b + 1}": sum(place == b for place in places) / len(places) for b in range(3)}
-    assert metrics.shown_shares(top_items, item_buckets) == pytest.approx(expected)
+    assert summary.shown_shares(top_items, item_buckets) == pytest.approx(expected)
 
 
 def test_shown_shares_of_empty_lists_are_undefined() -> None:
-    values = metrics.shown_shares(np.full((2, 1), 3), np.zeros(3, dtype=np.uint8))
+    values = summary.shown_shares(np.full((2, 1), 3), np.zeros(3, dtype=np.uint8))
     assert values.keys() == {"shown@1/bucket1", "shown@1/bucket2", "shown@1/bucket3"}
     assert all(math.isnan(value) for value in values.values())
 
 
 def test_effective_rank_of_plain_spectra() -> None:
-    assert metrics.effective_rank(np.ones(7)) == pytest.approx(7)
-    assert metrics.effective_rank(np.array([5.0, 5.0, 0.0, 0.0])) == pytest.approx(2)
-    assert metrics.effective_rank(np.array([3.0, 0.0])) == pytest.approx(1)
-    assert metrics.effective_rank(np.zeros(3)) == 0
+    assert summary.effective_rank(np.ones(7)) == pytest.approx(7)
+    assert summary.effective_rank(np.array([5.0, 5.0, 0.0, 0.0])) == pytest.approx(2)
+    assert summary.effective_rank(np.array([3.0, 0.0])) == pytest.approx(1)
+    assert summary.effective_rank(np.zeros(3)) == 0
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_effective_rank_is_exp_of_scipys_entropy_and_scale_free(seed: int) -> None:
     values = np.random.default_rng(seed).exponential(size=64)
     values[50:] = 0
-    rank = metrics.effective_rank(values)
+    rank = summary.effective_rank(values)
     assert rank == pytest.approx(math.exp(stats.entropy(values)))
-    assert rank == pytest.approx(metrics.effective_rank(values * 1e-6))
+    assert rank == pytest.approx(summary.effective_rank(values * 1e-6))
     assert 1 < rank < 50
 
 
@@ -153,38 +206,38 @@ def test_popularity_divergence_agrees_with_scipys_entropy() -> None:
         recommended = [item_buckets[item] for item in row if item < 30]
         q = np.bincount(recommended, minlength=3) / len(recommended)
         divergences.append(stats.entropy(p, 0.99 * q + 0.01 * p))
-    value = metrics.popularity_divergence(history, top_items, item_buckets)
+    value = summary.popularity_divergence(history, top_items, item_buckets)
     assert value == pytest.approx(np.mean(divergences))
 
 
 def test_popularity_divergence_between_perfect_and_worst() -> None:
     item_buckets, history = np.array([0, 1, 2]), np.array([[0.5, 0.5, 0.0]])
-    assert metrics.popularity_divergence(history, np.array([[0, 1]]), item_buckets) == pytest.approx(0)
-    assert metrics.popularity_divergence(history, np.array([[2, 3]]), item_buckets) == pytest.approx(math.log(100))
+    assert summary.popularity_divergence(history, np.array([[0, 1]]), item_buckets) == pytest.approx(0)
+    assert summary.popularity_divergence(history, np.array([[2, 3]]), item_buckets) == pytest.approx(math.log(100))
 
 
 def test_popularity_divergence_leaves_out_users_without_a_distribution() -> None:
     item_buckets = np.array([0, 1, 2])
     history = np.array([[1.0, 0, 0], [0, 0, 0], [1.0, 0, 0]])
     top_items = np.array([[0, 1], [0, 1], [3, 3]])
-    first = metrics.popularity_divergence(history[:1], top_items[:1], item_buckets)
-    assert metrics.popularity_divergence(history, top_items, item_buckets) == first > 0.5
-    assert math.isnan(metrics.popularity_divergence(history[1:], top_items[1:], item_buckets))
+    first = summary.popularity_divergence(history[:1], top_items[:1], item_buckets)
+    assert summary.popularity_divergence(history, top_items, item_buckets) == first > 0.5
+    assert math.isnan(summary.popularity_divergence(history[1:], top_items[1:], item_buckets))
 
 
 def test_calibration_error_weighs_bins_by_their_count() -> None:
     count, confidence, accuracy = np.array([3, 1, 0]), np.array([0.2, 0.9, 0.0]), np.array([1 / 3, 0.0, 0.0])
     expected = (3 * abs(1 / 3 - 0.2) + 1 * 0.9) / 4
-    assert metrics.calibration_error(count, confidence, accuracy) == pytest.approx(expected)
+    assert summary.calibration_error(count, confidence, accuracy) == pytest.approx(expected)
 
 
 def test_overlap_of_two_normal_densities() -> None:
     grid = np.linspace(-10, 12, 512)
     p, n = stats.norm.pdf(grid, 2), stats.norm.pdf(grid)
-    assert metrics.overlap(grid, p, n) == pytest.approx(2 * stats.norm.cdf(-1), abs=1e-4)
-    assert metrics.overlap(grid, p, p) == pytest.approx(1)
-    assert metrics.overlap(grid, 3 * p, 3 * n) == pytest.approx(metrics.overlap(grid, p, n))
-    assert metrics.overlap(grid, p, np.zeros(512)) == 0
+    assert summary.overlap(grid, p, n) == pytest.approx(2 * stats.norm.cdf(-1), abs=1e-4)
+    assert summary.overlap(grid, p, p) == pytest.approx(1)
+    assert summary.overlap(grid, 3 * p, 3 * n) == pytest.approx(summary.overlap(grid, p, n))
+    assert summary.overlap(grid, p, np.zeros(512)) == 0
 
 
 def record_arrays(n_users: int, n_items: int) -> dict[str, np.ndarray]:
@@ -205,12 +258,17 @@ def record_arrays(n_users: int, n_items: int) -> dict[str, np.ndarray]:
     }
 
 
+def summarised(arrays: dict[str, np.ndarray]) -> dict[str, float]:
+    """Of a catalogue of 90 items."""
+    return summary.summarise(arrays, np.arange(90) % 3, np.arange(1, 91) / 90)
+
+
 @pytest.mark.parametrize("n_items", [5, 90])
 def test_summary_has_exactly_the_names_of_the_record(n_items: int) -> None:
     arrays = record_arrays(30, n_items)
-    values = metrics.summarise(arrays, (np.arange(n_items) % 3).astype(np.uint8))
+    values = summary.summarise(arrays, (np.arange(n_items) % 3).astype(np.uint8), np.full(n_items, 0.5))
     buckets = ("bucket1", "bucket2", "bucket3")
-    names = {f"{metric}@{k}" for metric in ("hr", "ndcg", "mrr", "cov") for k in CUTOFFS}
+    names = {f"{metric}@{k}" for metric in METRICS for k in CUTOFFS}
     names |= {f"{metric}@{k}/{bucket}" for metric in ("hr", "ndcg", "shown") for k in CUTOFFS for bucket in buckets}
     names |= {f"cov@{k}/{bucket}/{side}" for k in CUTOFFS for bucket in buckets for side in ("users", "items")}
     names |= {"masked_targets", "popularity_kl@10", "effective_rank", "effective_rank_centred", "overlap", "ece"}
@@ -219,15 +277,14 @@ def test_summary_has_exactly_the_names_of_the_record(n_items: int) -> None:
 
 
 def test_summary_puts_each_value_under_its_name() -> None:
-    arrays, item_buckets = record_arrays(30, 90), np.arange(90) % 3
-    values = metrics.summarise(arrays, item_buckets)
+    arrays = record_arrays(30, 90)
+    values = summarised(arrays)
     ranks, top_items = arrays["ranks"], arrays["top_items"]
-    assert values["masked_targets"] == metrics.masked_share(ranks)
+    assert values["masked_targets"] == summary.masked_share(ranks)
     for k in CUTOFFS:
         assert values[f"hr@{k}"] == metrics.hit_rate(ranks, k)
         assert values[f"ndcg@{k}"] == metrics.ndcg(ranks, k)
-        assert values[f"mrr@{k}"] == metrics.reciprocal_rank(ranks, k)
-        assert values[f"cov@{k}"] == metrics.coverage(top_items, k, 90)
+        assert values[f"novelty@{k}"] == metrics.novelty(top_items[:, :k], np.arange(1, 91) / 90)
         # The buckets part the catalogue, so their item-side coverages part the whole one.
         sides = [values[f"cov@{k}/bucket{bucket}/items"] for bucket in (1, 2, 3)]
         assert sum(sides) == pytest.approx(values[f"cov@{k}"])
@@ -245,9 +302,9 @@ def test_summary_leaves_out_what_is_undefined() -> None:
     required["top_items"] = required["top_items"][:, :20]
     required["target_buckets"] = np.zeros(30, dtype=np.uint8)
     required["history_buckets"] = np.zeros((30, 3), dtype=np.float32)
-    item_buckets = np.arange(90) % 3
-    missing = metrics.summarise(arrays, item_buckets).keys() - metrics.summarise(required, item_buckets).keys()
-    expected = {"popularity_kl@10", "effective_rank", "effective_rank_centred", "overlap", "ece", "cov@50"}
+    missing = summarised(arrays).keys() - summarised(required).keys()
+    expected = {"popularity_kl@10", "effective_rank", "effective_rank_centred", "overlap", "ece"}
+    expected |= {f"{metric}@50" for metric in LISTS}
     for bucket in (2, 3):
         expected |= {f"{metric}@{k}/bucket{bucket}" for metric in ("hr", "ndcg") for k in CUTOFFS}
         expected |= {f"cov@{k}/bucket{bucket}/users" for k in CUTOFFS}
@@ -263,7 +320,7 @@ def drawn_arrays(n_users: int, n_items: int, n_draws: int) -> dict[str, np.ndarr
     first = np.cumsum(per_user) - per_user
     arrays = record_arrays(int(per_user.sum()), n_items)
     draws = first + (random.random((n_draws, n_users)) * per_user).astype(int)
-    drawn = {name: array for name, array in arrays.items() if name in metrics.PER_CASE}
+    drawn = {name: array for name, array in arrays.items() if name in summary.PER_CASE}
     drawn |= {
         name: np.stack([array * (1 + draw / 10) for draw in range(n_draws)])
         for name, array in arrays.items()
@@ -274,8 +331,7 @@ def drawn_arrays(n_users: int, n_items: int, n_draws: int) -> dict[str, np.ndarr
 
 def test_a_run_of_tie_draws_is_as_many_runs_as_it_has_draws() -> None:
     arrays = drawn_arrays(20, 90, 4)
-    item_buckets = np.arange(90) % 3
-    draws = metrics.by_draw(arrays)
+    draws = summary.by_draw(arrays)
     assert len(draws) == 4
     for number, draw in enumerate(draws):
         assert draw.keys() == arrays.keys() - {"draws"}
@@ -284,8 +340,8 @@ def test_a_run_of_tie_draws_is_as_many_runs_as_it_has_draws() -> None:
             assert draw["target_buckets"][user] == arrays["target_buckets"][case]
             assert draw["ranks"][user] == arrays["ranks"][number, user]
         assert draw["score_grid"].tolist() == arrays["score_grid"][number].tolist()
-    alone = [metrics.summarise(draw, item_buckets) for draw in draws]
-    together = metrics.summarise(arrays, item_buckets)
+    alone = [summarised(draw) for draw in draws]
+    together = summarised(arrays)
     assert together.keys() == alone[0].keys()
     for name, value in together.items():
         assert value == pytest.approx(np.mean([values[name] for values in alone])), name
@@ -297,14 +353,14 @@ def test_a_bucket_that_is_empty_in_some_draws_counts_in_the_others() -> None:
     arrays["target_buckets"][arrays["draws"][0]] = np.arange(20) % 3
     arrays["target_buckets"][arrays["draws"][1, 0]] = 0
     arrays["draws"][0, 0] = arrays["draws"][1, 0]
-    values = metrics.summarise(arrays, np.arange(90) % 3)
-    first = metrics.summarise(metrics.by_draw(arrays)[0], np.arange(90) % 3)
+    values = summarised(arrays)
+    first = summarised(summary.by_draw(arrays)[0])
     assert values["hr@50/bucket3"] == first["hr@50/bucket3"]
 
 
 def test_a_run_without_draws_is_its_only_draw() -> None:
     arrays = record_arrays(20, 90)
-    (only,) = metrics.by_draw(arrays)
+    (only,) = summary.by_draw(arrays)
     assert only.keys() == arrays.keys()
     assert all(only[name] is arrays[name] for name in arrays)
 
@@ -312,24 +368,24 @@ def test_a_run_without_draws_is_its_only_draw() -> None:
 def test_users_have_their_mean_over_the_draws() -> None:
     ranks = np.array([[1, 0, 11], [2, 3, 5]])
     expected = [(1 + 1 / math.log2(3)) / 2, (0 + 1 / 2) / 2, (0 + 1 / math.log2(6)) / 2]
-    np.testing.assert_allclose(metrics.user_means("ndcg@10", {"ranks": ranks, "draws": np.zeros((2, 3))}), expected)
-    alone = metrics.user_means("ndcg@10", {"ranks": ranks[0]})
+    np.testing.assert_allclose(summary.user_means("ndcg@10", {"ranks": ranks, "draws": np.zeros((2, 3))}), expected)
+    alone = summary.user_means("ndcg@10", {"ranks": ranks[0]})
     assert alone.tolist() == metrics.per_user("ndcg@10", ranks[0]).tolist()
 
 
 @pytest.mark.parametrize("bucket", [1, 2, 3])
 def test_users_of_a_bucket_have_their_mean_over_the_draws_that_put_them_there(bucket: int) -> None:
     arrays = drawn_arrays(20, 90, 4)
-    draws = metrics.by_draw(arrays)
+    draws = summary.by_draw(arrays)
     expected = []
     for user in range(20):
         own = [draw for draw in draws if draw["target_buckets"][user] == bucket - 1]
         if own:
             expected.append(np.mean([metrics.per_user("hr@50", draw["ranks"])[user] for draw in own]))
-    assert metrics.user_means(f"hr@50/bucket{bucket}", metrics.pooled(arrays)).tolist() == pytest.approx(expected)
+    assert summary.user_means(f"hr@50/bucket{bucket}", summary.pooled(arrays)).tolist() == pytest.approx(expected)
     alone = record_arrays(20, 90)
     members = alone["ranks"][alone["target_buckets"] == bucket - 1]
-    found = metrics.user_means(f"hr@50/bucket{bucket}", metrics.pooled(alone))
+    found = summary.user_means(f"hr@50/bucket{bucket}", summary.pooled(alone))
     assert found.tolist() == metrics.per_user("hr@50", members).tolist()
 
 
@@ -337,7 +393,7 @@ def test_draws_are_pooled_for_those_who_draw_figures() -> None:
     arrays = drawn_arrays(20, 90, 4)
     arrays["score_grid"] = np.stack([np.linspace(low, low + 20, 512) for low in (-12.0, -11.0, -10.0, -9.0)])
     arrays["target_density"] = stats.norm.pdf(arrays["score_grid"])
-    draws, together = metrics.by_draw(arrays), metrics.pooled(arrays)
+    draws, together = summary.by_draw(arrays), summary.pooled(arrays)
     assert together.keys() == arrays.keys() - {"draws"}
     np.testing.assert_allclose(together["target_density"], stats.norm.pdf(together["score_grid"]), atol=1e-3)
     assert together["score_grid"][[0, -1]].tolist() == [-12.0, 11.0]
@@ -347,12 +403,12 @@ def test_draws_are_pooled_for_those_who_draw_figures() -> None:
     assert together["top_items"].tolist() == shown.tolist()
     assert together["ranks"].tolist() == arrays["ranks"].tolist()
     alone = record_arrays(20, 90)
-    assert all(metrics.pooled(alone)[name] is alone[name] for name in alone)
+    assert all(summary.pooled(alone)[name] is alone[name] for name in alone)
 
 
 @pytest.mark.parametrize(("n_items", "kind"), [(2**16 - 2, "uint16"), (2**16 - 1, "int32"), (2**16, "int32")])
 def test_items_keep_their_numbers_in_the_type_of_records(n_items: int, kind: str) -> None:
     items = np.array([0, n_items - 1, n_items])
-    small = metrics.as_small_items(items, n_items)
+    small = summary.as_small_items(items, n_items)
     assert small.dtype == kind
     assert small.tolist() == items.tolist()

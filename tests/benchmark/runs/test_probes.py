@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from benchmark.runs import metrics, probes
+from benchmark.runs import probes, summary
 from datasets.sequences import Sequences
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
@@ -31,8 +31,8 @@ def test_spectrum_is_the_root_of_the_gram_matrixs_eigenvalues(n_users: int, widt
 
 def test_spectrum_of_a_collapsed_model() -> None:
     embeddings = torch.ones(30, 8, requires_grad=True)
-    assert metrics.effective_rank(probes.spectrum(embeddings)) == pytest.approx(1)
-    assert metrics.effective_rank(probes.spectrum(embeddings, centred=True)) == 0
+    assert summary.effective_rank(probes.spectrum(embeddings)) == pytest.approx(1)
+    assert summary.effective_rank(probes.spectrum(embeddings, centred=True)) == 0
 
 
 def test_calibration_bins_counted_by_hand() -> None:
@@ -65,8 +65,8 @@ def test_a_calibrated_model_has_a_small_calibration_error() -> None:
     random = np.random.default_rng(0)
     confidence = random.random(100_000)
     correct = random.random(100_000) < confidence
-    assert metrics.calibration_error(*probes.calibration_bins(confidence, correct)) < 0.01
-    assert metrics.calibration_error(*probes.calibration_bins(confidence, ~correct)) > 0.4
+    assert summary.calibration_error(*probes.calibration_bins(confidence, correct)) < 0.01
+    assert summary.calibration_error(*probes.calibration_bins(confidence, ~correct)) > 0.4
 
 
 @pytest.mark.parametrize("n_users", [4, 400])
@@ -88,14 +88,14 @@ def test_densities_agree_with_scipys_kernel_estimate(scale: float, n_users: int)
 def test_equal_scores_make_one_peak(value: float) -> None:
     targets, negatives = np.full(10, value, np.float32), np.full((10, 3), value, np.float32)
     grid, p, n = probes.score_densities(targets, negatives)
-    assert metrics.overlap(grid, p, n) == pytest.approx(1)
+    assert summary.overlap(grid, p, n) == pytest.approx(1)
     assert np.trapezoid(p, grid) == pytest.approx(1, abs=1e-3)
     assert abs(grid[p.argmax()] - value) <= grid[1] - grid[0]
 
 
 def test_two_distant_points_do_not_overlap() -> None:
     grid, p, n = probes.score_densities(np.full(10, 5.0), np.full((10, 3), 1.0))
-    assert metrics.overlap(grid, p, n) == pytest.approx(0, abs=1e-6)
+    assert summary.overlap(grid, p, n) == pytest.approx(0, abs=1e-6)
     assert np.trapezoid(p, grid) == pytest.approx(1, abs=1e-3)
     assert np.trapezoid(n, grid) == pytest.approx(1, abs=1e-3)
 

@@ -13,7 +13,7 @@ from baselines.registry import METHODS
 from baselines.training_data import TrainingData
 from benchmark.plan.config import Configuration
 from benchmark.plan.run_spec import RunSpec
-from benchmark.runs import metrics, probes, run
+from benchmark.runs import metrics, probes, run, summary
 from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.evaluation import NEGATIVE_SEED, evaluate, evaluate_ranks
 from benchmark.runs.preparation import Prepared, prepare
@@ -110,7 +110,7 @@ def test_the_record_holds_what_its_parts_give(prepared: Prepared, monkeypatch: p
     assert not np.array_equal(arrays["ranks"], arrays["validation_ranks"])
 
     assert record.metrics["validation"] == metrics.accuracy(validation_ranks)
-    assert record.metrics["test"] == metrics.summarise(arrays, split.item_buckets)
+    assert record.metrics["test"] == summary.summarise(arrays, split.item_buckets, split.item_popularity)
     assert record.epochs == watched.trained.epochs
     assert record.selected_epoch == watched.trained.selected_epoch
     assert record.timings["seconds_per_epoch"] == np.median([row["seconds"] for row in record.epochs])
@@ -209,10 +209,10 @@ def test_every_metric_under_draws_is_the_mean_over_runs_of_one_draw_each(
                 else run._embeddings(encoder, one[1], TrainingData(split.train, split.n_items, 8))
             )
             alone = run._measure(ranking, z, one[1], split.item_buckets)
-            found = metrics.by_draw(arrays)[number]
+            found = summary.by_draw(arrays)[number]
             for name, values in alone.items():
                 np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
-            expected.append(metrics.summarise(alone, split.item_buckets))
+            expected.append(summary.summarise(alone, split.item_buckets, split.item_popularity))
             validated.append(evaluate_ranks(scorer, one[0], split.n_items, 8))
             assert found["validation_ranks"].tolist() == validated[-1].tolist()
     assert len(expected) == TIE_DRAWS

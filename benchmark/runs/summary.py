@@ -1,0 +1,214 @@
+"""All numbers of a run from the arrays of its record: metrics, popularity buckets, calibration, geometry.
+
+Pure numpy, no model and no data. Arrays are named and shaped as in metrics.py; popularity buckets are 0, 1, 2 in
+arrays, 0 = most popular, and bucket1 to bucket3 in names. A run that was tested on tie draws is measured draw by draw;
+its metrics are the means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import fmean
+
+import numpy as np
+
+from benchmark.runs.metrics import CUTOFFS, accuracy, cutoffs_within, hit_rate, ndcg, of_lists, per_user, shown_items
+from benchmark.store.record import PER_CASE
+from datasets.protocol import N_BUCKETS
+
+POPULARITY_CUTOFF = 10
+SMOOTHING = 0.01
+"""Share of the history mixed into the recommendations, which keeps the divergence finite (Steck 2018)."""
+
+
+def as_small_items(items: np.ndarray, n_items: int) -> np.ndarray:
+    """Items by index, and `n_items` for none, in the smaller of the two types that records keep them in."""
+    return items.astype(np.uint16 if n_items < 2**16 - 1 else np.int32)
+
+
+def masked_share(ranks: np.ndarray) -> float:
+    """Share of targets that cannot be recommended because the user's history holds them."""
+    return float(np.mean(ranks == 0))
+
+
+def bucket_accuracy(ranks: np.ndarray, target_buckets: np.ndarray) -> dict[str, float]:
+    """HR and NDCG, as `hr@10/bucket1`, over the users whose target lies in a bucket; absent without any."""
+    metrics = {}
+    for bucket in range(N_BUCKETS):
+        members = ranks[target_buckets == bucket]
+        if len(members):
+            for k in CUTOFFS:
+                metrics[f"hr@{k}/bucket{bucket + 1}"] = hit_rate(members, k)
+                metrics[f"ndcg@{k}/bucket{bucket + 1}"] = ndcg(members, k)
+    return metrics
+
+
+def bucket_coverage(top_items: np.ndarray, target_buckets: np.ndarray, item_buckets: np.ndarray) -> dict[str, float]:
+    """Coverage per bucket in both readings, each over the whole catalogue; `item_buckets` (V,).
+
+    `cov@K/bucketB/users`: items of any bucket shown to the users whose target lies in B (the released code),
+    absent where there is no such user. `cov@K/bucketB/items`: items of B shown to anyone.
+    """
+    n_items = len(item_buckets)
+    metrics = {}
+    for k in cutoffs_within(top_items, n_items):
+        shown = shown_items(top_items[:, :k], n_items) > 0
+        for bucket in range(N_BUCKETS):
+            name, members = f"cov@{k}/bucket{bucket + 1}", target_buckets == bucket
+            if members.any():
+                metrics[f"{name}/users"] = float((shown_items(top_items[members, :k], n_items) > 0).mean())
+            metrics[f"{name}/items"] = float((shown & (item_buckets == bucket)).mean())
+    return metrics
+
+
+def shown_shares(top_items: np.ndarray, item_buckets: np.ndarray) -> dict[str, float]:
+    """`shown@K/bucketB`: of all places in the users' top K, the share taken by items of bucket B; `item_buckets` (V,).
+
+    Places that no unmasked item was left for do not count; undefined, NaN, if that is all of them.
+    """
+    by_rank = np.append(item_buckets, N_BUCKETS)[top_items]  # (N, top), N_BUCKETS where no item was left
+    metrics: dict[str, float] = {}
+    for k in cutoffs_within(top_items, len(item_buckets)):
+        counts = np.bincount(by_rank[:, :k].ravel(), minlength=N_BUCKETS)[:N_BUCKETS]
+        shares = counts / counts.sum() if counts.any() else np.full(N_BUCKETS, np.nan)
+        metrics |= {f"shown@{k}/bucket{bucket + 1}": float(shares[bucket]) for bucket in range(N_BUCKETS)}
+    return metrics
+
+
+def effective_rank(singular_values: np.ndarray) -> float:
+    """exp(-sum p log p) with p the singular values over their sum (paper, Eq. 9; Roy and Vetterli 2007).
+
+    Between 1 and the number of non-zero values; 0 if there is none.
+    """
+    positive = singular_values[singular_values > 0]
+    shares = positive / positive.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum())) if len(shares) else 0.0
+
+
+def popularity_divergence(
+    history_buckets: np.ndarray, top_items: np.ndarray, item_buckets: np.ndarray, k: int = POPULARITY_CUTOFF
+) -> float:
+    """Mean over users of KL(p || 0.99 q + 0.01 p), in nats: calibration to taste in popularity (Steck 2018).
+
+    p: shares of the buckets in a user's history, `history_buckets` (N, 3); q: in the user's top k. Users
+    with an empty history or without any recommendation are left out; NaN if that is all of them.
+    """
+    history = np.asarray(history_buckets, dtype=np.float64)
+    shown = np.append(item_buckets, N_BUCKETS)[top_items[:, :k]]  # (N, k)
+    recommended = (shown[:, :, None] == np.arange(N_BUCKETS)).sum(1)
+    defined = (history.sum(1) > 0) & (recommended.sum(1) > 0)
+    if not defined.any():
+        return float("nan")
+    p, q = _shares(history[defined]), _shares(recommended[defined])
+    ratio = np.divide(p, (1 - SMOOTHING) * q + SMOOTHING * p, out=np.ones_like(p), where=p > 0)
+    return float((p * np.log(ratio)).sum(1).mean())
+
+
+def _shares(amounts: np.ndarray) -> np.ndarray:
+    return amounts / amounts.sum(1, keepdims=True)
+
+
+def calibration_error(count: np.ndarray, confidence: np.ndarray, accuracy: np.ndarray) -> float:
+    """Expected calibration error: mean |accuracy - confidence|, bins weighted by count (Guo et al. 2017)."""
+    return float((count * np.abs(accuracy - confidence)).sum() / count.sum())
+
+
+def overlap(grid: np.ndarray, targets: np.ndarray, negatives: np.ndarray) -> float:
+    """Integral of min(p, n) over that of p, densities of target and negative scores on `grid` (Fig. 2)."""
+    return float(np.trapezoid(np.minimum(targets, negatives), grid) / np.trapezoid(targets, grid))
+
+
+def by_draw(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """The arrays of a run's record draw by draw, each in the shapes of a run without tie draws, which is its only draw.
+
+    A record of K draws has the array `draws` (K, N), the case of each draw and user. Its arrays PER_CASE have a row for
+    each of the C distinct cases, all others one for each draw.
+    """
+    if "draws" not in arrays:
+        return [dict(arrays)]
+    return [
+        {name: array[cases] if name in PER_CASE else array[draw] for name, array in arrays.items() if name != "draws"}
+        for draw, cases in enumerate(arrays["draws"])
+    ]
+
+
+def pooled(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of a run with its K tie draws taken together, for a reader who would draw or test them.
+
+    Densities, bins and spectra are means over the draws, in the shapes of a run without draws; `ranks` and
+    `validation_ranks` stay (K, N); arrays PER_CASE have the rows of all draws, (K * N, ...), draw by draw. The arrays
+    of a run without draws stay as they are.
+    """
+    if "draws" not in arrays:
+        return dict(arrays)
+    together = {
+        name: array[arrays["draws"].ravel()] if name in PER_CASE else array if "ranks" in name else array.mean(0)
+        for name, array in arrays.items()
+        if name != "draws"
+    }
+    if "score_grid" in arrays:  # each draw has a grid of its own
+        grids = arrays["score_grid"]
+        grid = together["score_grid"] = np.linspace(grids.min(), grids.max(), grids.shape[1])
+        for name in ("target_density", "negative_density"):
+            on_grid = [np.interp(grid, *draw, left=0, right=0) for draw in zip(grids, arrays[name], strict=True)]
+            together[name] = np.mean(on_grid, axis=0)
+    return together
+
+
+def user_means(metric: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What each user contributes to a mean over users, on average over the draws: (N,) float64, from `pooled` arrays.
+
+    `.../bucketB` is about the draws in which the user's target lies in that bucket, and the users who have any.
+    """
+    name, _, bucket = metric.partition("/bucket")
+    ranks = np.atleast_2d(arrays["ranks"])  # (K, N)
+    values = per_user(name, ranks)
+    if not bucket:
+        return values.mean(0)
+    inside = (arrays["target_buckets"] == int(bucket) - 1).reshape(ranks.shape)
+    counts = inside.sum(0)
+    return (values * inside).sum(0)[counts > 0] / counts[counts > 0]
+
+
+def summarise(arrays: Mapping[str, np.ndarray], item_buckets: np.ndarray, popularity: np.ndarray) -> dict[str, float]:
+    """All test metrics of a run from the arrays of its record, named and shaped as there; means over its tie draws.
+
+    `item_buckets`, `popularity`: (V,). Needs `ranks`, `top_items`, `target_buckets` and `history_buckets`; spectra,
+    densities and calibration bins are used where present. A metric that is undefined is absent: of an empty
+    bucket, of a probe that was not taken, of a cut-off beyond the lists kept.
+    """
+    draws = [_summarise_draw(draw, item_buckets, popularity) for draw in by_draw(arrays)]
+    if len(draws) == 1:
+        return draws[0]
+    names = {name: None for draw in draws for name in draw}  # a bucket may be empty in some draws
+    return {name: fmean(draw[name] for draw in draws if name in draw) for name in names}
+
+
+def _summarise_draw(
+    arrays: Mapping[str, np.ndarray], item_buckets: np.ndarray, popularity: np.ndarray
+) -> dict[str, float]:
+    ranks, top_items, target_buckets = arrays["ranks"], arrays["top_items"], arrays["target_buckets"]
+    metrics = {"masked_targets": masked_share(ranks)} | accuracy(ranks) | of_lists(top_items, popularity)
+    metrics |= bucket_accuracy(ranks, target_buckets)
+    metrics |= bucket_coverage(top_items, target_buckets, item_buckets)
+    metrics |= shown_shares(top_items, item_buckets)
+    metrics[f"popularity_kl@{POPULARITY_CUTOFF}"] = popularity_divergence(
+        arrays["history_buckets"], top_items, item_buckets
+    )
+    metrics |= _probe_metrics(arrays)
+    return {name: value for name, value in metrics.items() if np.isfinite(value)}
+
+
+def _probe_metrics(arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
+    metrics = {}
+    if "singular_values" in arrays:
+        metrics["effective_rank"] = effective_rank(arrays["singular_values"])
+    if "singular_values_centred" in arrays:
+        metrics["effective_rank_centred"] = effective_rank(arrays["singular_values_centred"])
+    if "score_grid" in arrays:
+        p, n = arrays["target_density"], arrays["negative_density"]
+        metrics["overlap"] = overlap(arrays["score_grid"], p, n)
+    if "calibration_count" in arrays:
+        confidence, accuracy = arrays["calibration_confidence"], arrays["calibration_accuracy"]
+        metrics["ece"] = calibration_error(arrays["calibration_count"], confidence, accuracy)
+    return metrics
