@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from datasets.interactions import DataError, Interactions
-from datasets.publishers import amazon, gowalla, movielens, yelp
+from datasets.publishers import amazon, behance, gowalla, movielens, yelp
 from datasets.readers import table
 from datasets.registry import Dataset, Published
 
@@ -15,13 +15,15 @@ READING_VERSION = 1
 """Part of the keys of cached splits: raise it whenever the same file is read as other interactions."""
 
 READERS: dict[str, Callable[[Path], Interactions]] = {
-    "ml-1m": movielens.read,
-    "beauty": amazon.read_five_core,
+    "movielens": movielens.read,
+    "amazon": amazon.read,
+    "amazon 5-core": amazon.read_five_core,
     "yelp": yelp.read,
     "gowalla": gowalla.read,
-    "kindle-store": amazon.read,
+    "behance": behance.read,
+    "table": table.read,
 }
-"""For each dataset of the registry, what reads its publisher's file."""
+"""What reads the files of each of the registry's formats."""
 
 
 def read_interactions(path: Path, dataset: Dataset | None = None) -> Interactions:
@@ -31,7 +33,7 @@ def read_interactions(path: Path, dataset: Dataset | None = None) -> Interaction
     """
     if dataset is None or path.name in dataset.tables:
         return table.read(path)
-    data = READERS[dataset.name](path)
+    data = READERS[dataset.format](path)
     names = {Path(name).name: published for published in dataset.published for name in published.names}
     return _checked(data, names[path.name], path) if path.name in names else data
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from benchmark.cli.exits import FAILURE, fail, run
 from benchmark.cli.options import (
-    PAPERS,
     ChosenDataset,
     Parser,
     add_datasets,
@@ -32,7 +31,7 @@ from benchmark.runs.outstanding import is_left
 from benchmark.store.store import Store, to_stderr
 from datasets.interactions import DataError
 from datasets.protocol import Protocol
-from datasets.registry import DATASETS
+from datasets.registry import DATASETS, PAPER_DATASETS
 
 if TYPE_CHECKING:
     import torch
@@ -122,7 +121,7 @@ def _reproduce(options: Namespace) -> int:
     deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
     methods = choose_methods(options.methods, options.experiments)
     store = open_store(options.out_dir)
-    chosen = chosen_datasets(options, store, methods, options.claim.datasets if options.claim else PAPERS)
+    chosen = chosen_datasets(options, store, methods, options.claim.datasets if options.claim else PAPER_DATASETS)
     if options.dry_run:
         return _show_plan(options, store, chosen, methods)
     is_trained, is_reported = "train" in options.stages, "report" in options.stages

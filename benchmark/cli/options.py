@@ -18,11 +18,9 @@ from benchmark.plan.tuning import stored_changes
 from benchmark.store.json_text import printable
 from benchmark.store.store import Store
 from datasets.protocol import PRESETS, Protocol
-from datasets.registry import DATASETS
+from datasets.registry import DATASETS, PAPER_DATASETS
 
 ALL = "all"
-PAPERS = tuple(name for name, dataset in DATASETS.items() if not dataset.is_synthetic)
-"""The datasets of the paper, which `all` stands for."""
 
 MAX_MESSAGE = 500
 MAX_SEEDS = 1000
@@ -90,7 +88,8 @@ def add_dataset(parser: Arguments) -> None:
         action="extend",
         type=read_list([*DATASETS, ALL]),
         metavar="NAME[,NAME]",
-        help=f"{', '.join(DATASETS)}, or {ALL}: the paper's five (default: {ALL})",
+        help=f"{', '.join(PAPER_DATASETS)}; {ALL}: these, which are the paper's (default); or synthetic, "
+        "or one of the others that docs/running.md lists, such as ml-20m",
     )
 
 
@@ -185,7 +184,7 @@ class ChosenDataset:
 
 
 def chosen_datasets(
-    options: argparse.Namespace, store: Store, methods: Sequence[str] = (), every: Sequence[str] = PAPERS
+    options: argparse.Namespace, store: Store, methods: Sequence[str] = (), every: Sequence[str] = PAPER_DATASETS
 ) -> list[ChosenDataset]:
     """The datasets that parsed arguments ask for; `every` is what "all" stands for.
 

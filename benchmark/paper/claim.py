@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from benchmark.paper.rules import Rule, needed
 from benchmark.plan.experiments import experiments
 
-PAPER_DATASETS = ("ml-1m", "beauty", "yelp", "gowalla", "kindle-store")
-
 
 @dataclass(frozen=True)
 class Claim:

@@ -5,9 +5,10 @@ Beside every threshold stands its reason.
 
 from __future__ import annotations
 
-from benchmark.paper.claim import PAPER_DATASETS, Claim
+from benchmark.paper.claim import Claim
 from benchmark.paper.printed import CONTRASTIVE
 from benchmark.paper.rules import Ahead, Balance, Drops, Grows, Hurts, LosesLess, Peaks, Ratio, Slower, Steadier, Trend
+from datasets.registry import PAPER_DATASETS
 
 FIGURES_3_AND_4 = ("ml-1m", "yelp", "gowalla", "beauty")
 """Theirs are the first two; section 5.2 says that the others behave alike."""

@@ -1,7 +1,12 @@
-"""Amazon reviews of 2014 (McAuley et al. 2015): `ratings_<Category>.csv`, 5-core `reviews_<Category>_5.json`."""
+"""Amazon reviews by category: those of 2014 (McAuley et al. 2015) and those of 2018 (Ni, Li and McAuley 2019).
+
+2014: `ratings_<Category>.csv` and the 5-core `reviews_<Category>_5.json`; 2018: `<Category>.csv`, which begins with the
+item, `<Category>.json` and the 5-core `<Category>_5.json`.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from datasets.filtering import CORE_INTERACTIONS, apply_filter
@@ -9,21 +14,22 @@ from datasets.interactions import DataError, Interactions
 from datasets.readers.delimited import Layout, read_delimited
 from datasets.readers.json_lines import Fields, read_json_lines
 
-_RATINGS = Layout(user=0, item=1, time=3, fields=4, delimiter=",", quoted=True)  # user,item,rating,timestamp
+_RATINGS_2014 = Layout(user=0, item=1, time=3, fields=4, delimiter=",", quoted=True)  # user,item,rating,timestamp
+_RATINGS_2018 = replace(_RATINGS_2014, user=1, item=0)
 _REVIEWS = Fields(user="reviewerID", item="asin", time="unixReviewTime")
 
 
 def read(path: Path) -> Interactions:
     """All reviews in the file, in file order; its name tells the format. DataError names the first bad line."""
-    if is_five_core(path):
+    if ".json" in path.suffixes:
         return read_json_lines(path, _REVIEWS)
-    return read_delimited(path, _RATINGS)
+    return read_delimited(path, _RATINGS_2014 if path.name.startswith("ratings_") else _RATINGS_2018)
 
 
 def read_five_core(path: Path) -> Interactions:
-    """As `read`; a file of all ratings is reduced to its 5-core, which the publisher does for the other format."""
+    """As `read`; what the publisher has not reduced to its 5-core is reduced to it."""
     data = read(path)
-    if is_five_core(path):
+    if path.name.partition(".")[0].endswith("_5"):
         return data
     try:
         return apply_filter("core", data)[0]
@@ -31,8 +37,3 @@ def read_five_core(path: Path) -> Interactions:
         raise DataError(
             f"{path}: no users and items with {CORE_INTERACTIONS} interactions each; give the publisher's whole file"
         ) from None
-
-
-def is_five_core(path: Path) -> bool:
-    """Whether this is a file that the publisher has already reduced to its 5-core."""
-    return path.name.startswith("reviews_")

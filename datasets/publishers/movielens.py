@@ -14,14 +14,18 @@ from datasets.interactions import DataError, Interactions
 from datasets.readers.delimited import Layout, read_delimited
 from datasets.readers.sources import open_source
 
-RATINGS = "ratings.dat"
-
-_LAYOUT = Layout(user=0, item=1, time=3, fields=4, delimiter="::")  # UserID::MovieID::Rating::Timestamp
+_LAYOUTS = {  # UserID, MovieID, Rating, Timestamp
+    ".data": Layout(user=0, item=1, time=3, fields=4, delimiter="\t"),  # 100K
+    ".dat": Layout(user=0, item=1, time=3, fields=4, delimiter="::"),  # 1M, 10M
+    ".csv": Layout(user=0, item=1, time=3, fields=4, delimiter=",", header=True),  # 20M, 25M, 32M
+}
+_MEMBERS = {"ml-100k.zip": "u.data", "ml-1m.zip": "ratings.dat", "ml-10m.zip": "ratings.dat"}
 
 
 def read(path: Path) -> Interactions:
-    """All ratings, in file order; DataError names the file and the first bad line."""
-    return read_delimited(path, _LAYOUT, member=RATINGS)
+    """All ratings, in file order; the file's name tells the format. DataError names the file and the first bad line."""
+    member = _MEMBERS.get(path.name, "ratings.csv")
+    return read_delimited(path, _LAYOUTS.get(path.suffix) or _LAYOUTS[Path(member).suffix], member)
 
 
 @dataclass(frozen=True, eq=False)

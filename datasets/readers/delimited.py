@@ -18,7 +18,7 @@ from datasets.readers.timestamps import Clock, unix_clock
 MAX_LINE = 1 << 20
 
 _SEPARATOR = "\x1f"  # stands for a delimiter of several characters, which the csv module does not take
-_NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "vertical bars"}
+_NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "vertical bars", " ": "blanks"}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from datasets.download import MissingData, Remote
 from datasets.filtering import FILTERS
 from datasets.interactions import DataError
 from datasets.reading import READERS, read_interactions
-from datasets.registry import DATASETS, Dataset, Published, locate
+from datasets.registry import DATASETS, PAPER_DATASETS, Dataset, Published, locate
 
 TABLE = "userid,itemid,timestamp\n1,2,3\n"
 RATINGS = "1::2::5::3\n1::3::5::4\n"
@@ -25,28 +25,37 @@ def write(path: Path, text: str = TABLE) -> Path:
     return path
 
 
-def test_titles_are_those_of_the_paper() -> None:
-    assert {name: dataset.title for name, dataset in DATASETS.items()} == {
-        "ml-1m": "ML-1M",
-        "beauty": "Beauty",
-        "yelp": "Yelp",
-        "gowalla": "Gowalla",
-        "kindle-store": "Kindle Store",
-        "synthetic": "Synthetic",
-    }
+PUBLISHED = [name for name, dataset in DATASETS.items() if not dataset.is_synthetic]
+
+
+def test_the_papers_five_come_first_under_the_papers_names() -> None:
+    assert list(DATASETS)[:5] == list(PAPER_DATASETS)
+    assert [DATASETS[name].title for name in PAPER_DATASETS] == ["ML-1M", "Beauty", "Yelp", "Gowalla", "Kindle Store"]
+    assert [name for name in DATASETS if name not in PUBLISHED] == ["synthetic"]
     assert all(dataset.released_filter in FILTERS for dataset in DATASETS.values())
 
 
-@pytest.mark.parametrize("name", [name for name in DATASETS if name != "synthetic"])
+def test_the_others_have_names_of_their_own() -> None:
+    assert len({dataset.title for dataset in DATASETS.values()}) == len(DATASETS) == 66  # of which 24 and 29 Amazon's
+    assert DATASETS["amazon-toys"].title == "Amazon Toys and Games"
+    assert DATASETS["amazon-fashion-2018"].title == "Amazon Fashion 2018"
+    assert DATASETS["amazon-instant-video"].files[-1] == "ratings_Amazon_Instant_Video.csv.gz"
+    prepared = [name for dataset in DATASETS.values() for name in dataset.tables]
+    published = [name for each in DATASETS.values() for file in each.published for name in file.names]
+    assert len(set(prepared)) == len(prepared)
+    assert not set(prepared) & set(published)  # else the sample of Books could be taken for all of Amazon's Books
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_every_accepted_name_is_found_the_preferred_first(tmp_path: Path, name: str) -> None:
     dataset = DATASETS[name]
-    assert dataset.files[:2] == (f"{name}.csv", f"{name}.csv.gz")
+    assert dataset.files[:2] == dataset.tables
     for file in reversed(dataset.files):
         path = write(tmp_path / file)
         assert locate(dataset, tmp_path) == path
 
 
-@pytest.mark.parametrize("name", [name for name in DATASETS if name != "synthetic"])
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_absence_comes_with_instructions(tmp_path: Path, name: str) -> None:
     with pytest.raises(MissingData) as error:
         locate(DATASETS[name], tmp_path)
@@ -95,7 +104,7 @@ def test_tables_are_not_counted(tmp_path: Path) -> None:
 
 def counted(counts: tuple[int, int, int], verified: bool, remark: str | None = None) -> Dataset:
     published = Published(("x/ratings.dat",), counts, verified, remark)
-    return Dataset("ml-1m", "ML-1M", (published,))
+    return Dataset("ml-1m", "ML-1M", "movielens", (published,))
 
 
 def test_counts_of_publishers_files(tmp_path: Path) -> None:
@@ -113,10 +122,29 @@ def test_counts_of_publishers_files(tmp_path: Path) -> None:
 
 
 def test_every_dataset_that_is_not_generated_has_a_reader() -> None:
-    assert set(READERS) == {name for name, dataset in DATASETS.items() if not dataset.is_synthetic}
+    assert {DATASETS[name].format for name in PUBLISHED} == set(READERS)
 
 
-@pytest.mark.parametrize(("name", "size"), [("ml-1m", 1_000_072), ("beauty", 198_502)])
-def test_real_data_is_located_and_read(real_data: Callable[[str], Path], name: str, size: int) -> None:
-    folder = real_data(f"{name}.csv.gz").parent
-    assert len(read_interactions(locate(DATASETS[name], folder), DATASETS[name])) == size
+@pytest.mark.parametrize(
+    ("name", "file", "size"),
+    [
+        ("ml-1m", "ml-1m.csv.gz", 1_000_072),
+        ("beauty", "beauty.csv.gz", 198_502),
+        ("ml-100k", "ml-100k-u.data", 100_000),
+        ("books-sample", "amazon-books.csv.gz", 517_167),
+    ],
+)
+def test_real_data_is_located_and_read(real_data: Callable[[str], Path], name: str, file: str, size: int) -> None:
+    path = locate(DATASETS[name], real_data(file).parent)
+    data = read_interactions(path, DATASETS[name])  # which checks the numbers of users and items where they are known
+    assert (path.name, len(data)) == (file, size)
+    assert not data.notes
+
+
+def test_the_sample_of_books_is_nothing_else(tmp_path: Path) -> None:
+    path = write(tmp_path / "amazon-books.csv", TABLE)
+    assert locate(DATASETS["books-sample"], tmp_path) == path
+    with pytest.raises(DataError, match="holds 1, 1 and 1 instead of 517,167 interactions"):
+        read_interactions(path, DATASETS["books-sample"])
+    with pytest.raises(MissingData):
+        locate(DATASETS["amazon-books"], tmp_path)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import get_args
 
-from benchmark.paper.claim import PAPER_DATASETS, Claim
+from benchmark.paper.claim import Claim
 from benchmark.paper.claims import CLAIMS
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judgement import Verdict
 from benchmark.report.claims.rules import RULES
 from benchmark.report.query import Results
 from datasets.protocol import PRESETS
-from datasets.registry import DATASETS
+from datasets.registry import DATASETS, PAPER_DATASETS
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 

@@ -1,4 +1,4 @@
-"""Each publisher's own format, written by the test: MovieLens, Gowalla, Amazon, Yelp."""
+"""Each publisher's own format, written by the test: MovieLens, Gowalla, Amazon, Yelp, Behance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from datasets.download import MissingData
 from datasets.interactions import DataError, Interactions
-from datasets.publishers import amazon, gowalla, movielens, yelp
+from datasets.publishers import amazon, behance, gowalla, movielens, yelp
 
 ROWS = [("A7", "0205616461", 1287532527), ("A7", "B10", 1287532520), ("A2", "0205616461", 1287532527)]
 INTEGER_ROWS = [(7, 30, 1287532527), (7, 10, 1287532520), (2, 30, 1287532527)]
@@ -82,6 +82,30 @@ def test_movielens(tmp_path: Path) -> None:
     assert rows_of(movielens.read(write(tmp_path / "crlf.dat", RATINGS_DAT.replace(b"\n", b"\r\n")))) == INTEGER_ROWS
 
 
+@pytest.mark.parametrize(
+    ("archive", "member", "separator", "header"),
+    [
+        ("ml-100k.zip", "u.data", "\t", ""),
+        ("ml-10m.zip", "ratings.dat", "::", ""),
+        ("ml-32m.zip", "ratings.csv", ",", "userId,movieId,rating,timestamp\n"),
+    ],
+)
+def test_movielens_in_other_sizes(tmp_path: Path, archive: str, member: str, separator: str, header: str) -> None:
+    lines = [separator.join([str(user), str(item), "4.5", str(time)]) for user, item, time in INTEGER_ROWS]
+    content = (header + "\n".join(lines)).encode()
+    assert rows_of(movielens.read(write_zip(tmp_path / archive, member, content))) == INTEGER_ROWS
+    assert rows_of(movielens.read(write(tmp_path / member, content))) == INTEGER_ROWS
+
+
+def test_behance(tmp_path: Path) -> None:
+    text = "".join(f"{user} {item:08d} {time}\n" for user, item, time in INTEGER_ROWS).encode()
+    rows = [(user, f"{item:08d}", time) for user, item, time in INTEGER_ROWS]  # zeros belong to the names of projects
+    assert rows_of(behance.read(write(tmp_path / "Behance_appreciate_1M", text))) == rows
+    assert rows_of(behance.read(write(tmp_path / "Behance_appreciate_1M.gz", gzip.compress(text)))) == rows
+    with pytest.raises(DataError, match="line 4: has 4 instead of 3 fields separated by blanks"):
+        behance.read(write(tmp_path / "Behance_appreciate_1M", text + b"1  2 3\n"))
+
+
 def test_gowalla(tmp_path: Path) -> None:
     assert rows_of(gowalla.read(write(tmp_path / "checkins.txt", CHECKINS))) == INTEGER_ROWS
     assert rows_of(gowalla.read(write(tmp_path / "checkins.txt.gz", gzip.compress(CHECKINS)))) == INTEGER_ROWS
@@ -90,6 +114,8 @@ def test_gowalla(tmp_path: Path) -> None:
 def test_amazon_ratings(tmp_path: Path) -> None:
     assert rows_of(amazon.read(write(tmp_path / "ratings_Beauty.csv", RATINGS_CSV))) == ROWS
     assert rows_of(amazon.read(write(tmp_path / "ratings_Beauty.csv.gz", gzip.compress(RATINGS_CSV)))) == ROWS
+    item_first = "".join(f"{item},{user},5.0,{time}\n" for user, item, time in ROWS).encode()
+    assert rows_of(amazon.read(write(tmp_path / "All_Beauty.csv", item_first))) == ROWS
 
 
 @pytest.mark.parametrize(
@@ -128,7 +154,10 @@ def test_amazon_five_core(tmp_path: Path) -> None:
     lone = [("u99", "i0", 5), ("u0", "i99", 6)]
     text = "".join(f"{user},{item},1.0,{time}\n" for user, item, time in [*lone, *dense]).encode()
     assert rows_of(amazon.read_five_core(write(tmp_path / "ratings_Beauty.csv", text))) == dense
-    assert rows_of(amazon.read_five_core(write(tmp_path / "reviews_Beauty_5.json", REVIEWS))) == ROWS
+    for name in ("reviews_Beauty_5.json", "All_Beauty_5.json"):
+        assert rows_of(amazon.read_five_core(write(tmp_path / name, REVIEWS))) == ROWS
+    all_reviews = json_lines([review(*row) for row in [*lone, *dense]])
+    assert rows_of(amazon.read_five_core(write(tmp_path / "All_Beauty.json.gz", gzip.compress(all_reviews)))) == dense
     with pytest.raises(DataError, match=r"ratings_Beauty\.csv: no users and items with 5 interactions"):
         amazon.read_five_core(write(tmp_path / "ratings_Beauty.csv", RATINGS_CSV))
 
