@@ -9,13 +9,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["F", "importance", "kernels", "regularizers", "torch", "views"]
+__all__ = ["F", "gru", "importance", "kernels", "regularizers", "torch", "transformer", "views"]
 
 if TYPE_CHECKING:
     import torch
     import torch.nn.functional as F
 
-    from baselines import importance, kernels, regularizers, views
+    from baselines import gru, importance, kernels, regularizers, transformer, views
 else:
 
     class _Deferred:
@@ -26,6 +26,7 @@ else:
             return getattr(import_module(self.name), attribute)
 
     torch, F = _Deferred("torch"), _Deferred("torch.nn.functional")
-    importance, kernels, regularizers, views = (
-        _Deferred(f"baselines.{name}") for name in ("importance", "kernels", "regularizers", "views")
+    gru, importance, kernels, regularizers, transformer, views = (
+        _Deferred(f"baselines.{name}")
+        for name in ("gru", "importance", "kernels", "regularizers", "transformer", "views")
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Interval
 
-from baselines.deferred import importance, regularizers, torch, views
+from baselines.deferred import importance, regularizers, torch, transformer, views
 from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
 from baselines.settings import NEUTRAL, Share, Temperature, Weight
@@ -54,6 +54,7 @@ class EC4SRec(TrainedMethod):
 
     def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
         if epoch in self.settings.refresh_after:
+            assert isinstance(encoder, transformer.Transformer)  # whose embedded items are what is explained
             self.importance = importance.IMPORTANCES[self.settings.importance](encoder, data)
 
     def state(self) -> dict[str, Tensor]:

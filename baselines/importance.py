@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from baselines.encoder import Encoder, Layout
 from baselines.training_data import TrainingData
+from baselines.transformer import Layout, Transformer
 from datasets.sequences import Batch, windows
 
 TOKENS_AT_ONCE = 2**14
 """How many positions, padding included, are computed in one forward pass."""
 
 
-def saliency(encoder: Encoder, data: TrainingData) -> Tensor:
+def saliency(encoder: Transformer, data: TrainingData) -> Tensor:
     """The gradient of the top score by the position's input embedding, absolute values summed over the width."""
 
     def explain(batch: Batch) -> Tensor:
@@ -33,7 +33,7 @@ def saliency(encoder: Encoder, data: TrainingData) -> Tensor:
     return _of_all(encoder, data, explain, variants=False)
 
 
-def occlusion(encoder: Encoder, data: TrainingData) -> Tensor:
+def occlusion(encoder: Transformer, data: TrainingData) -> Tensor:
     """How much the top item's score changes when the position's input embedding is set to zero."""
 
     def explain(batch: Batch) -> Tensor:
@@ -49,7 +49,7 @@ def occlusion(encoder: Encoder, data: TrainingData) -> Tensor:
     return _of_all(encoder, data, explain, variants=True)
 
 
-IMPORTANCES: dict[str, Callable[[Encoder, TrainingData], Tensor]] = {"saliency": saliency, "occlusion": occlusion}
+IMPORTANCES: dict[str, Callable[[Transformer, TrainingData], Tensor]] = {"saliency": saliency, "occlusion": occlusion}
 
 
 def _to_grid(values: Tensor, batch: Batch) -> Tensor:
@@ -59,7 +59,7 @@ def _to_grid(values: Tensor, batch: Batch) -> Tensor:
     return grid
 
 
-def _of_all(encoder: Encoder, data: TrainingData, explain: Callable[[Batch], Tensor], variants: bool) -> Tensor:
+def _of_all(encoder: Transformer, data: TrainingData, explain: Callable[[Batch], Tensor], variants: bool) -> Tensor:
     """`variants`: whether `explain` computes one variant of a sequence for each of its items."""
     importance = torch.zeros(len(data.sequences), data.maxlen, device=data.sequences.items.device)
     was_training = encoder.training

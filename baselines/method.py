@@ -9,8 +9,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from baselines.deferred import torch
-from baselines.settings import check_bounds
+from baselines.deferred import torch, transformer
+from baselines.settings import EncoderSettings, Precision, check_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,11 +30,12 @@ Terms: TypeAlias = "dict[str, torch.Tensor]"
 
 
 class Method(ABC):
-    """A way to recommend. `version` is part of the run key: raise it whenever the numbers change. `grid`: what
-    tuning searches, in all combinations of its values.
+    """A way to recommend. `version` and `encoder_version` are part of the run key: raise them whenever the numbers
+    change. `grid`: what tuning searches, in all combinations of its values.
     """
 
     version: ClassVar[int]
+    encoder_version: ClassVar[int] = 2  # of transformer.py
     grid: ClassVar[Grid] = {}
 
     @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class FittedMethod(Method):
 
 class TrainedMethod(Method):
     """A method that trains an encoder by gradient; the harness has the loop, the model selection and the scoring."""
+
+    def build_encoder(self, n_items: int, settings: EncoderSettings, precision: Precision) -> Encoder:
+        """The encoder that is trained, by default the Transformer. Another one has an `encoder_version` of its own."""
+        return transformer.Transformer(n_items, settings, precision)
 
     def prepare(self, data: TrainingData) -> None:
         """Build indices and statistics before the first epoch."""

@@ -6,6 +6,7 @@ from baselines.btsr import BTSR
 from baselines.cl4srec import CL4SRec
 from baselines.duorec import DuoRec
 from baselines.ec4srec import EC4SRec
+from baselines.gru4rec import GRU4Rec, RecurrentBTSR
 from baselines.markov import Markov
 from baselines.method import Entry
 from baselines.objectives import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy, ScalableCrossEntropy
@@ -41,6 +42,10 @@ METHODS: dict[str, Entry] = {
         plain="sasrec-ce",
         by_default=False,
         grid=PROJECTOR_GRID,
+    ),
+    "gru4rec-ce": Entry("GRU4Rec (CE)", GRU4Rec, GRU4Rec.Settings(CrossEntropy()), by_default=False),
+    "btsr-gru": Entry(
+        "BT-SR (CE, GRU)", RecurrentBTSR, RecurrentBTSR.Settings(CrossEntropy()), plain="gru4rec-ce", by_default=False
     ),
     "two-stage": Entry("Two-stage BT", TwoStage, TwoStage.Settings()),
 }

@@ -1,4 +1,4 @@
-"""Settings that several methods share, the bounds of all of them, and the encoder's version; imports no torch."""
+"""Settings that several methods share and the bounds of all of them; imports no torch."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from annotated_types import Interval
-
-ENCODER_VERSION = 2
-"""Part of the run key: raise it whenever the numbers of encoder.py change."""
 
 NEUTRAL = "neutral"
 """In a field's metadata: the value at which the setting does nothing. It is left out of the run key then, so that a

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from baselines.encoder import Encoder
 from baselines.method import FittedMethod, Method
 from baselines.registry import METHODS
+from baselines.transformer import Transformer
 from benchmark.bench import naive
 from benchmark.bench.lap_line import Lap
 from benchmark.bench.workloads import EvaluationLoad, Recipe, TrainingLoad, random_cases
@@ -94,7 +94,7 @@ def train_naive(load: TrainingLoad, recipe: Recipe, device: torch.device, lap: L
 def rank_ours(load: EvaluationLoad, whole: bool, device: torch.device, lap: Lap) -> None:
     """A lap ranks all users: ranks alone, or the `whole` Ranking with top lists and raw scores."""
     torch.manual_seed(0)
-    encoder, cases = Encoder(load.n_items, load.encoder).to(device).eval(), load.cases.to(device)
+    encoder, cases = Transformer(load.n_items, load.encoder).to(device).eval(), load.cases.to(device)
     rank = evaluate if whole else evaluate_ranks
     _time(lambda: rank(encoder.score, cases, load.n_items, load.encoder.maxlen), device, lap)
 

@@ -31,10 +31,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from baselines.encoder import NORM_EPS
 from baselines.regularizers import barlow_twins
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
+from baselines.transformer import NORM_EPS
 from datasets.cases import Cases
 from datasets.sequences import Sequences
 
@@ -57,7 +57,7 @@ class NaiveTask:
 
 
 class NaiveEncoder(nn.Module):
-    """The computation of `baselines.encoder.Encoder` on padded rows; its `state_dict` fits here and the other way."""
+    """The computation of `baselines.transformer` on padded rows; its `state_dict` fits here and the other way."""
 
     def __init__(self, n_items: int, settings: EncoderSettings) -> None:
         super().__init__()

@@ -6,7 +6,6 @@ import hashlib
 import json
 
 from baselines.registry import METHODS
-from baselines.settings import ENCODER_VERSION
 from benchmark.plan.run_spec import RunSpec
 from datasets.protocol import PROTOCOL_VERSION
 
@@ -16,10 +15,11 @@ EVALUATION_VERSION = 1
 
 def versions(spec: RunSpec) -> dict[str, int]:
     """The versions whose rise makes earlier runs of this spec void."""
+    method = METHODS[spec.method].method
     return {
         "protocol": PROTOCOL_VERSION,
-        "encoder": ENCODER_VERSION,
-        "method": METHODS[spec.method].method.version,
+        "encoder": method.encoder_version,
+        "method": method.version,
         "evaluation": EVALUATION_VERSION,
     }
 

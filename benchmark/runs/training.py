@@ -128,10 +128,10 @@ class _InFlight:
         torch.manual_seed(init_seed)
         self.order = torch.Generator().manual_seed(order_seed)
         self.rng = torch.Generator(self.device).manual_seed(method_seed)
-        self.encoder = Encoder(data.n_items, encoder_settings, settings.precision).to(self.device)
+        self.encoder = method.build_encoder(data.n_items, encoder_settings, settings.precision).to(self.device)
         if settings.compile:
-            for block in self.encoder.blocks:
-                block.compile(dynamic=True)
+            for part in self.encoder.compiled_parts():
+                part.compile(dynamic=True)
         self.beside = method.build(encoder_settings.width).to(self.device)
         method.prepare(data)
         self.pretraining = method.pretraining_epochs(settings.epochs)

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from baselines.btsr import BTSR
-from baselines.encoder import Encoder
 from baselines.method import Terms
 from baselines.objectives import BinaryCrossEntropy, CrossEntropy, Objective, SampledCrossEntropy, ScalableCrossEntropy
 from baselines.regularizers import barlow_twins, cross_correlation
 from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings, Shares
 from baselines.training_data import TrainingData
+from baselines.transformer import Transformer
 from baselines.views import TwinPool, crop, mask, nearest_items, reorder, scattered, substitute
 from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.training import train
@@ -32,9 +32,9 @@ def data(make_data: MakeData) -> TrainingData:
     return make_data(SEQUENCES, 10)
 
 
-def small_encoder(dropout: float = 0.0) -> Encoder:
+def small_encoder(dropout: float = 0.0) -> Transformer:
     torch.manual_seed(0)
-    return Encoder(10, EncoderSettings(width=8, blocks=2, dropout=dropout, maxlen=12)).train()
+    return Transformer(10, EncoderSettings(width=8, blocks=2, dropout=dropout, maxlen=12)).train()
 
 
 def btsr(data: TrainingData, **settings: Any) -> BTSR:
@@ -43,7 +43,7 @@ def btsr(data: TrainingData, **settings: Any) -> BTSR:
     return method
 
 
-def loss_of(method: Any, encoder: Encoder, data: TrainingData, rows: torch.Tensor, seed: int = 0) -> Terms:
+def loss_of(method: Any, encoder: Transformer, data: TrainingData, rows: torch.Tensor, seed: int = 0) -> Terms:
     torch.manual_seed(seed)
     return method.loss(encoder, data.batch(rows), torch.Generator().manual_seed(seed))
 
@@ -60,7 +60,7 @@ def test_without_the_term_it_is_sasrec_bit_for_bit(objective: Objective, random_
     ):
         torch.manual_seed(0)
         rng = torch.Generator().manual_seed(0)
-        encoder = Encoder(data.n_items, EncoderSettings(width=8, dropout=0.3, maxlen=12)).train()
+        encoder = Transformer(data.n_items, EncoderSettings(width=8, dropout=0.3, maxlen=12)).train()
         optimizer = torch.optim.Adam(encoder.parameters(), lr=1e-2)
         for _ in range(3):
             terms = method.loss(encoder, data.batch(data.trainable), rng)
@@ -166,12 +166,12 @@ VIEWS: dict[str, Callable[[Batch, TrainingData, torch.Generator], Batch]] = {
 }
 
 
-def wide_encoder(data: TrainingData, dropout: float = 0.0) -> Encoder:
+def wide_encoder(data: TrainingData, dropout: float = 0.0) -> Transformer:
     torch.manual_seed(0)
-    return Encoder(data.n_items, EncoderSettings(width=8, blocks=2, dropout=dropout, maxlen=12)).train()
+    return Transformer(data.n_items, EncoderSettings(width=8, blocks=2, dropout=dropout, maxlen=12)).train()
 
 
-def one_by_one(encoder: Encoder, batch: Batch) -> torch.Tensor:
+def one_by_one(encoder: Transformer, batch: Batch) -> torch.Tensor:
     """z (B, D) of each row on its own, without padding."""
     rows = [Batch(batch.items[b : b + 1, :n], batch.lengths[b : b + 1]) for b, n in enumerate(batch.lengths.tolist())]
     return torch.cat([encoder(row)[1] for row in rows])

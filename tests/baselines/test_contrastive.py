@@ -13,7 +13,6 @@ from torch import Tensor
 from baselines.cl4srec import CL4SRec
 from baselines.duorec import DuoRec
 from baselines.ec4srec import EC4SRec
-from baselines.encoder import Encoder
 from baselines.importance import IMPORTANCES
 from baselines.method import Terms, TrainedMethod
 from baselines.registry import METHODS
@@ -21,6 +20,7 @@ from baselines.regularizers import attract_negatives, info_nce
 from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings, Shares
 from baselines.training_data import TrainingData
+from baselines.transformer import Transformer
 from baselines.views import TwinPool, draw_by_overlap, guided_view, least_important, most_important, two_random_views
 from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.training import train
@@ -40,27 +40,27 @@ def data(make_data: MakeData) -> TrainingData:
     return make_data([*sequences, [1, 2, 3, 18], [4, 5, 6, 7, 19]], V, L)
 
 
-def encoder_with(dropout: float = 0.0) -> Encoder:
+def encoder_with(dropout: float = 0.0) -> Transformer:
     torch.manual_seed(0)
-    return Encoder(V, EncoderSettings(width=8, blocks=2, dropout=dropout, maxlen=L)).train()
+    return Transformer(V, EncoderSettings(width=8, blocks=2, dropout=dropout, maxlen=L)).train()
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def loss_of(method: TrainedMethod, encoder: Encoder, data: TrainingData) -> Terms:
+def loss_of(method: TrainedMethod, encoder: Transformer, data: TrainingData) -> Terms:
     torch.manual_seed(0)
     return method.loss(encoder, data.batch(data.trainable), generator())
 
 
-def one_by_one(encoder: Encoder, batch: Batch) -> Tensor:
+def one_by_one(encoder: Transformer, batch: Batch) -> Tensor:
     """z (B, D) of each row on its own, without padding, through the whole encoder."""
     rows = [Batch(batch.items[b : b + 1, :n], batch.lengths[b : b + 1]) for b, n in enumerate(batch.lengths.tolist())]
     return torch.cat([encoder(row)[1] for row in rows])
 
 
-def assert_terms(terms: Terms, encoder: Encoder, data: TrainingData, **expected: Tensor) -> None:
+def assert_terms(terms: Terms, encoder: Transformer, data: TrainingData, **expected: Tensor) -> None:
     """These terms beside the cross-entropy of SASRec, and a gradient from each of them."""
     plain = loss_of(SASRec(SASRec.Settings()), encoder, data)
     names = {name.replace("_", "-"): term.item() for name, term in (plain | expected).items()}
@@ -129,14 +129,14 @@ def test_duorecs_passes_see_different_dropout_masks(
     method.prepare(data)
     assert method.twins.alone(alone).all()
     predicting: list[Tensor] = []
-    forward = Encoder.forward
+    forward = Transformer.forward
 
-    def spy(self: Encoder, batch: Batch, last_only: bool) -> tuple[Tensor, Tensor]:
+    def spy(self: Transformer, batch: Batch, last_only: bool) -> tuple[Tensor, Tensor]:
         states, z = forward(self, batch, last_only)
         predicting.append(z.detach())
         return states, z
 
-    monkeypatch.setattr(Encoder, "forward", spy)
+    monkeypatch.setattr(Transformer, "forward", spy)
     for dropout in (0.5, 0.0):
         method.loss(encoder_with(dropout), data.batch(alone), generator())
     with_dropout, without = contrasted[: len(contrasted) // 2], contrasted[len(contrasted) // 2 :]

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.encoder import Encoder
 from baselines.importance import IMPORTANCES, occlusion, saliency
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
+from baselines.transformer import Transformer
 from datasets.sequences import Batch
 
 MakeData = Callable[..., TrainingData]
@@ -26,9 +26,9 @@ def data(make_data: MakeData) -> TrainingData:
 
 
 @pytest.fixture
-def encoder() -> Encoder:
+def encoder() -> Transformer:
     torch.manual_seed(1)
-    encoder = Encoder(10, EncoderSettings(width=WIDTH, blocks=2, dropout=0.5, maxlen=MAXLEN))
+    encoder = Transformer(10, EncoderSettings(width=WIDTH, blocks=2, dropout=0.5, maxlen=MAXLEN))
     for parameter in encoder.parameters():  # away from the symmetries of a fresh one
         parameter.data.add_(0.3 * torch.randn_like(parameter))
     return encoder
@@ -37,7 +37,7 @@ def encoder() -> Encoder:
 class Explained:
     """The whole encoder in float64 on one sequence, as a function of its input embeddings (n, D)."""
 
-    def __init__(self, encoder: Encoder, sequence: list[int]) -> None:
+    def __init__(self, encoder: Transformer, sequence: list[int]) -> None:
         self.encoder = copy.deepcopy(encoder).double().eval()
         self.items = sequence[:-1][-MAXLEN:]
         n = len(self.items)
@@ -58,7 +58,7 @@ def normalised(values: list[float]) -> list[float]:
 
 
 @torch.no_grad()
-def slow_saliency(encoder: Encoder, sequence: list[int]) -> list[float]:
+def slow_saliency(encoder: Transformer, sequence: list[int]) -> list[float]:
     """Central differences of the top score in every coordinate of every position's embedding."""
     explained = Explained(encoder, sequence)
     x = explained.embeddings
@@ -73,7 +73,7 @@ def slow_saliency(encoder: Encoder, sequence: list[int]) -> list[float]:
 
 
 @torch.no_grad()
-def slow_occlusion(encoder: Encoder, sequence: list[int]) -> list[float]:
+def slow_occlusion(encoder: Transformer, sequence: list[int]) -> list[float]:
     """One forward pass for every position."""
     explained = Explained(encoder, sequence)
     before = explained.scores(explained.embeddings[None])[0]
@@ -92,7 +92,7 @@ SLOW = {"saliency": slow_saliency, "occlusion": slow_occlusion}
 @pytest.mark.parametrize("tokens_at_once", [2**14, 12])
 @pytest.mark.parametrize("name", IMPORTANCES)
 def test_importances_are_those_of_one_sequence_at_a_time(
-    name: str, tokens_at_once: int, encoder: Encoder, data: TrainingData, monkeypatch: pytest.MonkeyPatch
+    name: str, tokens_at_once: int, encoder: Transformer, data: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("baselines.importance.TOKENS_AT_ONCE", tokens_at_once)
     importance = IMPORTANCES[name](encoder.train(), data)
@@ -105,7 +105,7 @@ def test_importances_are_those_of_one_sequence_at_a_time(
 
 @pytest.mark.parametrize("name", IMPORTANCES)
 def test_importances_sum_to_one_where_a_training_batch_has_its_inputs(
-    name: str, encoder: Encoder, random_data: MakeData
+    name: str, encoder: Transformer, random_data: MakeData
 ) -> None:
     data = random_data(users=40, n_items=10, maxlen=MAXLEN)
     importance = IMPORTANCES[name](encoder, data)[data.trainable]
@@ -116,12 +116,12 @@ def test_importances_sum_to_one_where_a_training_batch_has_its_inputs(
     assert importance.std(0).min() > 0.01, "they differ between sequences"
 
 
-def test_the_two_importances_are_not_the_same(encoder: Encoder, data: TrainingData) -> None:
+def test_the_two_importances_are_not_the_same(encoder: Transformer, data: TrainingData) -> None:
     assert not torch.allclose(saliency(encoder, data)[1:3], occlusion(encoder, data)[1:3], atol=1e-2)
 
 
 @pytest.mark.parametrize("name", IMPORTANCES)
-def test_where_nothing_matters_every_item_matters_alike(name: str, encoder: Encoder, data: TrainingData) -> None:
+def test_where_nothing_matters_every_item_matters_alike(name: str, encoder: Transformer, data: TrainingData) -> None:
     encoder.items.weight.data.zero_()
     importance = IMPORTANCES[name](encoder, data)
     for row in data.trainable.tolist():
@@ -132,7 +132,7 @@ def test_where_nothing_matters_every_item_matters_alike(name: str, encoder: Enco
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", IMPORTANCES)
 def test_explaining_leaves_no_trace_in_the_encoder(
-    name: str, training: bool, encoder: Encoder, data: TrainingData
+    name: str, training: bool, encoder: Transformer, data: TrainingData
 ) -> None:
     encoder.train(training)
     before, state = copy.deepcopy(encoder.state_dict()), torch.get_rng_state()

@@ -9,12 +9,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from baselines.encoder import Encoder
 from baselines.kernels import bucketed_cross_entropy, linear_cross_entropy, sampled_logits
 from baselines.method import TrainedMethod
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
+from baselines.transformer import Transformer
 from benchmark.plan.config import ConfigError, Configuration
 from benchmark.plan.run_spec import RunSpec, TrainingSettings
 from benchmark.runs import training
@@ -104,7 +104,7 @@ def test_only_the_full_projection_is_rounded_to_bfloat16() -> None:
 
 def test_validation_and_last_states_are_float32_whatever_the_precision(random_data: MakeData) -> None:
     data = random_data()
-    encoder = Encoder(data.n_items, EncoderSettings(width=8, dropout=0.0, maxlen=data.maxlen), "bf16")
+    encoder = Transformer(data.n_items, EncoderSettings(width=8, dropout=0.0, maxlen=data.maxlen), "bf16")
     inputs = windows(data.inputs, data.trainable, data.maxlen, data.pad_id)
     states, z = encoder.train()(inputs)
     assert (states.dtype, z.dtype, encoder.last(inputs).dtype) == (torch.bfloat16, torch.float32, torch.float32)

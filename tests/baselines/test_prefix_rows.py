@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from baselines.encoder import Encoder
 from baselines.method import TrainedMethod
 from baselines.objectives import uniform_negatives
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
+from baselines.transformer import Transformer
 from baselines.views import TwinPool
 from datasets.sequences import Batch, Sequences
 
@@ -33,9 +33,9 @@ def rows_of(batch: Batch) -> list[list[int]]:
     return [items[:length].tolist() for items, length in zip(batch.items, batch.lengths, strict=True)]
 
 
-def small_encoder(data: TrainingData) -> Encoder:
+def small_encoder(data: TrainingData) -> Transformer:
     torch.manual_seed(0)
-    return Encoder(data.n_items, EncoderSettings(width=16, dropout=0.0, maxlen=data.maxlen)).train()
+    return Transformer(data.n_items, EncoderSettings(width=16, dropout=0.0, maxlen=data.maxlen)).train()
 
 
 def generator() -> torch.Generator:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from baselines.encoder import Encoder
 from baselines.method import TrainedMethod
 from baselines.regularizers import barlow_twins
 from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings, Shares
 from baselines.training_data import TrainingData
+from baselines.transformer import Transformer
 from baselines.two_stage import TwoStage
 from baselines.views import two_random_views
 from benchmark.plan.run_spec import TrainingSettings
@@ -48,7 +48,8 @@ def test_the_first_stage_is_barlow_twins_of_two_random_views_alone(random_data: 
     method = two_stage(lambd=0.3, shares=shares)
     assert method.pretraining_epochs(10) == 1
     torch.manual_seed(0)
-    encoder, batch = Encoder(data.n_items, EncoderSettings(width=8, dropout=0.0, maxlen=12)), data.batch(data.trainable)
+    encoder = Transformer(data.n_items, EncoderSettings(width=8, dropout=0.0, maxlen=12))
+    batch = data.batch(data.trainable)
     terms = method.loss(encoder, batch, torch.Generator().manual_seed(0))
 
     def one_by_one(view: Batch) -> torch.Tensor:
@@ -109,7 +110,7 @@ def test_the_optimiser_starts_anew_with_the_second_stage(
     adam, ended, seen = torch.optim.Adam, [], set()
 
     class Watched(TwoStage):
-        def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
+        def on_epoch(self, encoder: Transformer, data: TrainingData, epoch: int) -> None:
             super().on_epoch(encoder, data, epoch)
             ended.append(epoch)
 
@@ -127,7 +128,7 @@ def test_what_was_pretrained_is_what_is_fine_tuned(random_data: MakeData) -> Non
     weights: list[torch.Tensor] = []
 
     class Watched(TwoStage):
-        def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
+        def on_epoch(self, encoder: Transformer, data: TrainingData, epoch: int) -> None:
             super().on_epoch(encoder, data, epoch)
             weights.append(encoder.items.weight.detach().clone())
 

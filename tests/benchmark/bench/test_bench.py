@@ -15,11 +15,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.encoder import Encoder
 from baselines.objectives import BinaryCrossEntropy, CrossEntropy, uniform_negatives
 from baselines.regularizers import barlow_twins
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainBatch, TrainingData
+from baselines.transformer import Transformer
 from benchmark.bench import cases as bench_cases
 from benchmark.bench import laps, naive, turns
 from benchmark.bench.cases import CASES
@@ -47,9 +47,9 @@ def training_data(users: int = 60, seed: int = 0) -> TrainingData:
     return TrainingData(Sequences.from_arrays(items, np.cumsum([0, *lengths])), N_ITEMS, MAXLEN)
 
 
-def encoders(dtype: torch.dtype) -> tuple[Encoder, NaiveEncoder]:
+def encoders(dtype: torch.dtype) -> tuple[Transformer, NaiveEncoder]:
     torch.manual_seed(0)
-    fast = Encoder(N_ITEMS, SETTINGS)
+    fast = Transformer(N_ITEMS, SETTINGS)
     with torch.no_grad():
         for parameter in fast.parameters():  # biases and norms too, or mistakes in them would not show
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -66,7 +66,7 @@ def padded(data: TrainingData, task: NaiveTask) -> tuple[TrainBatch, PaddedBatch
     return data.batch(rows), {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
 
 
-def fast_loss(encoder: Encoder, batch: TrainBatch, usual: PaddedBatch, task: NaiveTask) -> Tensor:
+def fast_loss(encoder: Transformer, batch: TrainBatch, usual: PaddedBatch, task: NaiveTask) -> Tensor:
     """The fast path's loss on the draws of the usual one."""
     states, z_a = encoder(batch.inputs)
     if task.objective == "bce":

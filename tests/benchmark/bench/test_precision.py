@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.encoder import Encoder
 from baselines.method import TrainedMethod
 from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainBatch, TrainingData
+from baselines.transformer import Transformer
 from benchmark.bench import precision
 from benchmark.bench.measures import BenchOptions, Group
 from benchmark.bench.turns import Result, Turns
@@ -33,12 +33,12 @@ def training_batch(maxlen: int = 9) -> TrainBatch:
     return data.batch(data.trainable[:16])
 
 
-def encoder(heads: int = 2) -> Encoder:
+def encoder(heads: int = 2) -> Transformer:
     torch.manual_seed(0)
-    return Encoder(N_ITEMS, EncoderSettings(width=16, blocks=2, heads=heads, dropout=0.0, maxlen=9))
+    return Transformer(N_ITEMS, EncoderSettings(width=16, blocks=2, heads=heads, dropout=0.0, maxlen=9))
 
 
-def learned(method: TrainedMethod, batch: TrainBatch, model: Encoder) -> tuple[float, torch.Tensor]:
+def learned(method: TrainedMethod, batch: TrainBatch, model: Transformer) -> tuple[float, torch.Tensor]:
     """The loss and all gradients, end to end."""
     method.prepare(batch.data)
     model.zero_grad()

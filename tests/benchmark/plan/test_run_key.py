@@ -98,10 +98,17 @@ def test_other_data_changes_the_key() -> None:
     assert key(spec(), "0" * 64) != key(spec())
 
 
-@pytest.mark.parametrize("name", ["PROTOCOL_VERSION", "ENCODER_VERSION", "EVALUATION_VERSION"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "benchmark.plan.run_key.PROTOCOL_VERSION",
+        "benchmark.plan.run_key.EVALUATION_VERSION",
+        "baselines.method.Method.encoder_version",
+    ],
+)
 def test_a_raised_version_changes_every_key(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     before = key(spec()), key(spec("popularity"))
-    monkeypatch.setattr(f"benchmark.plan.run_key.{name}", 99)
+    monkeypatch.setattr(name, 99)
     assert key(spec()) != before[0]
     assert key(spec("popularity")) != before[1]
 

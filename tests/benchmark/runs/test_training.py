@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.encoder import Encoder
 from baselines.method import Terms, TrainedMethod
 from baselines.registry import METHODS
 from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainBatch, TrainingData
+from baselines.transformer import Transformer
 from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.evaluation import evaluate_ranks
@@ -49,7 +49,7 @@ def unlearnable_data(users: int = 60, items: int = 30) -> tuple[TrainingData, Ca
     return TrainingData(packed, items, SMALL.maxlen), Cases(packed.without_last(1), packed.final_items())
 
 
-def validated(encoder: Encoder, data: TrainingData, validation: Cases) -> float:
+def validated(encoder: Transformer, data: TrainingData, validation: Cases) -> float:
     """NDCG@10 with the encoder in the mode that it is in."""
     return ndcg(evaluate_ranks(encoder.score, validation, data.n_items, data.maxlen), 10)
 
@@ -64,11 +64,11 @@ class Recorder(TrainedMethod):
         self.epochs: list[int] = []
         self.inner = SASRec(SASRec.Settings())
 
-    def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
+    def loss(self, encoder: Transformer, batch: TrainBatch, rng: torch.Generator) -> Terms:
         self.batches.append(batch.rows.tolist())
         return self.inner.loss(encoder, batch, rng)
 
-    def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
+    def on_epoch(self, encoder: Transformer, data: TrainingData, epoch: int) -> None:
         self.epochs.append(epoch)
 
 
@@ -77,14 +77,14 @@ class Snapshots(Recorder):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoders: list[Encoder] = []
+        self.encoders: list[Transformer] = []
         self.modes: list[bool] = []
 
-    def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
+    def loss(self, encoder: Transformer, batch: TrainBatch, rng: torch.Generator) -> Terms:
         self.modes.append(encoder.training)
         return super().loss(encoder, batch, rng)
 
-    def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
+    def on_epoch(self, encoder: Transformer, data: TrainingData, epoch: int) -> None:
         self.encoders.append(deepcopy(encoder))
 
 
@@ -192,7 +192,7 @@ def trained_plainly(name: str, data: TrainingData, settings: TrainingSettings, s
     """What the loop does, as one would write it down: the encoder's weights and the mean loss after each epoch."""
     init_seed, order_seed, method_seed = np.random.SeedSequence(seed).generate_state(3).tolist()
     torch.manual_seed(init_seed)
-    encoder = Encoder(data.n_items, SMALL).train()
+    encoder = Transformer(data.n_items, SMALL).train()
     method = with_projector(name)
     parameters = [*encoder.parameters(), *method.build(SMALL.width).parameters()]
     method.prepare(data)
@@ -275,7 +275,7 @@ def test_same_seed_same_bits_other_seed_other_everything() -> None:
 
 
 class Exploding(Recorder):
-    def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
+    def loss(self, encoder: Transformer, batch: TrainBatch, rng: torch.Generator) -> Terms:
         terms = super().loss(encoder, batch, rng)
         factor = math.nan if len(self.batches) > 4 else 1.0
         return {name: term * factor for name, term in terms.items()}
@@ -294,7 +294,7 @@ def test_terms_are_means_over_the_epoch_and_the_loss_is_their_sum() -> None:
     data, validation = cyclic_data()
 
     class Constant(Recorder):
-        def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
+        def loss(self, encoder: Transformer, batch: TrainBatch, rng: torch.Generator) -> Terms:
             terms = super().loss(encoder, batch, rng)
             return {"next-item": terms["next-item"] * 0 + len(self.batches), "other": terms["next-item"] * 0 + 1.0}
 

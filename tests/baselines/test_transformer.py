@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from baselines import dropout
-from baselines.encoder import NORM_EPS, Encoder
 from baselines.settings import EncoderSettings, Padding
+from baselines.transformer import NORM_EPS, Transformer
 from datasets.sequences import Batch
 
 N_ITEMS = 40
@@ -22,11 +22,11 @@ LENGTHS = {
 
 def make_encoder(
     heads: int = 1, dropout: float = 0.0, blocks: int = 2, seed: int = 0, maxlen: int = 20, padding: Padding = "masked"
-) -> Encoder:
+) -> Transformer:
     """An encoder whose biases and norms are no longer at their neutral start, in float64, in evaluation mode."""
     torch.manual_seed(seed)
     settings = EncoderSettings(width=16, blocks=blocks, heads=heads, dropout=dropout, maxlen=maxlen, padding=padding)
-    encoder = Encoder(N_ITEMS, settings)
+    encoder = Transformer(N_ITEMS, settings)
     with torch.no_grad():
         for parameter in encoder.parameters():
             if parameter.dim() == 1:
@@ -46,7 +46,7 @@ def make_batch(lengths: list[int], width: int | None = None, seed: int = 0, dist
 class PlainSASRec(nn.Module):
     """The encoder written again from METHODS.md for one unpadded sequence, on PyTorch's own attention module."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Transformer) -> None:
         super().__init__()
         self.settings = encoder.settings
         width, state = encoder.settings.width, encoder.state_dict()
@@ -250,7 +250,7 @@ def test_positions_are_counted_from_the_right() -> None:
 
 def test_every_matrix_starts_xavier_uniform() -> None:
     torch.manual_seed(0)
-    encoder = Encoder(300, EncoderSettings(width=32))
+    encoder = Transformer(300, EncoderSettings(width=32))
     for name, parameter in encoder.named_parameters():
         if parameter.dim() == 2:
             bound = math.sqrt(6 / sum(parameter.shape))
