@@ -94,12 +94,22 @@ class TrainedMethod(Method):
 
 
 @dataclass(frozen=True)
+class Look:
+    """How figures draw a method: a colour and a marker, as matplotlib names them."""
+
+    colour: str
+    marker: str
+
+
+@dataclass(frozen=True)
 class Entry:
     """One line of the registry: how the method is called in print, its class, its default settings, whose numbers all
     have bounds.
 
     `plain`: the method that is left, bit for bit, when this one's `alpha` is 0. `by_default`: whether it is run when no
-    method is named. `grid`: what tuning searches, if that is not the `grid` of the class.
+    method is named. `grid`: what tuning searches, if that is not the `grid` of the class. `rival`: the method that a
+    report compares it with, if that is neither `plain` nor the best baseline. `look`: how figures draw it; without one
+    it gets a look that no other method has.
     """
 
     title: str
@@ -108,6 +118,8 @@ class Entry:
     plain: str | None = None
     by_default: bool = True
     grid: Grid | None = None
+    rival: str | None = None
+    look: Look | None = None
 
     @property
     def searched(self) -> Grid:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from baselines.method import Look
 from baselines.registry import METHODS
 
 Dashes = str | tuple[float, tuple[float, ...]]
@@ -38,21 +39,37 @@ STYLES: dict[str, MethodStyle] = {
 }
 """Every method in the order of presentation: the paper's Table 2 first, then what it does not have."""
 
-_DOTTED: Dashes = (0, (1, 3))
-_EXTERNAL_MARKERS = ("1", "2", "3", "4", "+", "x")
+_OWN_COLOURS = ("#000000", "#882255", "#117733", "#332288", "#999933")
+_OWN_MARKERS = ("H", ">", "8", "d", "^", "s", "v")
 
 
 def style_of(method: str) -> MethodStyle:
-    """A method that STYLES lacks is shown in black, under its title in the registry or else its name."""
+    """A method that STYLES lacks is shown as its entry in the registry says, or in a look of its own."""
     if method in STYLES:
         return STYLES[method]
-    return MethodStyle(METHODS[method].title if method in METHODS else method, "#000000", "1", _DOTTED)
+    if method not in METHODS:
+        return _own_style(method, 0)
+    return _own_style(METHODS[method].title, _unlisted().index(method), METHODS[method].look)
 
 
 def external_style(title: str, place: int) -> MethodStyle:
-    """Recommendations made elsewhere: in black under the name they were given; `place`, from 0, decides the marker."""
-    marker = _EXTERNAL_MARKERS[place % len(_EXTERNAL_MARKERS)]
-    return MethodStyle(f"{title} (external)", "#000000", marker, _DOTTED)
+    """Recommendations made elsewhere, under the name they were given; `place`, from 0, is that among all of them."""
+    return _own_style(f"{title} (external)", len(_unlisted()) + place)
+
+
+def is_own(method: str) -> bool:
+    """Whether it is no part of the reproduction, such as a method of one's own or recommendations made elsewhere."""
+    return method not in STYLES
+
+
+def _unlisted() -> list[str]:
+    return [method for method in METHODS if is_own(method)]
+
+
+def _own_style(title: str, place: int, look: Look | None = None) -> MethodStyle:
+    """As in `look`, or in one of 35 combinations of colour and marker, by `place`."""
+    own = Look(_OWN_COLOURS[place % len(_OWN_COLOURS)], _OWN_MARKERS[place % len(_OWN_MARKERS)])
+    return MethodStyle(title, (look or own).colour, (look or own).marker, (0, (1, 3)))
 
 
 def title_of(method: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from baselines.method import Look
+from baselines.registry import METHODS
 from benchmark.plan.experiments import experiments
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.figures.canvas import PNG_DPI, WIDTH, appearance, save
-from benchmark.report.methods import STYLES, in_order, style_of
+from benchmark.report.methods import STYLES, external_style, in_order, style_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import FIGURES
 
@@ -145,6 +148,17 @@ def test_every_method_has_a_style_of_its_own_and_a_place() -> None:
         "zeta",
     ]
     assert style_of("zeta").title == "zeta"
+
+
+def test_methods_of_ones_own_are_drawn_as_they_say_or_each_in_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    steady = METHODS["sasrec-ce"]
+    for name in ("one", "two", "three"):
+        monkeypatch.setitem(METHODS, name, replace(steady, title=name.title()))
+    monkeypatch.setitem(METHODS, "four", replace(steady, title="Four", look=Look("#123456", "D")))
+    styles = [style_of(name) for name in ("one", "two", "three", "four")]
+    styles += [external_style("Mine", place) for place in range(3)] + [STYLES[name] for name in STYLES]
+    assert len({(style.colour, style.marker) for style in styles}) == len(styles)
+    assert (styles[0].title, styles[3].colour, styles[3].marker) == ("One", "#123456", "D")
 
 
 def lightness(colour: str) -> float:
