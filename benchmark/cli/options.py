@@ -100,7 +100,7 @@ def add_datasets(parser: Arguments) -> None:
         action=Once,
         type=Path,
         metavar="FILE",
-        help="a file of your own with the columns userid, itemid, timestamp",
+        help="your own file with columns userid, itemid, timestamp, or user,item,rating,timestamp without a header",
     )
 
 

@@ -1,4 +1,4 @@
-"""Anybody's table of interactions: CSV or TSV with named columns, RecBole's `.inter`, MovieLens-100K's `u.data`."""
+"""Anybody's table of interactions: CSV or TSV with named columns, RecBole's `.inter`, and ratings without a header."""
 
 from __future__ import annotations
 
@@ -21,33 +21,50 @@ NAMES = {
 
 DELIMITERS = ",\t;|"
 SEPARATED = "separated by commas, tabs, semicolons or vertical bars"
-EXPECTED = f"the first line must name the columns userid, itemid and timestamp, {SEPARATED}"
+EXPECTED = (
+    f"the first line must name the columns userid, itemid and timestamp, {SEPARATED}, unless it is a user, an item, a "
+    "rating and Unix seconds, as in 7,30,4.5,978300760"
+)
 MAX_HEADER_BYTES = 1 << 16
 
-_U_DATA_NAME = re.compile(r".*\.data(\.(gz|bz2|xz))?", re.DOTALL)
-_U_DATA = Layout(user=0, item=1, time=3, fields=4, delimiter="\t")  # user, item, rating, timestamp
+_RATING, _SECONDS = re.compile(r"[0-9]{1,3}(\.[0-9]+)?"), re.compile(r"[0-9]{9,19}(\.[0-9]+)?")
+_NO_HEADER = (
+    "has no header; its columns are read as user, item, rating, timestamp: name them in a first line if that is wrong"
+)
 
 
 def read(path: Path) -> Interactions:
     """All rows, in file order; plain or compressed. DataError names the file and the line, and says what is expected.
 
     Fields may stand in quotes where commas or semicolons separate them or where the header has quotes. Another file is
-    read so only if it cannot be read without, as where a line breaks inside quotes, and a note says it.
+    read so only if it cannot be read without, as where a line breaks inside quotes, and a note says it. Another note
+    says it where the columns have no names, as in MovieLens's u.data.
     """
-    if _U_DATA_NAME.fullmatch(path.name):
-        return read_delimited(path, _U_DATA)
-    layout = layout_of(path)
+    layout = _nameless_ratings(path) or layout_of(path)
+    notes = () if layout.header else (_NO_HEADER,)
     try:
-        return read_delimited(path, layout)
-    except DataError as error:
+        data = read_delimited(path, layout)
+    except DataError as problem:
         if layout.quoted:
             raise
-        problem = error
-    try:
-        data = read_delimited(path, replace(layout, quoted=True))
-    except DataError:
-        raise problem from None
-    return replace(data, notes=(*data.notes, "quotes stand around fields, in which lines may break"))
+        try:
+            data = read_delimited(path, replace(layout, quoted=True))
+        except DataError:
+            raise problem from None
+        notes += ("quotes stand around fields, in which lines may break",)
+    return replace(data, notes=(*data.notes, *notes))
+
+
+def _nameless_ratings(path: Path) -> Layout | None:
+    """The layout of a table without a header, if its first line is like 7,30,4.5,978300760."""
+    header = _header(path, EXPECTED)
+    for delimiter in DELIMITERS:
+        match _header_fields(path, header, delimiter):
+            case [_, _, rating, seconds] if _RATING.fullmatch(rating) and _SECONDS.fullmatch(seconds):
+                return Layout(
+                    user=0, item=1, time=3, fields=4, delimiter=delimiter, quoted=_may_quote(header, delimiter)
+                )
+    return None
 
 
 def layout_of(path: Path, names: Mapping[str, Sequence[str]] = NAMES, expected: str = EXPECTED) -> Layout:
@@ -65,9 +82,13 @@ def layout_of(path: Path, names: Mapping[str, Sequence[str]] = NAMES, expected: 
                 )
         if set(names) <= set(roles):
             user, item, time = (roles.index(role) for role in names)
-            quoted = delimiter in ",;" or '"' in header
+            quoted = _may_quote(header, delimiter)
             return Layout(user, item, time, len(roles), delimiter, header=True, quoted=quoted)
     raise DataError(f"{path}: line 1: {expected}; it reads {header!r:.100}")
+
+
+def _may_quote(header: str, delimiter: str) -> bool:
+    return delimiter in ",;" or '"' in header
 
 
 def _header_fields(path: Path, header: str, delimiter: str) -> list[str]:

@@ -125,7 +125,7 @@ def data_targets(folder: Path) -> Iterator[File | Downloads]:
         JSON_LINES,
     )
     yield File("tables", "mine.csv", 14_000, folder, valid.table, table.read, partial(oracles.table, names=names))
-    yield File("u.data", "u.data", 3_000, folder, valid.u_data, table.read, partial(as_ratings, delimiter="\t"))
+    yield File("u.data", "u.data", 3_000, folder, valid.u_data, table.read, partial(oracles.table, names=names))
     yield File(
         "archives of ratings",
         "ml-1m.zip",

@@ -117,23 +117,32 @@ def delimited(
 
 
 def table(content: bytes, names: Mapping[str, Sequence[str]]) -> list[Row]:
-    """The rows of a table with named columns, by whose names the delimiter is found."""
+    """The rows of a table with named columns, by whose names the delimiter is found, or of ratings without a header."""
     text = _text(content)
+    header = re.split("[\r\n]", text, maxsplit=1)[0]
     for delimiter in (",", "\t", ";", "|"):
-        header = re.split("[\r\n]", text, maxsplit=1)[0]
+        first = next(csv.reader([header], delimiter=delimiter), [])
+        if len(first) == 4 and re.fullmatch(r"[0-9]{1,3}(\.[0-9]+)?;[0-9]{9,19}(\.[0-9]+)?", ";".join(first[2:])):
+            return _table_rows(text, delimiter, '"' in header, (0, 1, 3), 4, 0)
+    for delimiter in (",", "\t", ";", "|"):
         roles = [_role(name, names) for name in next(csv.reader([header], delimiter=delimiter), [])]
         if sorted(role for role in roles if role) == sorted(names):
             places = roles.index("user"), roles.index("item"), roles.index("time")
-            if delimiter in "\t|" and '"' not in header:
-                try:
-                    return in_seconds(
-                        [_row(line, places, len(roles), unix_time) for line in _records(text, delimiter, False)[1:]]
-                    )
-                except Unreadable:
-                    pass  # a line may break inside quotes
-            lines = _records(text, delimiter, quoted=True)
-            return in_seconds([_row(line, places, len(roles), unix_time) for line in lines[1:]])
+            return _table_rows(text, delimiter, '"' in header, places, len(roles), 1)
     raise Unreadable("no such columns")
+
+
+def _table_rows(
+    text: str, delimiter: str, has_quotes: bool, places: tuple[int, int, int], fields: int, first: int
+) -> list[Row]:
+    if delimiter in "\t|" and not has_quotes:
+        try:
+            plain = _records(text, delimiter, False)[first:]
+            return in_seconds([_row(line, places, fields, unix_time) for line in plain])
+        except Unreadable:
+            pass  # a line may break inside quotes
+    lines = _records(text, delimiter, quoted=True)[first:]
+    return in_seconds([_row(line, places, fields, unix_time) for line in lines])
 
 
 def ranked(

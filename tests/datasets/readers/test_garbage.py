@@ -76,6 +76,12 @@ def test_any_table(tmp_path: Path, content: bytes) -> None:
 
 
 @PROPERTY
+@given(content=texts("7,8,5,978300760\n", (",",), 4))
+def test_any_table_without_a_header(tmp_path: Path, content: bytes) -> None:
+    agree(tmp_path / "mine.csv", content, table.read, partial(oracles.table, names=table.NAMES))
+
+
+@PROPERTY
 @given(content=texts("", ("::",), 4))
 def test_any_ratings(tmp_path: Path, content: bytes) -> None:
     oracle = partial(oracles.delimited, delimiter="::", places=(0, 1, 3), fields=4)
