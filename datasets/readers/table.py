@@ -41,7 +41,7 @@ def read(path: Path) -> Interactions:
     says it where the columns have no names, as in MovieLens's u.data.
     """
     layout = _nameless_ratings(path) or layout_of(path)
-    notes = () if layout.header else (_NO_HEADER,)
+    notes = [] if layout.header else [_NO_HEADER]
     try:
         data = read_delimited(path, layout)
     except DataError as problem:
@@ -51,7 +51,7 @@ def read(path: Path) -> Interactions:
             data = read_delimited(path, replace(layout, quoted=True))
         except DataError:
             raise problem from None
-        notes += ("quotes stand around fields, in which lines may break",)
+        notes.append("quotes stand around fields, in which lines may break")
     return replace(data, notes=(*data.notes, *notes))
 
 
