@@ -1,4 +1,4 @@
-"""Next-item objectives L_pred: BCE, CE, SCE and sampled CE, each a mean over the predicted positions of a batch.
+"""Next-item objectives L_pred: BCE, gBCE, CE, SCE and sampled CE, each a mean over the predicted positions of a batch.
 
 All take the encoder's states (T, D) at the T predicted positions, the batch they come from, the item table (V, D) and a
 generator.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from annotated_types import Interval
 
 from baselines.deferred import F, kernels, torch
-from baselines.settings import NEUTRAL
+from baselines.settings import NEUTRAL, Share
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +48,25 @@ class BinaryCrossEntropy(Objective):
         """Mean over the 1 + n logits of a position, then over positions."""
         logits = _sampled_logits(states, batch, table, self.negatives, rng)
         return (F.softplus(logits).sum() - logits[:, 0].sum()) / logits.numel()  # -log(1 - p) = softplus
+
+
+@dataclass(frozen=True)
+class GeneralisedBinaryCrossEntropy(Objective):
+    """gBCE (Petrov & Macdonald, RecSys 2023): as BCE, but with the target's probability to the power of beta. What is
+    lacking to a sampling rate a of all negatives makes BCE overconfident; beta = 1 - t * (1 - a) makes up for the
+    share `t` of it. With t = 0 it is BCE, with t = 1 the probabilities are calibrated.
+    """
+
+    name: ClassVar[str] = "gbce"
+    negatives: Negatives = 256
+    t: Share = 0.75
+
+    def __call__(self, states: Tensor, batch: TrainBatch, table: Tensor, rng: torch.Generator) -> Tensor:
+        logits = _sampled_logits(states, batch, table, self.negatives, rng)
+        rate = min(self.negatives / max(len(table) - 1, 1), 1.0)  # a, of the V - 1 items that are not the target
+        beta = 1 - self.t * (1 - rate)
+        target = logits[:, 0]
+        return (F.softplus(logits[:, 1:]).sum() + beta * F.softplus(-target).sum()) / logits.numel()
 
 
 @dataclass(frozen=True)

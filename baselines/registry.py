@@ -9,7 +9,13 @@ from baselines.ec4srec import EC4SRec
 from baselines.gru4rec import GRU4Rec, RecurrentBTSR
 from baselines.markov import Markov
 from baselines.method import Entry
-from baselines.objectives import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy, ScalableCrossEntropy
+from baselines.objectives import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    GeneralisedBinaryCrossEntropy,
+    SampledCrossEntropy,
+    ScalableCrossEntropy,
+)
 from baselines.popularity import Popularity
 from baselines.sasrec import SASRec
 from baselines.two_stage import TwoStage
@@ -29,12 +35,23 @@ METHODS: dict[str, Entry] = {
     "sasrec-sampled-ce": Entry(
         "SASRec (sampled CE)", SASRec, SASRec.Settings(SampledCrossEntropy()), by_default=False, grid=BCE_GRID
     ),
+    "sasrec-gbce": Entry(
+        "SASRec (gBCE)", SASRec, SASRec.Settings(GeneralisedBinaryCrossEntropy()), by_default=False, grid=BCE_GRID
+    ),
     "cl4srec": Entry("CL4SRec", CL4SRec, CL4SRec.Settings()),
     "duorec": Entry("DuoRec", DuoRec, DuoRec.Settings()),
     "ec4srec": Entry("EC4SRec", EC4SRec, EC4SRec.Settings()),
     "btsr-bce": Entry("BT-SR (BCE)", BTSR, BTSR.Settings(BinaryCrossEntropy()), plain="sasrec-bce", grid=BTSR_BCE_GRID),
     "btsr-ce": Entry("BT-SR (CE)", BTSR, BTSR.Settings(CrossEntropy()), plain="sasrec-ce"),
     "btsr-sce": Entry("BT-SR (SCE)", BTSR, BTSR.Settings(ScalableCrossEntropy()), plain="sasrec-sce"),
+    "btsr-gbce": Entry(
+        "BT-SR (gBCE)",
+        BTSR,
+        BTSR.Settings(GeneralisedBinaryCrossEntropy()),
+        plain="sasrec-gbce",
+        by_default=False,
+        grid=BTSR_BCE_GRID,
+    ),
     "btsr-projector": Entry(
         "BT-SR (CE, projector)",
         BTSR,

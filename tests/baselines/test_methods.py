@@ -112,7 +112,8 @@ def test_every_term_of_every_trained_method_falls(name: str, random_data: MakeDa
 @pytest.mark.parametrize("name", TRAINED)
 def test_every_trained_method_overfits_a_circle(name: str, make_data: MakeData) -> None:
     data, validation = circle(make_data)
-    settings = TrainingSettings(batch_size=1000, epochs=200 if name.endswith("bce") else 80, learning_rate=1e-2)
+    epochs = 200 if name.endswith("bce") else 80
+    settings = TrainingSettings(batch_size=1000, epochs=epochs, patience=epochs, learning_rate=1e-2)
     encoder = EncoderSettings(width=16, dropout=0.0, maxlen=data.maxlen)
     trained = benchmark.runs.training.train(construct(name), data, validation, encoder, settings, seed=0)
     assert trained.epochs[trained.selected_epoch - 1]["validation"]["ndcg@10"] > 0.95

@@ -13,6 +13,7 @@ from baselines.kernels import bucketed_cross_entropy, linear_cross_entropy, samp
 from baselines.objectives import (
     BinaryCrossEntropy,
     CrossEntropy,
+    GeneralisedBinaryCrossEntropy,
     Objective,
     SampledCrossEntropy,
     ScalableCrossEntropy,
@@ -77,6 +78,18 @@ def slow_binary(states: Tensor, table: Tensor, targets: Tensor, negatives: Tenso
     return torch.stack(losses).mean()
 
 
+def slow_generalised_binary(states: Tensor, table: Tensor, targets: Tensor, negatives: Tensor) -> Tensor:
+    """Petrov & Macdonald (2023), beta as printed there, with t = 0.4."""
+    alpha = negatives.shape[1] / (len(table) - 1)
+    beta = alpha * (0.4 * (1 - 1 / alpha) + 1 / alpha)
+    losses = []
+    for x, t, drawn in zip(states, targets.tolist(), negatives.tolist(), strict=True):
+        terms = [-torch.log(torch.sigmoid(x @ table[t]) ** beta)]
+        terms += [-torch.log(1 - torch.sigmoid(x @ table[j])) for j in drawn]
+        losses.append(sum(terms) / len(terms))
+    return torch.stack(losses).mean()
+
+
 def slow_sampled_cross_entropy(states: Tensor, table: Tensor, targets: Tensor, negatives: Tensor) -> Tensor:
     losses = []
     for x, t, drawn in zip(states, targets.tolist(), negatives.tolist(), strict=True):
@@ -112,8 +125,12 @@ def test_cross_entropy_equals_a_loop(random_data: MakeData) -> None:
 
 @pytest.mark.parametrize(
     ("objective", "slow"),
-    [(BinaryCrossEntropy(5), slow_binary), (SampledCrossEntropy(5), slow_sampled_cross_entropy)],
-    ids=["bce", "sampled-ce"],
+    [
+        (BinaryCrossEntropy(5), slow_binary),
+        (GeneralisedBinaryCrossEntropy(5, 0.4), slow_generalised_binary),
+        (SampledCrossEntropy(5), slow_sampled_cross_entropy),
+    ],
+    ids=["bce", "gbce", "sampled-ce"],
 )
 def test_sampled_objectives_equal_a_loop_over_the_same_draws(
     objective: Objective, slow: Callable[..., Tensor], random_data: MakeData
@@ -127,6 +144,22 @@ def test_sampled_objectives_equal_a_loop_over_the_same_draws(
         states,
         table,
     )
+
+
+def test_without_calibration_generalised_bce_is_bce_and_with_it_asks_less_of_targets(random_data: MakeData) -> None:
+    batch = batch_of(random_data())
+    states, table = inputs(len(batch.next_items), batch.data.n_items)
+    plain = BinaryCrossEntropy(5)(states, batch, table, generator())
+    by_t = [GeneralisedBinaryCrossEntropy(5, t)(states, batch, table, generator()) for t in (0.0, 0.5, 1.0)]
+    assert torch.allclose(by_t[0], plain, rtol=1e-12)
+    assert by_t[0] > by_t[1] > by_t[2] > 0
+    # As many draws as there are other items: the sampling rate is one, and nothing is left to make up for.
+    every = batch.data.n_items - 1
+    pair = [
+        each(states, batch, table, generator())
+        for each in (BinaryCrossEntropy(every), GeneralisedBinaryCrossEntropy(every))
+    ]
+    assert torch.allclose(*pair, rtol=1e-12)
 
 
 @pytest.mark.parametrize("mix", [False, True])
@@ -174,7 +207,7 @@ def test_default_buckets_grow_with_the_root_of_the_tokens() -> None:
 
 def test_names_are_the_registry() -> None:
     names = [entry.settings.objective.name for name, entry in METHODS.items() if name.startswith("sasrec-")]
-    assert names == ["bce", "ce", "sce", "sampled-ce"]
+    assert names == ["bce", "ce", "sce", "sampled-ce", "gbce"]
 
 
 # The kernels
