@@ -34,9 +34,9 @@ class Protocol:
     tested on their last two items, so that `history`, `quantile` and `until` have no meaning. `filter`: "none";
     "core": users and items with fewer than 5 interactions go, repeatedly; "one-pass": items with fewer than 5 users
     go, then users with fewer than 20 items. `history`: what a test user did before T is dropped ("after-T") or is
-    model input ("full"). `ties`: simultaneous events of a test user stay in file order ("file"), their order is drawn
-    once ("shuffle:<seed>"), or both targets are drawn TIE_DRAWS times from the last simultaneous events and every
-    metric is the mean over the draws ("draws"). `quantile`: where T lies in the sorted timestamps. `until`: where the
+    model input ("full"). `ties`: both targets of a test user are drawn TIE_DRAWS times from the last simultaneous
+    events and every metric is the mean over the draws ("draws"), simultaneous events stay in file order ("file"), or
+    their order is drawn once ("shuffle:<seed>"). `quantile`: where T lies in the sorted timestamps. `until`: where the
     window of test events ends in them, OPEN if it has no end. `min_events`: how many events within the window, or
     under leave-one-out in all, a test user needs.
     """
@@ -44,7 +44,7 @@ class Protocol:
     preset: Preset = "released"
     filter: Filter = "none"
     history: History = "after-T"
-    ties: str = "file"
+    ties: str = "draws"
     quantile: Annotated[float, Interval(ge=0.01, le=0.999999)] = 0.95
     until: Annotated[float, Interval(ge=0.01, le=OPEN)] = OPEN
     min_events: Annotated[int, Interval(ge=3, le=1000)] = 3
@@ -53,7 +53,7 @@ class Protocol:
         for key, kind in (("preset", Preset), ("filter", Filter), ("history", History)):
             _require(getattr(self, key) in get_args(kind), key, getattr(self, key), " or ".join(get_args(kind)))
         is_tie_rule = re.fullmatch(r"file|draws|shuffle:[0-9]{1,18}", self.ties) is not None
-        _require(is_tie_rule, "ties", self.ties, "file, draws or shuffle:<seed>")
+        _require(is_tie_rule, "ties", self.ties, "draws, file or shuffle:<seed>")
         _require(0 < self.quantile < 1, "quantile", self.quantile, "a number between 0 and 1")
         _require(0 < self.until <= OPEN, "until", self.until, "a number above 0 and up to 1, which means no end")
         _require(self.min_events >= 3, "min_events", self.min_events, "3 or more: history and two targets")
@@ -64,9 +64,14 @@ class Protocol:
 
     @classmethod
     def of_preset(cls, preset: str, released_filter: str) -> Protocol:
-        """What a preset means for a dataset, whose released preprocessing applies `released_filter`."""
+        """What a preset means for a dataset, whose released preprocessing applies `released_filter`.
+
+        Under leave-one-out the order of the file decides between simultaneous events, as where its numbers were
+        published.
+        """
         chosen = "core" if preset == "text" else released_filter
-        return cls(preset=cast(Preset, preset), filter=cast(Filter, chosen))
+        ties = "file" if preset == "leave-one-out" else "draws"
+        return cls(preset=cast(Preset, preset), filter=cast(Filter, chosen), ties=ties)
 
     def to_json(self) -> dict[str, Any]:
         """As keys, records and data.json have it: without `until` where it is OPEN, as they were before windows."""

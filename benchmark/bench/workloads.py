@@ -71,11 +71,11 @@ def load(name: str, data_dir: Path, quick: bool, notify: Callable[[str], None]) 
     if not quick:
         try:
             interactions = read_interactions(locate(dataset, data_dir), dataset)
-            protocol = Protocol.of_preset("released", dataset.released_filter)
+            protocol = Protocol(filter=dataset.released_filter, ties="file")
             return BenchData(name, dataset.title, False, split(interactions, protocol))
         except MissingData:
             notify(f"{name}: no file in the data directory; measured on a synthetic stand-in of {size[2]:,} rows")
-    return BenchData(name, dataset.title, True, split(synthetic.stand_in(*size), Protocol()))
+    return BenchData(name, dataset.title, True, split(synthetic.stand_in(*size), Protocol(ties="file")))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from benchmark.plan import experiments
 from benchmark.plan.config import HPARAMS, PROFILES, ConfigError, Configuration, suggestion
+from benchmark.plan.dataset_facts import label_of, released_filter_of
 from benchmark.plan.experiments import window_protocols
 from benchmark.plan.own_files import name_of
 from benchmark.plan.run_spec import RunSetting
@@ -202,9 +203,8 @@ def _chosen(
     name: str, own: Path | None, named: bool, options: argparse.Namespace, store: Store, methods: Sequence[str]
 ) -> ChosenDataset:
     configuration = Configuration(name, options.hparams, options.profile, options.set)
-    released_filter = DATASETS[name].released_filter if own is None else "none"
-    protocol = configuration.protocol(Protocol.of_preset(options.protocol, released_filter))
-    setting = RunSetting(protocol.label(released_filter), options.hparams, configuration.profile)
+    protocol = configuration.protocol(Protocol.of_preset(options.protocol, released_filter_of(name)))
+    setting = RunSetting(label_of(name, protocol), options.hparams, configuration.profile)
     if options.hparams == "tuned":
         changes = stored_changes(store, name, replace(setting, hparams="equal").name, methods)
         configuration = Configuration(name, options.hparams, options.profile, options.set, changes)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from benchmark.store.store import Store
 from datasets.protocol import Protocol
+from datasets.registry import DATASETS
 
 
 @dataclass(frozen=True)
@@ -25,3 +26,13 @@ class DatasetFacts:
             if entry.get("protocol") == protocol.to_json() and "fingerprint" in entry:
                 return cls(data["title"], data["synthetic"], protocol, entry["fingerprint"])
         return None
+
+
+def released_filter_of(dataset: str) -> str:
+    """What the released preprocessing filters; a file of one's own is not filtered."""
+    return DATASETS[dataset].released_filter if dataset in DATASETS else "none"
+
+
+def label_of(dataset: str, protocol: Protocol) -> str:
+    """The protocol's name in print and in data.json, such as "released" or "released,ties=file"."""
+    return protocol.label(released_filter_of(dataset))

@@ -179,7 +179,7 @@ def experiments(dataset: str) -> dict[str, Experiment]:
             ),
         ),
         "lambda": Experiment("Figures 7 and 9: lambda", SWEEP_SEEDS, _sweep(swept, "settings.lambd", (0.0, *GRID))),
-        "ties": Experiment("Tied test events in five random orders", SWEEP_SEEDS, _as_they_are((plain, swept))),
+        "ties": Experiment("Simultaneous test events: file order and draws", SWEEP_SEEDS, _as_they_are((plain, swept))),
         "weights": Experiment(
             "Weights of the added losses: as published, and a fiftieth of it", SWEEP_SEEDS, tuple(_weights())
         ),

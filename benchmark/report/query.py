@@ -6,7 +6,6 @@ against other runs user by user.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -35,10 +34,6 @@ COLUMNS = (
 
 COST = "cost"
 """The stage of the frame that holds what a run took: seconds, epochs, bytes."""
-
-_TIES = re.compile(r"ties-(\d+)")
-"""The stages of a record that hold its accuracy with simultaneous test events in another order, by the order's number.
-"""
 
 LoadArrays = Callable[[RunRecord], Arrays | None]
 
@@ -294,10 +289,15 @@ class Results:
             self._loaded[identity] = arrays if arrays is None else pooled(arrays)
         return self._loaded[identity]
 
-    def tie_orders(self, groups: Sequence[RunGroup]) -> dict[int, str]:
-        """The stages in which these runs were evaluated with simultaneous events in another order, by its number."""
+    def tie_orders(self, groups: Sequence[RunGroup]) -> dict[str, str]:
+        """The stages in which these runs were tested, by the order of simultaneous events: "file", then "drawn" for the
+        mean over tie draws, or "1", "2", ... for single random orders. Empty if there is but one.
+        """
         stages = {stage for group in groups for record in group.done for stage in record.metrics}
-        return dict(sorted((int(found[1]), stage) for stage in stages if (found := _TIES.fullmatch(stage))))
+        if "ties-file" in stages:
+            return {"file": "ties-file", "drawn": "test"}
+        redrawn = {stage.removeprefix("ties-"): stage for stage in sorted(stages) if stage.startswith("ties-")}
+        return {"file": "test", **redrawn} if redrawn else {}
 
     @cached_property
     def _by_seed(self) -> dict[tuple[str, str, str, str], dict[int, float]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from benchmark.plan.dataset_facts import label_of
 from benchmark.plan.experiments import Variant, experiments, window_protocols
 from benchmark.plan.planner import PlannedRun
 from benchmark.plan.run_spec import RunSetting
@@ -47,8 +48,9 @@ def planned_results(
         *(RunGroup("main", r.method, r.method, records=(r,), place=place) for place, r in enumerate(external)),
         *(group for group in groups if group.experiment != "main"),
     ]
-    label, entry = _protocol_entry(spec["protocol"], data)
+    label = label_of(spec["dataset"], Protocol(**spec["protocol"]))
     setting, numbers = RunSetting(label, spec["hparams"], spec["profile"]), _user_numbers(spec["protocol"], data)
+    entry = _protocol_entry(spec["protocol"], data)
     return Results(spec["dataset"], spec["title"], spec["synthetic"], setting, shown, load, entry, numbers)
 
 
@@ -75,20 +77,18 @@ def _external(
     return [last[method] for method in sorted(last)]
 
 
-def _protocol_entry(protocol: Mapping[str, Any], data: Mapping[str, Any] | None) -> tuple[str, Mapping[str, Any]]:
-    for label, entry in sorted((data or {}).get("protocols", {}).items()):
-        if entry.get("protocol") == protocol:
-            return label, entry
-    return str(protocol["preset"]), {}
+def _protocol_entry(protocol: Mapping[str, Any], data: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    entries: Iterable[Mapping[str, Any]] = (data or {}).get("protocols", {}).values()
+    return next((entry for entry in entries if entry.get("protocol") == protocol), {})
 
 
 def _user_numbers(protocol: Mapping[str, Any], data: Mapping[str, Any] | None) -> dict[float, np.ndarray]:
     """By window, those that data.json has."""
-    entries = {each: _protocol_entry(each.to_json(), data)[1] for each in window_protocols(Protocol(**protocol))}
+    entries = {each: _protocol_entry(each.to_json(), data) for each in window_protocols(Protocol(**protocol))}
     texts = {each.quantile: entry.get("user_numbers", "") for each, entry in entries.items()}
     return {window: np.array(text.split(), dtype=np.int64) for window, text in texts.items() if text}
 
 
 def _is_current(record: RunRecord, data: Mapping[str, Any] | None) -> bool:
-    fingerprint = _protocol_entry(record.spec["protocol"], data)[1].get("fingerprint")
+    fingerprint = _protocol_entry(record.spec["protocol"], data).get("fingerprint")
     return fingerprint in (None, record.data["fingerprint"])

@@ -24,7 +24,7 @@ PROTOCOL = {
     "preset": "released",
     "filter": "none",
     "history": "after-T",
-    "ties": "file",
+    "ties": "draws",
     "quantile": 0.95,
     "min_events": 3,
 }

@@ -145,8 +145,8 @@ def test_a_split_knows_by_its_protocol_whether_it_draws(history: str) -> None:
     rng = np.random.default_rng(0)
     users, times = rng.integers(0, 40, 900), rng.integers(0, 30, 900)
     data = from_columns(users, rng.integers(0, 30, 900), users + times)
-    found = split(data, Protocol(quantile=0.8, ties="draws", history=history))
-    plain = split(data, Protocol(quantile=0.8, history=history))
+    found = split(data, Protocol(quantile=0.8, history=history))
+    plain = split(data, Protocol(quantile=0.8, ties="file", history=history))
     assert found.fingerprint() == plain.fingerprint(), "the data is the same; the protocol is part of a run's key"
     assert found.events.items.tolist() == plain.events.items.tolist()
     for stage in ("validation", "test"):
@@ -168,7 +168,7 @@ def test_draws_on_real_data(
     """How many cases and validation histories ten draws lead to, and for how many users any of them moves a target."""
     table = pd.read_csv(real_data(name))
     data = from_columns(table["userid"], table["itemid"], table["timestamp"])
-    found = split(data, Protocol(ties="draws"))
+    found = split(data, Protocol())
     validation = found.cases("validation")
     assert validation.draws is not None
     places = torch.stack([validation.histories.starts, validation.histories.lengths]).T

@@ -50,7 +50,7 @@ def test_it_equals_a_plain_split(seed: int) -> None:
     sequences = [[items.index(i) for _, i, _ in sorted(by_user[user], key=lambda row: row[2])] for user in users]
     trained = [sequence[:-2] for sequence in sequences]
 
-    found = split(interactions(rows), Protocol(preset="leave-one-out", min_events=minimum))
+    found = split(interactions(rows), Protocol(preset="leave-one-out", ties="file", min_events=minimum))
     assert found.train_user_labels.tolist() == found.test_user_labels.tolist() == users
     assert found.item_labels.tolist() == items
     assert as_lists(found.train) == as_lists(found.cases("validation").histories) == trained

@@ -21,7 +21,9 @@ from datasets.protocol import Protocol
         (Protocol(history="full", ties="shuffle:3"), "none", "released,history=full,ties=shuffle:3"),
         (Protocol(quantile=0.9), "none", "released,quantile=0.9"),
         (Protocol(quantile=0.75, until=0.8), "none", "released,quantile=0.75,until=0.8"),
-        (Protocol(preset="leave-one-out", filter="core"), "none", "leave-one-out,filter=core"),
+        (Protocol(ties="file"), "none", "released,ties=file"),
+        (Protocol(preset="leave-one-out", filter="core", ties="file"), "none", "leave-one-out,filter=core"),
+        (Protocol(preset="leave-one-out"), "none", "leave-one-out,ties=draws"),
     ],
 )
 def test_a_label_names_the_preset_and_what_departs_from_it(
@@ -31,7 +33,7 @@ def test_a_label_names_the_preset_and_what_departs_from_it(
 
 
 def test_a_window_without_an_end_is_written_as_before_there_were_windows() -> None:
-    written = {"preset": "released", "filter": "none", "history": "after-T", "ties": "file", "quantile": 0.95}
+    written = {"preset": "released", "filter": "none", "history": "after-T", "ties": "draws", "quantile": 0.95}
     assert Protocol().to_json() == {**written, "min_events": 3}
     windowed = Protocol(quantile=0.9, until=0.95)
     assert windowed.to_json() == {**written, "quantile": 0.9, "until": 0.95, "min_events": 3}

@@ -150,7 +150,7 @@ def test_a_user_has_one_number_in_all_windows_which_does_not_tell_the_id() -> No
     tested = 0
     for begin in (0.4, 0.5, 0.6, 0.7, 0.8):
         for history in ("after-T", "full"):
-            found = split(data, Protocol(quantile=begin, until=round(begin + 0.1, 1), history=history, ties="draws"))
+            found = split(data, Protocol(quantile=begin, until=round(begin + 0.1, 1), history=history))
             pairs = list(zip(found.test_user_labels.tolist(), found.test_user_numbers.tolist(), strict=True))
             assert all(number_of.setdefault(user, number) == number for user, number in pairs)
             tested += len(pairs)
@@ -163,8 +163,8 @@ def test_a_user_has_one_number_in_all_windows_which_does_not_tell_the_id() -> No
 
 def test_ties_are_drawn_in_a_window() -> None:
     rows = random_rows(10)
-    ordered = split(interactions(rows), Protocol(quantile=0.5, until=0.8))
-    drawn = split(interactions(rows), Protocol(quantile=0.5, until=0.8, ties="draws"))
+    ordered = split(interactions(rows), Protocol(ties="file", quantile=0.5, until=0.8))
+    drawn = split(interactions(rows), Protocol(quantile=0.5, until=0.8))
     assert drawn.fingerprint() == ordered.fingerprint()
     draws = drawn.cases("test").draws
     assert draws is not None
@@ -307,7 +307,7 @@ def test_nothing_of_a_test_user_and_nothing_after_the_threshold_is_trained_on(se
 
 @pytest.mark.parametrize("history", ["after-T", "full"])
 def test_histories_and_targets_reassemble_the_events(history: str) -> None:
-    found = split(interactions(random_rows(3)), Protocol(history=history, quantile=0.8))
+    found = split(interactions(random_rows(3)), Protocol(history=history, ties="file", quantile=0.8))
     validation, test = found.cases("validation"), found.cases("test")
     assert len(validation.targets) == len(test.targets) == len(found.events) > 0
     for i, events in enumerate(as_lists(found.events)):
@@ -317,8 +317,8 @@ def test_histories_and_targets_reassemble_the_events(history: str) -> None:
 
 
 def test_full_history_only_adds_input_before_the_same_events() -> None:
-    short = split(interactions(random_rows(4)), Protocol(quantile=0.8))
-    full = split(interactions(random_rows(4)), Protocol(history="full", quantile=0.8))
+    short = split(interactions(random_rows(4)), Protocol(ties="file", quantile=0.8))
+    full = split(interactions(random_rows(4)), Protocol(history="full", ties="file", quantile=0.8))
     assert as_lists(full.train) == as_lists(short.train)
     assert full.test_user_labels.tolist() == short.test_user_labels.tolist()
     assert full.cases("test").targets.tolist() == short.cases("test").targets.tolist()
@@ -559,7 +559,7 @@ class Tied:
         items = np.concatenate([rng.permutation(15)[:events] for _ in range(users)])
         data = from_columns(np.repeat(np.arange(users), events), items, times.ravel())
         time_of = {(k // events, int(item)): int(times.flat[k]) for k, item in enumerate(items)}
-        return cls(split(data, Protocol(quantile=0.5)), time_of)
+        return cls(split(data, Protocol(ties="file", quantile=0.5)), time_of)
 
     def times(self, n: int, items: list[int]) -> list[int]:
         user, labels = int(self.split.test_user_labels[n]), self.split.item_labels
@@ -596,6 +596,6 @@ def test_without_ties_there_is_nothing_to_redraw() -> None:
     times = np.arange(users * events)
     items = np.tile(np.arange(events), users)
     data = from_columns(np.repeat(np.arange(users), events), items, times)
-    result = split(data, Protocol(quantile=0.5))
+    result = split(data, Protocol(ties="file", quantile=0.5))
     assert not result.event_ties.any()
     assert torch.equal(redrawn_cases(result.events, result.event_ties, "test", 1).targets, result.cases("test").targets)

@@ -14,7 +14,6 @@ from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judgement import Verdict
 from benchmark.report.claims.rules import RULES
 from benchmark.report.query import Results
-from datasets.protocol import PRESETS
 from datasets.registry import DATASETS, PAPER_DATASETS
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -79,16 +78,21 @@ def _judged(claim: Claim, results: Results, reported: bool) -> JudgedClaim:
 def command(claim: Claim, results: Results) -> str:
     """What runs all that a claim needs on a dataset, under the rules of its runs."""
     setting, usual, source, changes = results.setting, RunSetting(), ["--dataset", results.dataset], list[str]()
-    names = [("--hparams", setting.hparams, usual.hparams), ("--profile", setting.profile, usual.profile)]
-    if setting.protocol in PRESETS:
-        names.insert(0, ("--protocol", setting.protocol, usual.protocol))
+    preset, *departures = setting.protocol.split(",")
+    names = [
+        ("--protocol", preset, usual.protocol),
+        ("--hparams", setting.hparams, usual.hparams),
+        ("--profile", setting.profile, usual.profile),
+    ]
     records = [record for record in results.records() if not record.external]
     if records:  # they know what the names of a setting do not tell
         pairs = list(pairwise(_words(records[0].command)))
         source = next(([flag, word] for flag, word in pairs if flag == "--interactions"), source)
-        changes = [word for pair in pairs if pair[0] == "--set" for word in pair]
+        changes = [text for flag, text in pairs if flag == "--set" and not text.startswith("protocol.")]
+    changes += [f"protocol.{departure}" for departure in departures]
     flags = [word for flag, name, default in names if name != default for word in (flag, name)]
-    return shlex.join(["python", "run_all.py", "--claim", claim.id, *source, *flags, *changes])
+    flags += [word for change in changes for word in ("--set", change)]
+    return shlex.join(["python", "run_all.py", "--claim", claim.id, *source, *flags])
 
 
 def _words(command_line: str) -> list[str]:

@@ -91,7 +91,7 @@ def views(results: Results) -> Figure | None:
 
 
 def ties(results: Results) -> Figure | None:
-    """Test NDCG@10 of every trained model in the file's order of ties and in each order redrawn; a line per seed."""
+    """Test NDCG@10 of every trained model in the file's order of ties and in each other order; a line per seed."""
     models = _redrawn_models(results)
     if not models:
         return None
@@ -111,21 +111,21 @@ def ties(results: Results) -> Figure | None:
     axis.grid(visible=False, axis="y")
     kinds = [
         Line2D([], [], color="#666666", marker="D", linestyle="none", markersize=4, label="order of the file"),
-        Line2D([], [], color="#666666", marker="o", linestyle="none", markersize=3, mfc="white", label="redrawn"),
+        Line2D([], [], color="#666666", marker="o", linestyle="none", markersize=3, mfc="white", label="random"),
     ]
     figure.legend(handles=kinds, loc="outside lower center", ncols=2, title=f"{note}one line per seed")
     return figure
 
 
 def _redrawn_models(results: Results) -> dict[str, list[tuple[float, list[float]]]]:
-    """By method, NDCG@10 of each of its runs in the order of the file, and in every other order it was evaluated in."""
+    """By method, NDCG@10 of each of its runs in the order of the file, and in every other order it was tested in."""
     groups = [group for name in ("main", "ties") for group in results.experiment(name) if not group.external]
-    stages = results.tie_orders(groups).values()
+    in_file, *others = results.tie_orders(groups).values() or [""]
     models: dict[str, dict[tuple[int, str], tuple[float, list[float]]]] = {}
     for group in groups:
         for record in group.done:
-            redrawn = [record.metrics[stage][METRIC] for stage in stages if METRIC in record.metrics.get(stage, {})]
-            if redrawn and METRIC in record.metrics["test"]:
-                found = models.setdefault(group.method, {})
-                found[record.seed, record.key] = (record.metrics["test"][METRIC], redrawn)
+            value_in = {stage: values[METRIC] for stage, values in record.metrics.items() if METRIC in values}
+            redrawn = [value_in[stage] for stage in others if stage in value_in]
+            if redrawn and in_file in value_in:
+                models.setdefault(group.method, {})[record.seed, record.key] = (value_in[in_file], redrawn)
     return {method: [runs for _, runs in sorted(models[method].items())] for method in in_order(models)}

@@ -52,8 +52,8 @@ _TEXTS = {
         "right: the change against the same seed without replacements."
     ),
     "ties": (
-        "Test NDCG@10 of trained models when simultaneous test events are put into other random orders (circles), and "
-        "in the order of the file (diamonds). Each line is one seed."
+        "Test NDCG@10 of trained models with simultaneous test events in random orders (circles; under tie draws, the "
+        "mean over them) and in the order of the file (diamonds). Each line is one seed."
     ),
     "windows": (
         "NDCG@10 of BT-SR minus that of the same objective alone, and of the BT-SR that validation chose minus that of "

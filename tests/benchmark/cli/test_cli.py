@@ -227,7 +227,7 @@ def test_prefix_rows_from_a_file_to_the_records(tmp_path: Path, command: Callabl
 def test_the_command_of_a_run_that_one_experiment_alone_has_names_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rules = {"protocol": Protocol(preset="leave-one-out").to_json(), "fingerprint": "f"}
+    rules = {"protocol": Protocol.of_preset("leave-one-out", "none").to_json(), "fingerprint": "f"}
     Store(tmp_path / "results").write_data("beauty", "leave-one-out", rules, title="Beauty", synthetic=False)
     words = ["--dataset", "beauty", *HOME, "--experiments", "home", "--out-dir", str(tmp_path)]
     assert main([*words, "--stages", "train", "--dry-run"]) == 0
@@ -526,8 +526,8 @@ def test_a_split_that_cannot_be_written_halfway_is_told_with_its_option(
         sync(stream)
 
     monkeypatch.setattr(atomic, "_sync", refuse)
-    words = ["--interactions", str(table), "--out-dir", str(tmp_path / "out"), "--to", str(place)]
-    assert run_command(["export-split", *words]) == 1
+    words = ["--interactions", str(table), "--out-dir", str(tmp_path / "out"), "--set", "protocol.ties=file"]
+    assert run_command(["export-split", *words, "--to", str(place)]) == 1
     assert capsys.readouterr().err.endswith("make it writable or choose another --to\n")
     assert not files(place)
 

@@ -139,6 +139,7 @@ def test_ids_leave_as_they_came(tmp_path: Path) -> None:
     with (tmp_path / "mine.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([("userid", "itemid", "timestamp"), *lines])
     words = ["--interactions", str(tmp_path / "mine.csv"), "--out-dir", str(tmp_path), "--set", "protocol.quantile=0.8"]
+    words += ["--set", "protocol.ties=file"]
     assert command(["export-split", "--to", str(tmp_path / "split"), *words]) == 0
     written = []
     for name in ("train.csv", "test_histories.csv"):

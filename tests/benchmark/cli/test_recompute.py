@@ -137,7 +137,7 @@ def test_a_metric_that_is_registered_reaches_stored_runs_and_what_shows_them(
     monkeypatch.setitem(METRICS, "last", last)
     assert recompute(store, prepared, notes.append).completed == 1
     (found,) = store.records()
-    assert found.metrics["test"]["last@5"] == arrays["top_items"][:, 4].mean()
+    assert found.metrics["test"]["last@5"] == pytest.approx(arrays["top_items"][:, 4].mean())
     assert {name: value for name, value in found.metrics["test"].items() if "last@" not in name} == record.metrics[
         "test"
     ]

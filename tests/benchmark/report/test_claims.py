@@ -663,9 +663,10 @@ def test_every_finding_has_the_command_that_would_run_it(bench: Bench, full: Res
     others = bench.maker.record("external-theirs", 0, command="python run_all.py --external x.csv --set a.b=1")
     theirs = with_groups(quick, [RunGroup("main", "external-theirs", "external-theirs", records=(others,))])
     assert judge_claims([theirs])[0].command.endswith("--dataset ml-1m"), "their command runs none of ours"
-    setting = RunSetting("text", "released", "quick")
+    setting = RunSetting("text,ties=file", "released", "quick")
     other = Results("ml-1m", "ML-1M", False, setting, (), quick.load)
-    assert judge_claims([other])[0].command.endswith("--protocol text --hparams released --profile quick")
+    rules = "--protocol text --hparams released --profile quick --set protocol.ties=file"
+    assert judge_claims([other])[0].command.endswith(rules)
 
 
 def test_tables_show_every_verdict(full: Results) -> None:

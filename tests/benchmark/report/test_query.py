@@ -87,7 +87,7 @@ def test_a_metric_over_seeds(results: Results) -> None:
     summary = results.summary(sasrec, "ndcg@10")
     assert (summary.n, summary.mean, summary.deviation) == (3, pytest.approx(0.06), pytest.approx(0.01))
     assert results.summary(sasrec, "ndcg@10", "ties-2").mean == pytest.approx(0.03)
-    assert results.tie_orders([sasrec, btsr]) == {2: "ties-2"}
+    assert results.tie_orders([sasrec, btsr]) == {"file": "test", "2": "ties-2"}
     assert results.summary(sasrec, "hr@1").n == 0
     assert results.values(sasrec, "fit_seconds", COST) == {0: 6.0, 1: 6.0, 2: 6.0}
     assert results.values(sasrec, "epochs", COST)[0] == 3

@@ -269,8 +269,21 @@ def test_the_spread_over_tie_orders(handmade: Callable[..., Any]) -> None:
     ]
     assert cells(tables[0], "BT-SR (CE), ndcg@10") == ["–"] * 7 + ["0"]
     assert "SASRec (CE): seed 2 was run before other orders were evaluated." in tables[0].notes
-    assert frame["order"].tolist()[:4] == ["file", 1, 2, 3]
+    assert frame["order"].tolist()[:4] == ["file", "1", "2", "3"]
     assert tie_tables(results(maker, "ties", (variant(maker, "btsr-ce", "btsr-ce", (0.05,)),))) is None
+
+
+def test_file_order_stands_before_the_drawn_one(handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    found = variant(maker, "sasrec-ce", "sasrec-ce", (0.05, 0.07))
+    for record in found.done:
+        record.metrics["ties-file"] = {"ndcg@10": 2 * record.metrics["test"]["ndcg@10"]}
+    tables, rows = tie_tables(results(maker, "ties", (found,))) or ([], [])
+    assert cells(tables[0], "SASRec (CE), ndcg@10") == ["0.1200", "0.0600", "−50.0%", "2"]
+    assert [(row["order"], row["mean"]) for row in rows][:2] == [
+        ("file", pytest.approx(0.12)),
+        ("drawn", pytest.approx(0.06)),
+    ]
 
 
 # --- baselines at home ---------------------------------------------------------------------------------------------

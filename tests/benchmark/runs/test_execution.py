@@ -35,7 +35,7 @@ from benchmark.runs.preparation import Prepared, prepare
 from benchmark.runs.run import RunOutcome, execute, to_record
 from benchmark.store.store import Store, StoreError
 from datasets import synthetic
-from datasets.protocol import Protocol
+from datasets.protocol import TIE_DRAWS, Protocol
 
 CPU = torch.device("cpu")
 TINY = ["training.epochs=2", "training.batch_size=64", "encoder.width=8", "encoder.blocks=1", "encoder.maxlen=8"]
@@ -82,8 +82,8 @@ def test_every_method_runs_and_leaves_a_complete_record(
     users = prepared.summary["test_users"]
     assert record.status == "done", record.error
     assert record.key == run.key
-    assert arrays["ranks"].shape == arrays["validation_ranks"].shape == (users,)
-    assert arrays["top_items"].shape == (users, prepared.split.n_items)
+    assert arrays["ranks"].shape == arrays["validation_ranks"].shape == arrays["draws"].shape == (TIE_DRAWS, users)
+    assert arrays["top_items"].shape == (arrays["draws"].max() + 1, prepared.split.n_items)
     assert arrays["target_buckets"].max() <= 2
     assert record.metrics["test"]["hr@10"] == np.mean((arrays["ranks"] >= 1) & (arrays["ranks"] <= 10))
     assert {"ndcg@10", "cov@10", "hr@10/bucket1", "overlap", "ece"} <= record.metrics["test"].keys()
@@ -151,7 +151,7 @@ def test_bit_identical_whether_run_here_or_in_a_worker(
         assert first.metrics == second.metrics
         assert_same_arrays(stores["inline"].arrays(first), stores["local"].arrays(second))
     assert told["inline"] == told["local"]
-    news = {1, 2, "evaluating validation", "evaluating test", "evaluating ties-1"}
+    news = {1, 2, "evaluating validation", "evaluating test", "evaluating ties-file"}
     assert {("btsr-sce", what) for what in news} <= told["local"]
 
 

@@ -41,7 +41,7 @@ USERS, ITEMS = np.array(["7", "u 1", "é"]), np.array([3, 5, 70])
 
 @pytest.fixture(scope="module")
 def small_split() -> Split:
-    return split(synthetic.stand_in(200, 70, 3_000, seed=1), Protocol(quantile=0.7))
+    return split(synthetic.stand_in(200, 70, 3_000, seed=1), Protocol(ties="file", quantile=0.7))
 
 
 def random_lists(small_split: Split, shortest: int, seed: int) -> list[list[int]]:
@@ -213,7 +213,13 @@ def test_one_name_one_file_one_dataset(words: list[str], tmp_path: Path, capsys:
 
 
 class Shop:
-    """Somebody's own interactions, whose ids are words; most-popular has been run on them, the split exported."""
+    """Somebody's own interactions, whose ids are words; most-popular has been run on them, the split exported.
+
+    All in file order: under tie draws a user has several histories, but a list is made for one.
+    """
+
+    rules = ("--set", "protocol.ties=file")
+    folder = "my-shop/released-ties-file-equal-paper"
 
     def __init__(self, folder: Path) -> None:
         data = synthetic.stand_in(300, 60, 4_000, seed=3)
@@ -227,10 +233,10 @@ class Shop:
 
     def __call__(self, *words: str) -> int:
         fixed = ["--interactions", str(self.table), "--methods", "popularity", "--seeds", "0"]
-        return main([*fixed, "--out-dir", str(self.out), *words])
+        return main([*fixed, "--out-dir", str(self.out), *self.rules, *words])
 
     def command(self, name: str, *words: str) -> int:
-        return command([name, "--interactions", str(self.table), "--out-dir", str(self.out), *words])
+        return command([name, "--interactions", str(self.table), "--out-dir", str(self.out), *self.rules, *words])
 
     def score(self, *files: str) -> int:
         """Score the files and report; the exit code of the first that fails."""
@@ -242,7 +248,7 @@ class Shop:
 
     @property
     def markdown(self) -> str:
-        return (self.out / "tables" / "my-shop" / "table2.md").read_text()
+        return (self.out / "tables" / self.folder / "table2.md").read_text()
 
     def exported(self, name: str) -> pd.DataFrame:
         return pd.read_csv(self.split / f"{name}.csv")
@@ -294,7 +300,7 @@ def test_fractions_of_a_second_are_exported_and_decide_what_is(shop: Shop, tmp_p
     frame = shop.frame.assign(timestamp=shop.frame["timestamp"] + np.arange(len(shop.frame)) % 7 / 8)
     frame.to_csv(tmp_path / "fine.csv", index=False)
     words = ["export-split", "--interactions", str(tmp_path / "fine.csv"), "--out-dir", str(tmp_path / "out")]
-    assert command([*words, "--to", str(tmp_path / "split")]) == 0
+    assert command([*words, *shop.rules, "--to", str(tmp_path / "split")]) == 0
     exported = pd.read_csv(tmp_path / "split" / "fine" / "test_histories.csv")
     threshold = sorted(frame["timestamp"])[round(0.95 * (len(frame) - 1))]
     assert threshold % 1
@@ -329,9 +335,9 @@ def test_most_popular_made_outside_gets_the_numbers_of_ours(shop: Shop, tmp_path
     finally:
         (tmp_path / "gone.csv").rename(shop.table)
     assert "| Most popular | Their &amp; popular (external) |" in shop.markdown
-    tex = (shop.out / "tables" / "my-shop" / "table2.tex").read_text()
+    tex = (shop.out / "tables" / shop.folder / "table2.tex").read_text()
     assert r"Their \& popular" in tex
-    frame = pd.read_csv(shop.out / "tables" / "my-shop" / "table2.csv")
+    frame = pd.read_csv(shop.out / "tables" / shop.folder / "table2.csv")
     means = frame.pivot_table(index="metric", columns="method", values="mean")
     assert (means["popularity"] == means[theirs.method]).all()
     assert set(frame["role"]) == {"additional"}
@@ -383,7 +389,9 @@ def test_recomputing_agrees_with_what_was_scored(shop: Shop, tmp_path: Path, len
     lists[lists["userid"] != lists["userid"].iloc[0]].to_csv(path, index=False)
     assert shop.score(str(path)) == 0
     lines: list[str] = []
-    prepared = prepare("my-shop", tmp_path, shop.table, Protocol(), tmp_path / "cache", shop.store, lines.append)
+    prepared = prepare(
+        "my-shop", tmp_path, shop.table, Protocol(ties="file"), tmp_path / "cache", shop.store, lines.append
+    )
     before = shop.store.records()
     found = recompute(shop.store, prepared, lines.append)
     assert (found.checked, found.completed, found.differing) == (len(before), 0, 0)
@@ -395,7 +403,7 @@ def test_a_name_cannot_break_a_figure(shop: Shop, tmp_path: Path, monkeypatch: p
     path = tmp_path / "lists.csv"
     shop.most_popular().to_csv(path, index=False)
     assert shop.score(rf"A $\frac{{$ _x_ <b>={path}") == 0
-    assert (shop.out / "figures" / "my-shop" / "accuracy-coverage.png").exists()
+    assert (shop.out / "figures" / shop.folder / "accuracy-coverage.png").exists()
     assert r"A $\\frac{$ \_x\_ &lt;b&gt; (external)" in shop.markdown
 
 
@@ -455,9 +463,9 @@ def test_they_travel_with_the_runs_and_stand_alone(shop: Shop, tmp_path: Path) -
     assert shop.command("export", "--to", archive, *alone) == 0
     store = Store(tmp_path / "alone" / "results")
     assert [record.method for record in store.records()] == ["external-lists"]
-    table = (tmp_path / "alone" / "tables" / "my-shop" / "table2.md").read_text()
+    table = (tmp_path / "alone" / "tables" / shop.folder / "table2.md").read_text()
     assert "| My Shop | lists (external) |" in table
     there = ["--out-dir", str(tmp_path / "there")]
     assert command(["import", archive, *there]) == 0
     assert shop("--stages", "report", *there) == 1
-    assert (tmp_path / "there" / "tables" / "my-shop" / "table2.md").read_text() == table
+    assert (tmp_path / "there" / "tables" / shop.folder / "table2.md").read_text() == table

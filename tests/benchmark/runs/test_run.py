@@ -48,13 +48,13 @@ def prepare_with(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def prepared(prepare_with: Callable[[Protocol], Prepared]) -> Prepared:
     """In file order."""
-    return prepare_with(Protocol())
+    return prepare_with(Protocol(ties="file"))
 
 
 @pytest.fixture
 def drawn(prepare_with: Callable[[Protocol], Prepared]) -> Prepared:
     """Tested on tie draws."""
-    return prepare_with(Protocol(ties="draws"))
+    return prepare_with(Protocol())
 
 
 def specify(method: str, *sets: str) -> RunSpec:

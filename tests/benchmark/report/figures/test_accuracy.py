@@ -113,4 +113,10 @@ def test_every_order_of_ties_is_a_dot_beside_the_order_of_the_file(
     for record in redrawn:
         for stage in ("ties-1", "ties-2"):
             del record.metrics[stage]
+        record.metrics["ties-file"] = {"ndcg@10": 3.0}
+    (axis,) = draw("ties", results_of(maker, groups)).axes
+    assert [list(line.get_xdata()) for line in axis.lines if line.get_marker() == "o"] == [[1], [2]]
+    assert [float(line.get_xdata()[0]) for line in axis.lines if line.get_marker() == "D"] == [3, 3]
+    for record in redrawn:
+        del record.metrics["ties-file"]
     assert FIGURES["ties"](results_of(maker, groups)) is None
