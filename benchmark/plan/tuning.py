@@ -198,11 +198,11 @@ def steps_beyond(grid: Grid, tried: Sequence[Changes], best: Changes) -> Iterato
 
 
 def _next(values: Sequence[float], onwards: Sequence[float]) -> float:
-    """The value after the last of `onwards`: by equal differences if the grid's `values` have them or hold 0, else by
-    ratio.
+    """The value after the last of `onwards`: by equal differences, but not below 0, if the grid's `values` have them or
+    hold 0, else by ratio.
     """
     differences = [high - low for low, high in pairwise(values)]
     is_even = min(values) == 0 or (len(differences) > 1 and max(differences) - min(differences) < 1e-9 * max(values))
     last, before = onwards[-1], onwards[-2]
-    step = last + (last - before) if is_even else last * (last / before)
+    step = max(last + (last - before), 0) if is_even else last * (last / before)
     return round(step) if all(isinstance(value, int) for value in values) else float(f"{step:.3g}")

@@ -90,10 +90,10 @@ def test_a_step_continues_the_grid_and_stays_within_the_bounds_of_the_setting() 
         {"settings.alpha": 0.002, "settings.lambd": 0.2},
         {"settings.alpha": 0.01, "settings.lambd": 0.8},
     ]
-    dropouts = {
-        dict(trial.own)["encoder.dropout"] for trial in finished(["sasrec-ce"], peak_at(dropout=5))["sasrec-ce"].trials
-    }
-    assert dropouts == {0.1, 0.3, 0.5, 0.7, 0.9}  # equal differences go on as such, and 1.1 is no dropout
+    for peak, tried_dropouts in ((5, {0.1, 0.3, 0.5, 0.7, 0.9}), (0.01, {0, 0.1, 0.3, 0.5, 0.7})):
+        trials = finished(["sasrec-ce"], peak_at(dropout=peak))["sasrec-ce"].trials
+        # Equal differences go on as such: upwards 1.1 is not a dropout, and downwards the last step ends at 0.
+        assert {dict(trial.own)["encoder.dropout"] for trial in trials} == tried_dropouts
 
 
 @pytest.mark.parametrize(("values", "steps"), [((0.1,), []), ((0.0, 0.1), [0.2]), ((0.1, 0.2), [0.4])])
