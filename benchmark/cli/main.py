@@ -82,6 +82,9 @@ def parse(arguments: list[str] | None) -> Namespace:
     flow = parser.add_argument_group("flow")
     flow.add_argument("--overwrite", choices=OVERWRITE, default="never", help="which finished runs to do again")
     flow.add_argument("--time-budget", type=_seconds, metavar="150m", help="start no run that would end later")
+    flow.add_argument(
+        "--keep-models", action="store_true", help="keep the weights of new runs, for the command recommend"
+    )
     flow.add_argument("--dry-run", action="store_true", help="show the plan: done, left, an estimate")
     options = parser.parse_args(arguments)
     if options.ray_address is not None and options.engine != "ray":
@@ -178,7 +181,7 @@ def _train(
 
     if any(run.spec.training.compile for runs in plans.values() for run in runs):
         check_compiler(device)
-    execution = Execution(store, _engine(options, device), options.overwrite, deadline)
+    execution = Execution(store, _engine(options, device), options.overwrite, deadline, options.keep_models)
     late = set()
     for dataset in chosen:
         while runs := plans.get(dataset.name):

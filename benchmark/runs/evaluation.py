@@ -86,6 +86,20 @@ def evaluate(score: Scorer, cases: Cases, n_items: int, maxlen: int, batch_users
     return Ranking(**_joined(parts, len(cases.targets)))
 
 
+@torch.inference_mode()
+def top_lists(
+    score: Scorer, histories: Sequences, n_items: int, maxlen: int, k: int, mask_seen: bool
+) -> Iterator[Tensor]:
+    """The k best items of each history, (B, min(k, V)) for a few histories at a time, best first; V where no item is
+    left. Masked as in `evaluate`. Raises NonFiniteScores.
+    """
+    cases = Cases(histories, histories.final_items(), mask_seen=mask_seen)  # the targets play no part
+    each = torch.arange(len(histories), device=histories.items.device)
+    for chunk in _scored_chunks(score, cases, histories, each, n_items, maxlen, USERS_AT_ONCE):
+        with _masked(chunk) as masked:
+            yield _top(masked, k)[0]
+
+
 def _distinct_histories(cases: Cases) -> tuple[Sequences, Tensor]:
     """The H histories that differ from the one before, and the one of each case: owners (C,), ascending."""
     places = torch.stack([cases.histories.starts, cases.histories.lengths])

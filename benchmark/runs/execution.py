@@ -15,7 +15,8 @@ from benchmark.runs.engines.engine import Engine, FinishedRun, RunJob
 from benchmark.runs.outstanding import Durations, is_left, seconds_of
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.progress import Progress
-from benchmark.runs.run import RunOutcome, to_record
+from benchmark.runs.run import News, RunOutcome, SelectedWeights, to_record
+from benchmark.store.npz import Arrays
 from benchmark.store.store import AlreadyDone, Store, StoreError
 
 T = TypeVar("T")
@@ -30,14 +31,16 @@ RETRY_SECONDS, PATIENCE_SECONDS = 30.0, 600.0
 class Execution:
     """Executes plans, one dataset after the other, until they are finished or the deadline is near.
 
-    `deadline`: in `time.monotonic()` seconds, None for none. `out_of_time`: whether runs were left because of it.
-    `attempted`: the keys of the runs that were started here; none of them is started twice.
+    `keep_models`: whether the selected weights of finished runs are stored. `deadline`: in `time.monotonic()` seconds,
+    None for none. `out_of_time`: whether runs were left because of it. `attempted`: the keys of the runs that were
+    started here; none of them is started twice.
     """
 
     store: Store
     engine: Engine
     overwrite: str = "never"
     deadline: float | None = None
+    keep_models: bool = False
     out_of_time: bool = False
     attempted: set[str] = field(default_factory=set)
 
@@ -73,6 +76,7 @@ class _Held:
     claim: ExitStack
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     epochs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    weights: Arrays | None = None
 
 
 class _Pass:
@@ -136,7 +140,10 @@ class _Pass:
         expected = self.durations.estimate(run.spec) or 0.0
         return time.monotonic() + expected > self.execution.deadline
 
-    def _follow(self, job: RunJob, news: dict[str, Any] | str) -> None:
+    def _follow(self, job: RunJob, news: News) -> None:
+        if isinstance(news, SelectedWeights):
+            self.held[job.key].weights = news.arrays if self.execution.keep_models else None
+            return
         if isinstance(news, dict):
             self.held[job.key].epochs[news["epoch"]] = news
         self.progress.follow(job, news)
@@ -146,8 +153,12 @@ class _Pass:
         is_over = run.record.status != "interrupted"
         overwrite = is_over and self.execution.overwrite == "all"
         save = partial(self.store.save, run.record, run.arrays, overwrite=overwrite)
+        patience, weights = max(PATIENCE_SECONDS, seconds_of(run.record)), self.held[run.job.key].weights
         with suppress(AlreadyDone):  # imported meanwhile, or stored before an error at the very end
-            self._insist(save, max(PATIENCE_SECONDS, seconds_of(run.record)))
+            if weights and run.record.done:
+                self._insist(partial(self.store.keep_model, run.record, weights), patience)
+                self.progress.say(f"{run.record.method}: python -m benchmark recommend --run {run.record.key} uses it")
+            self._insist(save, patience)
         self.durations.add(run.record)
         if run.job.checkpoint and is_over:
             with suppress(OSError):  # the next start removes it

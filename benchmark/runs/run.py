@@ -37,7 +37,7 @@ from benchmark.runs.training import Diverged, EpochRow, train
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
 from datasets.cases import Cases, ordered_cases, redrawn_cases
-from datasets.sequences import windows
+from datasets.sequences import Sequences, windows
 from datasets.split import Split
 
 EMBEDDING_ROWS = 1024
@@ -46,6 +46,17 @@ REDRAWS = 5
 """How often a model that is tested in one order of simultaneous events is tested again in another, the stages
 `ties-1`, `ties-2`, ...; one that is tested on tie draws is tested in file order instead, the stage `ties-file`.
 """
+
+
+@dataclass(frozen=True, eq=False)
+class SelectedWeights:
+    """What a trained run ends with: its encoder's weights by name, for whoever keeps them."""
+
+    arrays: Arrays
+
+
+News = EpochRow | SelectedWeights | str
+"""The row of an epoch, the weights at the end, and in words what a run is doing."""
 
 
 @dataclass
@@ -69,7 +80,7 @@ def execute(
     prepared: Prepared,
     device: torch.device,
     command: str,
-    on_news: Callable[[EpochRow | str], None] = lambda news: None,
+    on_news: Callable[[News], None] = lambda news: None,
     checkpoint: Path | Checkpoint | None = None,
 ) -> tuple[RunRecord, Arrays]:
     """Do the run, or go on with it if `checkpoint`, or the file at that path, has its state. A loss or score that is
@@ -79,7 +90,7 @@ def execute(
     outcome = RunOutcome()
     code_version()  # remembered from now on: what is edited while this runs did not make the record
 
-    def follow(news: EpochRow | str) -> None:
+    def follow(news: News) -> None:
         if isinstance(news, dict):
             outcome.epochs.append(news)
         on_news(news)
@@ -131,14 +142,11 @@ def _fit_and_evaluate(
     prepared: Prepared,
     device: torch.device,
     outcome: RunOutcome,
-    on_news: Callable[[EpochRow | str], None],
+    on_news: Callable[[News], None],
     checkpoint: Checkpoint | None,
 ) -> None:
     split = prepared.split
-    data = TrainingData(split.train, split.n_items, spec.encoder.maxlen)
-    data = data.with_noise(spec.training.noise, spec.seed).to(device)
-    if spec.training.rows == "prefix":
-        data = data.with_prefix_rows()
+    data = training_data(spec, split.train, split.n_items, device)
     mask_seen = spec.evaluation.mask_seen
     validation, test = (replace(split.cases(stage), mask_seen=mask_seen).to(device) for stage in ("validation", "test"))
     method: Method = METHODS[spec.method].method(spec.settings)
@@ -163,6 +171,8 @@ def _fit_and_evaluate(
     if spec.is_trial:  # nothing of it is ever tested
         outcome.metrics["validation"] = outcome.epochs[trained.selected_epoch - 1]["validation"]
         return
+    if encoder:
+        on_news(SelectedWeights({name: tensor.cpu().numpy() for name, tensor in encoder.state_dict().items()}))
     clock = time.perf_counter()
     on_news("evaluating validation")
     validation_ranks = evaluate_ranks(scorer, validation, data.n_items, data.maxlen)
@@ -178,6 +188,12 @@ def _fit_and_evaluate(
         ranks = evaluate_ranks(scorer, replace(cases, mask_seen=mask_seen).to(device), data.n_items, data.maxlen)
         outcome.metrics[stage] = accuracy(ranks)
     outcome.timings["evaluate_seconds"] = seconds_since(clock)
+
+
+def training_data(spec: RunSpec, sequences: Sequences, n_items: int, device: torch.device) -> TrainingData:
+    """What a run trains on, from the users' sequences."""
+    data = TrainingData(sequences, n_items, spec.encoder.maxlen).with_noise(spec.training.noise, spec.seed).to(device)
+    return data.with_prefix_rows() if spec.training.rows == "prefix" else data
 
 
 def _other_orders(split: Split) -> Iterator[tuple[str, Cases]]:

@@ -56,7 +56,7 @@ class Trained:
 def train(
     method: TrainedMethod,
     data: TrainingData,
-    validation: Cases,
+    validation: Cases | int,
     encoder_settings: EncoderSettings,
     settings: TrainingSettings,
     seed: int,
@@ -64,7 +64,7 @@ def train(
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Train until the validation metric has not risen for `patience` epochs, counted as WARM_UP_EPOCHS says; keep the
-    best epoch.
+    best epoch. Or, where `validation` is a number, train for that many epochs and keep the last.
 
     `data` and the encoder live on the device of `data`. The seed decides initialisation and dropout (the global
     generators), batch order, and what the method draws. With a `checkpoint` that holds a state, training continues from
@@ -117,7 +117,7 @@ class _InFlight:
         self,
         method: TrainedMethod,
         data: TrainingData,
-        validation: Cases,
+        validation: Cases | int,
         encoder_settings: EncoderSettings,
         settings: TrainingSettings,
         seed: int,
@@ -136,8 +136,9 @@ class _InFlight:
         method.prepare(data)
         self.pretraining = method.pretraining_epochs(settings.epochs)
         self.optimizer = self._adam()
-        popularity = _validate(Popularity(Popularity.Settings()).fit(data), validation, data)
-        self.plateau = min(PLATEAU * popularity[METRIC], (popularity[METRIC] + 1) / 2)
+        if not isinstance(validation, int):
+            popularity = _validate(Popularity(Popularity.Settings()).fit(data), validation, data)
+            self.plateau = min(PLATEAU * popularity[METRIC], (popularity[METRIC] + 1) / 2)
         self.best = Best(self.pretraining)
         self.epochs: list[EpochRow] = []
         self.started, self.seconds_before, self.continued = time.perf_counter(), 0.0, 0
@@ -145,6 +146,8 @@ class _InFlight:
     def is_over(self) -> bool:
         """Whether the budget is spent or patience is at its end."""
         done, patience = len(self.epochs), self.settings.patience
+        if isinstance(self.validation, int):
+            return done == self.validation
         if done >= self.settings.epochs:
             return True
         if done < self.pretraining + WARM_UP_EPOCHS or done - self.best.epoch < patience:
@@ -159,14 +162,16 @@ class _InFlight:
         terms = self._train()
         self.method.on_epoch(self.encoder, self.data, number)
         loss, metrics, reason = sum(terms.values()), {}, ""
-        if math.isfinite(loss):
+        if not math.isfinite(loss):
+            reason = f"the loss is {loss}"
+        elif isinstance(self.validation, int):
+            self.best.offer(number, number, self.encoder)
+        else:
             try:
                 metrics = _validate(self.encoder.eval().score, self.validation, self.data)
                 self.best.offer(metrics[METRIC], number, self.encoder)
             except NonFiniteScores as error:
                 reason = str(error)
-        else:
-            reason = f"the loss is {loss}"
         seconds = round(seconds_since(started), 4)
         self.epochs.append({"epoch": number, "seconds": seconds, "loss": loss, "terms": terms, "validation": metrics})
         return reason

@@ -3,6 +3,7 @@
 results/<dataset>/data.json                         what a report must know of the data, per protocol
 results/<dataset>/selection.json                    choices made on validation, per setting
 results/<dataset>/runs/<method>/<key>-s<seed>/      one run: record.json and arrays.npz
+results/<dataset>/models/<key>.npz                  the selected weights of a run, if they are kept; git ignores them
 """
 
 from __future__ import annotations
@@ -116,6 +117,19 @@ class Store:
     def checkpoint_path(self, key: str) -> Path:
         """Where the state of a run is kept until it ends."""
         return self.root / ".checkpoints" / f"{_component(key)}.pt"
+
+    def keep_model(self, record: RunRecord, weights: Mapping[str, np.ndarray]) -> None:
+        """Write the weights of a run beside it; StoreError if that fails."""
+        write_file(self._model_path(record), to_npz(weights))
+
+    def model(self, record: RunRecord) -> Arrays | None:
+        """The weights of a run by name; None if they were not kept, or cannot be read, which is noted."""
+        path = self._model_path(record)
+        try:
+            return from_npz(path, str(path)) if path.exists() else None
+        except ArrayError as error:
+            self._note(str(error))
+            return None
 
     # What is kept per dataset
 
@@ -268,11 +282,14 @@ class Store:
     def _run_path(self, dataset: str, method: str, key: str, seed: int) -> Path:
         return self.root / _component(dataset) / "runs" / _component(method) / f"{_component(key)}-s{seed}"
 
+    def _model_path(self, record: RunRecord) -> Path:
+        return self.root / _component(record.dataset) / "models" / f"{_component(record.key)}.npz"
+
     def _writer(self) -> AbstractContextManager[bool]:
         return lock(self.root / ".locks" / "writer", wait=True)
 
     def _sweep(self) -> None:
-        places = [self.root, *self.root.glob("*"), *self.root.glob("*/runs/*")]
+        places = [self.root, *self.root.glob("*"), *self.root.glob("*/runs/*"), *self.root.glob("*/models")]
         try:
             if any(leftovers(place) for place in places):
                 with self._writer(), writing(self.root):

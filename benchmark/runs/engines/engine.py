@@ -7,13 +7,13 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
 from benchmark.plan.run_spec import RunSpec
 from benchmark.runs.preparation import Prepared
-from benchmark.runs.run import RunOutcome, to_record
+from benchmark.runs.run import News, RunOutcome, to_record
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
 
@@ -40,8 +40,7 @@ class FinishedRun:
     arrays: Arrays
 
 
-OnNews = Callable[[RunJob, dict[str, Any] | str], None]
-"""Gets the row of each epoch, and in words what a run is doing after the last one."""
+OnNews = Callable[[RunJob, News], None]
 
 
 class Engine(Protocol):

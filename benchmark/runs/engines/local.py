@@ -20,7 +20,7 @@ import torch
 
 from benchmark.runs.engines.engine import ATTEMPTS, FinishedRun, JobQueue, OnNews, RunJob
 from benchmark.runs.preparation import Prepared
-from benchmark.runs.run import execute
+from benchmark.runs.run import News, execute
 
 
 class LocalEngine:
@@ -173,7 +173,7 @@ def _work(pipe: Connection, device: torch.device, threads: int) -> None:
         os._exit(0)  # the parent is gone or needs this worker no more
 
 
-def _tell(pipe: Connection, news: dict[str, Any] | str) -> None:
+def _tell(pipe: Connection, news: News) -> None:
     pipe.send(("news", news))
 
 
