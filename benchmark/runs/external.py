@@ -96,7 +96,7 @@ def check_one_history(prepared: Prepared) -> None:
     if prepared.split.tie_draws:
         raise ConfigError(
             f"{prepared.title}: under protocol.ties=draws a user has several histories, and recommendations are made "
-            "for one; choose protocol.ties=file"
+            "for one; use --set protocol.ties=file"
         )
 
 

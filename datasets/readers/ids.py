@@ -54,6 +54,8 @@ class Ids(dict[str, int]):
 
 
 def _check(text: str) -> None:
+    if len(text) <= MAX_ID_BYTES and text.isascii() and text.isalnum():  # as almost all are
+        return
     try:
         size = len(text.encode())
     except UnicodeEncodeError:  # from a byte that could not be decoded, or half a character
