@@ -4,26 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from datasets.interactions import DataError, Interactions
-from datasets.publishers import amazon, behance, gowalla, movielens, yelp
+from datasets.publishers import amazon, movielens
 from datasets.readers import table
+from datasets.readers.delimited import Layout, read_delimited
+from datasets.readers.json_lines import Fields, read_json_lines
+from datasets.readers.timestamps import utc_clock
 from datasets.registry import Dataset, Published
 
 READING_VERSION = 1
 """Part of the keys of cached splits: raise it whenever the same file is read as other interactions."""
 
+# Yelp Open Dataset: the reviews plain, gzip, or inside the published tar or zip; their texts are streamed past.
+_YELP_REVIEWS = "yelp_academic_dataset_review.json"
+_YELP = Fields(user="user_id", item="business_id", time="date", clock=utc_clock("0000-00-00 00:00:00"))
+
+# Gowalla check-ins (Cho, Myers and Leskovec 2011), each user's newest first: user, time, latitude, longitude, location.
+_GOWALLA = Layout(user=0, item=4, time=1, fields=5, delimiter="\t", clock=utc_clock("0000-00-00T00:00:00Z"))
+
+# Behance (He, Fang, Wang and McAuley 2016), who appreciated which project: user, project, Unix seconds.
+_BEHANCE = Layout(user=0, item=1, time=2, fields=3, delimiter=" ")
+
 READERS: dict[str, Callable[[Path], Interactions]] = {
     "movielens": movielens.read,
     "amazon": amazon.read,
     "amazon 5-core": amazon.read_five_core,
-    "yelp": yelp.read,
-    "gowalla": gowalla.read,
-    "behance": behance.read,
+    "yelp": partial(read_json_lines, fields=_YELP, member=_YELP_REVIEWS),
+    "gowalla": partial(read_delimited, layout=_GOWALLA),
+    "behance": partial(read_delimited, layout=_BEHANCE),
     "table": table.read,
 }
-"""What reads the files of each of the registry's formats."""
+"""What reads the files of each of the registry's formats: all interactions, in file order."""
 
 
 def read_interactions(path: Path, dataset: Dataset | None = None) -> Interactions:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -81,40 +81,22 @@ class Split:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """All of it as arrays that `np.savez` stores without pickling; `from_arrays` is the way back."""
-        return {
-            "train_items": self.train.items.numpy().astype(np.int32),
-            "train_lengths": self.train.lengths.numpy(),
-            "event_items": self.events.items.numpy().astype(np.int32),
-            "event_lengths": self.events.lengths.numpy(),
-            "event_ties": self.event_ties,
-            "tie_draws": np.array(self.tie_draws),
-            "item_labels": self.item_labels,
-            "train_user_labels": self.train_user_labels,
-            "test_user_labels": self.test_user_labels,
-            "test_user_numbers": self.test_user_numbers,
-            "item_interactions": self.item_interactions,
-            "item_users": self.item_users,
-            "item_buckets": self.item_buckets,
-            "summary": np.array(json.dumps(self.summary)),
-        }
+        arrays = {name: value for name in _names(self) if isinstance(value := getattr(self, name), np.ndarray)}
+        for name, sequences in (("train", self.train), ("event", self.events)):
+            arrays[f"{name}_items"] = sequences.items.numpy().astype(np.int32)
+            arrays[f"{name}_lengths"] = sequences.lengths.numpy()
+        return arrays | {"tie_draws": np.array(self.tie_draws), "summary": np.array(json.dumps(self.summary))}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Split:
         """Rebuild what `to_arrays` gave; raises KeyError or ValueError for anything else."""
-        return cls(
-            train=Sequences.from_arrays(arrays["train_items"], _offsets(arrays["train_lengths"])),
-            events=Sequences.from_arrays(arrays["event_items"], _offsets(arrays["event_lengths"])),
-            event_ties=arrays["event_ties"],
-            tie_draws=int(arrays["tie_draws"]),
-            item_labels=arrays["item_labels"],
-            train_user_labels=arrays["train_user_labels"],
-            test_user_labels=arrays["test_user_labels"],
-            test_user_numbers=arrays["test_user_numbers"],
-            item_interactions=arrays["item_interactions"],
-            item_users=arrays["item_users"],
-            item_buckets=arrays["item_buckets"],
-            summary=json.loads(str(arrays["summary"])),
+        train, events = (
+            Sequences.from_arrays(arrays[f"{name}_items"], _offsets(arrays[f"{name}_lengths"]))
+            for name in ("train", "event")
         )
+        values: dict[str, Any] = {name: arrays[name] for name in _names(cls) if name not in ("train", "events")}
+        values |= {"tie_draws": int(arrays["tie_draws"]), "summary": json.loads(str(arrays["summary"]))}
+        return cls(train=train, events=events, **values)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels to another process as arrays."""
@@ -134,6 +116,10 @@ class Split:
             digest.update(len(values).to_bytes(8, "little"))
             digest.update(values.astype("<i8").tobytes())
         return digest.hexdigest()
+
+
+def _names(split: Split | type[Split]) -> list[str]:
+    return [field.name for field in fields(split)]
 
 
 def split(interactions: Interactions, protocol: Protocol) -> Split:

@@ -10,7 +10,7 @@ import pytest
 from datasets import synthetic
 from datasets.interactions import DataError, Interactions
 from datasets.protocol import Protocol
-from datasets.publishers import gowalla
+from datasets.reading import READERS
 from datasets.split import split
 
 SEEDS = (0, 1, 2)
@@ -110,7 +110,7 @@ def test_order_carries_signal(demo: Interactions) -> None:
 def test_what_is_written_for_gowalla_is_read_back(tmp_path: Path, name: str) -> None:
     data = synthetic.stand_in(50, 80, 700, seed=5)
     synthetic.write_gowalla(data, tmp_path / name)
-    again = gowalla.read(tmp_path / name)
+    again = READERS["gowalla"](tmp_path / name)
     for field in ("user_ids", "item_ids", "timestamps", "user_labels", "item_labels"):
         assert np.array_equal(getattr(data, field), getattr(again, field))
 
@@ -120,4 +120,4 @@ def test_a_full_size_gowalla_stand_in(tmp_path: Path) -> None:
     data = synthetic.stand_in(107_092, 1_280_969, 6_442_892)
     assert (data.n_users, data.n_items, len(data)) == (107_092, 1_280_969, 6_442_892)
     synthetic.write_gowalla(data, tmp_path / "gowalla.txt")
-    assert np.array_equal(gowalla.read(tmp_path / "gowalla.txt").item_ids, data.item_ids)
+    assert np.array_equal(READERS["gowalla"](tmp_path / "gowalla.txt").item_ids, data.item_ids)

@@ -16,8 +16,9 @@ from benchmark.runs.ranked_lists import COLUMNS, read_ranked_lists
 from datasets.download import check_recorded
 from datasets.interactions import DataError, Interactions
 from datasets.protocol import Protocol
-from datasets.publishers import amazon, gowalla, movielens, yelp
+from datasets.publishers import amazon, movielens
 from datasets.readers import table
+from datasets.reading import READERS
 from datasets.split import split
 from tests.drill import fuzz_oracles as oracles
 from tests.drill import fuzz_valid as valid
@@ -105,7 +106,7 @@ def data_targets(folder: Path) -> Iterator[File | Downloads]:
         8_000,
         folder,
         valid.checkins,
-        gowalla.read,
+        READERS["gowalla"],
         partial(
             oracles.delimited,
             delimiter="\t",
@@ -116,11 +117,11 @@ def data_targets(folder: Path) -> Iterator[File | Downloads]:
     )
     yield File(
         "Yelp reviews",
-        yelp.REVIEWS,
+        "yelp_academic_dataset_review.json",
         10_000,
         folder,
         valid.yelp_reviews,
-        yelp.read,
+        READERS["yelp"],
         partial(oracles.json_lines, keys=("user_id", "business_id", "date"), second=yelp_time),
         JSON_LINES,
     )

@@ -16,7 +16,10 @@ import pytest
 
 from datasets.download import MissingData
 from datasets.interactions import DataError, Interactions
-from datasets.publishers import amazon, behance, gowalla, movielens, yelp
+from datasets.publishers import amazon, movielens
+from datasets.reading import READERS
+
+YELP_REVIEWS = "yelp_academic_dataset_review.json"
 
 ROWS = [("A7", "0205616461", 1287532527), ("A7", "B10", 1287532520), ("A2", "0205616461", 1287532527)]
 INTEGER_ROWS = [(7, 30, 1287532527), (7, 10, 1287532520), (2, 30, 1287532527)]
@@ -100,15 +103,15 @@ def test_movielens_in_other_sizes(tmp_path: Path, archive: str, member: str, sep
 def test_behance(tmp_path: Path) -> None:
     text = "".join(f"{user} {item:08d} {time}\n" for user, item, time in INTEGER_ROWS).encode()
     rows = [(user, f"{item:08d}", time) for user, item, time in INTEGER_ROWS]  # zeros belong to the names of projects
-    assert rows_of(behance.read(write(tmp_path / "Behance_appreciate_1M", text))) == rows
-    assert rows_of(behance.read(write(tmp_path / "Behance_appreciate_1M.gz", gzip.compress(text)))) == rows
+    assert rows_of(READERS["behance"](write(tmp_path / "Behance_appreciate_1M", text))) == rows
+    assert rows_of(READERS["behance"](write(tmp_path / "Behance_appreciate_1M.gz", gzip.compress(text)))) == rows
     with pytest.raises(DataError, match="line 4: has 4 instead of 3 fields separated by blanks"):
-        behance.read(write(tmp_path / "Behance_appreciate_1M", text + b"1  2 3\n"))
+        READERS["behance"](write(tmp_path / "Behance_appreciate_1M", text + b"1  2 3\n"))
 
 
 def test_gowalla(tmp_path: Path) -> None:
-    assert rows_of(gowalla.read(write(tmp_path / "checkins.txt", CHECKINS))) == INTEGER_ROWS
-    assert rows_of(gowalla.read(write(tmp_path / "checkins.txt.gz", gzip.compress(CHECKINS)))) == INTEGER_ROWS
+    assert rows_of(READERS["gowalla"](write(tmp_path / "checkins.txt", CHECKINS))) == INTEGER_ROWS
+    assert rows_of(READERS["gowalla"](write(tmp_path / "checkins.txt.gz", gzip.compress(CHECKINS)))) == INTEGER_ROWS
 
 
 def test_amazon_ratings(tmp_path: Path) -> None:
@@ -164,15 +167,15 @@ def test_amazon_five_core(tmp_path: Path) -> None:
 
 def test_yelp_in_all_its_wrappings(tmp_path: Path) -> None:
     paths = [
-        write(tmp_path / yelp.REVIEWS, YELP),
-        write(tmp_path / f"{yelp.REVIEWS}.gz", gzip.compress(YELP)),
-        write_tar(tmp_path / "yelp_dataset.tar", yelp.REVIEWS, YELP),
-        write_tar(tmp_path / "yelp_dataset.tgz", yelp.REVIEWS, YELP, "w:gz"),
-        write_zip(tmp_path / "yelp_dataset.zip", yelp.REVIEWS, YELP),
+        write(tmp_path / YELP_REVIEWS, YELP),
+        write(tmp_path / f"{YELP_REVIEWS}.gz", gzip.compress(YELP)),
+        write_tar(tmp_path / "yelp_dataset.tar", YELP_REVIEWS, YELP),
+        write_tar(tmp_path / "yelp_dataset.tgz", YELP_REVIEWS, YELP, "w:gz"),
+        write_zip(tmp_path / "yelp_dataset.zip", YELP_REVIEWS, YELP),
     ]
     paths.append(write_zip(tmp_path / "Yelp-JSON.zip", "yelp_dataset.tar", paths[2].read_bytes()))
     for path in paths:
-        assert rows_of(yelp.read(path)) == ROWS
+        assert rows_of(READERS["yelp"](path)) == ROWS
 
 
 def test_many_reviews_are_what_json_says(tmp_path: Path) -> None:
@@ -188,13 +191,13 @@ def test_many_reviews_are_what_json_says(tmp_path: Path) -> None:
 
 Read = Callable[[Path], Interactions]
 
-READERS: dict[str, tuple[Read, str]] = {
+BY_SOURCE: dict[str, tuple[Read, str]] = {
     "movielens": (movielens.read, "ratings.dat"),
     "movielens-zip": (movielens.read, "ml-1m.zip"),
-    "gowalla": (gowalla.read, "checkins.txt"),
+    "gowalla": (READERS["gowalla"], "checkins.txt"),
     "ratings": (amazon.read, "ratings_Beauty.csv"),
     "reviews": (amazon.read, "reviews_Beauty_5.json"),
-    "yelp": (yelp.read, yelp.REVIEWS),
+    "yelp": (READERS["yelp"], YELP_REVIEWS),
 }
 
 BAD: list[tuple[str, bytes, str]] = [
@@ -273,7 +276,7 @@ BAD += [
 def test_bad_input_is_one_line_that_names_file_and_place(
     tmp_path: Path, source: str, content: bytes, message: str
 ) -> None:
-    read, name = READERS[source]
+    read, name = BY_SOURCE[source]
     path = write(tmp_path / name, content)
     with pytest.raises(DataError, match=message) as error:
         read(path)
@@ -282,7 +285,7 @@ def test_bad_input_is_one_line_that_names_file_and_place(
     assert len(str(error.value)) < 400
 
 
-@pytest.mark.parametrize("read", [movielens.read, gowalla.read, amazon.read, yelp.read])
+@pytest.mark.parametrize("read", [movielens.read, READERS["gowalla"], amazon.read, READERS["yelp"]])
 def test_missing_file(tmp_path: Path, read: Read) -> None:
     with pytest.raises(DataError, match="absent: no such file"):
         read(tmp_path / "absent")
@@ -297,7 +300,7 @@ def test_a_bad_review_far_down_is_found(tmp_path: Path) -> None:
 def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datasets.readers.json_lines.MAX_LINE", 50)
     with pytest.raises(DataError, match="line 1: is longer than 50 bytes"):
-        yelp.read(write(tmp_path / "yelp.json", b"{" * 1000))
+        READERS["yelp"](write(tmp_path / "yelp.json", b"{" * 1000))
 
 
 # --- labels of users and films ----------------------------------------------------------------------------------------

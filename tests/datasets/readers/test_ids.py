@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from datasets.interactions import DataError, Interactions
-from datasets.readers.assemble import assemble
-from datasets.readers.ids import PLACEHOLDERS, Ids
+from datasets.readers.assemble import PLACEHOLDERS, Ids, assemble
 
 
 def read(users: list[str], items: list[str] | None = None) -> Interactions:
