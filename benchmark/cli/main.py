@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import time
 from argparse import Namespace
 from itertools import groupby
@@ -21,7 +22,7 @@ from benchmark.cli.options import (
     add_workers,
     chosen_datasets,
 )
-from benchmark.cli.planning import Plans, Records, command_of, plan_all, records_of, write_tuning
+from benchmark.cli.planning import Plans, Records, command_repeating, plan_all, records_of, rules_about, write_tuning
 from benchmark.cli.preparing import NOTHING_TO_DO, check_places, open_store, prepare_all
 from benchmark.cli.status import cores, likely_device, overview
 from benchmark.plan.config import ConfigError
@@ -43,6 +44,8 @@ PROGRAM = "run_all.py"
 STAGES = ("prepare", "train", "report")
 ENGINES = ("inline", "local", "ray")
 OVERWRITE = ("never", "failed", "all")
+POOLED = "windows"
+"""The experiment that adds its many test users to the evidence on a claim."""
 EXAMPLES = """examples:
   python run_all.py --dataset gowalla                       everything that the paper shows of Gowalla
   python run_all.py --dataset ml-1m,beauty --seeds 0-4 --engine local --workers 2
@@ -99,15 +102,17 @@ def _use_claim(options: Namespace) -> None:
     """Put the claim itself in the place of its name, and set the methods and experiments that it needs."""
     from benchmark.paper.claims import find_claim
 
-    if options.methods is not None or options.experiments is not None:
-        raise ConfigError("--claim: determines the methods and experiments; leave out --methods and --experiments")
+    if options.methods is not None or options.experiments not in (None, [POOLED]):
+        raise ConfigError(
+            f"--claim: determines the methods and experiments; leave out --methods and --experiments; {POOLED} may be added"
+        )
     options.claim = find_claim(options.claim)
     for name in options.dataset or ():
         if name != "all" and name not in options.claim.datasets and not DATASETS[name].is_synthetic:
             about = ", ".join(options.claim.datasets)
             raise ConfigError(f"--claim {options.claim.id}: is not about {name}, only about {about}; leave {name} out")
     options.methods = list(options.claim.methods)
-    options.experiments = [options.claim.rule.experiment]
+    options.experiments = [options.claim.rule.experiment, *(options.experiments or [])]
 
 
 def _seconds(text: str) -> float:
@@ -161,7 +166,7 @@ def _show_plan(options: Namespace, store: Store, chosen: list[ChosenDataset], me
             lines, left = overview(runs, store, options.overwrite, device, options.workers or workers)
             print("\n".join(lines))
             if left:
-                print(f"  first: {command_of(left[0], dataset, options)}")
+                print(f"  first: {left[0].key}, {command_repeating(left[0], dataset)}")
     return 0
 
 
@@ -185,7 +190,7 @@ def _train(
     late = set()
     for dataset in chosen:
         while runs := plans.get(dataset.name):
-            commands = {run.key: command_of(run, dataset, options) for run in runs}
+            commands = {run.key: command_repeating(run, dataset) for run in runs}
             for protocol, window in groupby(runs, key=lambda run: run.spec.protocol):
                 if not execution.out_of_time:
                     execution.run(list(window), prepared[dataset.name, protocol], commands)
@@ -241,11 +246,15 @@ def _report(options: Namespace, store: Store, plans: Plans, stored: Records) -> 
         raise ConfigError(
             f"the report needs {error.name}; install requirements.lock, or use --stages prepare,train"
         ) from None
+
+    def about(name: str) -> str:
+        return shlex.join(rules_about(name, options))
+
     if options.claim:
-        for finding in claim_findings(store, plans, stored, options.claim):
+        for finding in claim_findings(store, plans, stored, options.claim, about):
             print(finding.as_text())
         return
-    rendered = report(store, options.out_dir, plans, stored, to_stderr)
+    rendered = report(store, options.out_dir, plans, stored, to_stderr, about)
     lines = [*rendered.plain, *(f"table   {path}" for path in rendered.tables)]
     lines += [f"figure  {path}" for path in rendered.figures if path.suffix == ".png"]
     print("\n".join([*lines, f"page    {rendered.page}"]))

@@ -1,4 +1,4 @@
-"""The planned runs of the datasets that a command works on, their records, and the commands that regenerate them."""
+"""The planned runs of the datasets that a command works on, their records, and the commands about them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from benchmark.cli.preparing import NOTHING_TO_DO, open_store
 from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.experiments import NAMES, ON_REQUEST
 from benchmark.plan.planner import PlannedRun, choose_methods, plan
+from benchmark.plan.repeat import command_of
 from benchmark.plan.tuning import ALIAS, searches, trial_values, tuned
 from benchmark.store.json_text import printable
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
 from datasets.interactions import DataError
 from datasets.protocol import Protocol
+from datasets.registry import DATASETS
 
 if TYPE_CHECKING:
     from benchmark.runs.preparation import Prepared
@@ -87,23 +89,24 @@ def records_of(runs: Iterable[PlannedRun], records: Iterable[RunRecord]) -> dict
     return {run.key: found[run.key, run.spec.seed] for run in runs if (run.key, run.spec.seed) in found}
 
 
-def command_of(run: PlannedRun, dataset: ChosenDataset, options: Namespace) -> str:
-    """The literal command that regenerates one run."""
-    words, protocol = ["--methods", run.spec.method, "--seeds", str(run.spec.seed)], run.spec.protocol
-    if protocol != dataset.protocol:  # it is a window's
-        words += ["--set", f"protocol.quantile={protocol.quantile}", "--set", f"protocol.until={protocol.until}"]
-    elif run.uses.keys() <= {"home", "tune"}:  # whose runs no other experiment has
-        words += ["--experiments", next(iter(run.uses))]
-    return command_about(dataset, options, "python", "run_all.py", *words)
+def command_repeating(run: PlannedRun, dataset: ChosenDataset) -> str:
+    """The command that makes this one run and nothing else, in a folder of its own."""
+    own = dataset.interactions
+    return command_of(run.spec.to_json(), printable(own.name) if own else "")
 
 
 def command_about(dataset: ChosenDataset, options: Namespace, *words: str) -> str:
     """The command that `words` give, about one dataset and under the rules of `options`."""
-    own = dataset.interactions
-    every = [*words, *(["--interactions", printable(own.name)] if own else ["--dataset", dataset.name])]
+    return shlex.join([*words, *rules_about(dataset.name, options)])
+
+
+def rules_about(name: str, options: Namespace) -> list[str]:
+    """The words that say which dataset this is and under which rules of `options` its runs are made."""
+    own = options.interactions if name not in DATASETS else None
+    every = ["--interactions", printable(own.name)] if own else ["--dataset", name]
     for flag, default in (("protocol", "released"), ("hparams", "equal"), ("profile", "paper")):
         if getattr(options, flag, default) != default:
             every += [f"--{flag}", getattr(options, flag)]
     for assignment in options.set:
         every += ["--set", assignment]
-    return shlex.join(every)
+    return every

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from benchmark.paper.rules import Rule, needed
 from benchmark.plan.experiments import experiments
@@ -24,7 +25,7 @@ class Claim:
     rule: Rule
     reading: str = ""
 
-    @property
+    @cached_property
     def methods(self) -> tuple[str, ...]:
         """The methods that have to be run: those of the variants that the rule needs.
 

@@ -73,20 +73,16 @@ class Slower(NamedTuple):
 
 
 class Peaks(NamedTuple):
-    """The highest value of each metric lies at one of the variants `at`, of those `among` or, if empty, of all."""
+    """The highest value of each metric lies at one of the variants `at`, of those `among` or, if empty, of all.
+
+    `jointly`: not of each, but of the mean of all, where each counts as a share of its own highest mean.
+    """
 
     experiment: str
     at: Names
     metrics: Names
     among: Names = ()
-
-
-class Balance(NamedTuple):
-    """The highest mean of these metrics, each as a share of its own highest mean, lies at one of the variants `at`."""
-
-    experiment: str
-    at: Names
-    metrics: Names
+    jointly: bool = False
 
 
 class Trend(NamedTuple):
@@ -144,9 +140,7 @@ class Hurts(NamedTuple):
     metric: str
 
 
-Rule = (
-    Ahead | AgainstBaselines | LosesLess | Steadier | Slower | Peaks | Balance | Trend | Ratio | Grows | Drops | Hurts
-)
+Rule = Ahead | AgainstBaselines | LosesLess | Steadier | Slower | Peaks | Trend | Ratio | Grows | Drops | Hurts
 
 
 def needed(rule: Rule) -> Names:

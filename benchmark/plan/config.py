@@ -35,6 +35,9 @@ CONFIGS = Path(__file__).parent / "configs"
 MAX_ASSIGNMENT = 200
 """The most characters of one `--set`, which becomes part of a folder's name."""
 
+TRIAL = ("run.trial", True)
+"""The assignment that makes every run one of the trials of tuning, so that one of them can be repeated alone."""
+
 SHARED = ("encoder", "training", "evaluation")
 """The sections whose settings all methods have."""
 
@@ -123,6 +126,7 @@ class Configuration:
             profile=self.profile,
             method=method,
             seed=seed,
+            is_trial=TRIAL in self.assignments,
             **parts,
         )
 
@@ -157,7 +161,7 @@ def names_method(word: str, method: str) -> bool:
 def uses_assignment(spec: RunSpec, key: str, value: Any) -> bool:
     """Whether `--set key=value` concerns this run and nothing stronger, such as an experiment, overrides it."""
     section, _, rest = key.partition(".")
-    if section == "protocol":
+    if section == "protocol" or (key, value) == TRIAL:
         return True
     if section in SHARED:
         settings = getattr(spec, section)
@@ -257,6 +261,8 @@ def _parse_assignment(text: str) -> tuple[str, Any]:
 def _check(key: str, value: Any) -> None:
     """Try an assignment on all settings that it concerns, so that a mistake shows before any data is read."""
     target, _, rest = key.partition(".")
+    if (key, value) == TRIAL:
+        return
     methods = [METHODS[method].settings for method in METHODS if names_method(target, method)]
     sections: dict[str, list[Any]] = {
         "protocol": [Protocol()],

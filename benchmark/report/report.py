@@ -14,7 +14,7 @@ from benchmark.paper.claim import Claim
 from benchmark.plan.experiments import ON_REQUEST
 from benchmark.plan.planner import PlannedRun
 from benchmark.plan.run_spec import RunSetting
-from benchmark.report.claims.judged_claims import JudgedClaim, judge_claims
+from benchmark.report.claims.judged_claims import About, JudgedClaim, judge_claims
 from benchmark.report.claims.tables import claims_tables
 from benchmark.report.figures import accuracy, curves, popularity, scores, sweeps, windows
 from benchmark.report.figures.canvas import appearance, save
@@ -94,11 +94,14 @@ class Rendered:
     page: Path | None = None
 
 
-def report(store: Store, out_dir: Path, planned: Plans, stored: Records, notify: Notify) -> Rendered:
+def report(
+    store: Store, out_dir: Path, planned: Plans, stored: Records, notify: Notify, about: About = "--dataset {}".format
+) -> Rendered:
     """Write tables/ and figures/ below `out_dir` for these datasets, of each the runs that were planned.
 
-    `stored`: the records that the store has of each dataset. Several datasets also get a table together. What has no
-    runs is named through `notify`. Raises StoreError if `out_dir` cannot be written.
+    `stored`: the records that the store has of each dataset. `about`: what commands say of a dataset. Several datasets
+    also get a table together. What has no runs is named through `notify`. Raises StoreError if `out_dir` cannot be
+    written.
     """
     rendered = Rendered()
     findings: list[JudgedClaim] = []
@@ -119,7 +122,7 @@ def report(store: Store, out_dir: Path, planned: Plans, stored: Records, notify:
         else:  # what is about one dataset alone stands with it
             folder = _folder(out_dir / "tables" / together[0].dataset, setting)
             words = [*words, together[0].dataset]
-        judged = judge_claims(together)
+        judged = judge_claims(together, about=about)
         overview, details, rows = claims_tables(judged)
         rendered.tables += _write_tables("claims", overview, rows, folder, words, details)
         findings += judged
@@ -127,10 +130,12 @@ def report(store: Store, out_dir: Path, planned: Plans, stored: Records, notify:
     return rendered
 
 
-def claim_findings(store: Store, planned: Plans, stored: Records, claim: Claim) -> list[JudgedClaim]:
+def claim_findings(
+    store: Store, planned: Plans, stored: Records, claim: Claim, about: About = "--dataset {}".format
+) -> list[JudgedClaim]:
     """What the planned runs of these datasets say on one claim; nothing is written."""
     found = list(_results(store, planned, stored).values())
-    return [judged for judged in judge_claims(found, [claim]) if judged.reported]
+    return [judged for judged in judge_claims(found, [claim], about) if judged.reported]
 
 
 def _results(store: Store, planned: Plans, stored: Records) -> dict[str, Results]:

@@ -3,34 +3,60 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from benchmark.paper import rules as forms
 from benchmark.paper.printed import BASELINES, BTSR, Printed
-from benchmark.report.claims.judgement import Judgement, Reading, judge, vote
-from benchmark.report.claims.sides import Side, best_against, combined, lead, missing, runs_of, side, title_of, variants
-from benchmark.report.claims.sweeps import balance, drops, grows, hurts, peaks, ratio, trend
+from benchmark.plan.selection import METRIC
+from benchmark.report.claims.evidence import (
+    CLAIM_RESAMPLES,
+    MIN_VOTES,
+    Judgement,
+    Reading,
+    Side,
+    best_against,
+    by_seed,
+    combined,
+    common_seeds,
+    judge,
+    lead,
+    missing,
+    over,
+    pooled,
+    runs_of,
+    seeds_and_users,
+    side,
+    sides_of,
+    title_of_runs,
+    user_differences,
+    variants,
+    vote,
+)
 from benchmark.report.query import Results
-from benchmark.report.significance import MIN_SEEDS, summarise_seeds, variance_ratio_test
-from benchmark.report.tables.numbers import count, number, p_value, percent
+from benchmark.report.significance import MIN_SEEDS, paired_bootstrap, summarise_seeds, variance_ratio_test
+from benchmark.report.tables.numbers import count, number, p_value, percent, signed
+from benchmark.report.tables.windows import chosen_btsr
 
 ROUNDING = 1e-12
 """A deviation below this share of its mean is that of equal numbers."""
 
 
 def ahead(results: Results, rule: forms.Ahead) -> Judgement:
-    readings = []
-    for first, second in rule.pairs:
-        for metric in rule.metrics:
-            leader = side(results, rule.experiment, first, metric)
-            if rule.margin:
-                leader = combined(f"{leader.title} less {rule.margin:.0%}", [(1 - rule.margin, leader)])
-            readings.append(lead(leader, side(results, rule.experiment, second, metric), metric))
-    return judge(readings)
+    return judge([_ahead(results, rule, *pair, metric) for pair in rule.pairs for metric in rule.metrics])
+
+
+def _ahead(results: Results, rule: forms.Ahead, first: str, second: str, metric: str) -> Reading:
+    if not rule.margin:
+        both = sides_of(results, rule.experiment, metric, (first, second))
+        return lead(both[first], both[second], metric)
+    leader, trailer = (side(results, rule.experiment, label, metric) for label in (first, second))
+    less = combined(f"{leader.title} less {rule.margin:.0%}", [(1 - rule.margin, leader)])
+    return lead(less, trailer, metric)
 
 
 def against_baselines(results: Results, rule: forms.AgainstBaselines) -> Judgement:
@@ -40,10 +66,7 @@ def against_baselines(results: Results, rule: forms.AgainstBaselines) -> Judgeme
     confirmed if all rivals were run.
     """
     metrics = [metric for metric in rule.metrics if _is_printed(results.printed(metric), rule)]
-    readings = [reading for metric in metrics for reading in _against_best(results, rule, metric)]
-    if rule.seeds_alone:
-        readings = [replace(one, p=one.p if one.seeds >= MIN_SEEDS else math.nan) for one in readings]
-    return judge(readings)
+    return judge([reading for metric in metrics for reading in _against_best(results, rule, metric)])
 
 
 def _is_printed(row: Printed | None, rule: forms.AgainstBaselines) -> bool:
@@ -53,8 +76,14 @@ def _is_printed(row: Printed | None, rule: forms.AgainstBaselines) -> bool:
 
 
 def _against_best(results: Results, rule: forms.AgainstBaselines, metric: str) -> list[Reading]:
-    ran = [one for name in rule.rivals if (one := side(results, "main", name, metric)).values]
-    ours = side(results, "main", results.btsr, metric) if results.btsr else Side("BT-SR", {}, lambda _: None)
+    names = (*rule.rivals, *BTSR)
+    windows = None if rule.seeds_alone or rule.at_most else pooled(results, "main", metric, names)
+    if windows:
+        btsr, found = chosen_btsr(windows), sides_of(results, "main", metric, names)
+    else:
+        btsr, found = results.btsr, {name: side(results, "main", name, metric) for name in names}
+    ran = [found[name] for name in rule.rivals if found[name].values]
+    ours = found[btsr] if btsr else Side("BT-SR", {}, lambda _: None)
     if not ran or not ours.values:
         absent = [*(["BT-SR"] if not ours.values else []), *(["every baseline"] if not ran else [])]
         return [Reading(f"{metric}: not run: {', '.join(absent)}", ran=False)]
@@ -67,11 +96,13 @@ def _against_best(results: Results, rule: forms.AgainstBaselines, metric: str) -
     all_ran = len(ran) == len(rule.rivals)
     text = reading.text + (f"; printed {percent(printed.improve)}" if printed else "")
     text += "" if all_ran else f"; {len(ran)} of {len(rule.rivals)} baselines were run"
+    p = math.nan if rule.seeds_alone and reading.seeds < MIN_SEEDS else reading.p
+    reading = replace(reading, text=text, p=p)
     if is_ahead:
-        return [replace(reading, text=text, confirms=all_ran)]
+        return [replace(reading, confirms=all_ran)]
     bound = combined(f"{best.title} less {rule.at_most:.0%}", [(1 - rule.at_most, best)])
     limits = [lead(ours, bound, metric)] if rule.at_most else []
-    return [replace(reading, text=text, contradicts=all_ran), *limits]
+    return [replace(reading, contradicts=all_ran), *limits]
 
 
 def loses_less(results: Results, rule: forms.LosesLess) -> Judgement:
@@ -90,38 +121,42 @@ def loses_less(results: Results, rule: forms.LosesLess) -> Judgement:
 def steadier(results: Results, rule: forms.Steadier) -> Judgement:
     """Whether one variant deviates less over seeds than another: a two-sided F test, from three seeds on."""
     labels = (rule.steady, rule.other)
-    sides = [side(results, rule.experiment, label, rule.metric) for label in labels]
-    if gap := missing(rule.metric, *sides):
+    two = [side(results, rule.experiment, label, rule.metric) for label in labels]
+    if gap := missing(rule.metric, *two):
         return judge([gap])
-    seeds = [np.array(list(one.values.values())) for one in sides]
+    seeds = [np.array(list(one.values.values())) for one in two]
     spreads = [summarise_seeds(values) for values in seeds]
     diverged = [len(runs_of(results, rule.experiment, label).not_done.get("diverged", ())) for label in labels]
     text = f"{rule.metric}: " + ", ".join(
         f"{one.title} {number(s.mean)} ± {number(s.deviation)} ({count(s.n, 'seed')}{f', {n} diverged' if n else ''})"
-        for one, s, n in zip(sides, spreads, diverged, strict=True)
+        for one, s, n in zip(two, spreads, diverged, strict=True)
     )
-    if min(s.n for s in spreads) < MIN_SEEDS:
-        return Judgement("inconclusive", (f"{text}; variances are compared from {MIN_SEEDS} seeds on",))
+    fewest = min(s.n for s in spreads)
+    evidence = seeds_and_users(fewest, two[0].tested)
+    if fewest < MIN_SEEDS:
+        return Judgement("inconclusive", (f"{text}; variances are compared from {MIN_SEEDS} seeds on",), evidence)
     if any(s.deviation <= ROUNDING * abs(s.mean) for s in spreads):
-        return Judgement("inconclusive", (f"{text}; one side does not vary at all",))
+        return Judgement("inconclusive", (f"{text}; one side does not vary at all",), evidence)
     f, p = variance_ratio_test(*seeds)
-    return judge([Reading(f"{text}; F test of variances, F = {f:.2f}, p {p_value(p)}", math.log(f), p)])
+    text += f"; F test of variances, F = {f:.2f}, p {p_value(p)}"
+    return judge([Reading(text, math.log(f), p, evidence=evidence)])
 
 
 def slower(results: Results, rule: forms.Slower) -> Judgement:
     found = [_slower(results, rule, first, second) for first, second in rule.pairs]
     verdicts = {judgement.verdict for judgement in found}
     numbers = tuple(text for judgement in found for text in judgement.numbers)
+    evidence = "; ".join(dict.fromkeys(judgement.evidence for judgement in found if judgement.evidence))
     if "contradicted" in verdicts:
-        return Judgement("contradicted", numbers)
-    return Judgement(verdicts.pop() if len(verdicts) == 1 else "inconclusive", numbers)
+        return Judgement("contradicted", numbers, evidence)
+    return Judgement(verdicts.pop() if len(verdicts) == 1 else "inconclusive", numbers, evidence)
 
 
 def _slower(results: Results, rule: forms.Slower, first: str, second: str) -> Judgement:
     """Only runs on the same hardware are compared."""
-    sides = [runs_of(results, rule.experiment, label) for label in (first, second)]
-    titles = " against ".join(map(title_of, sides))
-    ours, theirs = ({run.seed: run for run in runs.done if run.timings.get(rule.timing)} for runs in sides)
+    two = [runs_of(results, rule.experiment, label) for label in (first, second)]
+    titles = " against ".join(map(title_of_runs, two))
+    ours, theirs = ({run.seed: run for run in runs.done if run.timings.get(rule.timing)} for runs in two)
     if not ours or not theirs:
         return Judgement("not run", (f"{rule.timing}: not run: {titles}",))
     same = [seed for seed in sorted(ours.keys() & theirs.keys()) if ours[seed].hardware == theirs[seed].hardware]
@@ -131,6 +166,159 @@ def _slower(results: Results, rule: forms.Slower, first: str, second: str) -> Ju
     return vote([factor >= rule.at_least for factor in factors], [factor < 1 for factor in factors], text)
 
 
+# --- along a sweep --------------------------------------------------------------------------------------------------
+
+
+def peaks(results: Results, rule: forms.Peaks) -> Judgement:
+    """Whether the best of the variants named leads the best of the others: in each metric, or in the mean of all, each
+    as a share of its own highest mean.
+    """
+    sweeps = {metric: sides_of(results, rule.experiment, metric, rule.among) for metric in rule.metrics}
+    if not rule.jointly:
+        return judge([_peak(sweep, rule.at, metric) for metric, sweep in sweeps.items()])
+    named, found = " and ".join(sweeps), list(sweeps.values())
+    highest = [max((one.mean for one in sweep.values() if one.values), default=0.0) for sweep in found]
+    if not all(highest):
+        return Judgement("not run", (f"{rule.experiment}: no run has {named}",))
+    joint = {
+        label: combined(one.title, [(1 / top / len(found), s[label]) for top, s in zip(highest, found, strict=True)])
+        for label, one in found[0].items()
+    }
+    return judge([_peak(joint, rule.at, f"mean share of the highest {named}")])
+
+
+def _peak(sweep: Mapping[str, Side], at: Collection[str], metric: str) -> Reading:
+    """The best of either group, and the test of the two, rest on the seeds that all variants share.
+
+    The variant that leads was chosen with hindsight as the best of its group, so its p counts once for each.
+    """
+    ran = {label: one for label, one in sweep.items() if one.values}
+    shared = common_seeds(*ran.values()) if ran else []
+    inside = [over(shared, one) for label, one in ran.items() if label in at]
+    outside = [over(shared, one) for label, one in ran.items() if label not in at]
+    if not inside or not outside:
+        absent = ", ".join(one.title for one in sweep.values() if not one.values)
+        return Reading(f"{metric}: not run: {absent}", ran=False)
+    if not shared:
+        return Reading(f"{metric}: the {len(ran)} values that were run have no seed in common")
+    best, rival = (max(group, key=lambda one: one.mean) for group in (inside, outside))
+    reading = lead(best, rival, metric)
+    reading = reading.as_best_of(len(inside) if reading.lead > 0 else len(outside))
+    text = reading.text + ("" if len(ran) == len(sweep) else f"; {len(ran)} of {len(sweep)} values were run")
+    all_inside = len(inside) == sum(label in at for label in sweep)
+    return replace(reading, text=text, confirms=len(ran) == len(sweep), contradicts=all_inside)
+
+
+def trend(results: Results, rule: forms.Trend) -> Judgement:
+    """Kendall's tau of each metric's means over seeds along the sweep, exact where no two tie."""
+    return judge([_trend(results, rule, metric) for metric in rule.metrics])
+
+
+def _trend(results: Results, rule: forms.Trend, metric: str) -> Reading:
+    sweep = variants(results.dataset, rule.experiment)
+    found = sides_of(results, rule.experiment, metric)
+    points = [(variant.value, found[variant.label]) for variant in sweep if found[variant.label].values]
+    if len(points) < 2:
+        return Reading(f"{metric}: {count(len(points), 'value')} of {len(sweep)} run", ran=False)
+    seeds = min(len(one.values) for _, one in points)
+    tested = stats.kendalltau([x for x, _ in points], [one.mean for _, one in points])
+    tau, p = float(tested.statistic), float(tested.pvalue)
+    means = ", ".join(f"{number(one.mean)} at {x:g}" for x, one in points)
+    text = f"{metric}: {means} (means of {count(seeds, 'seed')} or more)"
+    evidence = seeds_and_users(seeds, points[0][1].tested)
+    if math.isnan(tau):
+        return Reading(f"{text}; all the same", evidence=evidence)
+    text += f"; Kendall's tau {tau:+.2f} over {len(points)} of {len(sweep)} values, p {p_value(p)}"
+    if seeds < MIN_VOTES:
+        text, p = f"{text}; one seed is too few to decide", math.nan
+    return Reading(text, tau if rule.rises else -tau, p, evidence=evidence)
+
+
+def ratio(results: Results, rule: forms.Ratio) -> Judgement:
+    first, last = (side(results, rule.experiment, label, rule.metric) for label in (rule.start, rule.end))
+    if gap := missing(rule.metric, first, last):
+        return judge([gap])
+    factors = [after / before if before else math.inf for before, after in zip(*by_seed(first, last), strict=True)]
+    shown = ", ".join(f"{factor:.2f}" for factor in factors) or "no seed in common"
+    text = (
+        f"{rule.metric}: {first.title} {number(first.mean)}, {last.title} {number(last.mean)}; by seed {shown} times "
+        f"({rule.at_least:g} required)"
+    )
+    holds, fails = [factor >= rule.at_least for factor in factors], [factor < rule.below for factor in factors]
+    return vote(holds, fails, text, first.tested)
+
+
+def grows(results: Results, rule: forms.Grows) -> Judgement:
+    first, last = (side(results, rule.experiment, label, rule.metric) for label in (rule.start, rule.end))
+    if gap := missing(rule.metric, first, last):
+        return judge([gap])
+    text = (
+        f"{rule.metric}: {first.title} {number(first.mean)} (below {number(rule.zero)} required), "
+        f"{last.title} {number(last.mean)} ({number(rule.at_least)} required)"
+    )
+    before, after = by_seed(first, last)
+    from_zero, far = before < rule.zero, after >= rule.at_least
+    return vote([*(from_zero & far)], [not from_zero.any() or not far.any()], text, first.tested)
+
+
+def drops(results: Results, rule: forms.Drops) -> Judgement:
+    """By how much the metric drops, and whether the 95 % interval lies within the bounds.
+
+    Contradicted without any run where Table 2 prints less than the least drop for every method: what is smaller cannot
+    lose as much. The interval is one over seeds from three on, over users with two.
+    """
+    metric, low, high = rule.metric, rule.low, rule.high
+    row = results.printed(metric)
+    if row and (most := max(row.values.values())) < low:
+        text = f"{metric}: Table 2 prints at most {number(most)}, less than {number(low)}"
+        return Judgement("contradicted", (text,), "the paper's Table 2")
+    starts = [one for one in sides_of(results, rule.experiment, metric, rule.start).values() if one.values]
+    last = side(results, rule.experiment, rule.end, metric)
+    if not starts or not last.values:
+        wanted = f"{rule.experiment} {', '.join(rule.start)} or {rule.end}"
+        return Judgement("not run", (f"{metric}: not run: {wanted}",))
+    first = best_against(starts, last)
+    before, after = by_seed(first, last)
+    drop = float(np.mean(before - after)) if len(before) else math.nan
+    text = f"{metric}: {first.title} {number(first.mean)}, {last.title} {number(last.mean)}, drop {signed(drop)}"
+    whose, bounds = _interval(first, last)
+    evidence = seeds_and_users(len(before), last.tested)
+    if bounds is None:
+        return Judgement("inconclusive", (f"{text}; {whose}",), evidence)
+    text += f", 95% interval {signed(bounds[0])} to {signed(bounds[1])} over {whose}"
+    text += f"; {number(low)} to {number(high)} required"
+    if bounds[1] < low or bounds[0] > high:
+        return Judgement("contradicted", (text,), evidence)
+    return Judgement("confirmed" if bounds[0] > 0 and low <= drop <= high else "inconclusive", (text,), evidence)
+
+
+def _interval(first: Side, last: Side) -> tuple[str, tuple[float, float] | None]:
+    """What the interval of first minus last is over, and its ends."""
+    seeds, (before, after) = common_seeds(first, last), by_seed(first, last)
+    if len(seeds) >= MIN_SEEDS:
+        return f"{len(seeds)} seeds", summarise_seeds(before - after).interval
+    users = user_differences(first, last, seeds) if len(seeds) >= MIN_VOTES else None
+    if users is None:
+        return f"{count(len(seeds), 'seed')} in common, too few for an interval", None
+    drop = paired_bootstrap(users, CLAIM_RESAMPLES)
+    return f"users ({len(seeds)} seeds, too few for an interval over seeds)", (drop.low, drop.high)
+
+
+def hurts(results: Results, rule: forms.Hurts) -> Judgement:
+    """Whether a variant is worse than the best of the others; validation NDCG@10 chooses that, so one test is made."""
+    zero = side(results, rule.experiment, rule.label, rule.metric)
+    others = [variant.label for variant in variants(results.dataset, rule.experiment) if variant.label != rule.label]
+    on_validation = {label: side(results, rule.experiment, label, METRIC, "validation") for label in others}
+    ran = [label for label, one in on_validation.items() if one.values]
+    if not ran or not zero.values:
+        wanted = zero.title if ran else f"{rule.experiment} above {rule.label}"
+        return Judgement("not run", (f"{rule.metric}: not run: {wanted}",))
+    best = max(ran, key=lambda label: on_validation[label].mean)
+    reading = lead(side(results, rule.experiment, best, rule.metric), zero, rule.metric)
+    text = f"{reading.text}; chosen on validation among {len(ran)} of {len(others)} values"
+    return judge([replace(reading, text=text, contradicts=len(ran) == len(others))])
+
+
 RULES: dict[type[forms.Rule], Callable[[Results, Any], Judgement]] = {
     forms.Ahead: ahead,
     forms.AgainstBaselines: against_baselines,
@@ -138,7 +326,6 @@ RULES: dict[type[forms.Rule], Callable[[Results, Any], Judgement]] = {
     forms.Steadier: steadier,
     forms.Slower: slower,
     forms.Peaks: peaks,
-    forms.Balance: balance,
     forms.Trend: trend,
     forms.Ratio: ratio,
     forms.Grows: grows,

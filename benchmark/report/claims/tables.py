@@ -11,9 +11,9 @@ from itertools import zip_longest
 import pandas as pd
 
 from benchmark.paper.printed import CITATION
-from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim
+from benchmark.report.claims.evidence import METHODS_AS_THEY_ARE
+from benchmark.report.claims.judged_claims import DECIDED, VERDICTS, JudgedClaim
 from benchmark.report.claims.rules import RULES
-from benchmark.report.claims.sides import METHODS_AS_THEY_ARE
 from benchmark.report.significance import MIN_SEEDS
 from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table, warning
 from benchmark.report.tables.numbers import DASH
@@ -58,9 +58,20 @@ def _overview_notes(findings: Sequence[JudgedClaim]) -> Iterable[str]:
     )
     for name in dict.fromkeys(finding.dataset for finding in findings if finding.reported):
         mine = [finding for finding in findings if finding.dataset == name]
-        counts = Counter(finding.verdict for finding in mine)
-        yield f"{mine[0].title}: {', '.join(f'{counts[verdict]} {verdict}' for verdict in VERDICTS)}."
-    yield "What is not run: python run_all.py --claim CLAIM --dataset DATASET runs it; claims.csv has every command."
+        yield f"{mine[0].title}: {counted(mine)}."
+    yield (
+        "python run_all.py --claim CLAIM --dataset DATASET runs what is missing; with --stages report it gives the "
+        "verdict from the store. claims.csv has every command."
+    )
+
+
+def counted(findings: Sequence[JudgedClaim]) -> str:
+    """How many claims are decided and how many are not, such as `3 decided (1 confirmed, 2 contradicted), ...`."""
+    counts, parts = Counter(finding.verdict for finding in findings), []
+    for word, verdicts in (("decided", DECIDED), ("undecided", [each for each in VERDICTS if each not in DECIDED])):
+        each = ", ".join(f"{counts[verdict]} {verdict}" for verdict in verdicts)
+        parts.append(f"{sum(counts[verdict] for verdict in verdicts)} {word} ({each})")
+    return ", ".join(parts)
 
 
 def _details(findings: Sequence[JudgedClaim]) -> Table:
@@ -79,7 +90,9 @@ def _dataset_head(finding: JudgedClaim) -> Head:
 
 def _detail(finding: JudgedClaim) -> Stack:
     said = [f"\u201c{finding.claim.quote}\u201d", finding.claim.place, *filter(None, [finding.claim.reading])]
-    columns = ([_verdict(finding)], said, finding.numbers, [finding.command])
+    verdict: list[str | Cell] = [_verdict(finding), *filter(None, [finding.evidence])]
+    commands = [finding.command, *filter(None, [finding.missing])]
+    columns: tuple[Sequence[str | Cell], ...] = (verdict, said, finding.numbers, commands)
     return _group(finding.claim.id, list(zip_longest(*columns, fillvalue="")))
 
 
@@ -92,7 +105,7 @@ def _verdict(finding: JudgedClaim | None) -> Cell:
     """In bold where the runs decide."""
     if finding is None:
         return Cell(DASH)
-    return Cell(finding.verdict, place="best" if finding.verdict in ("confirmed", "contradicted") else "")
+    return Cell(finding.verdict, place="best" if finding.decided else "")
 
 
 def _row(finding: JudgedClaim) -> Mapping[str, object]:
@@ -106,6 +119,8 @@ def _row(finding: JudgedClaim) -> Mapping[str, object]:
         "title": finding.title,
         "synthetic": finding.synthetic,
         "verdict": finding.verdict,
+        "evidence": finding.evidence,
         "numbers": "; ".join(finding.numbers),
         "command": finding.command,
+        "missing": finding.missing,
     }

@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from benchmark.plan.repeat import repeating
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.tables.numbers import DASH, number
 from benchmark.runs.metrics import shown_in
@@ -31,6 +32,11 @@ class RunRow:
     def path(self) -> str:
         record = self.record
         return f"{record.dataset}/runs/{record.method}/{record.key}-s{record.seed}/record.json"
+
+    @property
+    def command(self) -> str:
+        """Repeats the run, and only that."""
+        return repeating(self.record)
 
     @property
     def values(self) -> list[str]:

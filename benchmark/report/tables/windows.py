@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,10 +74,12 @@ class PooledDifference:
     detectable: float
 
 
-def windows_of(results: Results) -> Windows | None:
-    """None if no run beyond those of Table 2 is done, or no window has a run of every method."""
-    done = [group for group in results.own("windows") if group.done]
-    methods = tuple(in_order({group.method for group in done}))
+def windows_of(results: Results, names: Collection[str] = ()) -> Windows | None:
+    """Of the methods `names`, or of all that have a run. None if no run beyond those of Table 2 is done, or no window
+    has a run of every method.
+    """
+    done = [group for group in results.own("windows") if group.done and (not names or group.method in names)]
+    methods = tuple(in_order(names or {group.method for group in done}))
     by_window: dict[float, dict[str, RunGroup]] = {}
     for group in done:
         by_window.setdefault(group.swept or 0.0, {})[group.method] = group
@@ -123,13 +125,13 @@ def pooled_differences(windows: Windows, metrics: Iterable[str] = TESTED) -> lis
             if method in windows.methods and plain in windows.methods
         }
         baselines = [method for method in windows.methods if method in BASELINES]
-        if (chosen := _chosen(windows)) and baselines:
+        if (chosen := chosen_btsr(windows)) and baselines:
             pairs[chosen, max(baselines, key=lambda method: windows.pooled(method, metric))] = None
         found += [made for method, rival in pairs if (made := pooled_difference(windows, method, str(rival), metric))]
     return found
 
 
-def _chosen(windows: Windows) -> str | None:
+def chosen_btsr(windows: Windows) -> str | None:
     """The BT-SR with the highest validation NDCG@10 over these windows."""
     frame = windows.results.frame
     rows = frame[(frame["experiment"] == "windows") & frame["swept"].isin(list(windows.groups))]

@@ -24,7 +24,6 @@ from benchmark.plan.own_files import name_of
 from benchmark.store import atomic_files as atomic
 from benchmark.store.store import Store
 from datasets import synthetic
-from datasets.protocol import Protocol
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = [
@@ -222,18 +221,6 @@ def test_prefix_rows_from_a_file_to_the_records(tmp_path: Path, command: Callabl
         for record in Store(tmp_path / "out" / "results").records()
     }
     assert rows == {("popularity", "done", "user"), ("sasrec-ce", "done", "prefix"), ("btsr-ce", "done", "prefix")}
-
-
-def test_the_command_of_a_run_that_one_experiment_alone_has_names_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rules = {"protocol": Protocol.of_preset("leave-one-out", "none").to_json(), "fingerprint": "f"}
-    Store(tmp_path / "results").write_data("beauty", "leave-one-out", rules, title="Beauty", synthetic=False)
-    words = ["--dataset", "beauty", *HOME, "--experiments", "home", "--out-dir", str(tmp_path)]
-    assert main([*words, "--stages", "train", "--dry-run"]) == 0
-    printed = capsys.readouterr().out
-    assert "Beauty: 4 runs, 0 ended, 4 left" in printed
-    assert "--seeds 0 --experiments home --dataset beauty --protocol leave-one-out" in printed
 
 
 def test_baselines_at_home_from_the_data_to_their_table(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmark.cli.main import parse
 from benchmark.paper.claims import CLAIMS
 from benchmark.paper.printed import BTSR, Printed
 from benchmark.paper.rules import (
     AgainstBaselines,
     Ahead,
-    Balance,
     Drops,
     Grows,
     Hurts,
@@ -30,10 +31,9 @@ from benchmark.paper.rules import (
 )
 from benchmark.plan.experiments import experiments
 from benchmark.plan.run_spec import RunSetting
+from benchmark.report.claims.evidence import Judgement, Reading, Side, combined, lead, side, user_differences
 from benchmark.report.claims.judged_claims import judge_claims
-from benchmark.report.claims.judgement import Judgement, Reading
 from benchmark.report.claims.rules import RULES
-from benchmark.report.claims.sides import Side, combined, lead, side, user_differences
 from benchmark.report.claims.tables import claims_tables
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import report
@@ -458,7 +458,8 @@ def test_grows_in_all_verdicts(bench: Bench) -> None:
 def test_drops_in_all_verdicts(bench: Bench, handmade: Callable[..., Any]) -> None:
     rule = Drops(experiment="alpha", start=("0", "0.1"), end="0.5", metric="hr@1", low=0.015, high=0.035)
     yelp = judged(Bench(handmade("yelp", "Yelp"))({}), rule)
-    assert yelp == Judgement("contradicted", ("hr@1: Table 2 prints at most 0.0049, less than 0.0150",))
+    text = "hr@1: Table 2 prints at most 0.0049, less than 0.0150"
+    assert yelp == Judgement("contradicted", (text,), "the paper's Table 2")
     assert verdict(bench({}), rule) == "not run"
     assert verdict(Bench(handmade("yelp", "Yelp", synthetic=True))({}), rule) == "not run"
 
@@ -516,7 +517,7 @@ def test_balance_in_all_verdicts(bench: Bench) -> None:
             f"alpha:{label}": [{"ndcg@10": n + wiggle, "cov@10": c} for wiggle in (-1e-5, 0, 1e-5 * (1 + i))]
             for i, (label, n, c) in enumerate(zip(ALPHAS, ndcg, cov, strict=False))
         }
-        rule = Balance(experiment="alpha", at=("0.2", "0.3", "0.4"), metrics=("ndcg@10", "cov@10"))
+        rule = Peaks(experiment="alpha", at=("0.2", "0.3", "0.4"), metrics=("ndcg@10", "cov@10"), jointly=True)
         return verdict(bench(sides), rule)
 
     flat = (0.1,) * 6
@@ -608,6 +609,97 @@ def test_the_mean_of_a_density_does_not_depend_on_its_mass(
     assert side(results, "main", "btsr-ce", "target_score").values == pytest.approx(expected)
 
 
+# --- in windows of time ---------------------------------------------------------------------------------------------
+
+WINDOWS = (0.95, 0.9, 0.85, 0.8)
+NUMBERS = {window: np.arange(USERS) + 10 * place for place, window in enumerate(WINDOWS)}
+
+
+@pytest.fixture
+def in_time(bench: Bench) -> Callable[..., Results]:
+    """Makes Results of Table 2 in four windows: `hits` is the share of the users whom a method serves in the first;
+    BT-SR serves one more of them in each further window.
+    """
+
+    def make(hits: Mapping[str, float], seeds: Sides, windows: Sequence[float] = WINDOWS, **changes: Any) -> Results:
+        maker, arrays, groups = bench.maker, dict[tuple[str, int], Any](), []
+        rng = np.random.default_rng(0)
+        for place, window in enumerate(windows):
+            for method, share in hits.items():
+                served = round(share * USERS) + (place if method in BTSR else 0)
+                ranks = np.where(rng.permutation(USERS) < served, 1, 100)
+                test = {"ndcg@10": float((ranks == 1).mean()), "hr@10": float((ranks == 1).mean())}
+                record = maker.record(method, 0, test=test, validation=test, protocol={"quantile": window})
+                arrays[record.key, 0] = maker.arrays(tuple(ranks))
+                groups.append(RunGroup("windows", f"{window:g} {method}", method, window, (record,)))
+        plain = bench(seeds)
+        numbers = changes.pop("numbers", NUMBERS)
+        load = lambda record: arrays.get((record.key, record.seed))  # noqa: E731
+        return Results("ml-1m", "ML-1M", False, RunSetting(), (*plain.groups, *groups), load, user_numbers=numbers)
+
+    return make
+
+
+APART = {"sasrec-ce": 0.2, "btsr-ce": 0.6}
+PAIR = Ahead("objectives", pairs=(("btsr-ce", "sasrec-ce"),), metrics=("ndcg@10",))
+
+
+def test_windows_decide_in_the_place_of_seeds_and_are_named(in_time: Callable[..., Results]) -> None:
+    seeds = {"main:btsr-ce": of("ndcg@10", BASE), "main:sasrec-ce": of("ndcg@10", SURE)}  # the seeds say the contrary
+    found = judged(in_time(APART, seeds), PAIR)
+    assert (found.verdict, found.evidence) == ("confirmed", "pooled over four windows, 160 users")
+    [text] = found.numbers
+    assert text.startswith("ndcg@10: BT-SR (CE) minus SASRec (CE) +0.")
+    assert "pooled over four windows, 160 users, p < .001; paired t-test over windows, p " in text
+    assert judged(in_time({name: 0.8 - share for name, share in APART.items()}, seeds), PAIR).verdict == "contradicted"
+    for fewer in ({"windows": WINDOWS[:2]}, {"numbers": {}}, {"numbers": {0.95: NUMBERS[0.95]}}):
+        found = judged(in_time(APART, seeds, **fewer), PAIR)
+        assert (found.verdict, found.evidence) == ("contradicted", "three seeds, 40 users")
+    alone = judged(in_time({"btsr-ce": 0.6}, seeds), PAIR)  # the other has no run in any window
+    assert alone.evidence == "three seeds, 40 users"
+    assert judged(in_time(APART, {}), PAIR).verdict == "confirmed", "windows alone suffice"
+
+
+def test_windows_that_disagree_decide_nothing_though_users_would(in_time: Callable[..., Results]) -> None:
+    results = in_time(APART, {})
+    reversed_ = in_time({"sasrec-ce": 0.9, "btsr-ce": 0.1}, {})
+    groups = [*results.groups[:2], *reversed_.groups[2:4], *results.groups[4:]]  # the second window says the contrary
+    mixed = Results("ml-1m", "ML-1M", False, RunSetting(), groups, results.load, user_numbers=NUMBERS)
+    records = {record.key for group in reversed_.groups[2:4] for record in group.records}
+    mixed._load = lambda record: (reversed_ if record.key in records else results).load(record)
+    found = judged(mixed, PAIR)
+    assert found.verdict == "inconclusive"
+    assert "; detectable: 0." in found.numbers[0]
+
+
+def test_in_windows_validation_chooses_bt_sr_and_the_best_rival_is_that_of_all_windows(
+    in_time: Callable[..., Results],
+) -> None:
+    hits = dict.fromkeys(SIX, 0.1) | {"duorec": 0.3, "btsr-ce": 0.7, "btsr-sce": 0.2}
+    found = judged(in_time(hits, table_2(BASE, SURE)), AgainstBaselines(metrics=("ndcg@10", "hr@10", "cov@10")))
+    assert [text.split(" ")[1:6] for text in found.numbers[:2]] == [
+        ["BT-SR", "(CE)", "minus", "DuoRec", "+0.4375,"]
+    ] * 2
+    assert "printed +6.2%" in found.numbers[0]
+    rule = AgainstBaselines(metrics=("ndcg@10",), seeds_alone=True)
+    assert judged(in_time(hits, table_2(BASE, SURE)), rule).evidence == "three seeds, 40 users"
+    peak = Peaks("objectives", at=("btsr-ce",), among=BTSR, metrics=("ndcg@10",))
+    best = judged(in_time(hits, {}), peak)
+    assert (best.verdict, best.evidence) == ("inconclusive", "pooled over four windows, 160 users")
+    assert best.numbers[0].endswith("; 2 of 3 values were run")
+
+
+def test_the_command_of_a_verdict_over_windows_reports_them_too(in_time: Callable[..., Results]) -> None:
+    claim = replace(CLAIMS["ce-beats-bce"], rule=PAIR)
+    [finding] = [f for f in judge_claims([in_time(APART, {})], [claim]) if f.reported]
+    assert finding.verdict == "confirmed"
+    command = "python run_all.py --claim ce-beats-bce --dataset ml-1m"
+    assert finding.command == f"{command} --experiments windows --stages report"
+    assert finding.missing == command, "Table 2's own runs have not been made"
+    assert parse(shlex.split(finding.command)[2:]).experiments == ["objectives", "windows"]
+    assert "  evidence: pooled over four windows, 160 users" in finding.as_text()
+
+
 # --- judged claims and their tables -----------------------------------------------------------------------------------
 
 
@@ -645,28 +737,21 @@ def test_losing_a_record_makes_gaps_and_no_error(full: Results) -> None:
     assert {f.verdict for f in judge_claims([with_groups(full, [])]) if f.reported} == {"not run"}
 
 
-def test_every_finding_has_the_command_that_would_run_it(bench: Bench, full: Results) -> None:
-    found = {(f.claim.id, f.dataset): f for f in judge_claims([full])}
-    finding = found["lambda-zero-hurts", "gowalla"]
-    assert (finding.verdict, finding.reported) == ("not run", False)
-    assert finding.command == "python run_all.py --claim lambda-zero-hurts --dataset gowalla"
+def test_a_claim_comes_with_the_command_of_its_verdict_and_that_of_what_is_missing(full: Results) -> None:
+    found = {(f.claim.id, f.dataset): f for f in judge_claims([full], about="--dataset {} --hparams released".format)}
+    absent = found["lambda-zero-hurts", "gowalla"]
+    assert (absent.verdict, absent.reported) == ("not run", False)
+    command = "python run_all.py --claim lambda-zero-hurts --dataset gowalla --hparams released"
+    assert (absent.command, absent.missing) == (f"{command} --stages report", command)
     assert ("gowalla-hr1-peak", "ml-1m") not in found
     assert found["hr1-drop-pp", "yelp"].verdict == "contradicted"  # plain arithmetic, no run
-    quick = bench(
-        {"main:btsr-ce": [{"hr@1": 0.1}]},
-        command="python run_all.py --interactions 'my file.csv' --set a.b=1 --seeds 0",
-    )
-    [first, *_] = judge_claims([quick])
-    assert first.command.endswith("--claim bt-improves-objectives --interactions 'my file.csv' --set a.b=1")
-    broken = bench({"main:btsr-ce": [{"hr@1": 0.1}]}, command="python 'run_all.py --set a.b=1")
-    assert judge_claims([broken])[0].command.endswith("--set a.b=1")
-    others = bench.maker.record("external-theirs", 0, command="python run_all.py --external x.csv --set a.b=1")
-    theirs = with_groups(quick, [RunGroup("main", "external-theirs", "external-theirs", records=(others,))])
-    assert judge_claims([theirs])[0].command.endswith("--dataset ml-1m"), "their command runs none of ours"
-    setting = RunSetting("text,ties=file", "released", "quick")
-    other = Results("ml-1m", "ML-1M", False, setting, (), quick.load)
-    rules = "--protocol text --hparams released --profile quick --set protocol.ties=file"
-    assert judge_claims([other])[0].command.endswith(rules)
+    assert found["alpha-zero-hurts", "ml-1m"].missing == ""
+    assert "to run what is missing" not in found["alpha-zero-hurts", "ml-1m"].as_text()
+    some = [replace(group, missing=(7,)) if group.name == "alpha/0.3" else group for group in full.groups]
+    thinner = {f.claim.id: f for f in judge_claims([with_groups(full, some)]) if f.reported}
+    assert thinner["alpha-zero-hurts"].missing == "python run_all.py --claim alpha-zero-hurts --dataset ml-1m"
+    assert f"  to run what is missing: {thinner['alpha-zero-hurts'].missing}" in thinner["alpha-zero-hurts"].as_text()
+    assert thinner["lambda-zero-hurts"].missing == ""
 
 
 def test_tables_show_every_verdict(full: Results) -> None:
@@ -685,7 +770,13 @@ def test_tables_show_every_verdict(full: Results) -> None:
     assert tex.count(r"\begin{table*}") == 2
     assert r"\textbf{contradicted}" in tex
     counts = {verdict: sum(f.verdict == verdict for f in findings if f.reported) for verdict in set(frame["verdict"])}
-    assert f"ML-1M: {counts['confirmed']} confirmed, {counts['contradicted']} contradicted, " in overview[-1].notes[1]
+    decided, undecided = counts["confirmed"] + counts["contradicted"], counts["inconclusive"] + counts["not run"]
+    assert overview[-1].notes[1] == (
+        f"ML-1M: {decided} decided ({counts['confirmed']} confirmed, {counts['contradicted']} contradicted), "
+        f"{undecided} undecided ({counts['inconclusive']} inconclusive, {counts['not run']} not run)."
+    )
+    (row,) = (line for line in text.splitlines() if line.startswith("| alpha-zero-hurts | ") and "<sub>" in line)
+    assert row.split(" | ")[1].endswith("<br><sub>three seeds, 40 users</sub>")
 
 
 def test_synthetic_data_is_marked_and_stands_alone(handmade: Callable[..., Any]) -> None:

@@ -45,7 +45,7 @@ def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def one_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor for all tables."""
-    monkeypatch.setattr("benchmark.report.report.judge_claims", lambda _: [])
+    monkeypatch.setattr("benchmark.report.report.judge_claims", lambda _, about: [])
     monkeypatch.setattr("benchmark.report.report.TABLES", {"table2": TABLES["table2"]})
 
 

@@ -47,8 +47,10 @@ def judged(verdict: str = "confirmed", claim: str = "a-claim", **changes: Any) -
         "title": "ML-1M",
         "synthetic": False,
         "verdict": verdict,
+        "evidence": "five seeds, 750 users",
         "numbers": ("ndcg@10: 0.0667 against 0.0702",),
-        "command": f"python run_all.py --claim {claim}",
+        "command": f"python run_all.py --claim {claim} --stages report",
+        "missing": f"python run_all.py --claim {claim}",
         "reported": True,
     }
     return JudgedClaim(**(fields | changes))
@@ -277,9 +279,11 @@ def test_a_verdict_is_words_and_every_command_is_there(store: Store, handmade: C
         assert words in text
     assert "1 statements for which nothing has run" in text
     assert "ndcg@10: 0.0667 against 0.0702" in text
-    assert "python run_all.py --claim a-claim" in text
+    assert "python run_all.py --claim a-claim --stages report" in text
+    assert text.count("What is missing: python run_all.py --claim a-claim") == 2
+    assert text.count("Evidence: five seeds, 750 users") == 3
     for row in run_rows(one.results, "ml-1m"):
-        assert row.record.command in text
+        assert row.command in text
 
 
 def test_nothing_to_show_is_said(store: Store, handmade: Callable[..., Any], tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""The command that repeats one run, and only that: derived from what its record says was asked for."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any
+
+from baselines.registry import METHODS
+from baselines.settings import NEUTRAL
+from benchmark.plan.config import SHARED, Configuration
+from benchmark.plan.run_spec import RunSpec
+from benchmark.store.json_text import printable
+from benchmark.store.record import RunRecord
+from datasets.protocol import PRESETS, Protocol
+from datasets.registry import DATASETS
+
+PLACE = "repeated"
+"""The folder into which a repeated run goes, so that it replaces nothing."""
+
+
+def repeating(record: RunRecord) -> str:
+    """The command of a record: that which it was made by if it is external, or of what is not there."""
+    if record.method not in METHODS or record.spec["protocol"]["preset"] not in PRESETS:
+        return record.command
+    return command_of(record.spec, str(record.data["source"]))
+
+
+def command_of(spec: Mapping[str, Any], source: str) -> str:
+    """The command that makes the run of this `spec`, as a record has it, from `source`, the name of the file that the
+    interactions came from.
+
+    What the spec has otherwise than the configuration of its method, whether an experiment, tuning or `--set` changed
+    it, is set by hand.
+    """
+    dataset, method, preset = str(spec["dataset"]), str(spec["method"]["name"]), str(spec["protocol"]["preset"])
+    hparams = "released" if spec["hparams"] == "released" else "equal"
+    profile = "quick" if str(spec["profile"]).startswith("quick") else "paper"
+    released_filter = DATASETS[dataset].released_filter if dataset in DATASETS else "none"
+    protocol = Protocol.of_preset(preset, released_filter)
+    plain = _plain(dataset, hparams, profile, method)
+    parts = {section: (getattr(plain, section), spec.get(section, {})) for section in SHARED}
+    parts |= {"protocol": (protocol, spec["protocol"]), method: (plain.settings, spec["method"]["settings"])}
+    changes = [f"{name}.{change}" for name, (settings, table) in parts.items() for change in _changes(settings, table)]
+    changes += ["run.trial=true"] if spec.get("trial") else []
+    words = ["--dataset", dataset] if dataset in DATASETS else ["--interactions", source]
+    words += ["--methods", method, "--seeds", str(spec["seed"]), "--experiments", "main"]
+    words += ["--protocol", preset] if preset != "released" else []
+    words += ["--hparams", hparams] if hparams != "equal" else []
+    words += ["--profile", profile] if profile != "paper" else []
+    words += [word for change in changes for word in ("--set", change)]
+    return printable(shlex.join(["python", "run_all.py", *words, "--out-dir", PLACE]))
+
+
+@cache
+def _plain(dataset: str, hparams: str, profile: str, method: str) -> RunSpec:
+    return Configuration(dataset, hparams, profile).spec("", False, Protocol(), method, 0)
+
+
+def _changes(settings: Any, table: Any) -> Iterator[str]:
+    """`key=value`, in TOML, of all that a record's `table` has otherwise; what it lacks had no effect."""
+    for each in fields(settings):
+        usual = getattr(settings, each.name)
+        value = table.get(each.name, each.metadata.get(NEUTRAL, usual)) if isinstance(table, Mapping) else usual
+        if is_dataclass(usual):
+            yield from (f"{each.name}.{change}" for change in _changes(usual, value))
+        elif value != (list(usual) if isinstance(usual, tuple) else usual):
+            yield f"{each.name}={str(value).lower() if isinstance(value, bool) else value}"

@@ -1,0 +1,360 @@
+"""What the runs say on single comparisons: two sides, by seed or by window of time, which leads, and what follows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Literal
+
+import numpy as np
+
+from benchmark.plan.experiments import Variant, experiments
+from benchmark.report.methods import title_of
+from benchmark.report.query import PerUser, Results, RunGroup, per_user_difference
+from benchmark.report.significance import (
+    LEVEL,
+    MIN_SEEDS,
+    holm,
+    paired_bootstrap,
+    paired_t_test,
+    smallest_detectable_difference,
+    smallest_detectable_over_seeds,
+)
+from benchmark.report.tables.numbers import count, number, p_value, signed
+from benchmark.report.tables.windows import Windows, pooled_difference, windows_of
+from benchmark.runs.metrics import is_mean_over_users
+
+Verdict = Literal["confirmed", "contradicted", "inconclusive", "not run"]
+
+MIN_VOTES = 2
+"""Seeds that must agree where a threshold is read off each seed instead of testing a difference."""
+
+TARGET_SCORE = "target_score"
+"""The mean score of the test targets, from the density that a run keeps of them."""
+
+METHODS_AS_THEY_ARE = ("main", "objectives")
+"""The experiments of Tables 2 and 1: a method may have been run for either."""
+
+CLAIM_RESAMPLES = 2000
+"""Of users: p is then known to .001, which suffices for a verdict at .05, and a report stays fast."""
+
+_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+# --- verdicts -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One comparison in the claim's direction: `lead` > 0 speaks for it; `p` is two-sided, NaN if it is unknown.
+
+    `ran`: whether both sides have runs; `seeds`: how many both have. `evidence` names what the comparison rests on.
+    `confirms`, `contradicts`: whether what was run suffices for it.
+    """
+
+    text: str
+    lead: float = math.nan
+    p: float = math.nan
+    ran: bool = True
+    seeds: int = 0
+    evidence: str = ""
+    confirms: bool = True
+    contradicts: bool = True
+
+    def as_best_of(self, chances: int) -> Reading:
+        """The same where the leading side was chosen with hindsight as the best of `chances`: p counts that often."""
+        p = min(1.0, self.p * chances)
+        if math.isnan(self.p) or p == self.p:
+            return self
+        corrected = f"times {chances}, since the best of {chances} is compared: p {p_value(p)}"
+        return replace(self, p=p, text=f"{self.text} ({corrected})")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict, the numbers that it rests on, one text per comparison, and the evidence that decided it, in words."""
+
+    verdict: Verdict
+    numbers: tuple[str, ...]
+    evidence: str = ""
+
+
+def judge(readings: Sequence[Reading]) -> Judgement:
+    """The judgement on a claim that holds where every reading does.
+
+    Confirmed: each leads with p < .05. Contradicted: one lies behind with p < .05 after Holm's correction over all.
+    """
+    adjusted = holm(np.array([reading.p for reading in readings]))
+    against = [
+        each for each, p in zip(readings, adjusted, strict=True) if each.contradicts and each.lead < 0 and p < LEVEL
+    ]
+    verdict: Verdict = "inconclusive"
+    if not any(reading.ran for reading in readings):
+        verdict = "not run"
+    elif against:
+        verdict = "contradicted"
+    elif all(reading.confirms and reading.lead > 0 and reading.p < LEVEL for reading in readings):
+        verdict = "confirmed"
+    evidence = dict.fromkeys(reading.evidence for reading in against or readings if reading.evidence)
+    return Judgement(verdict, tuple(reading.text for reading in readings), "; ".join(evidence))
+
+
+def vote(holds: Sequence[bool], fails: Sequence[bool], text: str, users: int = 0) -> Judgement:
+    """Confirmed if the claim holds on every seed, contradicted if it fails on every one; from two seeds on."""
+    seeds = len(holds)
+    text = f"{text}; {count(seeds, 'seed')}{'' if seeds >= MIN_VOTES else ', too few to decide'}"
+    verdict: Verdict = "inconclusive"
+    if seeds >= MIN_VOTES:
+        verdict = "confirmed" if all(holds) else "contradicted" if all(fails) else "inconclusive"
+    return Judgement(verdict, (text,), seeds_and_users(seeds, users))
+
+
+def seeds_and_users(seeds: int, users: int) -> str:
+    """Such as `five seeds, 750 users`; without the users where 0 stands for them, empty without a seed."""
+    tested = f", {users:,} users" if users else ""
+    return f"{_in_words(seeds, 'seed')}{tested}" if seeds else ""
+
+
+def _in_words(n: int, thing: str) -> str:
+    return f"{_WORDS[n] if n < len(_WORDS) else n} {thing}{'' if n == 1 else 's'}"
+
+
+# --- sides ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Side:
+    """A metric of one variant: `values` by seed, or by window for a `method` that is compared in `windows`.
+
+    `users`: the users' values, averaged over given seeds. `tested`: how many test users there are.
+    """
+
+    title: str
+    values: Mapping[float, float]
+    users: Callable[[Collection[float]], PerUser]
+    tested: int = 0
+    method: str = ""
+    windows: Windows | None = None
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds, or over the test users of all windows."""
+        weights = [self.windows.users[window] for window in self.values] if self.windows else None
+        return float(np.average(list(self.values.values()), weights=weights)) if self.values else math.nan
+
+
+def side(results: Results, experiment: str, label: str, metric: str, stage: str = "test") -> Side:
+    """A metric of the variant with this label; without values if it was not run."""
+    runs = runs_of(results, experiment, label)
+    found = _target_scores(results, runs) if metric == TARGET_SCORE else results.values(runs, metric, stage)
+    values: dict[float, float] = dict(found.items())
+
+    def users(seeds: Collection[float]) -> PerUser:
+        if is_mean_over_users(metric):
+            return results.users(runs, metric, [int(seed) for seed in seeds])
+        chosen = [value for seed, value in values.items() if seed in seeds]
+        return float(np.mean(chosen)) if chosen else None
+
+    return Side(title_of_runs(runs), values, users, runs.done[0].data["test_users"] if runs.done else 0)
+
+
+def sides_of(results: Results, experiment: str, metric: str, labels: Sequence[str] = ()) -> dict[str, Side]:
+    """Of these variants of an experiment, or of all that are planned, whether they were run or not.
+
+    Methods that are compared as they are stand in windows of time if all that ran have runs there: see `pooled`.
+    """
+    labels = labels or [variant.label for variant in variants(results.dataset, experiment)]
+    if windows := pooled(results, experiment, metric, labels):
+        return {label: _in_windows(windows, label, metric) for label in labels}
+    return {label: side(results, experiment, label, metric) for label in labels}
+
+
+def pooled(results: Results, experiment: str, metric: str, labels: Collection[str]) -> Windows | None:
+    """The windows over whose test users these methods can be compared; None for a metric that is no mean over them,
+    and where windows are too few for a test, lack a method that ran, or do not tell whose their users are.
+    """
+    if experiment not in METHODS_AS_THEY_ARE or not is_mean_over_users(metric) or "/" in metric:
+        return None
+    in_windows = {group.method for group in results.experiment("windows") if group.done}
+    if not in_windows:
+        return None
+    ran = [label for label in labels if label in in_windows or runs_of(results, experiment, label).done]
+    found = windows_of(results, ran) if ran else None
+    if found is None or len(found.groups) < MIN_SEEDS:
+        return None
+    known = all(len(results.user_numbers.get(window, ())) == users for window, users in found.users.items())
+    return found if known else None
+
+
+def _in_windows(windows: Windows, method: str, metric: str) -> Side:
+    values = {w: windows.mean(method, metric, w) for w in windows.groups} if method in windows.methods else {}
+    return Side(title_of(method), values, lambda _: None, sum(windows.users.values()), method, windows)
+
+
+def runs_of(results: Results, experiment: str, label: str) -> RunGroup:
+    names = METHODS_AS_THEY_ARE if experiment in METHODS_AS_THEY_ARE else (experiment,)
+    groups = [group for name in names if (group := results.group(name, label))]
+    planned = [
+        RunGroup(experiment, label, variant.method, variant.value)
+        for variant in variants(results.dataset, experiment)
+        if variant.label == label
+    ]
+    return (*(group for group in groups if group.done), *groups, *planned)[0]
+
+
+@cache
+def variants(dataset: str, experiment: str) -> tuple[Variant, ...]:
+    """The variants that the plan has of an experiment, whether they were run or not."""
+    return experiments(dataset)[experiment].variants
+
+
+def title_of_runs(runs: RunGroup) -> str:
+    match runs.experiment:
+        case "noise":
+            return f"{runs.style.title} with {runs.swept:.0%} noise"
+        case "views":
+            return f"view {runs.label}"
+        case _:
+            return runs.title
+
+
+def _target_scores(results: Results, runs: RunGroup) -> dict[int, float]:
+    """The mean of the density of the targets' scores by seed, of the runs that keep it."""
+    means = {}
+    for record in runs.done:
+        arrays = results.load(record) or {}
+        if "score_grid" in arrays and "target_density" in arrays:
+            grid, density = arrays["score_grid"], arrays["target_density"]
+            mass = float(np.trapezoid(density, grid))
+            if mass > 0:
+                means[record.seed] = float(np.trapezoid(grid * density, grid)) / mass
+    return means
+
+
+def combined(title: str, parts: Sequence[tuple[float, Side]]) -> Side:
+    """A weighted sum of sides, which are not those of windows, over the seeds that all of them have."""
+    values = {
+        seed: math.fsum(w * part.values[seed] for w, part in parts)
+        for seed in common_seeds(*(part for _, part in parts))
+    }
+
+    def users(of: Collection[float]) -> PerUser:
+        shares = [part.users(of) for _, part in parts]
+        known = [share for share in shares if share is not None]
+        lengths = {len(share) for share in known if isinstance(share, np.ndarray)}
+        if len(known) < len(parts) or len(lengths) > 1:
+            return None
+        return sum(weight * share for (weight, _), share in zip(parts, known, strict=True))
+
+    return Side(title, values, users, max(part.tested for _, part in parts))
+
+
+def over(seeds: Collection[float], one: Side) -> Side:
+    """The same side, as if these seeds alone had been run."""
+    return replace(one, values={seed: value for seed, value in one.values.items() if seed in seeds})
+
+
+def best_against(rivals: Sequence[Side], other: Side, lower: bool = False) -> Side:
+    """The rival with the highest mean, or the lowest, over the seeds that it shares with `other`.
+
+    A comparison of the two then rests on the runs by which the rival was chosen. One that shares none is the last.
+    """
+
+    def rank(rival: Side) -> tuple[bool, float]:
+        shared = over(other.values, rival)
+        return bool(shared.values), -shared.mean if lower else shared.mean
+
+    return max(rivals, key=rank)
+
+
+def missing(metric: str, *sides: Side) -> Reading | None:
+    """A reading that names the sides without runs; None if all have some."""
+    absent = [one.title for one in sides if not one.values]
+    return Reading(f"{metric}: not run: {', '.join(absent)}", ran=False) if absent else None
+
+
+def common_seeds(*sides: Side) -> list[float]:
+    """The seeds, or the windows, that all sides have."""
+    return sorted(set.intersection(*(set(one.values) for one in sides)))
+
+
+def by_seed(first: Side, second: Side) -> tuple[np.ndarray, np.ndarray]:
+    """The values of both on the seeds that both have, (S,) each."""
+    seeds = common_seeds(first, second)
+    return np.array([first.values[seed] for seed in seeds]), np.array([second.values[seed] for seed in seeds])
+
+
+# --- who leads ------------------------------------------------------------------------------------------------------
+
+
+def lead(leader: Side, trailer: Side, metric: str) -> Reading:
+    """Whether one side is ahead of another: over windows where both have them, else a paired t-test over the seeds
+    that both have, from three on.
+
+    Two seeds decide nothing about seeds. Where they agree in sign, the paired bootstrap over users of the
+    seed-averaged metric is read instead; a single seed never decides.
+    """
+    if gap := missing(metric, leader, trailer):
+        return gap
+    if leader.windows:
+        return _lead_in_windows(leader.windows, leader, trailer, metric)
+    seeds = common_seeds(leader, trailer)
+    if not seeds:
+        return Reading(f"{metric}: {leader.title} and {trailer.title} have no seed in common")
+    ours, theirs = by_seed(leader, trailer)
+    difference, users = float((ours - theirs).mean()), user_differences(leader, trailer, seeds)
+    text = (
+        f"{metric}: {leader.title} {number(float(ours.mean()))}, {trailer.title} {number(float(theirs.mean()))}, "
+        f"difference {signed(difference)}; "
+    )
+    found = Reading(text, difference, seeds=len(seeds), evidence=seeds_and_users(len(seeds), leader.tested))
+    if len(seeds) >= MIN_SEEDS:
+        p = paired_t_test(ours, theirs).p
+        said = "none, for the difference is the same on all of them" if math.isnan(p) else p_value(p)
+        text += f"paired t-test over {len(seeds)} seeds, p {said}"
+        return replace(found, text=text + (_detectable(ours - theirs, users) if p >= LEVEL else ""), p=p)
+    text += f"{count(len(seeds), 'seed')}, too few for a test over seeds"
+    if users is None:
+        return replace(found, text=text)
+    over_users = paired_bootstrap(users, CLAIM_RESAMPLES)
+    agree = len(seeds) > 1 and abs(int(np.sign(ours - theirs).sum())) == len(seeds)
+    text += f"; bootstrap over {len(users)} users, p {p_value(over_users.p)}"
+    text += "" if agree or len(seeds) < 2 else ", but the seeds disagree"
+    p = over_users.p if agree else math.nan
+    return replace(found, text=text + ("" if p < LEVEL else _detectable(None, users)), p=p)
+
+
+def _lead_in_windows(windows: Windows, leader: Side, trailer: Side, metric: str) -> Reading:
+    """Users and windows both have to tell the two apart, so the larger p counts: the bootstrap over users takes the
+    models of each window as given, and the t-test over windows, whose models differ, knows little of the users.
+    """
+    names = f"{metric}: {leader.title} minus {trailer.title}"
+    found = pooled_difference(windows, leader.method, trailer.method, metric)
+    if found is None:
+        return Reading(f"{names}: the users' ranks are lost")
+    users, evidence = (
+        found.over_users,
+        f"pooled over {_in_words(len(windows.groups), 'window')}, {leader.tested:,} users",
+    )
+    text = f"{names} {signed(users.difference)}, 95% interval {signed(users.low)} to {signed(users.high)}; {evidence}, "
+    if math.isnan(found.over_windows.p):
+        return Reading(f"{text}the same in every window", users.difference, evidence=evidence)
+    p = max(users.p, found.over_windows.p)
+    text += f"p {p_value(users.p)}; paired t-test over windows, p {p_value(found.over_windows.p)}"
+    text += f"; detectable: {number(found.detectable)}" if p >= LEVEL else ""
+    return Reading(text, users.difference, p, evidence=evidence)
+
+
+def user_differences(leader: Side, trailer: Side, seeds: Collection[float]) -> np.ndarray | None:
+    """(N,) leader minus trailer per test user, each averaged over the seeds; None where users do not tell."""
+    return per_user_difference(leader.users(seeds), trailer.users(seeds))
+
+
+def _detectable(seeds: np.ndarray | None, users: np.ndarray | None) -> str:
+    """The smallest true difference that would be seen with 80 % power, over these (S,) seeds and these (N,) users."""
+    known = [] if seeds is None else [f"{number(smallest_detectable_over_seeds(seeds))} over {len(seeds)} seeds"]
+    if users is not None and not math.isnan(over_users := smallest_detectable_difference(users)):
+        known.append(f"{number(over_users)} over {len(users)} users")
+    return f"; detectable: {', '.join(known)}" if known else ""

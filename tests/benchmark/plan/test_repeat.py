@@ -1,0 +1,121 @@
+"""The command beside a run plans exactly that run again, whatever experiment, tuning or protocol it came from."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmark.cli.main import main, parse
+from benchmark.cli.options import chosen_datasets
+from benchmark.plan.config import Configuration
+from benchmark.plan.dataset_facts import DatasetFacts
+from benchmark.plan.experiments import window_protocols
+from benchmark.plan.planner import PlannedRun, choose_methods, plan
+from benchmark.plan.repeat import command_of, repeating
+from benchmark.plan.run_spec import RunSpec
+from benchmark.store.record import RunRecord
+from benchmark.store.store import Store
+from datasets.protocol import Protocol
+from tests.benchmark.plan.test_run_key import RESULTS, spec_of
+
+HOME = Protocol(preset="leave-one-out")
+
+
+def planned_by(command: str) -> list[PlannedRun]:
+    """What a command plans for a dataset whose fingerprint is "f"."""
+    options = parse(shlex.split(command)[2:])
+    methods = choose_methods(options.methods, options.experiments)
+    (dataset,) = chosen_datasets(options, Store(Path("nowhere")), methods)
+    facts = DatasetFacts("", False, dataset.protocol, "f")
+    return plan(dataset.configuration, facts, options.experiments, methods, options.seeds)
+
+
+def plans(dataset: str, experiment: str, protocol: Protocol, *sets: str, hparams: str = "equal") -> list[RunSpec]:
+    """The specifications of an experiment's runs of one seed."""
+    configuration = Configuration(dataset, hparams, "paper", sets)
+    facts = [DatasetFacts("", False, each, "f") for each in (protocol, *window_protocols(protocol))]
+    methods = choose_methods(None, [experiment])
+    values: dict[str, float] = {}
+    for _ in range(3):  # what trials gave decides which trials are next
+        runs = plan(configuration, facts[0], [experiment], methods, [1], values, facts[1:])
+        values = {run.key: 1.0 - place / len(runs) for place, run in enumerate(runs)}
+    return [run.spec for run in runs]
+
+
+KINDS = {
+    "main": plans("ml-1m", "main", Protocol()),
+    "released": plans("beauty", "main", Protocol(), hparams="released"),
+    "text": plans("ml-1m", "main", Protocol(preset="text", filter="core")),
+    "views": plans("gowalla", "views", Protocol(filter="one-pass")),
+    "alpha": plans("ml-1m", "alpha", Protocol(), "training.epochs=7", "protocol.ties=shuffle:3"),
+    "noise": plans("beauty", "noise", Protocol()),
+    "window": plans("ml-1m", "windows", Protocol()),
+    "home": plans("beauty", "home", HOME) + plans("ml-1m", "home", HOME),
+    "trial": plans("beauty", "tune", Protocol()),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_command_of_a_run_plans_that_run_alone(kind: str) -> None:
+    assert KINDS[kind]
+    for spec in KINDS[kind]:
+        (again,) = planned_by(command_of(spec.to_json(), ""))
+        assert again.spec.identity() == spec.identity()
+    assert (kind == "trial") == all(spec.is_trial for spec in KINDS[kind])
+
+
+def test_the_commands_of_committed_runs_plan_them_under_their_keys() -> None:
+    seen = set()
+    for path in sorted(RESULTS.glob("*/runs/*/*/record.json")):
+        record = RunRecord.from_json(path.read_bytes(), path.name)
+        spec = spec_of(record)
+        (again,) = planned_by(repeating(record))
+        assert again.spec.identity() == spec.identity(), path
+        seen.add((spec.dataset, spec.method, spec.hparams, spec.is_trial))
+    assert len(seen) > 20
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_dry_run_of_the_command_shows_that_run_alone_and_the_command(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = KINDS[kind][-1]
+    rules = {"protocol": spec.protocol.to_json(), "fingerprint": "f"}
+    Store(tmp_path / "results").write_data(spec.dataset, "rules", rules, title="A title", synthetic=False)
+    command = command_of(spec.to_json(), "")
+    (again,) = planned_by(command)
+    assert main([*shlex.split(command)[2:-1], str(tmp_path), "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert ": 1 runs, 0 ended, 1 left" in printed
+    assert f"  first: {again.key}, {command}\n" in printed
+
+
+def test_a_tuned_run_is_repeated_without_what_tuning_stored() -> None:
+    tuned = Configuration(
+        "ml-1m", "tuned", "paper", (), {"btsr-ce": (("settings.alpha", 0.05), ("encoder.dropout", 0.5))}
+    )
+    spec = tuned.spec("ML-1M", False, Protocol(), "btsr-ce", 2)
+    command = command_of(spec.to_json(), "")
+    assert "--hparams" not in command
+    assert "--set btsr-ce.alpha=0.05" in command
+    (again,) = planned_by(command)
+    assert again.spec.identity() == spec.identity()
+
+
+def test_a_command_names_ones_own_file_and_a_folder_of_its_own() -> None:
+    spec = replace(KINDS["main"][0], dataset="my-shop")
+    command = command_of(spec.to_json(), "My Shop.csv")
+    assert command.startswith("python run_all.py --interactions 'My Shop.csv' --methods ")
+    assert command.endswith(" --out-dir repeated")
+
+
+def test_what_the_suite_does_not_know_keeps_the_command_that_made_it() -> None:
+    path = next(RESULTS.glob("ml-1m/runs/markov/*/record.json"))
+    record = RunRecord.from_json(path.read_bytes(), path.name)
+    for changes in ({"method": {"name": "external-theirs", "settings": {}}}, {"protocol": {"preset": "ours"}}):
+        assert repeating(replace(record, spec=record.spec | changes)) == record.command
+    assert re.search("--experiments main .*--out-dir repeated", repeating(record))
