@@ -104,7 +104,8 @@ def _use_claim(options: Namespace) -> None:
 
     if options.methods is not None or options.experiments not in (None, [POOLED]):
         raise ConfigError(
-            f"--claim: determines the methods and experiments; leave out --methods and --experiments; {POOLED} may be added"
+            "--claim: determines the methods and experiments; leave out --methods and --experiments; "
+            f"{POOLED} may be added"
         )
     options.claim = find_claim(options.claim)
     for name in options.dataset or ():
