@@ -12,7 +12,7 @@ from markupsafe import Markup
 from benchmark.paper.audit.checks import Check, checks
 from benchmark.paper.audit.finding import AUDIT_VERDICTS
 from benchmark.paper.printed import CITATION
-from benchmark.report.tables.markdown import MARKDOWN, escape
+from benchmark.report.tables.formats import MARKDOWN, markdown_text
 from benchmark.store.atomic_files import write_file
 
 SHOWN_WHOLE = 12
@@ -41,7 +41,7 @@ def audit_markdown(made: Sequence[Check]) -> str:
     sections = [
         {
             "check": check,
-            "method": Markup(escape(check.method).replace("\\*", "*")),  # *emphasis* is meant as such
+            "method": Markup(markdown_text(check.method).replace("\\*", "*")),  # *emphasis* is meant as such
             "counts": [sum(finding.verdict == verdict for finding in check.findings) for verdict in AUDIT_VERDICTS],
             "shown": [f for f in check.findings if len(check.findings) <= SHOWN_WHOLE or f.verdict != "agrees"],
         }

@@ -78,6 +78,6 @@ def title_of(method: str) -> str:
 
 
 def in_order(methods: Iterable[str]) -> list[str]:
-    """Distinct methods in the order of presentation, unknown ones last and by name."""
-    known = list(STYLES)
-    return sorted(set(methods), key=lambda name: (known.index(name) if name in STYLES else len(known), name))
+    """Distinct methods in the order of presentation, then in that of the registry, unknown ones last and by name."""
+    places = {name: place for place, name in enumerate([*STYLES, *_unlisted()])}
+    return sorted(set(methods), key=lambda name: (places.get(name, len(places)), name))

@@ -20,9 +20,9 @@ from baselines.registry import METHODS
 from benchmark.paper.printed import BASELINES, BTSR, Printed, table2_row
 from benchmark.plan.run_spec import RunSetting
 from benchmark.plan.selection import Choice, choose
-from benchmark.report.methods import MethodStyle, external_style, in_order, style_of
+from benchmark.report.methods import MethodStyle, external_style, in_order, is_own, style_of
 from benchmark.report.significance import PairedTest, SeedSummary, paired_t_test, summarise_seeds
-from benchmark.runs.metrics import is_mean_over_users
+from benchmark.runs.metrics import is_higher_better, is_mean_over_users
 from benchmark.runs.summary import pooled, user_means
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
@@ -198,6 +198,11 @@ class Results:
         groups = [group for group in self.groups if not experiments or group.experiment in experiments]
         return list({(record.key, record.seed): record for group in groups for record in group.records}.values())
 
+    @cached_property
+    def masks_history(self) -> bool:
+        """Whether no run may recommend what a user's history holds, so that such a target is a miss."""
+        return all(record.spec.get("evaluation", {}).get("mask_seen", True) for record in self.records())
+
     # --- the columns of Table 2 -------------------------------------------------------------------------------------
 
     @cached_property
@@ -229,6 +234,11 @@ class Results:
         """The methods that the paper's table does not have, external ones included."""
         return tuple(method for method in self.ran if method not in self.contestants)
 
+    @property
+    def challengers(self) -> tuple[str, ...]:
+        """Those of the extras that take part like the paper's columns: one's own methods, and external ones."""
+        return tuple(method for method in self.extras if is_own(method))
+
     # --- the questions ----------------------------------------------------------------------------------------------
 
     def values(self, runs: RunGroup, metric: str, stage: str = "test") -> dict[int, float]:
@@ -249,7 +259,7 @@ class Results:
 
     def difference(self, candidate: RunGroup, baseline: RunGroup, metric: str, stage: str = "test") -> PairedTest:
         _, ours, theirs = self.paired(candidate, baseline, metric, stage)
-        return paired_t_test(ours, theirs)
+        return paired_t_test(ours, theirs, is_higher_better(metric))
 
     def users(self, runs: RunGroup, metric: str, seeds: Collection[int] | None = None) -> np.ndarray | None:
         """(N,) float64: what each test user contributes to HR, NDCG or MRR, averaged over all seeds or over these.

@@ -21,14 +21,12 @@ from benchmark.report.figures.canvas import appearance, save
 from benchmark.report.page.page import DatasetReport, write_page
 from benchmark.report.query import Results
 from benchmark.report.shown_runs import planned_results
-from benchmark.report.tables.buckets import bucket_tables
+from benchmark.report.tables.buckets import bucket_tables, diversity_table
 from benchmark.report.tables.cost import cost_table
 from benchmark.report.tables.data import data_table
+from benchmark.report.tables.formats import to_latex, to_markdown, to_plain
 from benchmark.report.tables.home import home_table
-from benchmark.report.tables.latex import to_latex
 from benchmark.report.tables.layout import Made, Table, label_of
-from benchmark.report.tables.markdown import to_markdown
-from benchmark.report.tables.plain import to_plain
 from benchmark.report.tables.side_by_side import side_by_side_tables
 from benchmark.report.tables.sweeps import SWEEPS, sweep_table
 from benchmark.report.tables.table1 import table_1
@@ -53,6 +51,7 @@ TABLES: dict[str, Callable[[Results], Made | None]] = {
     "data": data_table,
     "side-by-side": side_by_side_tables,
     "buckets": bucket_tables,
+    "diversity": diversity_table,
     **{name: partial(sweep_table, name) for name in SWEEPS},
     "ties": tie_tables,
     "windows": window_tables,

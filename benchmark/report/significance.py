@@ -48,11 +48,12 @@ class PairedTest:
     difference: float
     t: float
     p: float
+    higher_is_better: bool = True
 
     @property
     def star(self) -> bool:
-        """Whether the candidate earns a star: p < 0.05 and a positive difference."""
-        return self.p < LEVEL and self.difference > 0
+        """Whether the candidate earns a star: p < 0.05 and a difference in its favour."""
+        return self.p < LEVEL and (self.difference > 0 if self.higher_is_better else self.difference < 0)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def summarise_seeds(runs: np.ndarray) -> SeedSummary:
     return SeedSummary(n, float(values.mean()) if n else math.nan, float(values.std(ddof=1)) if n > 1 else math.nan)
 
 
-def paired_t_test(candidate: np.ndarray, baseline: np.ndarray) -> PairedTest:
+def paired_t_test(candidate: np.ndarray, baseline: np.ndarray, higher_is_better: bool = True) -> PairedTest:
     """Two-sided paired t-test of two columns of runs, (R,) each, paired by position.
 
     Differences that are all zero give p = 1. There is no test of fewer than three pairs, and none of a difference
@@ -98,14 +99,14 @@ def paired_t_test(candidate: np.ndarray, baseline: np.ndarray) -> PairedTest:
     n = len(differences)
     mean = float(differences.mean()) if n else math.nan
     if n < MIN_SEEDS:
-        return PairedTest(n, mean, math.nan, math.nan)
+        return PairedTest(n, mean, math.nan, math.nan, higher_is_better)
     if not differences.any():
-        return PairedTest(n, 0.0, 0.0, 1.0)
+        return PairedTest(n, 0.0, 0.0, 1.0, higher_is_better)
     deviation = float(differences.std(ddof=1))
     if deviation <= np.nanmax(noise):
-        return PairedTest(n, mean, math.nan, math.nan)
+        return PairedTest(n, mean, math.nan, math.nan, higher_is_better)
     t = mean / (deviation / math.sqrt(n))
-    return PairedTest(n, mean, t, float(2 * stats.t.sf(abs(t), n - 1)))
+    return PairedTest(n, mean, t, float(2 * stats.t.sf(abs(t), n - 1)), higher_is_better)
 
 
 def improvement(candidate: float, baseline: float) -> float:
@@ -113,10 +114,10 @@ def improvement(candidate: float, baseline: float) -> float:
     return 100 * (candidate - baseline) / baseline if baseline else math.nan
 
 
-def compare(candidate: np.ndarray, baselines: np.ndarray) -> Comparison:
+def compare(candidate: np.ndarray, baselines: np.ndarray, higher_is_better: bool = True) -> Comparison:
     """The candidate's runs (R,) against the best of the baselines (R, M), seed against seed.
 
-    Everything rests on the runs that the candidate shares with a baseline: the best is the one with the highest mean
+    Everything rests on the runs that the candidate shares with a baseline: the best is the one with the best mean
     over them, the first of equals. Raises ValueError if there are none.
     """
     ours, theirs = np.asarray(candidate, dtype=np.float64), np.asarray(baselines, dtype=np.float64)
@@ -124,9 +125,9 @@ def compare(candidate: np.ndarray, baselines: np.ndarray) -> Comparison:
     if not shared.any():
         raise ValueError("no baseline has a run to compare with")
     means = np.where(shared, theirs, 0.0).sum(0) / np.maximum(shared.sum(0), 1)
-    best = int(np.argmax(np.where(shared.any(0), means, -np.inf)))
+    best = int(np.argmax(np.where(shared.any(0), means if higher_is_better else -means, -np.inf)))
     gain = improvement(float(ours[shared[:, best]].mean()), float(means[best]))
-    return Comparison(best, gain, paired_t_test(ours, theirs[:, best]))
+    return Comparison(best, gain, paired_t_test(ours, theirs[:, best], higher_is_better))
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

@@ -127,6 +127,12 @@ def is_mean_over_users(metric: str) -> bool:
     return known is not None and known.gain is not None
 
 
+def is_higher_better(metric: str) -> bool:
+    """Whether more of it is better; so it is of a metric that METRICS does not have."""
+    known = definition(metric)
+    return known is None or known.higher_is_better
+
+
 def shown_in(place: str) -> tuple[str, ...]:
     """The metrics of a place, as `Metric.shown` has it, that of model selection first."""
     names = [f"{name}@{k}" for name, metric in METRICS.items() for k in metric.shown.get(place, ())]

@@ -11,9 +11,7 @@ from benchmark.report.page.html import to_html
 from benchmark.report.page.runs_table import run_rows
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import TABLES
-from benchmark.report.tables.latex import to_latex
-from benchmark.report.tables.markdown import to_markdown
-from benchmark.report.tables.plain import to_plain
+from benchmark.report.tables.formats import to_latex, to_markdown, to_plain
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
 

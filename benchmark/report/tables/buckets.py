@@ -1,75 +1,80 @@
-"""Accuracy and coverage by item popularity, for every method of Table 2: the numbers behind Figure 1."""
+"""Every method of Table 2 beyond its accuracy: by popularity of the items (the numbers behind Figure 1), and by what it
+recommends.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from benchmark.report.query import Results, RunGroup
-from benchmark.report.tables.cells import columns_of_means, described, stack
-from benchmark.report.tables.layout import Cell, Head, Made, Stack, Table, for_machines, table_of
-from benchmark.report.tables.notes import closing_notes
+from benchmark.report.tables.cells import means_table, rows_of_means
+from benchmark.report.tables.layout import Cell, Head, Made, Table, for_machines
+from benchmark.report.tables.notes import closing_notes, notes
+from benchmark.runs.metrics import METRICS, definition, shown_in
 from datasets.protocol import N_BUCKETS
 
 ACCURACY = {"hr@1": "hr@1/bucket{}", "hr@10": "hr@10/bucket{}", "ndcg@10": "ndcg@10/bucket{}"}
 COVERAGE = {"cov@10 by user": "cov@10/bucket{}/users", "cov@10 by item": "cov@10/bucket{}/items"}
 """What heads three columns, and the metric of a bucket from 1 on."""
 
+COLUMNS = ("metric", "method", "mean", "deviation", "runs")
+
 
 def bucket_tables(results: Results) -> Made | None:
     """Two tables, methods down and buckets across; None if no run has such a metric."""
-    metrics = _metrics(ACCURACY | COVERAGE)
-    every = [results.method(method) for method in (*results.contestants, *results.extras)]
-    groups = [runs for runs in every if any(results.values(runs, metric) for metric in metrics)]
+    accuracy, coverage = (
+        {pattern.format(b): Head(band, f"bucket {b}") for band, pattern in bands.items() for b in _BUCKETS}
+        for bands in (ACCURACY, COVERAGE)
+    )
+    groups = _groups(results, [*accuracy, *coverage])
     if not groups:
         return None
-    reading = "Means over seeds, ± sample standard deviation; the best of a column is bold. Bucket 1 holds the most"
-    reading += " popular items, and each bucket about a third of the training interactions."
-    accuracy = [f"{reading} {_accuracy_note(results)}", *closing_notes(results, groups)]
-    coverage = [
-        f"{reading} Coverage by user, as in the paper's released code, counts the items of any bucket that are shown "
-        "to the users whose target lies in the bucket; coverage by item counts the items of the bucket that are shown "
-        "to any user. Both are shares of the whole catalogue."
-    ]
+    said = [*notes("buckets", members=_members(results)), *closing_notes(results, groups)]
+    reading = notes("buckets", members=None)
     tables = [
-        _table(results, groups, "buckets", "Accuracy by popularity of the target", ACCURACY, accuracy),
-        _table(results, groups, "bucket-coverage", "Coverage by popularity", COVERAGE, coverage),
+        _table(results, groups, "buckets", "Accuracy by popularity of the target", accuracy, said),
+        _table(results, groups, "bucket-coverage", "Coverage by popularity", coverage, reading),
     ]
-    records = [
-        {"metric": metric, "method": runs.method, **described(results.summary(runs, metric))}
-        for runs in groups
-        for metric in metrics
-    ]
-    return tables, for_machines(results, records)
+    return tables, for_machines(results, rows_of_means(results, groups, [*accuracy, *coverage], *COLUMNS))
 
 
-def _metrics(bands: Mapping[str, str]) -> list[str]:
-    return [pattern.format(bucket) for pattern in bands.values() for bucket in range(1, N_BUCKETS + 1)]
+def diversity_table(results: Results) -> Made | None:
+    """What every method recommends: coverage, concentration, popularity, novelty; None if no run has the last three."""
+    metrics = shown_in("lists")
+    groups = _groups(results, [metric for metric in metrics if not (known := definition(metric)) or not known.paper])
+    if not groups:
+        return None
+    heads = {metric: Head(METRICS[metric.partition("@")[0]].title, metric) for metric in metrics}
+    said = [*notes("diversity"), *closing_notes(results, groups)]
+    table = _table(results, groups, "diversity", "What is recommended", heads, said)
+    return [table], for_machines(results, rows_of_means(results, groups, metrics, *COLUMNS))
+
+
+_BUCKETS = range(1, N_BUCKETS + 1)
+
+
+def _groups(results: Results, metrics: Sequence[str]) -> list[RunGroup]:
+    """The methods that have any of these metrics."""
+    every = [results.method(method) for method in (*results.contestants, *results.extras)]
+    return [runs for runs in every if any(results.values(runs, metric) for metric in metrics)]
 
 
 def _table(
-    results: Results, groups: Sequence[RunGroup], name: str, what: str, bands: Mapping[str, str], notes: Sequence[str]
+    results: Results, groups: list[RunGroup], name: str, what: str, heads: dict[str, Head], said: list[str]
 ) -> Table:
-    means = columns_of_means(results, groups, _metrics(bands))
-
-    def lines(papers: bool) -> list[Stack]:
-        return [
-            stack(runs.title, [*means[runs.label], (Cell(str(len(runs.done))), "")], runs=runs)
-            for runs in groups
-            if (runs.method in results.contestants) is papers
-        ]
-
-    heads = [*(Head(band, f"bucket {b}") for band in bands for b in range(1, N_BUCKETS + 1)), Head("runs")]
-    return table_of(results, name, f"{what} on {results.heading}.", heads, (lines(True), lines(False)), notes)
+    """The paper's columns above, the others below."""
+    papers = [[runs for runs in groups if (runs.method in results.contestants) is wanted] for wanted in (True, False)]
+    more = {Head("runs"): lambda runs: (Cell(str(len(runs.done))), "")}
+    return means_table(results, name, f"{what} on {results.heading}.", papers, heads, said, more)
 
 
-def _accuracy_note(results: Results) -> str:
-    """What a bucket's accuracy is over, and over how many users where a run's arrays are there."""
-    text = "A bucket's accuracy is over the test users whose target lies in it"
+def _members(results: Results) -> list[int]:
+    """How many test users have their target in each bucket, from the first run whose arrays are there."""
     for runs in results.experiment("main"):
         for arrays in results.arrays(runs, "ranks", "target_buckets"):
             members = np.bincount(arrays["target_buckets"].astype(np.int64), minlength=N_BUCKETS)
-            members = np.rint(members / len(np.atleast_2d(arrays["ranks"]))).astype(int)  # on average over tie draws
-            return f"{text}: {', '.join(str(n) for n in members[:-1])} and {members[-1]} of {members.sum()} users."
-    return f"{text}."
+            draws = len(np.atleast_2d(arrays["ranks"]))
+            return [int(n) for n in np.rint(members / draws)]  # on average over tie draws
+    return []

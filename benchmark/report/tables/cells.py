@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TypeVar
 
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import PairedTest, SeedSummary
-from benchmark.report.tables.layout import Cell, Kind, Place, Row, Stack
+from benchmark.report.tables.layout import Cell, Head, Kind, Place, Row, Stack, Table, table_of
 from benchmark.report.tables.numbers import DASH, DECIMALS, count, number, p_value, signed
+from benchmark.runs.metrics import definition, is_higher_better
 
 Pair = tuple[Cell, str]
 """A cell and the text below it."""
 
-Key = TypeVar("Key")
-
 
 def stack(label: str, pairs: Sequence[Pair], *more: Row, runs: RunGroup | None = None) -> Stack:
     """A row of cells, what stands below them, and `more` rows; those without any text are left out."""
-    shown = runs.name if runs and runs.records else ""
     rows = (
-        Row(label, tuple(cell for cell, _ in pairs), runs=shown),
-        Row("", tuple(Cell(text) for _, text in pairs), "below"),
+        Row(label, tuple(cell for cell, _ in pairs), runs=_name(runs)),
+        row_of("", [text for _, text in pairs], "below"),
         *more,
     )
     return tuple(row for row in rows if any(cell.text for cell in row.cells))
@@ -31,28 +28,51 @@ def stack(label: str, pairs: Sequence[Pair], *more: Row, runs: RunGroup | None =
 
 def row_of(label: str, texts: Sequence[str], kind: Kind = "value", runs: RunGroup | None = None) -> Row:
     """A row of plain texts."""
-    return Row(label, tuple(map(Cell, texts)), kind, runs.name if runs and runs.records else "")
+    return Row(label, tuple(map(Cell, texts)), kind, _name(runs))
 
 
-def mean(summary: SeedSummary, place: Place = "", star: bool = False) -> Pair:
+def _name(runs: RunGroup | None) -> str:
+    return runs.name if runs and runs.records else ""
+
+
+def mean(summary: SeedSummary, place: Place = "", star: bool = False, decimals: int = DECIMALS) -> Pair:
     """The mean over seeds, its sample standard deviation below; nothing there with fewer than two runs."""
-    return Cell(number(summary.mean), star, place), deviation(summary)
+    below = f"±{number(summary.deviation, decimals)}" if summary.n > 1 else ""
+    return Cell(number(summary.mean, decimals), star, place), below
 
 
-def columns_of_means(results: Results, groups: Sequence[RunGroup], metrics: Iterable[str]) -> dict[str, list[Pair]]:
-    """By the groups' labels: the mean of each metric, the best of a column in bold."""
-    rows: dict[str, list[Pair]] = {runs.label: [] for runs in groups}
-    for metric in metrics:
-        summaries = {runs.label: results.summary(runs, metric) for runs in groups}
-        best = best_of(summaries)
-        for label, summary in summaries.items():
-            rows[label].append(mean(summary, best[label]))
-    return rows
+def means_table(
+    results: Results,
+    name: str,
+    caption: str,
+    sections: Sequence[Sequence[RunGroup]],
+    metrics: Mapping[str, Head],
+    notes: Iterable[str],
+    more: Mapping[Head, Callable[[RunGroup], Pair]],
+) -> Table:
+    """A line per group, a column per metric with the best in bold, then `more` columns."""
+    groups = [runs for section in sections for runs in section]
+    columns = {metric: {runs.label: results.summary(runs, metric) for runs in groups} for metric in metrics}
+    best = {metric: best_of(summaries, metric) for metric, summaries in columns.items()}
+
+    def line(runs: RunGroup) -> Stack:
+        label = runs.label
+        means = [mean(columns[each][label], best[each][label], False, decimals_of(each)) for each in metrics]
+        return stack(runs.title, [*means, *(make(runs) for make in more.values())], runs=runs)
+
+    lines = [[line(runs) for runs in section] for section in sections]
+    return table_of(results, name, caption, [*metrics.values(), *more], lines, notes)
 
 
-def deviation(summary: SeedSummary) -> str:
-    """The sample standard deviation; nothing with fewer than two runs."""
-    return f"±{number(summary.deviation)}" if summary.n > 1 else ""
+def rows_of_means(
+    results: Results, groups: Iterable[RunGroup], metrics: Sequence[str], *columns: str
+) -> Iterator[dict[str, object]]:
+    """The same for machines: a row per group and metric, with these columns."""
+    for runs in groups:
+        for metric in metrics:
+            about = {"experiment": runs.experiment, "variant": runs.label, "method": runs.method, "metric": metric}
+            row = about | described(results.summary(runs, metric)) | {"runs_asked": runs.asked}
+            yield {column: row[column] for column in columns}
 
 
 def contrast(
@@ -69,15 +89,18 @@ def contrast(
     `printed`: what the paper prints, by the groups' labels. `seeds_below`: a p comes with its number of seeds where one
     of the pair has more.
     """
-    summaries = {runs.label: results.summary(runs, metric) for runs in groups}
-    best = best_of(summaries)
-    shown = [mean(summary, best[name]) for name, summary in summaries.items()]
+    decimals, summaries = decimals_of(metric), {runs.label: results.summary(runs, metric) for runs in groups}
+    best = best_of(summaries, metric)
+    shown = [mean(summary, best[name], False, decimals) for name, summary in summaries.items()]
     for first, second in pairs:
         test = results.difference(first, second, metric)
         sides = [summaries[first.label], summaries[second.label]] if seeds_below else []
-        shown.append((Cell(signed(test.difference), test.star), p_of(test, *sides)))
-    texts = [number(printed[runs.label]) for runs in groups] if printed else []
-    texts += [signed(printed[a.label] - printed[b.label]) for a, b in pairs] if printed else []
+        shown.append((Cell(signed(test.difference, decimals), test.star), p_of(test, *sides)))
+    if not printed:
+        return stack(label, shown)
+    values = {runs.label: printed.get(runs.label, math.nan) for runs in groups}
+    differences = [values[first.label] - values[second.label] for first, second in pairs]
+    texts = [*map(number, values.values()), *map(signed, differences)]
     return stack(label, shown, row_of("paper", texts, "paper"))
 
 
@@ -107,17 +130,21 @@ def done_of_asked(runs: RunGroup) -> Cell:
     return Cell(f"{len(runs.done)}/{runs.asked}" if runs.asked else DASH)
 
 
-def places(summaries: Mapping[Key, SeedSummary]) -> dict[Key, Place]:
+def decimals_of(metric: str) -> int:
+    known = definition(metric)
+    return known.decimals if known else DECIMALS
+
+
+def places(summaries: Mapping[str, SeedSummary], metric: str) -> dict[str, Place]:
     """Which are best and second best of the means as printed; equal ones share a place."""
-    printed = {key: round(summary.mean, DECIMALS) for key, summary in summaries.items() if summary.n}
-    highest: dict[float, Place] = dict(
-        zip(sorted(set(printed.values()), reverse=True), ("best", "second"), strict=False)
-    )
-    return {key: highest.get(printed[key], "") if key in printed else "" for key in summaries}
+    printed = {key: round(each.mean, decimals_of(metric)) for key, each in summaries.items() if each.n}
+    ranked = sorted(set(printed.values()), reverse=is_higher_better(metric))
+    best: dict[float, Place] = dict(zip(ranked, ("best", "second"), strict=False))
+    return {key: best.get(printed[key], "") if key in printed else "" for key in summaries}
 
 
-def best_of(summaries: Mapping[Key, SeedSummary]) -> dict[Key, Place]:
+def best_of(summaries: Mapping[str, SeedSummary], metric: str) -> dict[str, Place]:
     """The best place alone, and no place at all where all are equal."""
-    ranked = places(summaries)
+    ranked = places(summaries, metric)
     distinct = "second" in ranked.values()
     return {key: "best" if place == "best" and distinct else "" for key, place in ranked.items()}

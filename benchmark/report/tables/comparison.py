@@ -1,4 +1,4 @@
-"""The numbers of Table 2: means over seeds, who is best, whether BT-SR beats the best baseline."""
+"""The numbers of Table 2: means over seeds, who is best, whether a method beats the one that it is compared with."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.paper.printed import TABLE_2_METRICS, Printed
+from baselines.registry import METHODS
+from benchmark.paper.printed import BASELINES, BTSR, TABLE_2_METRICS, Printed
 from benchmark.plan.selection import METRIC
 from benchmark.report.query import Results
 from benchmark.report.significance import (
     LEVEL,
-    Comparison,
+    PairedTest,
     SeedSummary,
     compare,
     holm,
@@ -22,25 +23,32 @@ from benchmark.report.significance import (
 )
 from benchmark.report.tables.cells import places
 from benchmark.report.tables.layout import Place
-from benchmark.runs.metrics import is_mean_over_users
+from benchmark.runs.metrics import is_higher_better, is_mean_over_users
+
+
+@dataclass(frozen=True)
+class Versus:
+    """A method against its rival over the seeds that both have; `improvement` in percent."""
+
+    rival: str
+    improvement: float
+    test: PairedTest
 
 
 @dataclass(frozen=True)
 class MetricComparison:
-    """One metric: each method over its seeds and its place among the paper's columns, BT-SR `versus` the best baseline,
-    `rival`, and the printed row.
+    """One metric: each method over its seeds, the place of those that take part, those that are tested against their
+    rivals, and the printed row.
     """
 
     metric: str
     summaries: Mapping[str, SeedSummary]
     places: Mapping[str, Place]
-    rival: str | None
-    versus: Comparison | None
+    versus: Mapping[str, Versus]
     printed: Printed | None
 
-    @property
-    def star(self) -> bool:
-        return self.versus is not None and self.versus.test.star
+    def star(self, method: str) -> bool:
+        return method in self.versus and self.versus[method].test.star
 
 
 @dataclass(frozen=True)
@@ -71,12 +79,53 @@ class MainComparison:
 
 
 def main_comparison(results: Results) -> MainComparison:
-    metrics = tuple(_compare(results, metric) for metric in TABLE_2_METRICS)
+    """BT-SR is tested against the paper's baselines, one's own methods against their rivals."""
+    placed = (*results.contestants, *results.challengers)
+    tested = {method: rivals_of(method, results.ran) for method in (results.btsr, *results.challengers) if method}
+    metrics = tuple(compare_methods(results, metric, results.ran, placed, tested) for metric in TABLE_2_METRICS)
     row = next(row for row in metrics if row.metric == METRIC)
-    best = sorted(method for method, place in row.places.items() if place == "best")
+    best = sorted(method for method in results.contestants if row.places[method] == "best")
     measured = [name for name, summary in row.summaries.items() if summary.n]
     method = next(filter(None, [results.btsr, *best, *measured]), "")
-    return MainComparison(results, metrics, resolution(results, row, method, row.rival))
+    rival = row.versus[method].rival if method == results.btsr and method in row.versus else None
+    return MainComparison(results, metrics, resolution(results, row, method, rival))
+
+
+def rivals_of(method: str, among: Sequence[str]) -> tuple[str, ...]:
+    """With which of these methods one is compared: its entry's rival, for BT-SR and without one the paper's baselines.
+
+    None for these baselines themselves and for recommendations made elsewhere, which have one run.
+    """
+    if method in BASELINES or method not in METHODS:
+        return ()
+    entry = METHODS[method]
+    named = entry.rival or entry.plain
+    if named and named in among and method not in BTSR:
+        return (named,)
+    return tuple(name for name in among if name in BASELINES)
+
+
+def compare_methods(
+    results: Results,
+    metric: str,
+    methods: Sequence[str],
+    placed: Sequence[str],
+    tested: Mapping[str, Sequence[str]],
+) -> MetricComparison:
+    """One metric of these methods; `placed`: those of which one is the best; `tested`: the possible rivals of each, of
+    which it is compared with the best.
+    """
+    summaries = {method: results.summary(results.method(method), metric) for method in methods}
+    ranked = places({method: summaries[method] for method in placed}, metric)
+    versus = {}
+    for method, rivals in tested.items():
+        ours = results.values(results.method(method), metric)
+        theirs = [results.values(results.method(rival), metric) for rival in rivals]
+        if any(ours.keys() & by_seed.keys() for by_seed in theirs):
+            matrix = [[by_seed.get(seed, math.nan) for by_seed in theirs] for seed in ours]
+            found = compare(np.array(list(ours.values())), np.array(matrix), is_higher_better(metric))
+            versus[method] = Versus(rivals[found.best], found.improvement, found.test)
+    return MetricComparison(metric, summaries, ranked, versus, results.printed(metric))
 
 
 def resolution(results: Results, row: MetricComparison, method: str, rival: str | None) -> Resolution | None:
@@ -95,23 +144,14 @@ def resolution(results: Results, row: MetricComparison, method: str, rival: str 
 
 
 def starred_after_holm(comparisons: Sequence[MainComparison]) -> tuple[int, int, int]:
-    """How many accuracy cells of these tables are tested, starred, and starred still after Holm."""
-    rows = [row for comparison in comparisons for row in comparison.metrics if is_mean_over_users(row.metric)]
-    tests = [row.versus.test for row in rows if row.versus and not math.isnan(row.versus.test.p)]
+    """How many accuracy cells of BT-SR in these tables are tested, starred, and starred still after Holm."""
+    versus = [
+        row.versus.get(str(comparison.results.btsr))
+        for comparison in comparisons
+        for row in comparison.metrics
+        if is_mean_over_users(row.metric)
+    ]
+    tests = [each.test for each in versus if each and not math.isnan(each.test.p)]
     adjusted = holm(np.array([test.p for test in tests]))
     kept = sum(test.star and bool(p < LEVEL) for test, p in zip(tests, adjusted, strict=True))
     return len(tests), sum(test.star for test in tests), kept
-
-
-def _compare(results: Results, metric: str) -> MetricComparison:
-    summaries = {method: results.summary(results.method(method), metric) for method in results.ran}
-    ranked = places({method: summaries[method] for method in results.contestants})
-    rival = versus = None
-    if results.btsr:
-        ours = results.values(results.method(results.btsr), metric)
-        theirs = [results.values(results.method(method), metric) for method in results.baselines]
-        if any(ours.keys() & by_seed.keys() for by_seed in theirs):
-            matrix = [[by_seed.get(seed, math.nan) for by_seed in theirs] for seed in ours]
-            versus = compare(np.array(list(ours.values())), np.array(matrix))
-            rival = results.baselines[versus.best]
-    return MetricComparison(metric, summaries, ranked, rival, versus, results.printed(metric))

@@ -9,7 +9,7 @@ from typing import Any
 from benchmark.report.query import Results
 from benchmark.report.tables.cells import row_of
 from benchmark.report.tables.layout import Head, Made, for_machines, table_of
-from benchmark.report.tables.notes import masked_note
+from benchmark.report.tables.notes import masked_note, notes
 from benchmark.report.tables.numbers import DASH
 
 Facts = Mapping[str, Any]
@@ -63,13 +63,21 @@ def data_table(results: Results) -> Made | None:
     values = [[(label, path, form, _at(facts, path)) for label, path, form in section] for section in SECTIONS]
     if all(value is None for section in values for *_, value in section):
         return None
+    said = notes(
+        "data",
+        facts=facts,
+        rules=facts.get("protocol"),
+        preset=results.setting.protocol,
+        masks_history=results.masks_history,
+        lost=not results.data,
+    )
     table = table_of(
         results,
         "data",
         f"{results.heading} before and after filter and split.",
         [Head("")],
         [[(row_of(label, [DASH if v is None else form(v)]),) for label, _, form, v in section] for section in values],
-        _notes(results, facts),
+        [*said[:2], *masked_note(results), *said[2:]],
     )
     rows = [
         {"statistic": ".".join(map(str, path)), "label": label, "value": value}
@@ -87,30 +95,3 @@ def _at(facts: Facts, path: Sequence[str | int]) -> float | None:
     except (KeyError, IndexError, TypeError):
         return None
     return float(found) if isinstance(found, int | float) else None
-
-
-def _notes(results: Results, facts: Facts) -> list[str]:
-    source, rules = facts.get("source"), facts.get("protocol")
-    origin = f"Source: {source}, sha256 {str(facts.get('sha256'))[:12]}. " if source else ""
-    filtered = f" (filter {rules['filter']}, ties {rules['ties']})" if isinstance(rules, Mapping) else ""
-    notes = [f"{origin}Protocol {results.setting.protocol}{filtered}."]
-    quantile = f"the {rules['quantile']:g}" if isinstance(rules, Mapping) else "a"
-    users = "users who are active from T on are not trained on"
-    if isinstance(rules, Mapping) and "until" in rules:
-        users = (
-            f"test events lie between T and the {rules['until']:g} quantile; users who are active there are not "
-            "trained on, the others with what they did before T"
-        )
-    users = f"T is {quantile} quantile of the timestamps; {users}"
-    if isinstance(rules, Mapping) and rules["preset"] == "leave-one-out":
-        users = "All users train and are tested, on their last two items; there is no T"
-    notes.append(
-        f"{users}. A sequence "
-        "without a twin shares its last item with no other training sequence, so that Barlow Twins has no second view "
-        "of its own for it. Where the last two events of a test user are simultaneous, the order in which the file "
-        "lists them decides which of them is the target. A masked target counts as a miss."
-    )
-    notes += masked_note(results)
-    if not results.data:
-        notes.append("data.json is missing, so these numbers come from the records of the runs.")
-    return notes

@@ -1,15 +1,40 @@
-"""Notes that several tables share: which runs are left out, under which rules and on which machines runs were made."""
+"""Notes below tables: prose from templates/notes, which runs are left out, under which rules and where runs were made.
+
+A template is a list whose points begin with a dash at the start of a line; each becomes a note, on one line.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from benchmark.paper.printed import BASELINES, CITATION
 from benchmark.plan.run_spec import RunSetting
+from benchmark.report.methods import title_of
 from benchmark.report.query import Results, RunGroup
-from benchmark.report.tables.numbers import count, spans
+from benchmark.report.significance import MIN_SEEDS, POWER
+from benchmark.report.tables import numbers
+from benchmark.report.templates import environment
+from benchmark.runs.metrics import CUTOFFS
 from benchmark.runs.preparation import MASKED_SHARE_WORTH_A_WARNING
 from benchmark.store.record import RunRecord
+
+
+def notes(table: str, **facts: object) -> list[str]:
+    """What the template of a table says about these facts."""
+    text = _ENVIRONMENT.get_template(f"notes/{table}.jinja").render(facts)
+    points = re.split(r"^- ", text, flags=re.MULTILINE)
+    return [line for point in points if (line := " ".join(point.split()))]
+
+
+def closing_notes(results: Results, groups: Sequence[RunGroup]) -> list[str]:
+    """Under which rules and on which machines these runs were made; nothing without any."""
+    records = [record for group in groups for record in group.done]
+    if not records:
+        return []
+    return [f"{setting_text(results.setting)}; {records[0].data['test_users']} test users.", machines_note(records)]
 
 
 def status_notes(groups: Mapping[str, RunGroup]) -> list[str]:
@@ -17,15 +42,16 @@ def status_notes(groups: Mapping[str, RunGroup]) -> list[str]:
     run at all.
     """
     absent = [name for name, group in groups.items() if not group.done and set(group.not_done) <= {"missing"}]
-    notes = left_out_notes({name: group for name, group in groups.items() if name not in absent})
-    return [*notes, f"Not run: {'; '.join(absent)}."] if absent else notes
+    told = left_out_notes({name: group for name, group in groups.items() if name not in absent})
+    return [*told, f"Not run: {'; '.join(absent)}."] if absent else told
 
 
 def left_out_notes(groups: Mapping[str, RunGroup]) -> list[str]:
     """Which runs are no part of a mean, and why: one note for all names with the same seeds by status."""
     names: dict[str, list[str]] = {}
     for name, group in groups.items():
-        said = [f"{status} (seed{'s' * (len(seeds) > 1)} {spans(seeds)})" for status, seeds in group.not_done.items()]
+        left_out = group.not_done.items()
+        said = [f"{status} (seed{'s' * (len(seeds) > 1)} {numbers.spans(seeds)})" for status, seeds in left_out]
         if said:
             names.setdefault("; ".join(said), []).append(name)
     return [
@@ -34,28 +60,12 @@ def left_out_notes(groups: Mapping[str, RunGroup]) -> list[str]:
     ]
 
 
-def closing_notes(results: Results, groups: Sequence[RunGroup]) -> list[str]:
-    """Under which rules and on which machines these runs were made; nothing without any."""
-    records = [record for group in groups for record in group.done]
-    if not records:
-        return []
-    setting, users = results.setting, records[0].data["test_users"]
-    rules = f"{setting_text(setting)}; {users} test users."
-    return [rules, machines_note(records)]
-
-
 def masked_note(results: Results) -> list[str]:
     """A warning where the share of masked targets is too high for accuracy to mean much."""
     share = results.data.get("masked_share")
-    if any("evaluation" in record.spec for record in results.records()):  # history is not masked there
+    if not results.masks_history or not isinstance(share, int | float) or share <= MASKED_SHARE_WORTH_A_WARNING:
         return []
-    if not isinstance(share, int | float) or share <= MASKED_SHARE_WORTH_A_WARNING:
-        return []
-    return [
-        f"The targets of {share:.1%} of the test users are items that their histories already hold. Such a target is "
-        "masked and counts as a miss for every method, which limits every accuracy below. If rows of the data are "
-        "repeated, remove the repetitions."
-    ]
+    return notes("masked", share=share)
 
 
 def setting_text(setting: RunSetting, protocol: str = "") -> str:
@@ -75,4 +85,20 @@ def machines_note(records: Sequence[RunRecord]) -> str:
 def _shares(counts: Counter[str]) -> str:
     if len(counts) == 1:
         return next(iter(counts))
-    return ", ".join(f"{name} ({count(number, 'run')})" for name, number in sorted(counts.items()))
+    return ", ".join(f"{name} ({numbers.count(n, 'run')})" for name, n in sorted(counts.items()))
+
+
+def _on_one_line(value: object) -> object:
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+_ENVIRONMENT = environment(
+    Path(__file__).parent,
+    {name: getattr(numbers, name) for name in ("number", "signed", "plus", "percent", "p_value", "count", "spans")}
+    | {"title": title_of},
+    finalize=_on_one_line,
+    trim_blocks=False,
+    lstrip_blocks=False,
+)
+_ENVIRONMENT.globals |= {"BASELINES": BASELINES, "CITATION": CITATION, "CUTOFFS": CUTOFFS, "DASH": numbers.DASH}
+_ENVIRONMENT.globals |= {"MIN_SEEDS": MIN_SEEDS, "POWER": f"{POWER:.0%}"}

@@ -16,12 +16,17 @@ def number(value: float, decimals: int = DECIMALS) -> str:
     return DASH if math.isnan(value) else f"{value:.{decimals}f}".replace("-", MINUS)
 
 
-def signed(value: float) -> str:
-    """Four decimals and the sign; what rounds to zero has none."""
+def signed(value: float, decimals: int = DECIMALS) -> str:
+    """The number and its sign; what rounds to zero has none."""
     if math.isnan(value):
         return DASH
-    text = f"{value:+.{DECIMALS}f}"
+    text = f"{value:+.{decimals}f}"
     return text[1:] if float(text) == 0 else text.replace("-", MINUS)
+
+
+def plus(value: float) -> str:
+    """Four decimals and the sign, that of zero too."""
+    return f"{value:+.{DECIMALS}f}".replace("-", MINUS)
 
 
 def percent(value: float) -> str:

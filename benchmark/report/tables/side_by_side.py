@@ -1,24 +1,31 @@
-"""Our Table 2 against the paper's: how far apart each printed mean and ours are, and what could tell them apart."""
+"""Our Table 2 against the paper's: how far apart each printed mean and ours are, and what could tell them apart, which
+depends on how many users are tested.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from statistics import fmean
+from typing import Any
 
 from scipy import stats
 
-from benchmark.paper.printed import CITATION
-from benchmark.report.query import Results, RunGroup
-from benchmark.report.significance import LEVEL, SeedSummary, improvement, standard_error
-from benchmark.report.tables.cells import deviation, row_of, stack
-from benchmark.report.tables.comparison import MainComparison, Resolution, main_comparison
+from benchmark.plan.selection import METRIC
+from benchmark.report.query import Results
+from benchmark.report.significance import LEVEL, improvement, standard_error
+from benchmark.report.tables.cells import mean, row_of, stack
+from benchmark.report.tables.comparison import (
+    MainComparison,
+    MetricComparison,
+    Resolution,
+    main_comparison,
+    resolution,
+)
 from benchmark.report.tables.layout import Cell, Head, Made, Stack, Table, for_machines, table_of
-from benchmark.report.tables.notes import closing_notes
+from benchmark.report.tables.notes import closing_notes, notes
 from benchmark.report.tables.numbers import DASH, count, number, percent, signed
-from benchmark.report.tables.user_sampling import resolutions, user_table
 from benchmark.runs.metrics import is_mean_over_users
 
 TOLERANCE = 5.0
@@ -27,60 +34,12 @@ TOLERANCE = 5.0
 REACH = float(stats.norm.ppf(1 - LEVEL / 2))
 """Standard errors on either side of a mean that make a 95 % interval, 1.96."""
 
+MeanPair = Mapping[str, Any]
+"""Our mean of a method and metric and the printed one, by the columns of the CSV file.
 
-@dataclass(frozen=True)
-class MeanPair:
-    """Our mean of a method and metric and the printed one. `user_error`: the sampling error of ours over test users,
-    NaN for coverage, which is no mean over users, and where no run has its ranks.
-    """
-
-    runs: RunGroup
-    metric: str
-    ours: SeedSummary
-    printed: float
-    user_error: float
-
-    @property
-    def absolute(self) -> float:
-        return self.ours.mean - self.printed
-
-    @property
-    def relative(self) -> float:
-        """In percent of the printed mean."""
-        return improvement(self.ours.mean, self.printed)
-
-    @property
-    def user_interval(self) -> tuple[float, float]:
-        """Our mean ± 1.96 sampling errors over test users; NaN where the error is."""
-        return self.ours.mean - REACH * self.user_error, self.ours.mean + REACH * self.user_error
-
-    @property
-    def within_tolerance(self) -> bool:
-        return abs(self.relative) <= TOLERANCE
-
-    @property
-    def within_seeds(self) -> bool | None:
-        """Whether the printed one lies in the 95 % t interval of our mean over seeds; None with fewer than two."""
-        return _holds(self.ours.interval, self.printed)
-
-    @property
-    def within_users(self) -> bool | None:
-        """Whether the printed one lies in `user_interval`; None where there is none."""
-        return _holds(self.user_interval, self.printed)
-
-
-def mean_pairs(comparison: MainComparison) -> list[MeanPair]:
-    """Every method and metric of Table 2 with a printed mean and one of ours, method by method."""
-    results, pairs = comparison.results, []
-    for method in results.contestants:
-        runs = results.method(method)
-        for row in comparison.metrics:
-            if row.printed and row.summaries[method].n:
-                gains = results.users(runs, row.metric)
-                error = math.nan if gains is None else standard_error(gains)
-                printed = row.printed.values["btsr" if method == results.btsr else method]
-                pairs.append(MeanPair(runs, row.metric, row.summaries[method], printed, error))
-    return pairs
+The intervals are the 95 % t interval of our mean over seeds, and that over another draw of as many test users, from
+`user_error`. NaN or None where there are too few seeds, no ranks, or a metric is no mean over users.
+"""
 
 
 def side_by_side_tables(results: Results) -> Made | None:
@@ -88,90 +47,112 @@ def side_by_side_tables(results: Results) -> Made | None:
     if not results.ran:
         return None
     comparison = main_comparison(results)
-    pairs, found = mean_pairs(comparison), resolutions(comparison)
-    by_method = [list(mine) for _, mine in groupby(pairs, lambda pair: pair.runs.method)]
-    tables = [user_table(results, found)] if found else []
+    found = resolutions(comparison)
+    pairs = mean_pairs(comparison, {each.metric: each.detectable for each in found})
+    by_method = [list(mine) for _, mine in groupby(pairs, lambda pair: pair["method"])]
+    tables = [_user_table(results, found)] if found else []
     tables += [_summary_table(results, by_method)] if pairs else []
-    tables += [_method_table(results, mine) for mine in by_method]
-    rows = [_record(pair, found) for pair in pairs] or [_of_users(resolution) for resolution in found]
-    return (tables, for_machines(results, rows)) if tables else None
+    tables += [_method_table(comparison, mine) for mine in by_method]
+    known = [
+        {"metric": each.metric, "method": each.method, "user_error": each.error}
+        | {"rival": each.rival, "detectable": each.detectable}
+        for each in found
+    ]
+    return (tables, for_machines(results, pairs or known)) if tables else None  # the paper may print nothing
 
 
-_WITHIN = (Head("within", f"{TOLERANCE:g}%"), Head("within seed", "interval"), Head("within user", "interval"))
+def mean_pairs(comparison: MainComparison, detectable: Mapping[str, float]) -> list[MeanPair]:
+    """Every method and metric of Table 2 with a printed mean and one of ours, method by method."""
+    return [
+        _pair(comparison.results, row, method, detectable.get(row.metric, math.nan))
+        for method in comparison.results.contestants
+        for row in comparison.metrics
+        if row.printed and row.summaries[method].n
+    ]
+
+
+def _pair(results: Results, row: MetricComparison, method: str, detectable: float) -> MeanPair:
+    assert row.printed
+    ours, printed = row.summaries[method], row.printed.values["btsr" if method == results.btsr else method]
+    gains, relative = results.users(results.method(method), row.metric), improvement(ours.mean, printed)
+    error = math.nan if gains is None else standard_error(gains)
+    over_seeds, over_users = ours.interval, (ours.mean - REACH * error, ours.mean + REACH * error)
+    return {
+        "metric": row.metric,
+        "method": method,
+        "runs": ours.n,
+        "mean": ours.mean,
+        "deviation": ours.deviation,
+        "paper_mean": printed,
+        "difference": ours.mean - printed,
+        "difference_percent": relative,
+        "within_5_percent": abs(relative) <= TOLERANCE,
+        "seeds_low": over_seeds[0],
+        "seeds_high": over_seeds[1],
+        "within_seed_interval": _holds(*over_seeds, printed),
+        "user_error": error,
+        "users_low": over_users[0],
+        "users_high": over_users[1],
+        "within_user_interval": _holds(*over_users, printed),
+        "detectable": detectable,
+    }
+
+
+def _holds(low: float, high: float, printed: float) -> bool | None:
+    return None if math.isnan(low) else low <= printed <= high
+
+
+# --- the tables -----------------------------------------------------------------------------------------------------
+
+WITHIN = {
+    "within_5_percent": Head("within", f"{TOLERANCE:g}%"),
+    "within_seed_interval": Head("within seed", "interval"),
+    "within_user_interval": Head("within user", "interval"),
+}
 
 
 def _summary_table(results: Results, by_method: Sequence[Sequence[MeanPair]]) -> Table:
+    groups = [results.method(pairs[0]["method"]) for pairs in by_method]
+    lines = []
+    for runs, pairs in zip(groups, by_method, strict=True):
+        relative = [
+            [pair["difference_percent"] for pair in pairs if is_mean_over_users(pair["metric"]) is wanted]
+            for wanted in (True, False)
+        ]
+        texts = [percent(fmean(values) if values else math.nan) for values in relative]
+        texts += [_counted(pair[name] for pair in pairs) for name in WITHIN]
+        lines.append((row_of(runs.title, [*texts, str(len(runs.done))], runs=runs),))
     return table_of(
         results,
         "side-by-side",
         f"Our Table 2 of {results.heading} compared with the paper's: a summary.",
-        [Head("accuracy", "ours − paper"), Head("coverage", "ours − paper"), *_WITHIN, Head("runs")],
-        [[_summary(pairs) for pairs in by_method]],
-        [*_reading(), *closing_notes(results, [pairs[0].runs for pairs in by_method])],
+        [Head("accuracy", "ours − paper"), Head("coverage", "ours − paper"), *WITHIN.values(), Head("runs")],
+        [lines],
+        [*notes("side-by-side", tolerance=f"{TOLERANCE:g}%"), *closing_notes(results, groups)],
     )
 
 
-def _summary(pairs: Sequence[MeanPair]) -> Stack:
-    runs = pairs[0].runs
-    parts = [[pair.relative for pair in pairs if is_mean_over_users(pair.metric) is wanted] for wanted in (True, False)]
-    texts = [
-        *(percent(fmean(values) if values else math.nan) for values in parts),
-        _counted(pair.within_tolerance for pair in pairs),
-        _counted(pair.within_seeds for pair in pairs),
-        _counted(pair.within_users for pair in pairs),
-        str(len(runs.done)),
-    ]
-    return (row_of(runs.title, texts, runs=runs),)
+def _method_table(comparison: MainComparison, pairs: Sequence[MeanPair]) -> Table:
+    results, runs = comparison.results, comparison.results.method(pairs[0]["method"])
+    summaries = {row.metric: row.summaries[runs.method] for row in comparison.metrics}
 
+    def line(pair: MeanPair) -> Stack:
+        ours = mean(summaries[pair["metric"]])
+        texts = [number(pair["paper_mean"]), signed(pair["difference"]), percent(pair["difference_percent"])]
+        said = [DASH if pair[name] is None else "yes" if pair[name] else "no" for name in WITHIN]
+        intervals = ["", *(_interval(pair[f"{over}_low"], pair[f"{over}_high"]) for over in ("seeds", "users"))]
+        cells = [*((text, "") for text in texts), *zip(said, intervals, strict=True)]
+        return stack(pair["metric"], [ours, *((Cell(text), below) for text, below in cells)])
 
-def _method_table(results: Results, pairs: Sequence[MeanPair]) -> Table:
-    runs = pairs[0].runs
     return table_of(
         results,
         f"side-by-side-{runs.method}",
         f"{runs.title} on {results.heading}: our numbers compared with the paper's.",
-        [Head("ours"), Head("paper", printed=True), Head("ours −", "paper"), Head("in %"), *_WITHIN],
-        [[_stack(pair) for pair in pairs if is_mean_over_users(pair.metric) is wanted] for wanted in (True, False)],
+        [Head("ours"), Head("paper", printed=True), Head("ours −", "paper"), Head("in %"), *WITHIN.values()],
+        [[line(pair) for pair in pairs if is_mean_over_users(pair["metric"]) is wanted] for wanted in (True, False)],
         [f"{count(len(runs.done), 'run')}; the summary says how to read this table."],
         runs=runs.name,
     )
-
-
-def _stack(pair: MeanPair) -> Stack:
-    values = (
-        (number(pair.ours.mean), deviation(pair.ours)),
-        (number(pair.printed), ""),
-        (signed(pair.absolute), ""),
-        (percent(pair.relative), ""),
-        (_said(pair.within_tolerance), ""),
-        (_said(pair.within_seeds), _interval(pair.ours.interval)),
-        (_said(pair.within_users), _interval(pair.user_interval)),
-    )
-    return stack(pair.metric, [(Cell(value), below) for value, below in values])
-
-
-def _reading() -> Iterable[str]:
-    yield (
-        f"The paper is {CITATION}, Table 2. Differences are ours minus the paper's, in percent of the paper's; the "
-        f"first two columns are their means over the metrics. Within {TOLERANCE:g}% means within {TOLERANCE:g}% of the "
-        "paper's mean. Within the seed interval means that the printed mean lies in the 95% t interval of our mean "
-        "over seeds, which is so wide with two or three seeds that it says little. Within the user interval means that "
-        "it lies within 1.96 standard errors of our mean over the test users; coverage is not a mean over users and "
-        "has none."
-    )
-    yield (
-        "The user interval is that of another draw of users of this kind. If the paper tested the same users, both "
-        "numbers share their draw, and should agree more closely than that."
-    )
-
-
-def _holds(interval: tuple[float, float], printed: float) -> bool | None:
-    low, high = interval
-    return None if math.isnan(low) else low <= printed <= high
-
-
-def _said(verdict: bool | None) -> str:
-    return DASH if verdict is None else "yes" if verdict else "no"
 
 
 def _counted(verdicts: Iterable[bool | None]) -> str:
@@ -179,34 +160,62 @@ def _counted(verdicts: Iterable[bool | None]) -> str:
     return f"{sum(known)}/{len(known)}" if known else DASH
 
 
-def _interval(interval: tuple[float, float]) -> str:
-    low, high = interval
+def _interval(low: float, high: float) -> str:
     return "" if math.isnan(low) else f"{number(low)} to {number(high)}"
 
 
-def _record(pair: MeanPair, found: Sequence[Resolution]) -> dict[str, object]:
-    return {
-        "metric": pair.metric,
-        "method": pair.runs.method,
-        "runs": pair.ours.n,
-        "mean": pair.ours.mean,
-        "deviation": pair.ours.deviation,
-        "paper_mean": pair.printed,
-        "difference": pair.absolute,
-        "difference_percent": pair.relative,
-        "within_5_percent": pair.within_tolerance,
-        "seeds_low": pair.ours.interval[0],
-        "seeds_high": pair.ours.interval[1],
-        "within_seed_interval": pair.within_seeds,
-        "user_error": pair.user_error,
-        "users_low": pair.user_interval[0],
-        "users_high": pair.user_interval[1],
-        "within_user_interval": pair.within_users,
-        "detectable": next((r.detectable for r in found if r.metric == pair.metric), math.nan),
-    }
+# --- what the test users can tell -----------------------------------------------------------------------------------
 
 
-def _of_users(found: Resolution) -> dict[str, object]:
-    """What is left for machines where the paper prints nothing."""
-    known = {"metric": found.metric, "method": found.method, "user_error": found.error}
-    return known | {"rival": found.rival, "detectable": found.detectable}
+def resolutions(comparison: MainComparison) -> list[Resolution]:
+    """One per accuracy metric of Table 2, for the two methods with the highest NDCG@10 of the paper's columns, or of
+    all if none of those was run; empty if no run has its ranks.
+    """
+    results, rows = comparison.results, [row for row in comparison.metrics if is_mean_over_users(row.metric)]
+    summaries = next(row.summaries for row in rows if row.metric == METRIC)
+    for methods in (results.contestants, results.extras):
+        # By their means, so that a model that failed to learn does not pass for what these users can tell.
+        ranked = sorted((name for name in methods if summaries[name].n), key=lambda name: -summaries[name].mean)
+        if ranked:
+            pair = ranked[0], ranked[1] if len(ranked) > 1 else None
+            return [found for row in rows if (found := resolution(results, row, *pair))]
+    return []
+
+
+def _user_table(results: Results, found: Sequence[Resolution]) -> Table:
+    titles = [results.method(method).title for method in (found[0].method, found[0].rival) if method]
+    rows = [
+        row_of(r.metric, [number(r.error), number(r.detectable), signed(r.difference), signed(r.printed_lead)])
+        for r in found
+    ]
+    return table_of(
+        results,
+        "users",
+        f"What the test users of {results.heading} can tell: {' and '.join(titles)}.",
+        [
+            Head("sampling", "error"),
+            Head("smallest", "detectable"),
+            Head("our", "difference"),
+            Head("lead in", "the paper", printed=True),
+        ],
+        [[(row,) for row in rows]],
+        what_follows(results, found),
+    )
+
+
+def what_follows(results: Results, found: Sequence[Resolution]) -> list[str]:
+    """In words: how to read the table, and what these users can and cannot decide about the printed leads."""
+    printed = [each for each in found if not math.isnan(each.printed_lead)]
+    positive = [each for each in printed if each.printed_lead > 0]
+    known = [each for each in positive if not math.isnan(each.detectable)]
+    return notes(
+        "users",
+        dataset=results.title,
+        titles=[results.method(method).title for method in (found[0].method, found[0].rival) if method],
+        printed=printed,
+        positive=positive,
+        hidden=[each for each in positive if each.printed_lead < each.error],
+        known=known,
+        below=[each for each in known if each.printed_lead < each.detectable],
+        main=next((each for each in known if each.metric == METRIC), None),
+    )

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 
 from benchmark.plan.selection import METRIC
-from benchmark.report.methods import title_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import improvement
-from benchmark.report.tables.cells import Pair, columns_of_means, described, done_of_asked, seeds_of, stack
-from benchmark.report.tables.layout import Cell, Head, Made, Stack, for_machines, table_of
-from benchmark.report.tables.notes import closing_notes, status_notes
+from benchmark.report.tables.cells import Pair, done_of_asked, means_table, rows_of_means, seeds_of
+from benchmark.report.tables.layout import Cell, Head, Made, for_machines
+from benchmark.report.tables.notes import closing_notes, notes, status_notes
 from benchmark.report.tables.numbers import percent
 from benchmark.runs.metrics import shown_in
 
@@ -32,35 +30,28 @@ def sweep_table(name: str, results: Results) -> Made | None:
     groups = results.own(name)
     if not groups:
         return None
-    methods = dict.fromkeys(runs.method for runs in groups)
-    sections = [[runs for runs in groups if runs.method == method] for method in methods]
-    means = columns_of_means(results, groups, METRICS)
-
-    def line(runs: RunGroup, first: RunGroup) -> Stack:
-        pairs = [*means[runs.label], _change(results, runs, first), (done_of_asked(runs), "")]
-        return stack(runs.title, pairs, runs=runs)
-
-    table = table_of(
+    sections: dict[str, list[RunGroup]] = {}
+    for runs in groups:
+        sections.setdefault(runs.method, []).append(runs)
+    said = [
+        *notes("sweeps", groups=groups, methods=list(sections)),
+        *status_notes({runs.title: runs for runs in groups}),
+        *closing_notes(results, groups),
+    ]
+    table = means_table(
         results,
         name,
         f"Accuracy and coverage on {results.heading} {SWEEPS[name]}.",
-        [*map(Head, METRICS), Head(METRIC, "change"), Head("runs")],
-        [[line(runs, section[0]) for runs in section] for section in sections],
-        [*_notes(groups, methods), *closing_notes(results, groups)],
-    )
-    records = [
+        list(sections.values()),
+        {metric: Head(metric) for metric in METRICS},
+        said,
         {
-            "experiment": name,
-            "variant": runs.label,
-            "method": runs.method,
-            "metric": metric,
-            **described(results.summary(runs, metric)),
-            "runs_asked": runs.asked,
-        }
-        for runs in groups
-        for metric in METRICS
-    ]
-    return [table], for_machines(results, records)
+            Head(METRIC, "change"): lambda runs: _change(results, runs, sections[runs.method][0]),
+            Head("runs"): lambda runs: (done_of_asked(runs), ""),
+        },
+    )
+    columns = ("experiment", "variant", "method", "metric", "mean", "deviation", "runs", "runs_asked")
+    return [table], for_machines(results, rows_of_means(results, groups, METRICS, *columns))
 
 
 def _change(results: Results, runs: RunGroup, first: RunGroup) -> Pair:
@@ -71,16 +62,3 @@ def _change(results: Results, runs: RunGroup, first: RunGroup) -> Pair:
     change = improvement(float(ours.mean()), float(theirs.mean())) if seeds else math.nan
     sides = (results.summary(runs, METRIC), results.summary(first, METRIC))
     return Cell(percent(change)), seeds_of(len(seeds), *sides)
-
-
-def _notes(groups: Sequence[RunGroup], methods: Iterable[str]) -> Iterable[str]:
-    yield (
-        f"Runs of {', '.join(map(title_of, methods))}. Means over seeds, ± sample standard deviation; the best of a "
-        "column is bold. The change is that of mean NDCG@10 relative to the first line of the section, over the seeds "
-        "that both have, without a test."
-    )
-    for runs in groups:
-        if others := {record.method for record in runs.done} - {runs.method}:
-            names = ", ".join(map(title_of, sorted(others)))
-            yield f"{runs.style.title} at {runs.title} is {names}; the runs shown are those of {names}."
-    yield from status_notes({runs.title: runs for runs in groups})

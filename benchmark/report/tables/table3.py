@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmark.paper.printed import CITATION, table3
+from benchmark.paper.printed import table3
 from benchmark.plan.experiments import experiments
 from benchmark.report.query import Results, RunGroup
-from benchmark.report.significance import MIN_SEEDS
 from benchmark.report.tables.cells import contrast, described, done_of_asked, tested
 from benchmark.report.tables.layout import Cell, Head, Made, Row, for_machines, table_of
-from benchmark.report.tables.notes import closing_notes, status_notes
+from benchmark.report.tables.notes import closing_notes, notes, status_notes
 
 METRIC = "ndcg@20"
 CONTEXT = ("hr@1/bucket1", "hr@1/bucket2", "hr@1/bucket3")
@@ -27,22 +26,23 @@ def table_3(results: Results) -> Made | None:
     reference, *regimes = groups
     pairs = [(regime, reference) for regime in regimes]
     printed: Mapping[str, float] = {} if results.synthetic else table3().get(results.title, {})
+    first, _, second = reference.title.partition(" ")
+    heads = [Head(first, second, runs=reference.name if reference.records else "")]
+    heads += [Head(runs.style.title, runs.title, runs=runs.name if runs.records else "") for runs in regimes]
+    names = {reference.title: reference} | {f"{runs.style.title}, {runs.title}": runs for runs in regimes}
     table = table_of(
         results,
         "table3",
         f"Two regimes of alpha on {results.heading}, in the form of the paper's Table 3.",
-        [
-            *(Head(*_head(runs), runs=runs.name if runs.records else "") for runs in groups),
-            *(Head("difference", runs.title) for runs in regimes),
-        ],
+        [*heads, *(Head("difference", runs.title) for runs in regimes)],
         (
             [contrast(results, METRIC, METRIC, groups, pairs, printed)],
             [contrast(results, f"hr@1, bucket {metric[-1]}", metric, groups, pairs) for metric in CONTEXT],
             [(Row("runs", (*map(done_of_asked, groups), *(Cell() for _ in regimes))),)],
         ),
         [
-            _reading(bool(printed)),
-            *status_notes({_name(runs): runs for runs in groups}),
+            *notes("table3", printed=printed, metric=METRIC),
+            *status_notes(names),
             *closing_notes(results, groups),
         ],
         (("", 1), ("mean", len(groups)), (f"minus {reference.title}", len(regimes))),
@@ -60,23 +60,3 @@ def table_3(results: Results) -> Made | None:
         for runs in groups
     ]
     return [table], for_machines(results, records)
-
-
-def _name(runs: RunGroup) -> str:
-    return runs.title if runs.label == REFERENCE else f"{runs.style.title}, {runs.title}"
-
-
-def _head(runs: RunGroup) -> tuple[str, str]:
-    first, _, second = runs.title.partition(" ")
-    return (first, second) if runs.label == REFERENCE else (runs.style.title, runs.title)
-
-
-def _reading(printed: bool) -> str:
-    text = "Means over seeds, ± sample standard deviation; the best of a line is bold."
-    if printed:
-        text += f" What the paper prints ({CITATION}) is in italics; it does so for {METRIC} on this dataset alone."
-    return text + (
-        " The differences are means over the seeds that both have, with the p of a two-sided paired t-test from "
-        f"{MIN_SEEDS} seeds on; * marks p < 0.05 in favour of the regime. Bucket 1 holds the most popular"
-        " items; a bucket's HR@1 is over the test users whose target lies in it."
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import improvement, summarise_seeds
 from benchmark.report.tables.cells import row_of
 from benchmark.report.tables.layout import Head, Made, Row, for_machines, table_of
-from benchmark.report.tables.notes import closing_notes, status_notes
+from benchmark.report.tables.notes import closing_notes, notes, status_notes
 from benchmark.report.tables.numbers import number, percent
 from benchmark.runs.metrics import shown_in
 from datasets.protocol import TIE_DRAWS
@@ -28,13 +28,23 @@ def tie_tables(results: Results) -> Made | None:
     lines = [[(runs, metric, *_means(results, runs, metric, orders)) for metric in METRICS] for runs in groups]
     heads = [Head("random", order) if order.isdecimal() else Head(order, "order") for order in orders]
     summary = ("change",) if "drawn" in orders else ("mean", "deviation", "width")
+    others = set(orders.values()) - {"test"}
+    before = {
+        runs.title: seeds
+        for runs in groups
+        if (seeds := [record.seed for record in runs.done if not record.metrics.keys() & others])
+    }
     table = table_of(
         results,
         "ties",
         f"Accuracy on {results.heading} with simultaneous test events in other orders.",
         [*heads, *map(Head, (*summary, "runs"))],
         [[(_row(*line),) for line in mine] for mine in lines],
-        [*_notes(results, groups, orders), *closing_notes(results, groups)],
+        [
+            *notes("ties", tied=results.data.get("tied_share"), draws="drawn" in orders and TIE_DRAWS, before=before),
+            *status_notes({runs.title: runs for runs in groups}),
+            *closing_notes(results, groups),
+        ],
     )
     records = [
         {"method": runs.method, "metric": metric, "order": order, "mean": mean, "runs": seeds}
@@ -63,26 +73,3 @@ def _row(runs: RunGroup, metric: str, seeds: int, means: Sequence[float]) -> Row
         over = summarise_seeds(np.array(others))
         cells = [*map(number, (*means, over.mean, over.deviation, max(others) - min(others)))]
     return row_of(f"{runs.title}, {metric}", [*cells, str(seeds)], runs=runs)
-
-
-def _notes(results: Results, groups: Sequence[RunGroup], orders: Mapping[str, str]) -> Iterable[str]:
-    text = "Means over seeds. The trained models are the same in every column, and the "
-    if "drawn" in orders:
-        text += (
-            f"{TIE_DRAWS} draws behind the mean of a drawn order are the same for all runs. The models were selected "
-            "on such draws. The change is that from file order to the drawn one."
-        )
-    else:
-        text += (
-            "random orders are the same for all runs. The deviation is the sample standard deviation of these means "
-            "over the random orders, the width their highest minus their lowest."
-        )
-    tied = results.data.get("tied_share")
-    if isinstance(tied, float):
-        text += f" The last two events are simultaneous for {100 * tied:.1f}% of the test users."
-    yield text
-    others = set(orders.values()) - {"test"}
-    for runs in groups:
-        if without := [str(r.seed) for r in runs.done if not r.metrics.keys() & others]:
-            yield f"{runs.title}: seed {', '.join(without)} was run before other orders were evaluated."
-    yield from status_notes({runs.title: runs for runs in groups})

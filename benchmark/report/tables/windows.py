@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,6 @@ from benchmark.plan.selection import choose
 from benchmark.report.methods import in_order, title_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import (
-    POWER,
     PairedBootstrap,
     PairedTest,
     SeedSummary,
@@ -24,7 +24,7 @@ from benchmark.report.significance import (
 )
 from benchmark.report.tables.cells import best_of, row_of
 from benchmark.report.tables.layout import Cell, Head, Made, Row, Table, for_machines, table_of
-from benchmark.report.tables.notes import machines_note, setting_text
+from benchmark.report.tables.notes import machines_note, notes, setting_text
 from benchmark.report.tables.numbers import DASH, count, number, p_value, signed
 from benchmark.runs.metrics import is_mean_over_users, shown_in
 
@@ -45,6 +45,11 @@ class Windows:
     methods: tuple[str, ...]
     groups: Mapping[float, Mapping[str, RunGroup]]
     users: Mapping[float, int]
+
+    @property
+    def tested(self) -> int:
+        """Test users of all windows, each as often as it is tested."""
+        return sum(self.users.values())
 
     def mean(self, method: str, metric: str, window: float) -> float:
         """Over the seeds."""
@@ -146,71 +151,53 @@ def window_tables(results: Results) -> Made | None:
         return None
     differences = pooled_differences(windows)
     tables = [_metric_table(windows, metric) for metric in METRICS]
-    if differences:
-        tables.append(_difference_table(windows, differences))
-    return tables, for_machines(results, [*_mean_rows(windows), *_difference_rows(windows, differences)])
+    tables += [_difference_table(windows, differences)] if differences else []
+    rows = [*_mean_rows(windows), *(row for each in differences for row in _difference_rows(windows, each))]
+    return tables, for_machines(results, rows)
 
 
 def _metric_table(windows: Windows, metric: str) -> Table:
-    results, total = windows.results, sum(windows.users.values())
-    columns = [{m: windows.mean(m, metric, window) for m in windows.methods} for window in windows.groups]
+    results, groups = windows.results, windows.groups
+    columns = [{m: windows.mean(m, metric, window) for m in windows.methods} for window in groups]
     columns.append({method: windows.pooled(method, metric) for method in windows.methods})
-    best = [best_of({method: SeedSummary(1, value, 0.0) for method, value in each.items()}) for each in columns]
+    best = [best_of({m: SeedSummary(1, value, 0.0) for m, value in each.items()}, metric) for each in columns]
     rows = [
-        Row(
-            title_of(method),
-            tuple(Cell(number(each[method]), place=places[method]) for each, places in zip(columns, best, strict=True)),
-        )
-        for method in windows.methods
+        Row(title_of(m), tuple(Cell(number(each[m]), place=at[m]) for each, at in zip(columns, best, strict=True)))
+        for m in windows.methods
     ]
+    asked = {group.swept for group in results.experiment("windows")} - set(groups)
+    said = notes(
+        "windows",
+        missing=[f"{window:g}" for window in sorted(filter(None, asked), reverse=True)],
+        setting=setting_text(results.setting),
+        machines=machines_note([r for each in groups.values() for runs in each.values() for r in runs.done]),
+    )
     heads = [Head(f"{window:g}", count(n, "user")) for window, n in windows.users.items()]
     return table_of(
         results,
         f"windows-{metric}",
-        f"{metric} on {results.heading} in {count(len(windows.groups), 'window')} of time, and pooled.",
-        [*heads, Head("pooled", f"{total} users")],
+        f"{metric} on {results.heading} in {count(len(groups), 'window')} of time, and pooled.",
+        [*heads, Head("pooled", f"{windows.tested} users")],
         [[(row,) for row in rows]],
-        list(_notes(windows)),
+        said,
     )
-
-
-def _notes(windows: Windows) -> Iterable[str]:
-    yield (
-        "A window begins at the quantile of the timestamps above its column and ends where the next later one begins; "
-        "that at 0.95 has no end. Every window has models of its own, which are trained on what its test users did not "
-        "do and what happened before it. Means over seeds. Pooled is the mean over the test users of all windows, for "
-        "coverage the mean over windows. The best of a column is bold."
-    )
-    asked = {group.swept for group in windows.results.experiment("windows")} - set(windows.groups)
-    if asked:
-        missing = ", ".join(f"{window:g}" for window in sorted(filter(None, asked), reverse=True))
-        yield f"Not every method has a finished run in the windows {missing}, which are left out."
-    records = [record for groups in windows.groups.values() for group in groups.values() for record in group.done]
-    yield f"{setting_text(windows.results.setting)}."
-    yield machines_note(records)
 
 
 def _difference_table(windows: Windows, differences: Sequence[PooledDifference]) -> Table:
-    results = windows.results
-    rows = [
-        row_of(
-            f"{title_of(each.method)} {DASH} {title_of(each.rival)}, {each.metric}",
-            [
-                signed(each.over_users.difference),
-                f"{signed(each.over_users.low)} to {signed(each.over_users.high)}",
-                p_value(each.over_users.p).removeprefix("= "),
-                f"{sum(value > 0 for value in each.by_window.values())}/{len(each.by_window)}",
-                DASH if np.isnan(each.over_windows.p) else p_value(each.over_windows.p).removeprefix("= "),
-                number(each.detectable),
-            ],
-        )
-        for each in differences
-    ]
-    tested, users = sum(windows.users.values()), differences[0].over_users.n
+    results, n_windows = windows.results, len(windows.groups)
+
+    def line(each: PooledDifference) -> Row:
+        over, above = each.over_users, sum(value > 0 for value in each.by_window.values())
+        over_windows = DASH if np.isnan(each.over_windows.p) else p_value(each.over_windows.p).removeprefix("= ")
+        texts = [signed(over.difference), f"{signed(over.low)} to {signed(over.high)}"]
+        texts += [p_value(over.p).removeprefix("= "), f"{above}/{len(each.by_window)}", over_windows]
+        label = f"{title_of(each.method)} {DASH} {title_of(each.rival)}, {each.metric}"
+        return row_of(label, [*texts, number(each.detectable)])
+
     return table_of(
         results,
         "windows-differences",
-        f"What Barlow Twins adds on {results.heading}, pooled over {count(len(windows.groups), 'window')} of time.",
+        f"What Barlow Twins adds on {results.heading}, pooled over {count(n_windows, 'window')} of time.",
         [
             Head("pooled", "difference"),
             Head("95 %", "interval"),
@@ -219,45 +206,38 @@ def _difference_table(windows: Windows, differences: Sequence[PooledDifference])
             Head("p", "over windows"),
             Head("smallest", "detectable"),
         ],
-        [[(row,) for row in rows if row.label.endswith(metric)] for metric in TESTED],
-        [
-            f"{tested} test users in {count(len(windows.groups), 'window')}, {users} different ones. The interval and "
-            "the p over users resample users with all their windows. The p over windows is that of a paired t-test of "
-            "the windows' means, whose training data overlap. The smallest detectable difference is the true "
-            f"difference that a test over these users would find with {POWER:.0%} power. Differences are over the "
-            "seeds that both have.",
-            "Besides every BT-SR and its own objective alone, the one with the highest mean NDCG@10 on validation is "
-            "compared with the baseline of the paper that has the highest pooled value here.",
-            f"{setting_text(results.setting)}.",
-        ],
+        [[(line(each),) for each in differences if each.metric == metric] for metric in TESTED],
+        notes(
+            "windows-differences",
+            tested=windows.tested,
+            windows=n_windows,
+            users=differences[0].over_users.n,
+            setting=setting_text(results.setting),
+        ),
     )
 
 
 def _mean_rows(windows: Windows) -> Iterable[dict[str, object]]:
-    for metric in METRICS:
-        for method in windows.methods:
-            for window, groups in windows.groups.items():
-                runs, mean = len(groups[method].done), windows.mean(method, metric, window)
-                about = {"metric": metric, "method": method, "window": window}
-                yield {**about, "mean": mean, "users": windows.users[window], "runs": runs}
-            pooled = windows.pooled(method, metric)
-            yield {"metric": metric, "method": method, "mean": pooled, "users": sum(windows.users.values())}
+    for metric, method in itertools.product(METRICS, windows.methods):
+        about = {"metric": metric, "method": method}
+        for window, groups in windows.groups.items():
+            runs, mean = len(groups[method].done), windows.mean(method, metric, window)
+            yield about | {"window": window, "mean": mean, "users": windows.users[window], "runs": runs}
+        yield about | {"mean": windows.pooled(method, metric), "users": windows.tested}
 
 
-def _difference_rows(windows: Windows, differences: Iterable[PooledDifference]) -> Iterable[dict[str, object]]:
-    for each in differences:
-        about = {"metric": each.metric, "method": each.method, "rival": each.rival}
-        for window, mean in each.by_window.items():
-            yield {**about, "window": window, "mean": mean, "users": windows.users[window]}
-        over = each.over_users
-        yield {
-            **about,
-            "mean": over.difference,
-            "users": sum(windows.users.values()),
-            "different_users": over.n,
-            "low": over.low,
-            "high": over.high,
-            "p": over.p,
-            "p_over_windows": each.over_windows.p,
-            "detectable": each.detectable,
-        }
+def _difference_rows(windows: Windows, each: PooledDifference) -> Iterable[dict[str, object]]:
+    about = {"metric": each.metric, "method": each.method, "rival": each.rival}
+    for window, mean in each.by_window.items():
+        yield about | {"window": window, "mean": mean, "users": windows.users[window]}
+    over = each.over_users
+    yield about | {
+        "mean": over.difference,
+        "users": windows.tested,
+        "different_users": over.n,
+        "low": over.low,
+        "high": over.high,
+        "p": over.p,
+        "p_over_windows": each.over_windows.p,
+        "detectable": each.detectable,
+    }

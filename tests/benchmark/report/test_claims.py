@@ -37,8 +37,7 @@ from benchmark.report.claims.rules import RULES
 from benchmark.report.claims.tables import claims_tables
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import report
-from benchmark.report.tables.latex import to_latex
-from benchmark.report.tables.markdown import to_markdown
+from benchmark.report.tables.formats import to_latex, to_markdown
 from benchmark.store.store import Store
 from tests.benchmark.conftest import plans_of, records_in
 

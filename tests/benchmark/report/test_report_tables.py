@@ -11,18 +11,20 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from baselines.registry import METHODS
 from benchmark.paper.printed import table1, table3
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import TABLES
-from benchmark.report.tables import latex, markdown
 from benchmark.report.tables.buckets import bucket_tables
 from benchmark.report.tables.cost import cost_table
 from benchmark.report.tables.data import data_table
+from benchmark.report.tables.formats import to_latex, to_markdown
 from benchmark.report.tables.home import home_table
 from benchmark.report.tables.layout import Table
+from benchmark.report.tables.numbers import DASH
 from benchmark.report.tables.sweeps import SWEEPS, sweep_table
-from benchmark.report.tables.table1 import effects, printed_means, table_1
+from benchmark.report.tables.table1 import objectives, printed_means, table_1
 from benchmark.report.tables.table3 import table_3
 from benchmark.report.tables.ties import tie_tables
 from benchmark.store.record import RunRecord
@@ -72,7 +74,7 @@ def results(
     return Results(maker.dataset, maker.title, maker.synthetic, setting, groups, lambda _: maker.arrays(), data)
 
 
-def objectives(maker: Any) -> Results:
+def table_1_store(maker: Any) -> Results:
     """The hand-made store of Table 1."""
     return results(maker, "objectives", tuple(variant(maker, name, name, v) for name, v in OBJECTIVES.items()))
 
@@ -87,27 +89,62 @@ def cells(table: Table, label: str) -> list[str]:
 
 
 def test_what_barlow_twins_adds_to_each_objective(handmade: Callable[..., Any]) -> None:
-    found = objectives(handmade())
-    bce, ce, sce = effects(found)
+    found = table_1_store(handmade())
+    bce, ce, sce = objectives([found])[found]
     assert found.summary(bce.regularised, "ndcg@10").deviation == pytest.approx(0.011)
-    assert bce.test.t == pytest.approx(5 * math.sqrt(3))
-    assert bce.test.p == pytest.approx(p_of_three(5 * math.sqrt(3)))
-    assert ce.test.p == pytest.approx(p_of_three(math.sqrt(3) / 2))
-    assert (sce.test.n, sce.test.difference) == (2, pytest.approx(-0.01))
-    assert [effect.test.star for effect in (bce, ce, sce)] == [True, False, False]
+    tests = [found.difference(each.regularised, each.plain, "ndcg@10") for each in (bce, ce, sce)]
+    assert tests[0].t == pytest.approx(5 * math.sqrt(3))
+    assert tests[0].p == pytest.approx(p_of_three(5 * math.sqrt(3)))
+    assert tests[1].p == pytest.approx(p_of_three(math.sqrt(3) / 2))
+    assert (tests[2].n, tests[2].difference) == (2, pytest.approx(-0.01))
+    assert [test.star for test in tests] == [True, False, False]
     printed = printed_means(found)
     assert (printed["sasrec-bce"], printed["btsr-bce"]) == (0.0443, 0.0490)
     assert (printed["sasrec-sce"], printed["btsr-sce"]) == (0.0503, 0.0562)
 
 
+def test_an_objective_of_ones_own_has_its_columns_in_table_1(
+    handmade: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker, title = handmade(), "gBCE"
+    monkeypatch.setitem(METHODS, "sasrec-gbce", replace(METHODS["sasrec-bce"], title=f"SASRec ({title})"))
+    twin = replace(METHODS["btsr-bce"], title=f"BT-SR ({title})", plain="sasrec-gbce")
+    monkeypatch.setitem(METHODS, "btsr-gbce", twin)
+    made = table_1_store(maker)
+    assert len((table_1([made]) or ([], []))[0][0].heads) == 1 + 9, "nothing of it was run"
+    own = [variant(maker, name, name, (0.05, 0.06, 0.07)) for name in ("sasrec-gbce", "btsr-gbce")]
+    made = results(maker, "objectives", (*made.groups, *own))
+    (table, *_), _ = table_1([made]) or ([], [])
+    assert [head.first for head in table.heads[1:5]] == ["BCE", "CE", "SCE", "gBCE"]
+    assert cells(table, "ML-1M")[3] == "0.0600"
+    printed = next(row for rows in table.sections[0] for row in rows if row.kind == "paper")
+    assert printed.cells[3].text == DASH, "which the paper does not print"
+
+
+def test_what_every_method_recommends(handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    values = {"sasrec-ce": (0.30, 0.95, 0.20), "duorec": (0.10, 0.99, 0.30), "popularity": (0.01, 0.999, 0.35)}
+    names = ("cov@10", "gini@10", "popularity@10")
+    records = tuple(maker.record(m, test=dict(zip(names, v, strict=True))) for m, v in values.items())
+    (table,), rows = TABLES["diversity"](results(maker, records=records)) or ([], [])
+    best = {rows[0].label: [cell.place == "best" for cell in rows[0].cells] for part in table.sections for rows in part}
+    shown = [head.second for head in table.heads[1:]].index
+    for metric in names:  # the highest coverage, the lowest concentration and popularity
+        assert [title for title, places in best.items() if places[shown(metric)]] == ["SASRec (CE)"], metric
+    assert [len(part) for part in table.sections] == [2, 1], "the paper's columns, then the others"
+    without = tuple(maker.record(method, test={"cov@10": 0.3}) for method in values)
+    assert TABLES["diversity"](results(maker, records=without)) is None, "coverage alone is in Table 2"
+    assert {row["metric"] for row in rows} >= set(names)
+
+
 def test_the_latex_of_table_1(handmade: Callable[..., Any]) -> None:
-    made = table_1([objectives(handmade())])
+    made = table_1([table_1_store(handmade())])
     assert made is not None
-    assert latex.to_latex(made[0]) == (GOLDEN / "table1.tex").read_text()
+    assert to_latex(made[0]) == (GOLDEN / "table1.tex").read_text()
 
 
 def test_table_1_for_machines(handmade: Callable[..., Any]) -> None:
-    made = table_1([objectives(handmade())])
+    made = table_1([table_1_store(handmade())])
     assert made is not None
     frame = pd.DataFrame(made[1]).set_index("objective")
     assert frame.loc["BCE", ["mean", "mean_bt", "difference"]].tolist() == pytest.approx([0.05, 0.055, 0.005])
@@ -128,7 +165,7 @@ def test_table_1_without_a_plan_is_made_of_the_runs_of_table_2(handmade: Callabl
 def test_table_1_of_several_datasets(handmade: Callable[..., Any]) -> None:
     synthetic = handmade("synthetic", "Synthetic", synthetic=True)
     empty = results(handmade("yelp", "Yelp"))
-    made = table_1([objectives(handmade()), objectives(synthetic), empty])
+    made = table_1([table_1_store(handmade()), table_1_store(synthetic), empty])
     assert made is not None
     (table,), rows = made
     frame = pd.DataFrame(rows)
@@ -161,7 +198,7 @@ def regimes(maker: Any, *labels: str) -> Results:
 def test_the_latex_of_table_3(handmade: Callable[..., Any]) -> None:
     made = table_3(regimes(handmade("yelp", "Yelp")))
     assert made is not None
-    assert latex.to_latex(made[0]) == (GOLDEN / "table3.tex").read_text()
+    assert to_latex(made[0]) == (GOLDEN / "table3.tex").read_text()
 
 
 def test_the_regimes_are_tested_against_bce(handmade: Callable[..., Any]) -> None:
@@ -420,8 +457,18 @@ def test_a_high_share_of_masked_targets_is_told(handmade: Callable[..., Any]) ->
             assert (f"The targets of {share:.1%} of the test users are items that their histories" in notes) is told
 
 
+def test_what_is_not_masked_is_not_called_a_miss(handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    masked = maker.record("sasrec-ce")
+    unmasked = replace(masked, spec=masked.spec | {"evaluation": {"mask_seen": False}})
+    for record, told in ((masked, True), (unmasked, False)):
+        (table,), _ = data_table(results(maker, records=(record,), data=DATA | {"masked_share": 0.5})) or ((), ())
+        assert ("A masked target counts as a miss." in table.notes[1]) is told
+        assert any("is masked and counts as a miss" in note for note in table.notes) is told
+
+
 def test_data_statistics_without_data_json(handmade: Callable[..., Any]) -> None:
-    made = data_table(objectives(handmade()))
+    made = data_table(table_1_store(handmade()))
     assert made is not None
     assert cells(made[0][0], "training users") == ["5,227"]
     assert made[0][0].notes[-1] == "data.json is missing, so these numbers come from the records of the runs."
@@ -436,7 +483,7 @@ def test_nothing_run_is_a_gap_everywhere(handmade: Callable[..., Any]) -> None:
 
 def everything(maker: Any) -> Results:
     """A dataset with a run of every experiment, bucket metrics and data statistics."""
-    test = {"ndcg@10": 0.05, "hr@1/bucket1": 0.1, "cov@10/bucket1/items": 0.1}
+    test = {"ndcg@10": 0.05, "hr@1/bucket1": 0.1, "cov@10/bucket1/items": 0.1, "gini@10": 0.9}
     records = tuple(maker.record(method, 0, test=test) for method in ("sasrec-ce", "duorec", "btsr-ce", "external-x"))
     named = variant(maker, "btsr-ce", "btsr-ce", (0.05, None))
     named.done[0].metrics["ties-1"] = {"ndcg@10": 0.04}
@@ -444,7 +491,7 @@ def everything(maker: Any) -> Results:
     groups = [replace(swept, experiment=name) for name in SWEEPS]
     home = variant(maker, "sasrec-ce wide", "sasrec-ce", (0.05,))
     groups += [replace(home, experiment="home"), replace(swept, experiment="windows", label="0.95 btsr-ce", swept=0.95)]
-    groups += [replace(named, experiment="ties"), *objectives(maker).groups, *regimes(maker).groups]
+    groups += [replace(named, experiment="ties"), *table_1_store(maker).groups, *regimes(maker).groups]
     whole = results(maker, records=records, data=DATA)
     whole.groups += tuple(groups)
     return whole
@@ -455,7 +502,7 @@ def test_every_table_compiles_and_escapes_what_comes_from_outside(handmade: Call
     made = {name: tabulate(whole) for name, tabulate in TABLES.items()}
     assert None not in made.values()
     tables = [table for found in made.values() if found for table in found[0]]
-    text = markdown.to_markdown(tables)
+    text = to_markdown(tables)
     assert "<b>" not in text
     assert text.count(r"\|\*\[a\](b)") >= 2 * len(tables)  # caption and corner
-    assert_compiles(latex.to_latex(tables), tmp_path)
+    assert_compiles(to_latex(tables), tmp_path)

@@ -6,16 +6,19 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.query import Results, RunGroup
-from benchmark.report.significance import summarise_seeds
 from benchmark.report.tables.comparison import Resolution, main_comparison
-from benchmark.report.tables.side_by_side import MeanPair, mean_pairs, side_by_side_tables
-from benchmark.report.tables.user_sampling import resolutions, what_follows
+from benchmark.report.tables.side_by_side import (
+    MeanPair,
+    mean_pairs,
+    resolutions,
+    side_by_side_tables,
+    what_follows,
+)
 
 # NDCG@10: SASRec (CE) .05, 1.2 % above the paper's .0494; BT-SR .062, 16.1 % above its .0534.
 NDCG_10 = {"sasrec-ce": (0.04, 0.05, 0.06), "btsr-ce": (0.052, 0.061, 0.073)}
@@ -43,38 +46,41 @@ def results(maker: Any, seeds: int = 3, lost: tuple[str, ...] = ()) -> Results:
 
 
 def pairs(made: Results) -> dict[tuple[str, str], MeanPair]:
-    return {(pair.runs.method, pair.metric): pair for pair in mean_pairs(main_comparison(made))}
+    return {(pair["method"], pair["metric"]): pair for pair in mean_pairs(main_comparison(made), {})}
 
 
 def test_differences_and_intervals(handmade: Callable[..., Any]) -> None:
     found = pairs(results(handmade()))
     assert set(found) == {(m, metric) for m in NDCG_10 for metric in ("ndcg@10", "cov@10")}
     plain, btsr = found["sasrec-ce", "ndcg@10"], found["btsr-ce", "ndcg@10"]
-    assert (plain.absolute, plain.relative) == (pytest.approx(0.0006), pytest.approx(100 * 0.0006 / 0.0494))
-    assert (plain.within_tolerance, btsr.within_tolerance) == (True, False)
+    assert plain["difference"] == pytest.approx(0.0006)
+    assert plain["difference_percent"] == pytest.approx(100 * 0.0006 / 0.0494)
+    assert (plain["within_5_percent"], btsr["within_5_percent"]) == (True, False)
     # Seeds: .05 ± 4.303 * .01 / sqrt 3. Users: 1 / log2(3), 0, 0, 1.
-    assert plain.ours.interval[0] == pytest.approx(0.05 - 4.3027 * 0.01 / math.sqrt(3), abs=1e-5)
-    assert plain.within_seeds is True
+    assert plain["seeds_low"] == pytest.approx(0.05 - 4.3027 * 0.01 / math.sqrt(3), abs=1e-5)
+    assert plain["within_seed_interval"] is True
     gains = [1 / math.log2(3), 0, 0, 1]
     variance = sum((gain - sum(gains) / 4) ** 2 for gain in gains) / 3
-    assert plain.user_error == pytest.approx(math.sqrt(variance / 4))
-    assert plain.user_interval[1] == pytest.approx(0.05 + 1.959964 * math.sqrt(variance / 4))
-    assert plain.within_users is True
+    assert plain["user_error"] == pytest.approx(math.sqrt(variance / 4))
+    assert plain["users_high"] == pytest.approx(0.05 + 1.959964 * math.sqrt(variance / 4))
+    assert plain["within_user_interval"] is True
 
 
-def test_a_printed_mean_far_off_is_outside_of_everything() -> None:
-    far = MeanPair(
-        RunGroup("main", "sasrec-ce", "sasrec-ce"), "ndcg@10", summarise_seeds(np.array([0.30, 0.31])), 0.5, 0.05
-    )
-    assert (far.within_tolerance, far.within_seeds, far.within_users) == (False, False, False)
+def test_a_printed_mean_far_off_is_outside_of_everything(
+    handmade: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.report.tables.side_by_side.standard_error", lambda _: 0.0001)
+    monkeypatch.setitem(NDCG_10, "btsr-ce", (0.30, 0.31, 0.32))
+    far = pairs(results(handmade()))["btsr-ce", "ndcg@10"]
+    assert not any(far[f"within_{what}"] for what in ("5_percent", "seed_interval", "user_interval"))
 
 
 def test_what_is_unknown_stays_so(handmade: Callable[..., Any]) -> None:
     found = pairs(results(handmade(), seeds=1, lost=("btsr-ce",)))
-    assert found["sasrec-ce", "cov@10"].within_users is None
-    assert found["btsr-ce", "ndcg@10"].within_users is None
-    assert found["sasrec-ce", "ndcg@10"].within_users is True
-    assert found["sasrec-ce", "ndcg@10"].within_seeds is None
+    assert found["sasrec-ce", "cov@10"]["within_user_interval"] is None
+    assert found["btsr-ce", "ndcg@10"]["within_user_interval"] is None
+    assert found["sasrec-ce", "ndcg@10"]["within_user_interval"] is True
+    assert found["sasrec-ce", "ndcg@10"]["within_seed_interval"] is None
 
 
 def test_the_tables(handmade: Callable[..., Any]) -> None:

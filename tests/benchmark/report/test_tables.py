@@ -23,12 +23,11 @@ from benchmark.plan.run_spec import RunSetting
 from benchmark.report.methods import title_of
 from benchmark.report.query import Results
 from benchmark.report.shown_runs import planned_results
-from benchmark.report.tables import latex, markdown
 from benchmark.report.tables.comparison import MainComparison, main_comparison
 from benchmark.report.tables.data import data_table
+from benchmark.report.tables.formats import latex_text, to_latex, to_markdown, to_plain, to_tabular
 from benchmark.report.tables.layout import Cell, Head, Row, Table
-from benchmark.report.tables.plain import to_plain
-from benchmark.report.tables.table2 import table_2
+from benchmark.report.tables.table2 import table_2, table_of_methods
 from benchmark.store.store import Store
 from tests.benchmark.conftest import results_of
 
@@ -93,6 +92,7 @@ def test_means_deviations_and_places(comparison: MainComparison) -> None:
     assert math.isnan(row.summaries["popularity"].deviation)
     assert (row.places["btsr-ce"], row.places["sasrec-ce"]) == ("best", "second")
     assert not any(row.places[method] for method in ("sasrec-bce", "duorec"))
+    assert row.places.keys() == {"sasrec-bce", "sasrec-ce", "duorec", "btsr-ce"}
     assert (comparison.results.baselines, comparison.results.btsr) == (("sasrec-bce", "sasrec-ce", "duorec"), "btsr-ce")
     assert comparison.results.extras == ("btsr-bce", "popularity")
 
@@ -123,31 +123,29 @@ def test_of_two_files_under_one_name_the_later_is_shown(store: Store, handmade: 
 def test_a_lead_that_earns_its_star(comparison: MainComparison) -> None:
     row = {row.metric: row for row in comparison.metrics}["ndcg@10"]
     # Differences .012, .011, .013: mean .012, deviation .001, t = .012 / (.001 / sqrt 3) = 20.785
-    assert row.versus is not None
-    assert row.rival == "sasrec-ce"
-    assert row.versus.test.t == pytest.approx(12 * math.sqrt(3))
-    assert row.versus.test.p == pytest.approx(p_of_three(12 * math.sqrt(3)))
-    assert row.versus.improvement == pytest.approx(24.0)
-    assert row.star
+    versus = row.versus["btsr-ce"]
+    assert versus.rival == "sasrec-ce"
+    assert versus.test.t == pytest.approx(12 * math.sqrt(3))
+    assert versus.test.p == pytest.approx(p_of_three(12 * math.sqrt(3)))
+    assert versus.improvement == pytest.approx(24.0)
+    assert row.star("btsr-ce")
 
 
 def test_a_lead_that_does_not(comparison: MainComparison) -> None:
     row = {row.metric: row for row in comparison.metrics}["hr@1"]
     # Differences .03, -.01, .01: mean .01, deviation .02, t = .01 / (.02 / sqrt 3) = .866
-    assert row.versus is not None
-    assert row.versus.test.p == pytest.approx(p_of_three(math.sqrt(3) / 2))
-    assert row.versus.improvement == pytest.approx(50.0)
-    assert not row.star
+    assert row.versus["btsr-ce"].test.p == pytest.approx(p_of_three(math.sqrt(3) / 2))
+    assert row.versus["btsr-ce"].improvement == pytest.approx(50.0)
+    assert not row.star("btsr-ce")
 
 
 def test_a_loss_gets_no_star_however_certain(comparison: MainComparison) -> None:
     row = {row.metric: row for row in comparison.metrics}["cov@10"]
     # .3 against SASRec (BCE)'s .5, .2 less on every seed: no test, for nothing varies
-    assert row.versus is not None
-    assert row.rival == "sasrec-bce"
-    assert math.isnan(row.versus.test.p)
-    assert row.versus.improvement == pytest.approx(100 * (0.31 - 0.51) / 0.51)
-    assert not row.star
+    assert row.versus["btsr-ce"].rival == "sasrec-bce"
+    assert math.isnan(row.versus["btsr-ce"].test.p)
+    assert row.versus["btsr-ce"].improvement == pytest.approx(100 * (0.31 - 0.51) / 0.51)
+    assert not row.star("btsr-ce")
     assert row.places["sasrec-bce"] == "best"
 
 
@@ -183,11 +181,11 @@ def test_a_tiny_detectable_difference_is_not_called_zero(
 
 
 def test_the_latex_of_the_table(comparison: MainComparison) -> None:
-    assert latex.to_latex([printed(comparison)]) == GOLDEN.read_text()
+    assert to_latex([printed(comparison)]) == GOLDEN.read_text()
 
 
 def test_the_markdown_of_the_table(comparison: MainComparison) -> None:
-    lines = markdown.to_markdown([printed(comparison)]).splitlines()
+    lines = to_markdown([printed(comparison)]).splitlines()
     head, rule, first, *_ = (line for line in lines if line.startswith("|"))
     paper = ["SASRec (BCE)", "SASRec (CE)", "DuoRec", "BT-SR (CE)<sup>†</sup>", "Improve"]
     columns = [f"<sub>the paper's columns</sub><br>{column}" for column in paper]
@@ -212,7 +210,7 @@ def test_markdown_and_latex_put_the_same_cells_in_bold(store: Store, handmade: C
     for method, value in values.items():
         store.save(maker.record(method, 0, test={"ndcg@10": value}), maker.arrays())
     table = printed(compared(store, maker))
-    tex, text = latex.to_latex([table]), markdown.to_markdown([table])
+    tex, text = to_latex([table]), to_markdown([table])
     assert re.findall(r"textbf\{([^}]*)\}", tex) == ["0.0771"]
     head, row = (next(line for line in text.splitlines() if line.startswith(start)) for start in ("| ML", "| ndcg@10"))
     cells = dict(zip(head.strip("| ").split(" | "), row.strip("| ").split(" | "), strict=True))
@@ -231,6 +229,54 @@ def test_the_frame_for_machines(comparison: MainComparison) -> None:
     assert frame.loc[("ndcg@10", "btsr-bce")]["role"] == "additional"
     assert math.isnan(frame.loc[("ndcg@10", "btsr-bce")]["paper_mean"])
     assert (frame.loc[("hr@1", "duorec")]["runs_done"], frame.loc[("hr@1", "duorec")]["runs_asked"]) == (2, 3)
+
+
+@pytest.fixture
+def own(store: Store, handmade: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> MainComparison:
+    """The hand-made store with a method of one's own, which beats its rival and everything else, and a list."""
+    maker = handmade()
+    fill(store, maker)
+    monkeypatch.setitem(METHODS, "mine", replace(METHODS["duorec"], title="My method", rival="sasrec-bce"))
+    for seed, value in enumerate((0.081, 0.092, 0.103)):
+        test = {"ndcg@10": value, "gini@10": 0.9 - 0.01 * seed}
+        store.save(maker.record("mine", seed, test=test), maker.arrays())
+    other = maker.record("external-x", test={"ndcg@10": 0.07}, settings={"title": "Theirs", "file": "x.csv"})
+    store.save(other, maker.arrays())
+    return compared(store, maker)
+
+
+def test_ones_own_methods_take_part(own: MainComparison) -> None:
+    row = {row.metric: row for row in own.metrics}["ndcg@10"]
+    places = {method: place for method, place in row.places.items() if place}
+    assert places == {"mine": "best", "external-x": "second"}
+    # Differences to SASRec (BCE) .051, .052, .053: t = .052 / (.001 / sqrt 3)
+    assert (row.versus["mine"].rival, row.star("mine"), row.star("external-x")) == ("sasrec-bce", True, False)
+    assert row.versus["mine"].test.p == pytest.approx(p_of_three(52 * math.sqrt(3)))
+    assert row.versus["btsr-ce"].rival == "sasrec-ce", "the paper's comparison is as before"
+    table = printed(own)
+    assert table.bands == (("", 1), ("the paper's columns", 5), ("your own", 3), ("in addition", 2))
+    heads = [(head.first, head.second) for head in table.heads[6:9]]
+    assert heads == [("My", "method"), ("Improve", "on SASRec (BCE)"), ("Theirs", "(external)")]
+    assert "The best of the paper's columns and of your own is bold" in table.notes[0]
+    assert "My method is compared with SASRec (BCE) in the same way." in table.notes[0]
+    roles = for_machines(own).set_index(["metric", "method"])["role"]
+    assert (roles["ndcg@10", "mine"], roles["ndcg@10", "popularity"]) == ("own", "additional")
+
+
+def test_a_table_of_methods_and_metrics_at_will(own: MainComparison) -> None:
+    table = table_of_methods(own.results, ["sasrec-bce", "btsr-ce", "mine", "external-x"], ["ndcg@10", "gini@10"])
+    (ndcg, gini) = table.sections[0]
+    assert [cell.text for cell in ndcg[0].cells] == ["0.0400", "0.0620", "0.0920", "0.0700"]
+    assert [cell.place for cell in ndcg[0].cells] == ["", "", "best", "second"]
+    # BT-SR against SASRec (BCE), the only baseline named: .022, .021, .023.
+    assert [cell.star for cell in ndcg[0].cells] == [False, True, True, False]
+    assert gini[0].cells[2].text == "0.8900"
+    assert "BT-SR (CE) is compared with SASRec (BCE); My method is compared with SASRec (BCE) over" in table.notes[0]
+    text = to_tabular(table)
+    assert text.startswith(r"\begin{tabular}{@{}lcccc@{}}")
+    assert r"\textbf{0.0920}\rlap{*} & \underline{0.0700}" in text
+    assert r"\par\smallskip{\scriptsize Means over seeds," in text
+    assert not re.search(r"\\(caption|label|begin\{table)", text)
 
 
 def printed(comparison: MainComparison) -> Table:
@@ -265,7 +311,7 @@ def test_where_seeds_differ_the_cell_says_over_how_many(store: Store, handmade: 
 def rendered(comparison: MainComparison) -> str:
     """LaTeX and Markdown of a comparison."""
     table = printed(comparison)
-    return latex.to_latex([table]) + markdown.to_markdown([table])
+    return to_latex([table]) + to_markdown([table])
 
 
 def compared(store: Store, maker: Any) -> MainComparison:
@@ -293,12 +339,12 @@ def test_text_from_data_is_escaped(store: Store, handmade: Callable[..., Any], t
     store.save(maker.record("btsr-ce"), maker.arrays())
     comparison = compared(store, maker)
     table = printed(comparison)
-    tex, text = latex.to_latex([table]), markdown.to_markdown([table])
+    tex, text = to_latex([table]), to_markdown([table])
     assert "<script>" not in tex + text
     assert r"\input{z}" not in tex
     assert "\\_\\&\\#\\{x\\}\\$y\\textasciicircum{}2" in tex
     assert r"é \ifdefined\Umathchar 漢\else ?\fi{} line" in tex, "only pdfLaTeX has no glyph for it"
-    assert latex.escape("a\x00b\u200bc") == "a?b?c", "what nothing can print"
+    assert latex_text("a\x00b\u200bc") == "a?b?c", "what nothing can print"
     assert "&lt;script&gt;" in text
     assert r"\|\`\*\[a\](b)" in text
     assert_compiles(tex, tmp_path)
@@ -309,11 +355,11 @@ def test_text_from_data_is_escaped(store: Store, handmade: Callable[..., Any], t
     [("~", r"\textasciitilde{}"), ("^", r"\textasciicircum{}"), ("\\", r"\textbackslash{}"), ("\N{MINUS SIGN}", "$-$")],
 )
 def test_a_character_is_shown_as_itself_in_latex(character: str, shown: str) -> None:
-    assert latex.escape(f"a{character}b") == f"a{shown}b"
+    assert latex_text(f"a{character}b") == f"a{shown}b"
 
 
 def test_the_table_compiles(comparison: MainComparison, tmp_path: Path) -> None:
-    assert_compiles(latex.to_latex([printed(comparison)] * 2), tmp_path)
+    assert_compiles(to_latex([printed(comparison)] * 2), tmp_path)
 
 
 def assert_compiles(tex: str, folder: Path) -> None:
