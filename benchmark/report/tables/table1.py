@@ -13,7 +13,7 @@ from benchmark.report.tables.cells import contrast, described, done_of_asked, te
 from benchmark.report.tables.layout import Cell, Head, Made, Row, Stack, Table, for_machines, label_of, warning
 from benchmark.report.tables.notes import closing_notes, notes, status_notes
 from benchmark.report.tables.numbers import count
-from benchmark.runs.metrics import METRICS
+from benchmark.runs.metrics import METRICS, shown_in
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,11 @@ def table_1(shown: Sequence[Results]) -> Made | None:
     Datasets without a run are left out; None if that is all of them.
     """
     ran = {results: found for results, found in objectives(shown).items() if any(runs.done for runs in _groups(found))}
-    metrics: list[str] = []
+    metrics = [
+        metric
+        for metric in shown_in("lists")
+        if any(results.summary(runs, metric).n for results, found in ran.items() for runs in _groups(found))
+    ]
     records = [
         row
         for metric in (METRIC, *metrics)
