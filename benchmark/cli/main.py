@@ -222,7 +222,7 @@ def _device(options: Namespace) -> torch.device:
 def _engine(options: Namespace, device: torch.device) -> Engine:
     import torch
 
-    from benchmark.runs.engines.inline import InlineEngine
+    from benchmark.runs.engines.engine import InlineEngine
     from benchmark.runs.engines.local import LocalEngine
 
     if options.engine == "ray":

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from datasets.interactions import DataError
 from datasets.readers.delimited import rows
@@ -36,32 +37,22 @@ def read_ranked_lists(path: Path, users: np.ndarray, items: np.ndarray) -> Seque
     cells = np.array(_parsed(path, user_index, item_index), dtype=np.int64).reshape(-1, 4)
     if not len(cells):
         raise DataError(f"{path}: has no recommendations; give one line with user, item and rank for each")
-    user, item, rank, line = cells.T
-    _check_repeats(path, user, item, line, users, items)
-    order = np.lexsort((line, rank, user))
-    lengths = np.bincount(user, minlength=len(users))
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    wrong = np.flatnonzero(rank[order] != np.arange(len(cells)) - offsets[user[order]] + 1)
-    if len(wrong):
-        row, n = order[wrong[0]], lengths[user[order[wrong[0]]]]
+    listed = pd.DataFrame(cells, columns=["user", "item", "rank", "line"])
+    for user, item, _, line in listed[listed.duplicated(["user", "item"])].to_numpy():
         raise DataError(
-            f"{path}: line {line[row]}: rank {rank[row]} of user {str(users[user[row]])!r:.60} stands where rank "
-            f"{wrong[0] - offsets[user[row]] + 1} should; number the user's {n} items from 1 to {n}, each rank once"
+            f"{path}: line {line}: item {str(items[item])!r:.60} is in the list of user {str(users[user])!r:.60} a "
+            "second time; list each item once"
         )
-    return Sequences.from_arrays(item[order], offsets)
-
-
-def _check_repeats(
-    path: Path, user: np.ndarray, item: np.ndarray, line: np.ndarray, users: np.ndarray, items: np.ndarray
-) -> None:
-    order = np.lexsort((line, item, user))
-    again = order[1:][(np.diff(user[order]) == 0) & (np.diff(item[order]) == 0)]
-    if len(again):
-        row = again[np.argmin(line[again])]
+    listed = listed.sort_values(["user", "rank", "line"])
+    listed["place"] = listed.groupby("user").cumcount() + 1
+    lengths = np.bincount(listed["user"], minlength=len(users))
+    for user, _, rank, line, place in listed[listed["rank"] != listed["place"]].to_numpy():
+        n = lengths[user]
         raise DataError(
-            f"{path}: line {line[row]}: item {str(items[item[row]])!r:.60} is in the list of user "
-            f"{str(users[user[row]])!r:.60} a second time; list each item once"
+            f"{path}: line {line}: rank {rank} of user {str(users[user])!r:.60} stands where rank {place} should; "
+            f"number the user's {n} items from 1 to {n}, each rank once"
         )
+    return Sequences.from_arrays(listed["item"].to_numpy(copy=True), np.concatenate([[0], np.cumsum(lengths)]))
 
 
 def _parsed(path: Path, users: Index, items: Index) -> array[int]:

@@ -1,6 +1,7 @@
-"""Signals to stop: the first one unwinds, the second one ends the process at once, and none gives a traceback.
+"""How a process of the suite begins and ends. Of the signals to stop, the first one unwinds, the second one ends the
+process at once, and none gives a traceback.
 
-Only the standard library is needed here, so that this holds before anything else is imported.
+Only the standard library is needed here, so that signals are heard before anything else is imported.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
+
+try:
+    import fcntl  # noqa: F401
+    import resource  # noqa: F401
+except ImportError:
+    sys.exit("This needs Linux or macOS; on Windows, run it inside WSL.")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130
@@ -20,6 +27,21 @@ AGAIN_SECONDS = 0.05
 SAFE = "finished runs are stored, the same command goes on from there"
 
 Handler = Callable[..., Any] | int
+
+
+def begin(program: str) -> None:
+    """Listen for signals, and end with one line if the current directory is gone."""
+    listen(leave)
+    try:
+        os.getcwd()
+    except OSError as error:  # libraries would abort the process over it
+        sys.exit(f"{program}: the current directory: {error.strerror or error}; change to a directory that exists")
+
+
+def end(code: int) -> NoReturn:
+    """Leave with an exit code; nothing is left that a signal could interrupt."""
+    listen(signal.SIG_IGN)
+    sys.exit(code)
 
 
 def listen(handler: Handler) -> dict[signal.Signals, Handler]:

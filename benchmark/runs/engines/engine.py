@@ -1,4 +1,7 @@
-"""Where runs execute. An engine takes jobs and hands back finished runs; it neither plans nor stores."""
+"""Where runs execute. An engine takes jobs and hands back finished runs; it neither plans nor stores.
+
+The simplest one, for this process, is here.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +17,7 @@ import torch
 
 from benchmark.plan.run_spec import RunSpec
 from benchmark.runs.preparation import Prepared
-from benchmark.runs.run import News, RunOutcome, to_record
+from benchmark.runs.run import News, RunOutcome, execute, to_record
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
 
@@ -55,6 +59,20 @@ class Engine(Protocol):
     def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
         """Execute."""
         ...
+
+
+class InlineEngine:
+    """Runs one job after the other in this process, on one device, with `threads` threads."""
+
+    def __init__(self, device: torch.device, threads: int = 1) -> None:
+        self.device, self.threads = device, threads
+
+    def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
+        """Execute in order."""
+        torch.set_num_threads(self.threads)
+        for job in jobs:
+            follow = partial(on_news, job)
+            yield FinishedRun(job, *execute(job.spec, prepared, self.device, job.command, follow, job.checkpoint))
 
 
 class JobQueue:

@@ -26,8 +26,7 @@ from benchmark.plan.config import Configuration
 from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.planner import PlannedRun, choose_methods, plan
 from benchmark.runs.engines import local
-from benchmark.runs.engines.engine import FinishedRun, OnNews, RunJob
-from benchmark.runs.engines.inline import InlineEngine
+from benchmark.runs.engines.engine import FinishedRun, InlineEngine, OnNews, RunJob
 from benchmark.runs.engines.local import LocalEngine
 from benchmark.runs.execution import Execution
 from benchmark.runs.outstanding import Durations, is_left

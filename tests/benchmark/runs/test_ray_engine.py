@@ -18,7 +18,7 @@ import torch
 from benchmark.cli.main import main
 from benchmark.plan.config import ConfigError, Configuration
 from benchmark.plan.planner import PlannedRun, plan
-from benchmark.runs.engines.inline import InlineEngine
+from benchmark.runs.engines.engine import InlineEngine
 from benchmark.runs.execution import Execution
 from benchmark.runs.preparation import Prepared, prepare
 from benchmark.store.store import Store
