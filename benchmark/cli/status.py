@@ -81,11 +81,9 @@ def cores() -> int:
 
 
 def _estimate(estimates: Sequence[float | None], workers: int) -> str:
-    """`estimates`: seconds of each run that is left, None where no run tells."""
+    """`estimates`: seconds of each run that is left, None if no finished run of the dataset tells."""
     known = [estimate for estimate in estimates if estimate is not None]
     if not known:
-        return "  no estimate: no comparable run of this dataset has finished yet"
+        return "  no estimate: no run of this dataset has finished on this kind of device yet"
     hours = sum(known) / workers / 3600
-    text = f"  about {hours:.1f} h for what is left, {workers} runs at a time, judging by finished runs"
-    unknown = len(estimates) - len(known)
-    return f"{text}; {unknown} of them are not counted, as no comparable run has finished" if unknown else text
+    return f"  about {hours:.1f} h for what is left, {workers} runs at a time, judging by finished runs"

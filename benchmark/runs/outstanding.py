@@ -27,26 +27,28 @@ class Durations:
 
     def __init__(self, records: Iterable[RunRecord], device: str) -> None:
         self.device = device
-        self.seconds: dict[str, dict[str, list[float]]] = {}  # by encoder and training, then by method
+        self.ended: list[tuple[str, str, int, float]] = []  # encoder and training, method, most epochs, seconds
         for record in records:
             self.add(record)
 
     def add(self, record: RunRecord) -> None:
         """Take the duration of one run into account."""
-        if record.done and record.hardware.get("device") == self.device:
-            methods = self.seconds.setdefault(_workload(record.spec), {})
-            methods.setdefault(record.method, []).append(seconds_of(record))
+        if record.done and not record.external and record.hardware.get("device") == self.device:
+            self.ended.append((_workload(record.spec), record.method, _epochs(record.spec), seconds_of(record)))
 
     def estimate(self, spec: RunSpec) -> float | None:
         """Seconds that a run takes: the median of its method's, else of all methods' medians, None without any.
 
-        Only runs with the same encoder and training settings count.
+        Runs with the same encoder and training settings count; where there is none, all others do, and of those a run
+        that may have twice as many epochs counts half.
         """
-        by_method = self.seconds.get(_workload(spec.to_json()), {})
-        medians = {method: statistics.median(seconds) for method, seconds in by_method.items()}
-        if spec.method in medians:
-            return medians[spec.method]
-        return statistics.median(medians.values()) if medians else None
+        workload, epochs = _workload(spec.to_json()), _epochs(spec.to_json())
+        alike = [ended for ended in self.ended if ended[0] == workload] or self.ended
+        seconds: dict[str, list[float]] = {}
+        for _, method, most_epochs, taken in alike:
+            seconds.setdefault(method, []).append(taken * epochs / most_epochs)
+        medians = {method: statistics.median(each) for method, each in seconds.items()}
+        return medians.get(spec.method, statistics.median(medians.values()) if medians else None)
 
 
 def seconds_of(record: RunRecord) -> float:
@@ -58,3 +60,9 @@ def _workload(spec: dict[str, Any]) -> str:
     usual = {"encoder": EncoderSettings(), "training": TrainingSettings()}
     tables = [settings_to_json(usual[name]) | spec[name] for name in usual]  # a setting that a record lacks was neutral
     return json.dumps(tables, sort_keys=True)
+
+
+def _epochs(spec: dict[str, Any]) -> int:
+    """The most epochs that a run may have; a record that another hand wrote may say anything."""
+    epochs = spec["training"].get("epochs")
+    return epochs if isinstance(epochs, int) and epochs > 0 else TrainingSettings().epochs

@@ -494,9 +494,18 @@ def test_durations_are_medians_of_what_ran(handmade: Callable[..., Any]) -> None
     assert durations.estimate(spec["duorec"]) == 35.0, "a failed run tells nothing"
     assert Durations([], "cpu").estimate(spec["sasrec-ce"]) is None
     assert Durations(records, "cuda").estimate(spec["sasrec-ce"]) is None, "another kind of device tells nothing"
-    other = records[0].spec | {"training": records[0].spec["training"] | {"epochs": 1}}
-    short = SimpleNamespace(method="sasrec-ce", to_json=lambda: other)
-    assert durations.estimate(short) is None, "nor do runs of another length"
+    epochs = records[0].spec["training"]["epochs"]
+    other = records[0].spec | {"training": records[0].spec["training"] | {"epochs": 3 * epochs}}
+    longer = SimpleNamespace(method="sasrec-ce", to_json=lambda: other)
+    assert durations.estimate(longer) == 60.0, "where no run has these settings, others count by their epochs"
+    odd = build.record("sasrec-ce", 9, spec=records[0].spec | {"training": {"epochs": "many"}})
+    assert Durations([odd], "cpu").estimate(longer) is not None
+    assert (
+        Durations([*records, build.record("btsr-ce", 3, spec=other, timings={"fit_seconds": 90.0})], "cpu").estimate(
+            longer
+        )
+        == 90.0
+    )
     newer = {name: records[0].spec[name] | {setting: usual} for name, setting, usual in LATER_SETTINGS}
     later = SimpleNamespace(method="sasrec-ce", to_json=lambda: records[0].spec | newer)
     assert durations.estimate(later) == 20.0, "runs that are older than a setting have its neutral value"
