@@ -8,8 +8,9 @@ from typing import get_args
 
 from benchmark.paper.claim import Claim
 from benchmark.paper.claims import CLAIMS
-from benchmark.report.claims.evidence import Judgement, Verdict, runs_of, variants
 from benchmark.report.claims.rules import RULES
+from benchmark.report.claims.sides import runs_of, variants
+from benchmark.report.claims.verdicts import Judgement, Verdict
 from benchmark.report.query import Results
 from datasets.registry import DATASETS, PAPER_DATASETS
 

@@ -13,34 +13,28 @@ from scipy import stats
 from benchmark.paper import rules as forms
 from benchmark.paper.printed import BASELINES, BTSR, Printed
 from benchmark.plan.selection import METRIC
-from benchmark.report.claims.evidence import (
+from benchmark.report.claims.sides import (
     CLAIM_RESAMPLES,
-    MIN_VOTES,
-    Judgement,
-    Reading,
     Side,
     best_against,
     by_seed,
     combined,
     common_seeds,
-    judge,
+    contest,
     lead,
     missing,
     over,
-    pooled,
     runs_of,
-    seeds_and_users,
     side,
     sides_of,
     title_of_runs,
     user_differences,
     variants,
-    vote,
 )
+from benchmark.report.claims.verdicts import MIN_VOTES, Judgement, Reading, judge, seeds_and_users, vote
 from benchmark.report.query import Results
 from benchmark.report.significance import MIN_SEEDS, paired_bootstrap, summarise_seeds, variance_ratio_test
 from benchmark.report.tables.numbers import count, number, p_value, percent, signed
-from benchmark.report.tables.windows import chosen_btsr
 
 ROUNDING = 1e-12
 """A deviation below this share of its mean is that of equal numbers."""
@@ -76,14 +70,7 @@ def _is_printed(row: Printed | None, rule: forms.AgainstBaselines) -> bool:
 
 
 def _against_best(results: Results, rule: forms.AgainstBaselines, metric: str) -> list[Reading]:
-    names = (*rule.rivals, *BTSR)
-    windows = None if rule.seeds_alone or rule.at_most else pooled(results, "main", metric, names)
-    if windows:
-        btsr, found = chosen_btsr(windows), sides_of(results, "main", metric, names)
-    else:
-        btsr, found = results.btsr, {name: side(results, "main", name, metric) for name in names}
-    ran = [found[name] for name in rule.rivals if found[name].values]
-    ours = found[btsr] if btsr else Side("BT-SR", {}, lambda _: None)
+    ours, ran = contest(results, rule.rivals, metric, in_windows=not (rule.seeds_alone or rule.at_most))
     if not ran or not ours.values:
         absent = [*(["BT-SR"] if not ours.values else []), *(["every baseline"] if not ran else [])]
         return [Reading(f"{metric}: not run: {', '.join(absent)}", ran=False)]

@@ -11,9 +11,9 @@ from itertools import zip_longest
 import pandas as pd
 
 from benchmark.paper.printed import CITATION
-from benchmark.report.claims.evidence import METHODS_AS_THEY_ARE
 from benchmark.report.claims.judged_claims import DECIDED, VERDICTS, JudgedClaim
 from benchmark.report.claims.rules import RULES
+from benchmark.report.claims.sides import METHODS_AS_THEY_ARE
 from benchmark.report.significance import MIN_SEEDS
 from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table, warning
 from benchmark.report.tables.numbers import DASH

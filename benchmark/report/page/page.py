@@ -1,4 +1,5 @@
-"""The report as one page: verdicts first, then each dataset's tables, figures and runs. It opens from a file, offline.
+"""The report as one page: the answer, the claims, then of each dataset what the paper shows in the paper's order, what
+goes beyond it, and the runs. It opens from a file, offline.
 
 Everything is inside: pictures are data URIs, and style and script are inline under a policy that forbids all else.
 Links lead to the run records beside it and to the written tables and figures.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +19,10 @@ from markupsafe import Markup
 from PIL import Image
 
 from benchmark.paper.printed import CITATION
-from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim
+from benchmark.report.claims.tables import counted
 from benchmark.report.figures.captions import caption
+from benchmark.report.page.answer import answer
 from benchmark.report.page.html import sort_value, to_html
 from benchmark.report.page.runs_table import METRICS, anchor_of, not_run, run_rows, slug
 from benchmark.report.query import Results
@@ -30,6 +33,25 @@ from benchmark.store.atomic_files import write_file
 
 NOT_RUN = "not run"
 """The verdict on a claim for which nothing has run."""
+
+PAPERS = {
+    "table1": "Table 1",
+    "table2": "Table 2",
+    "figure1-buckets": "Figure 1",
+    "buckets": "",
+    "figure2-scores": "Figure 2, left",
+    "figure2-spectrum": "Figure 2, right",
+    "sensitivity-alpha": "Figures 3 and 4",
+    "alpha": "",
+    "figure5-regimes": "Figure 5",
+    "table3": "Table 3",
+    "sensitivity-lambda": "Figures 6 to 9",
+    "lambda": "",
+}
+"""What the paper shows, in its order, with its names; without one what has the numbers of the figure before it."""
+
+SUMMARIES = ("windows", "accuracy-coverage")
+"""The pictures that the page may open with: of each dataset the first of these that there is."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _CHIPS = {
@@ -81,39 +103,57 @@ def page(
     names = dict.fromkeys(verdict.claim.id for verdict in judged)
     claims = [[verdict for verdict in judged if verdict.claim.id == name] for name in names]
     style, script = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    table = answer([report.results for report in reports])
+    reported = {report.results.dataset: report.results.title for report in reports}
     return _ENVIRONMENT.get_template("page.html.jinja").render(
         citation=CITATION,
         style=Markup(style),
         script=Markup(script),
         synthetic=bool(reports) and all(report.results.synthetic for report in reports),
+        answer=to_html(table, "answer-table") if table else "",
+        decided={
+            title: counted([each for each in judged if each.dataset == name])
+            for name, title in reported.items()
+            if any(each.dataset == name for each in judged)
+        },
         judged=[group for group in claims if any(claim.verdict != NOT_RUN for claim in group)],
         unjudged=[group for group in claims if all(claim.verdict == NOT_RUN for claim in group)],
         counts={verdict: sum(claim.verdict == verdict for claim in judged) for verdict in VERDICTS},
-        datasets=[_dataset(report, folder, store) for report in reports],
+        datasets=[_dataset(report, reports, folder, store) for report in reports],
         audit=_relative(audit, folder) if audit.is_file() else "",
         store=store,
         metrics=METRICS,
     )
 
 
-def _dataset(report: DatasetReport, folder: Path, store: str) -> dict[str, object]:
+def _dataset(report: DatasetReport, reports: Sequence[DatasetReport], folder: Path, store: str) -> dict[str, object]:
     results = report.results
-    usual = results.setting == RunSetting()
-    identity = slug(results.dataset if usual else f"{results.dataset}-{results.setting.name}")
+    alone = sum(other.results.dataset == results.dataset for other in reports) == 1
+    identity = slug(results.dataset if alone else f"{results.dataset}-{results.setting.name}")
     records = results.records()
+    summary = next((name for name in SUMMARIES if name in report.figures), "")
+    blocks = {
+        name: [
+            *([_picture(name, results, report.figures[name], folder)] if name in report.figures else []),
+            *([_table(report, name, identity, folder, store)] if name in report.tables else []),
+        ]
+        for name in dict.fromkeys((*PAPERS, *report.tables, *report.figures))
+    }
+    opening = [blocks[summary].pop(0)] if summary else []
     return {
         "identity": identity,
         "results": results,
         "facts": machines_note(records) if any(not record.external for record in records) else "",
-        "tables": [_table(report, name, identity, folder, store) for name in report.tables],
-        "pictures": [_picture(name, path, results, folder) for name, path in report.figures.items()],
+        "opening": opening,
+        "paper": [(PAPERS[name], name, blocks[name]) for name in PAPERS if blocks[name]],
+        "further": [(name, found) for name, found in blocks.items() if found and name not in PAPERS],
         "rows": run_rows(results, identity),
         "not_run": not_run(results),
         "gaps": report.gaps,
     }
 
 
-def _table(report: DatasetReport, name: str, identity: str, folder: Path, store: str) -> dict[str, object]:
+def _table(report: DatasetReport, name: str, identity: str, folder: Path, store: str) -> Mapping[str, object]:
     with_rows = {group.name for group in report.results.groups if group.records}
 
     def link(group: str) -> str | None:
@@ -130,15 +170,18 @@ def _table(report: DatasetReport, name: str, identity: str, folder: Path, store:
     }
 
 
-def _picture(name: str, path: Path, results: Results, folder: Path) -> Mapping[str, object]:
-    """A figure on the page, and its PDF as a link; without a `uri` if its file cannot be read."""
+def _picture(name: str, results: Results, path: Path, folder: Path) -> Mapping[str, object]:
+    """A figure on the page, in a format that takes two thirds of the bytes of its file, and its PDF as a link; without
+    a `uri` if its file cannot be read.
+    """
     shown = {"name": name, "caption": caption(name, results), "file": _relative(path.with_suffix(".pdf"), folder)}
     try:
         with Image.open(path) as image:
-            width, height = image.size
-        uri = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+            (width, height), content = image.size, io.BytesIO()
+            image.convert("RGB").save(content, "WEBP", lossless=True, method=1)
     except OSError:
         return shown | {"uri": ""}
+    uri = f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
     return shown | {"uri": uri, "width": width // 2, "height": height // 2}
 
 

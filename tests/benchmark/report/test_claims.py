@@ -31,17 +31,18 @@ from benchmark.paper.rules import (
 )
 from benchmark.plan.experiments import experiments
 from benchmark.plan.run_spec import RunSetting
-from benchmark.report.claims.evidence import Judgement, Reading, Side, combined, lead, side, user_differences
 from benchmark.report.claims.judged_claims import judge_claims
 from benchmark.report.claims.rules import RULES
+from benchmark.report.claims.sides import Side, combined, lead, side, user_differences
 from benchmark.report.claims.tables import claims_tables
+from benchmark.report.claims.verdicts import Judgement, Reading
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import report
 from benchmark.report.tables.formats import to_latex, to_markdown
 from benchmark.store.store import Store
 from tests.benchmark.conftest import plans_of, records_in
+from tests.benchmark.report.conftest import NUMBERS, USERS, WINDOWS
 
-USERS = 40
 HIT, MISS = (1,), (0,)
 MIXED = (1, 0), (0, 1)
 """Two rankings over users, each right where the other is wrong."""
@@ -610,41 +611,13 @@ def test_the_mean_of_a_density_does_not_depend_on_its_mass(
 
 # --- in windows of time ---------------------------------------------------------------------------------------------
 
-WINDOWS = (0.95, 0.9, 0.85, 0.8)
-NUMBERS = {window: np.arange(USERS) + 10 * place for place, window in enumerate(WINDOWS)}
-
-
-@pytest.fixture
-def in_time(bench: Bench) -> Callable[..., Results]:
-    """Makes Results of Table 2 in four windows: `hits` is the share of the users whom a method serves in the first;
-    BT-SR serves one more of them in each further window.
-    """
-
-    def make(hits: Mapping[str, float], seeds: Sides, windows: Sequence[float] = WINDOWS, **changes: Any) -> Results:
-        maker, arrays, groups = bench.maker, dict[tuple[str, int], Any](), []
-        rng = np.random.default_rng(0)
-        for place, window in enumerate(windows):
-            for method, share in hits.items():
-                served = round(share * USERS) + (place if method in BTSR else 0)
-                ranks = np.where(rng.permutation(USERS) < served, 1, 100)
-                test = {"ndcg@10": float((ranks == 1).mean()), "hr@10": float((ranks == 1).mean())}
-                record = maker.record(method, 0, test=test, validation=test, protocol={"quantile": window})
-                arrays[record.key, 0] = maker.arrays(tuple(ranks))
-                groups.append(RunGroup("windows", f"{window:g} {method}", method, window, (record,)))
-        plain = bench(seeds)
-        numbers = changes.pop("numbers", NUMBERS)
-        load = lambda record: arrays.get((record.key, record.seed))  # noqa: E731
-        return Results("ml-1m", "ML-1M", False, RunSetting(), (*plain.groups, *groups), load, user_numbers=numbers)
-
-    return make
-
-
 APART = {"sasrec-ce": 0.2, "btsr-ce": 0.6}
 PAIR = Ahead("objectives", pairs=(("btsr-ce", "sasrec-ce"),), metrics=("ndcg@10",))
 
 
-def test_windows_decide_in_the_place_of_seeds_and_are_named(in_time: Callable[..., Results]) -> None:
-    seeds = {"main:btsr-ce": of("ndcg@10", BASE), "main:sasrec-ce": of("ndcg@10", SURE)}  # the seeds say the contrary
+def test_windows_decide_in_the_place_of_seeds_and_are_named(bench: Bench, in_time: Callable[..., Results]) -> None:
+    contrary = {"main:btsr-ce": of("ndcg@10", BASE), "main:sasrec-ce": of("ndcg@10", SURE)}
+    seeds = bench(contrary).groups
     found = judged(in_time(APART, seeds), PAIR)
     assert (found.verdict, found.evidence) == ("confirmed", "pooled over four windows, 160 users")
     [text] = found.numbers
@@ -656,12 +629,12 @@ def test_windows_decide_in_the_place_of_seeds_and_are_named(in_time: Callable[..
         assert (found.verdict, found.evidence) == ("contradicted", "three seeds, 40 users")
     alone = judged(in_time({"btsr-ce": 0.6}, seeds), PAIR)  # the other has no run in any window
     assert alone.evidence == "three seeds, 40 users"
-    assert judged(in_time(APART, {}), PAIR).verdict == "confirmed", "windows alone suffice"
+    assert judged(in_time(APART), PAIR).verdict == "confirmed", "windows alone suffice"
 
 
 def test_windows_that_disagree_decide_nothing_though_users_would(in_time: Callable[..., Results]) -> None:
-    results = in_time(APART, {})
-    reversed_ = in_time({"sasrec-ce": 0.9, "btsr-ce": 0.1}, {})
+    results = in_time(APART)
+    reversed_ = in_time({"sasrec-ce": 0.9, "btsr-ce": 0.1})
     groups = [*results.groups[:2], *reversed_.groups[2:4], *results.groups[4:]]  # the second window says the contrary
     mixed = Results("ml-1m", "ML-1M", False, RunSetting(), groups, results.load, user_numbers=NUMBERS)
     records = {record.key for group in reversed_.groups[2:4] for record in group.records}
@@ -672,25 +645,26 @@ def test_windows_that_disagree_decide_nothing_though_users_would(in_time: Callab
 
 
 def test_in_windows_validation_chooses_bt_sr_and_the_best_rival_is_that_of_all_windows(
-    in_time: Callable[..., Results],
+    bench: Bench, in_time: Callable[..., Results]
 ) -> None:
     hits = dict.fromkeys(SIX, 0.1) | {"duorec": 0.3, "btsr-ce": 0.7, "btsr-sce": 0.2}
-    found = judged(in_time(hits, table_2(BASE, SURE)), AgainstBaselines(metrics=("ndcg@10", "hr@10", "cov@10")))
+    results = in_time(hits, bench(table_2(BASE, SURE)).groups)
+    found = judged(results, AgainstBaselines(metrics=("ndcg@10", "hr@10", "cov@10")))
     assert [text.split(" ")[1:6] for text in found.numbers[:2]] == [
         ["BT-SR", "(CE)", "minus", "DuoRec", "+0.4375,"]
     ] * 2
     assert "printed +6.2%" in found.numbers[0]
     rule = AgainstBaselines(metrics=("ndcg@10",), seeds_alone=True)
-    assert judged(in_time(hits, table_2(BASE, SURE)), rule).evidence == "three seeds, 40 users"
+    assert judged(results, rule).evidence == "three seeds, 40 users"
     peak = Peaks("objectives", at=("btsr-ce",), among=BTSR, metrics=("ndcg@10",))
-    best = judged(in_time(hits, {}), peak)
+    best = judged(in_time(hits), peak)
     assert (best.verdict, best.evidence) == ("inconclusive", "pooled over four windows, 160 users")
     assert best.numbers[0].endswith("; 2 of 3 values were run")
 
 
 def test_the_command_of_a_verdict_over_windows_reports_them_too(in_time: Callable[..., Results]) -> None:
     claim = replace(CLAIMS["ce-beats-bce"], rule=PAIR)
-    [finding] = [f for f in judge_claims([in_time(APART, {})], [claim]) if f.reported]
+    [finding] = [f for f in judge_claims([in_time(APART)], [claim]) if f.reported]
     assert finding.verdict == "confirmed"
     command = "python run_all.py --claim ce-beats-bce --dataset ml-1m"
     assert finding.command == f"{command} --experiments windows --stages report"

@@ -6,6 +6,7 @@ The tests in a browser use a Chromium or Chrome of the machine; where there is n
 from __future__ import annotations
 
 import base64
+import io
 import re
 import shutil
 import subprocess
@@ -17,20 +18,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from benchmark.paper.claim import Claim
 from benchmark.paper.rules import Ahead
 from benchmark.report.claims.judged_claims import JudgedClaim
 from benchmark.report.figures.accuracy import accuracy_and_coverage
 from benchmark.report.figures.canvas import appearance, save
+from benchmark.report.page.answer import answer
 from benchmark.report.page.html import sort_value, to_html
 from benchmark.report.page.page import DatasetReport, page, write_page
 from benchmark.report.page.runs_table import not_run, run_rows
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import TABLES, report
 from benchmark.report.tables.layout import Cell, Head, Row, Table
-from benchmark.report.tables.numbers import MINUS
+from benchmark.report.tables.numbers import MINUS, signed
 from benchmark.report.tables.table2 import table_2
+from benchmark.report.tables.windows import pooled_difference, windows_of
 from benchmark.store.store import Store
 from tests.benchmark.conftest import plans_of, records_in, results_of
 
@@ -242,11 +246,11 @@ def test_the_page_holds_everything_and_asks_for_nothing(
     one = shown(store, handmade(), tmp_path / "figures")
     text = page(store.root, [one], [judged()])
     document = Elements(text)
-    assert document.all("img", "src")[0].startswith("data:image/png;base64,")
+    assert document.all("img", "src")[0].startswith("data:image/webp;base64,")
     assert document.all("script", "src") == []
     assert document.all("link", "href") == ["data:,"]
     values = [value or "" for _, attributes in document.found for value in attributes.values()]
-    assert not [value for value in values if "//" in value and not value.startswith("data:image/png;")]
+    assert not [value for value in values if "//" in value and not value.startswith("data:image/webp;")]
     assert text.index("quoted a-claim") < text.index("BT-SR against its baselines"), "verdicts come first"
     ids = document.all("a", "id") + [
         attributes["id"] for tag, attributes in document.found if tag != "a" and "id" in attributes
@@ -322,12 +326,92 @@ def test_synthetic_data_is_marked_everywhere(store: Store, handmade: Callable[..
         assert words in document.text
 
 
-def test_a_picture_is_the_file_that_was_written(store: Store, handmade: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_picture_shows_every_pixel_of_the_file_that_was_written(
+    store: Store, handmade: Callable[..., Any], tmp_path: Path
+) -> None:
     one = shown(store, handmade(), tmp_path)
     ((_, image),) = [found for found in Elements(page(store.root, [one], [])).found if found[0] == "img"]
-    written = base64.b64encode(one.figures["accuracy-coverage"].read_bytes()).decode()
-    assert image["src"] == f"data:image/png;base64,{written}"
+    content = base64.b64decode((image["src"] or "").removeprefix("data:image/webp;base64,"))
+    with Image.open(one.figures["accuracy-coverage"]) as written, Image.open(io.BytesIO(content)) as embedded:
+        assert embedded.tobytes() == written.convert("RGB").tobytes()
     assert (image["width"], image["height"]) == ("680", "340"), "half the pixels, which fit a sharp screen"
+
+
+def test_the_committed_page_is_small() -> None:
+    assert (Path(__file__).parents[4] / "results" / "index.html").stat().st_size < 2_500_000
+
+
+# --- the answer -----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_opens_with_the_answer_then_claims_then_the_papers_order(
+    store: Store, handmade: Callable[..., Any], tmp_path: Path
+) -> None:
+    one, findings = (
+        shown(store, handmade(), tmp_path / "figures"),
+        [judged("contradicted"), judged("not run", "second")],
+    )
+    tables = dict.fromkeys(("cost", "table2", "windows", "table1"), one.tables["table2"])
+    picture = one.figures["accuracy-coverage"]
+    figures = dict.fromkeys(("views", "accuracy-coverage", "sensitivity-alpha", "figure1-buckets"), picture)
+    document = Elements(page(store.root, [replace(one, tables=tables, figures=figures)], findings))
+    headings = [found["id"] for tag, found in document.found if tag in ("h2", "h3") and "id" in found]
+    assert headings == [
+        *("answer-title", "claims-title", "ml-1m-title"),
+        *(f"ml-1m-{name}-heading" for name in ("table1", "table2", "figure1-buckets", "sensitivity-alpha")),
+        *(f"ml-1m-{name}-heading" for name in ("cost", "windows", "views")),
+        "ml-1m-runs",
+    ]
+    pictures = [found["id"] for tag, found in document.found if tag == "figure" and found["class"] == "picture"]
+    assert pictures[0] == "ml-1m-accuracy-coverage-picture", "it belongs to the answer and is not shown again"
+    assert len(pictures) == 4
+    assert (
+        "on ML-1M: 1 decided (0 confirmed, 1 contradicted), 1 undecided (0 inconclusive, 1 not run)." in document.text
+    )
+
+
+def test_without_windows_the_answer_is_the_main_comparison(store: Store, handmade: Callable[..., Any]) -> None:
+    maker = handmade()
+    ours, theirs, third = (0.040, 0.061, 0.082), (0.030, 0.050, 0.070), (0.050, 0.071, 0.092)
+    for method, values in {"btsr-ce": ours, "sasrec-ce": theirs, "duorec": third}.items():
+        for seed, value in enumerate(values):
+            store.save(maker.record(method, seed, test={"ndcg@10": value}), maker.arrays())
+    maker.write_data(store)
+    table = answer([results_of(store)])
+    assert table is not None
+    (first, second), (third_row, fourth) = table.sections[0]
+    assert [first.label, second.label] == ["ML-1M: BT-SR (CE)", "against SASRec (CE)"]
+    # .010, .011, .012: mean .011, sd .001, t = 19.05; the quantile 4.303 of t times .001 / sqrt(3) is .0025
+    assert [cell.text for cell in first.cells] == ["+0.0110", ".003"]
+    assert [cell.text for cell in second.cells] == ["+0.0085 to +0.0135", "three seeds, 4 users"]
+    assert first.cells[0].place == "best"
+    assert [third_row.label, fourth.label] == ["ML-1M: BT-SR (CE)", "against DuoRec"]
+    assert third_row.cells[0].text == f"{MINUS}0.0100"
+
+
+def test_with_windows_the_answer_is_pooled_over_them(in_time: Callable[..., Results]) -> None:
+    table = answer([in_time({"sasrec-ce": 0.2, "duorec": 0.5, "btsr-ce": 0.6})])
+    assert table is not None
+    (pair, best) = table.sections[0]
+    assert [cell.text for cell in pair[0].cells] == ["+0.4375", "< .001"]
+    assert pair[1].cells[1].text == "pooled over four windows, 160 users"
+    assert [best[1].label, best[0].cells[0].text] == ["against DuoRec", "+0.1375"]
+    windows = windows_of(in_time({"sasrec-ce": 0.2, "duorec": 0.5, "btsr-ce": 0.6}))
+    assert windows is not None
+    found = pooled_difference(windows, "btsr-ce", "duorec", "ndcg@10")
+    assert found is not None
+    assert best[1].cells[0].text == f"{signed(found.over_users.low)} to {signed(found.over_users.high)}"
+
+
+def test_without_bt_sr_there_is_no_answer(store: Store, handmade: Callable[..., Any]) -> None:
+    assert answer([with_groups(shown(store, handmade()).results, store, [])]) is not None
+    maker = handmade("beauty", "Beauty")
+    store.save(maker.record("sasrec-ce", 0), maker.arrays())
+    maker.write_data(store)
+    results = results_of(store, "beauty")
+    assert answer([results]) is None
+    one = DatasetReport(results, {}, {}, store.root.parent / "tables")
+    assert "BT-SR and what it is compared with have no runs yet" in Elements(page(store.root, [one], [])).text
 
 
 def test_the_audit_of_the_paper_is_linked_where_it_was_written(store: Store, handmade: Callable[..., Any]) -> None:

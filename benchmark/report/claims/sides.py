@@ -1,4 +1,4 @@
-"""What the runs say on single comparisons: two sides, by seed or by window of time, which leads, and what follows."""
+"""The two sides of a comparison, a metric of each by seed or by window of time, and which of them leads."""
 
 from __future__ import annotations
 
@@ -6,30 +6,26 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
 
 import numpy as np
 
+from benchmark.paper.printed import BTSR
 from benchmark.plan.experiments import Variant, experiments
+from benchmark.report.claims.verdicts import Reading, in_words, seeds_and_users
 from benchmark.report.methods import title_of
 from benchmark.report.query import PerUser, Results, RunGroup, per_user_difference
 from benchmark.report.significance import (
     LEVEL,
     MIN_SEEDS,
-    holm,
     paired_bootstrap,
     paired_t_test,
     smallest_detectable_difference,
     smallest_detectable_over_seeds,
+    summarise_seeds,
 )
 from benchmark.report.tables.numbers import count, number, p_value, signed
-from benchmark.report.tables.windows import Windows, pooled_difference, windows_of
+from benchmark.report.tables.windows import Windows, chosen_btsr, pooled_difference, windows_of
 from benchmark.runs.metrics import is_mean_over_users
-
-Verdict = Literal["confirmed", "contradicted", "inconclusive", "not run"]
-
-MIN_VOTES = 2
-"""Seeds that must agree where a threshold is read off each seed instead of testing a difference."""
 
 TARGET_SCORE = "target_score"
 """The mean score of the test targets, from the density that a run keeps of them."""
@@ -39,89 +35,6 @@ METHODS_AS_THEY_ARE = ("main", "objectives")
 
 CLAIM_RESAMPLES = 2000
 """Of users: p is then known to .001, which suffices for a verdict at .05, and a report stays fast."""
-
-_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-
-
-# --- verdicts -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One comparison in the claim's direction: `lead` > 0 speaks for it; `p` is two-sided, NaN if it is unknown.
-
-    `ran`: whether both sides have runs; `seeds`: how many both have. `evidence` names what the comparison rests on.
-    `confirms`, `contradicts`: whether what was run suffices for it.
-    """
-
-    text: str
-    lead: float = math.nan
-    p: float = math.nan
-    ran: bool = True
-    seeds: int = 0
-    evidence: str = ""
-    confirms: bool = True
-    contradicts: bool = True
-
-    def as_best_of(self, chances: int) -> Reading:
-        """The same where the leading side was chosen with hindsight as the best of `chances`: p counts that often."""
-        p = min(1.0, self.p * chances)
-        if math.isnan(self.p) or p == self.p:
-            return self
-        corrected = f"times {chances}, since the best of {chances} is compared: p {p_value(p)}"
-        return replace(self, p=p, text=f"{self.text} ({corrected})")
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """A verdict, the numbers that it rests on, one text per comparison, and the evidence that decided it, in words."""
-
-    verdict: Verdict
-    numbers: tuple[str, ...]
-    evidence: str = ""
-
-
-def judge(readings: Sequence[Reading]) -> Judgement:
-    """The judgement on a claim that holds where every reading does.
-
-    Confirmed: each leads with p < .05. Contradicted: one lies behind with p < .05 after Holm's correction over all.
-    """
-    adjusted = holm(np.array([reading.p for reading in readings]))
-    against = [
-        each for each, p in zip(readings, adjusted, strict=True) if each.contradicts and each.lead < 0 and p < LEVEL
-    ]
-    verdict: Verdict = "inconclusive"
-    if not any(reading.ran for reading in readings):
-        verdict = "not run"
-    elif against:
-        verdict = "contradicted"
-    elif all(reading.confirms and reading.lead > 0 and reading.p < LEVEL for reading in readings):
-        verdict = "confirmed"
-    evidence = dict.fromkeys(reading.evidence for reading in against or readings if reading.evidence)
-    return Judgement(verdict, tuple(reading.text for reading in readings), "; ".join(evidence))
-
-
-def vote(holds: Sequence[bool], fails: Sequence[bool], text: str, users: int = 0) -> Judgement:
-    """Confirmed if the claim holds on every seed, contradicted if it fails on every one; from two seeds on."""
-    seeds = len(holds)
-    text = f"{text}; {count(seeds, 'seed')}{'' if seeds >= MIN_VOTES else ', too few to decide'}"
-    verdict: Verdict = "inconclusive"
-    if seeds >= MIN_VOTES:
-        verdict = "confirmed" if all(holds) else "contradicted" if all(fails) else "inconclusive"
-    return Judgement(verdict, (text,), seeds_and_users(seeds, users))
-
-
-def seeds_and_users(seeds: int, users: int) -> str:
-    """Such as `five seeds, 750 users`; without the users where 0 stands for them, empty without a seed."""
-    tested = f", {users:,} users" if users else ""
-    return f"{_in_words(seeds, 'seed')}{tested}" if seeds else ""
-
-
-def _in_words(n: int, thing: str) -> str:
-    return f"{_WORDS[n] if n < len(_WORDS) else n} {thing}{'' if n == 1 else 's'}"
-
-
-# --- sides ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -169,6 +82,17 @@ def sides_of(results: Results, experiment: str, metric: str, labels: Sequence[st
     if windows := pooled(results, experiment, metric, labels):
         return {label: _in_windows(windows, label, metric) for label in labels}
     return {label: side(results, experiment, label, metric) for label in labels}
+
+
+def contest(results: Results, rivals: Sequence[str], metric: str, in_windows: bool = True) -> tuple[Side, list[Side]]:
+    """BT-SR on the objective that validation chose, without values if it was not run, and the rivals that were run."""
+    names = (*rivals, *BTSR)
+    windows = pooled(results, "main", metric, names) if in_windows else None
+    found = {
+        name: _in_windows(windows, name, metric) if windows else side(results, "main", name, metric) for name in names
+    }
+    btsr = chosen_btsr(windows) if windows else results.btsr
+    return found[btsr] if btsr else Side("BT-SR", {}, lambda _: None), [found[r] for r in rivals if found[r].values]
 
 
 def pooled(results: Results, experiment: str, metric: str, labels: Collection[str]) -> Windows | None:
@@ -286,9 +210,6 @@ def by_seed(first: Side, second: Side) -> tuple[np.ndarray, np.ndarray]:
     return np.array([first.values[seed] for seed in seeds]), np.array([second.values[seed] for seed in seeds])
 
 
-# --- who leads ------------------------------------------------------------------------------------------------------
-
-
 def lead(leader: Side, trailer: Side, metric: str) -> Reading:
     """Whether one side is ahead of another: over windows where both have them, else a paired t-test over the seeds
     that both have, from three on.
@@ -309,7 +230,9 @@ def lead(leader: Side, trailer: Side, metric: str) -> Reading:
         f"{metric}: {leader.title} {number(float(ours.mean()))}, {trailer.title} {number(float(theirs.mean()))}, "
         f"difference {signed(difference)}; "
     )
-    found = Reading(text, difference, seeds=len(seeds), evidence=seeds_and_users(len(seeds), leader.tested))
+    interval = summarise_seeds(ours - theirs).interval
+    evidence = seeds_and_users(len(seeds), leader.tested)
+    found = Reading(text, difference, interval=interval, seeds=len(seeds), evidence=evidence)
     if len(seeds) >= MIN_SEEDS:
         p = paired_t_test(ours, theirs).p
         said = "none, for the difference is the same on all of them" if math.isnan(p) else p_value(p)
@@ -331,20 +254,18 @@ def _lead_in_windows(windows: Windows, leader: Side, trailer: Side, metric: str)
     models of each window as given, and the t-test over windows, whose models differ, knows little of the users.
     """
     names = f"{metric}: {leader.title} minus {trailer.title}"
-    found = pooled_difference(windows, leader.method, trailer.method, metric)
-    if found is None:
+    pooled_over = pooled_difference(windows, leader.method, trailer.method, metric)
+    if pooled_over is None:
         return Reading(f"{names}: the users' ranks are lost")
-    users, evidence = (
-        found.over_users,
-        f"pooled over {_in_words(len(windows.groups), 'window')}, {leader.tested:,} users",
-    )
+    users, of_windows = pooled_over.over_users, pooled_over.over_windows
+    evidence = f"pooled over {in_words(len(windows.groups), 'window')}, {leader.tested:,} users"
     text = f"{names} {signed(users.difference)}, 95% interval {signed(users.low)} to {signed(users.high)}; {evidence}, "
-    if math.isnan(found.over_windows.p):
-        return Reading(f"{text}the same in every window", users.difference, evidence=evidence)
-    p = max(users.p, found.over_windows.p)
-    text += f"p {p_value(users.p)}; paired t-test over windows, p {p_value(found.over_windows.p)}"
-    text += f"; detectable: {number(found.detectable)}" if p >= LEVEL else ""
-    return Reading(text, users.difference, p, evidence=evidence)
+    found = Reading(text, users.difference, interval=(users.low, users.high), evidence=evidence)
+    if math.isnan(of_windows.p):
+        return replace(found, text=f"{text}the same in every window")
+    p = max(users.p, of_windows.p)
+    text += f"p {p_value(users.p)}; paired t-test over windows, p {p_value(of_windows.p)}"
+    return replace(found, text=text + (f"; detectable: {number(pooled_over.detectable)}" if p >= LEVEL else ""), p=p)
 
 
 def user_differences(leader: Side, trailer: Side, seeds: Collection[float]) -> np.ndarray | None:
