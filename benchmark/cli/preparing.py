@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.cli.options import ChosenDataset, chosen_datasets
 from benchmark.plan.dataset_facts import DatasetFacts
-from benchmark.store.atomic_files import check_directory, sweep_files
+from benchmark.store.atomic_files import check_directory, sweep
 from benchmark.store.store import Store, StoreError, to_stderr
 from datasets.download import MissingData
 from datasets.interactions import DataError
@@ -28,7 +28,7 @@ def open_store(out_dir: Path) -> Store:
     check_directory(out_dir, written=False)
     for name in ("tables", "figures", CACHE):
         try:
-            sweep_files(out_dir / name)
+            sweep(out_dir / name)
         except StoreError as error:
             to_stderr(f"{error}; what a killed process left there stays")
     return Store(out_dir / "results")

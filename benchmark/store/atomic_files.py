@@ -124,28 +124,23 @@ def _unfinished(path: Path) -> Path:
     return path.with_name(f"{UNFINISHED}{secrets.token_hex(4)}-{path.name}")
 
 
-def leftovers(directory: Path) -> list[Path]:
-    """The unfinished and replaced files and directories directly in `directory`."""
-    return sorted([*directory.glob(f"{UNFINISHED}*"), *directory.glob(f"{_REPLACED}*")])
+def leftovers(root: Path) -> list[Path]:
+    """The unfinished and replaced files and directories below `root`."""
+    below = [Path(folder, name) for folder, folders, files in os.walk(root) for name in (*folders, *files)]
+    return sorted(path for path in below if path.name.startswith((UNFINISHED, _REPLACED)))
 
 
-def sweep(directory: Path) -> None:
-    """Remove the leftovers in `directory` or put them back in place; a file that another process is writing stays."""
-    for left in leftovers(directory):
-        if left.name.startswith(_REPLACED):
-            _settle(left)
-        elif left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left)
-        else:
-            _remove_unless_held(left)
-
-
-def sweep_files(root: Path) -> None:
-    """Remove what killed processes left anywhere below `root`; a file that another process is writing stays."""
+def sweep(root: Path) -> None:
+    """Remove the leftovers below `root` or put them back in place; a file that another process is writing stays."""
     with writing(root):
-        for left in sorted(root.rglob(f"{UNFINISHED}*")):
-            if left.is_file():
-                _remove_unless_held(left)
+        for left in leftovers(root):
+            if left.name.startswith(_REPLACED):
+                _settle(left)
+            elif left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left)
+            else:
+                with contextlib.suppress(Timeout), _file_lock(left, wait=False):
+                    left.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -185,11 +180,6 @@ def _settle(replaced: Path) -> None:
         shutil.rmtree(replaced)
     else:
         os.rename(replaced, place)
-
-
-def _remove_unless_held(path: Path) -> None:
-    with contextlib.suppress(Timeout), _file_lock(path, wait=False):
-        path.unlink(missing_ok=True)
 
 
 def _sync(stream: BinaryIO) -> None:

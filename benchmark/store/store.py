@@ -289,12 +289,10 @@ class Store:
         return lock(self.root / ".locks" / "writer", wait=True)
 
     def _sweep(self) -> None:
-        places = [self.root, *self.root.glob("*"), *self.root.glob("*/runs/*"), *self.root.glob("*/models")]
         try:
-            if any(leftovers(place) for place in places):
-                with self._writer(), writing(self.root):
-                    for place in places:
-                        sweep(place)
+            if leftovers(self.root):
+                with self._writer():
+                    sweep(self.root)
             self._sweep_claims()
         except StoreError as error:
             self._note(f"{error}; files that a killed process left there stay")

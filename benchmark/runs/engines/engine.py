@@ -62,14 +62,14 @@ class Engine(Protocol):
 
 
 class InlineEngine:
-    """Runs one job after the other in this process, on one device, with `threads` threads."""
+    """Runs one job after the other in this process, on one device, with one thread."""
 
-    def __init__(self, device: torch.device, threads: int = 1) -> None:
-        self.device, self.threads = device, threads
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
 
     def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
         """Execute in order."""
-        torch.set_num_threads(self.threads)
+        torch.set_num_threads(1)
         for job in jobs:
             follow = partial(on_news, job)
             yield FinishedRun(job, *execute(job.spec, prepared, self.device, job.command, follow, job.checkpoint))

@@ -26,8 +26,8 @@ from benchmark.runs.run import News, execute
 class LocalEngine:
     """`workers` processes with one thread each (two single-threaded workers beat one worker with two threads)."""
 
-    def __init__(self, device: torch.device, workers: int, threads: int = 1) -> None:
-        self.device, self.workers, self.threads = device, workers, threads
+    def __init__(self, device: torch.device, workers: int) -> None:
+        self.device, self.workers = device, workers
 
     def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
         """Execute, `workers` at a time."""
@@ -124,7 +124,7 @@ class _Pool(JobQueue):
             device = torch.device("cuda", number % torch.cuda.device_count())
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, device, self.engine.threads), daemon=True)
+        process = context.Process(target=_work, args=(theirs, device), daemon=True)
         with _ctrl_c_waiting():
             process.start()
         theirs.close()
@@ -159,10 +159,10 @@ def _ctrl_c_waiting() -> Iterator[None]:
 # --- in the worker ----------------------------------------------------------------------------------------------------
 
 
-def _work(pipe: Connection, device: torch.device, threads: int) -> None:
+def _work(pipe: Connection, device: torch.device) -> None:
     """A worker's life: first the data, then one job after the other, until the other end of the pipe is closed."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     try:
         prepared = pipe.recv()
         while True:

@@ -50,21 +50,19 @@ Message = tuple[str, Any]
 
 
 class RayEngine:
-    """`workers` runs at a time, by default as many as the cluster has GPUs, or else CPUs for `threads` each.
+    """`workers` runs at a time, by default as many as the cluster has GPUs, or else CPUs.
 
     More workers than GPUs share them. `address`: of the cluster; by default that in RAY_ADDRESS, or of a cluster that
     was started on this machine; if there is none, one is started for as long as this process lives. `device`: auto,
     cpu or cuda. Raises ConfigError if there is no such cluster or it has nothing to run on.
     """
 
-    def __init__(
-        self, address: str | None = None, device: str = "auto", workers: int | None = None, threads: int = 1
-    ) -> None:
-        self.workers, self.threads = workers, threads
+    def __init__(self, address: str | None = None, device: str = "auto", workers: int | None = None) -> None:
+        self.workers = workers
         code_version()  # remembered before the code is sent
         _connect(address)
         self.device = _device(device)
-        self.task = ray.remote(_work).options(max_retries=0, num_cpus=threads, num_gpus=self._gpus_each())
+        self.task = ray.remote(_work).options(max_retries=0, num_cpus=1, num_gpus=self._gpus_each())
 
     def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
         """Execute, at any time as many as there is room for."""
@@ -94,8 +92,7 @@ class RayEngine:
     def room(self) -> int:
         """How many runs to give to Ray; at least one, which waits for a node if none is free."""
         resources = ray.cluster_resources()
-        has = resources.get("GPU", 0) if self.device.type == "cuda" else resources.get("CPU", 0) / self.threads
-        return self.workers or max(1, int(has))
+        return self.workers or max(1, int(resources.get("GPU" if self.device.type == "cuda" else "CPU", 0)))
 
     def _gpus_each(self) -> float:
         if self.device.type != "cuda":
@@ -118,9 +115,7 @@ class _Tasks(JobQueue):
             if self.data is None:
                 self.data = ray.put(self.prepared)  # each node fetches it once
             engine, state = self.engine, Checkpoint(job.checkpoint).read()
-            stream = engine.task.remote(
-                job, self.data, engine.device, engine.threads, state, SELDOM * checkpoint.SECONDS_BETWEEN
-            )
+            stream = engine.task.remote(job, self.data, engine.device, state, SELDOM * checkpoint.SECONDS_BETWEEN)
             self.under_way[stream] = job, datetime.now(UTC)
         return bool(self.under_way)
 
@@ -211,16 +206,14 @@ class _Sent(Checkpoint):
         self.send(content)
 
 
-def _work(
-    job: RunJob, prepared: Prepared, device: torch.device, threads: int, content: bytes, seconds: float
-) -> Iterator[Message]:
+def _work(job: RunJob, prepared: Prepared, device: torch.device, content: bytes, seconds: float) -> Iterator[Message]:
     """One run, from the checkpoint `content` if it is not empty; yields its news, a checkpoint from time to time (after
     `seconds` at the earliest), and its record and arrays at the end.
     """
     messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
 
     def do() -> Any:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(1)
         try:
             kept = _Sent(content, seconds, lambda state: messages.put(("checkpoint", state)))
             return execute(job.spec, prepared, device, job.command, lambda news: messages.put(("news", news)), kept)

@@ -358,13 +358,13 @@ def _note_attempt(job: RunJob) -> None:
         stream.write(f"{job.key}\n")
 
 
-def _die_with_the_job(pipe: Any, device: torch.device, threads: int) -> None:
+def _die_with_the_job(pipe: Any, device: torch.device) -> None:
     pipe.recv()
     _note_attempt(pipe.recv())
     os._exit(7)
 
 
-def _unfit_after_one(pipe: Any, device: torch.device, threads: int) -> None:
+def _unfit_after_one(pipe: Any, device: torch.device) -> None:
     prepared, job = pipe.recv(), pipe.recv()
     _note_attempt(job)
     outcome = RunOutcome("failed", error={"type": "RuntimeError", "message": "no such luck", "traceback": ""})

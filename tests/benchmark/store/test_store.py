@@ -332,7 +332,6 @@ def test_a_file_is_locked_while_it_is_written(tmp_path: Path, monkeypatch: pytes
 
     def sweep_first(source: Path, target: Path) -> None:
         atomic.sweep(tmp_path)
-        atomic.sweep_files(tmp_path)
         swept.append(source)
         replace_file(source, target)
 
@@ -425,8 +424,8 @@ def test_what_was_left_outside_of_the_store_goes_too(tmp_path: Path) -> None:
     (deep / ".tmp-0-table2.md").write_text("half")
     (deep / "table2.md").write_text("whole")
     with FileLock(deep / ".tmp-1-table3.md"):
-        atomic.sweep_files(tmp_path / "tables")
-        atomic.sweep_files(tmp_path / "absent")
+        atomic.sweep(tmp_path / "tables")
+        atomic.sweep(tmp_path / "absent")
         assert set(files(tmp_path)) == {"tables/ml-1m/table2.md", "tables/ml-1m/.tmp-1-table3.md"}
 
 
