@@ -7,6 +7,7 @@ from functools import cached_property
 
 from benchmark.paper.rules import Rule, needed
 from benchmark.plan.experiments import experiments
+from datasets.registry import PAPER_DATASETS
 
 
 @dataclass(frozen=True)
@@ -14,15 +15,15 @@ class Claim:
     """One checkable statement of the paper, and how the runs decide it.
 
     `id` is its stable name, for `run_all.py --claim ID`; `quote` is the statement, one sentence at most, or part of
-    one, from `place`; `datasets` are those of which it speaks. `reading` says what we take it to say where the words
-    leave that open.
+    one, from `place`; `datasets` are those of which it speaks, unless said all of the paper's. `reading` says what we
+    take it to say where the words leave that open.
     """
 
     id: str
     quote: str
     place: str
-    datasets: tuple[str, ...]
     rule: Rule
+    datasets: tuple[str, ...] = PAPER_DATASETS
     reading: str = ""
 
     @cached_property

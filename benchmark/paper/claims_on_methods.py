@@ -8,7 +8,6 @@ from __future__ import annotations
 from benchmark.paper.claim import Claim
 from benchmark.paper.printed import BTSR, CONTRASTIVE, SASREC
 from benchmark.paper.rules import AgainstBaselines, Ahead, Peaks
-from datasets.registry import PAPER_DATASETS
 
 FIGURES_1_AND_2 = ("ml-1m", "yelp", "gowalla")
 """Their "three datasets" are not named; section 5.1.2 reads Figure 2 on Yelp, Gowalla and MovieLens."""
@@ -22,7 +21,6 @@ CLAIMS_ON_METHODS = (
         "bt-improves-objectives",
         quote="the Barlow Twins term consistently improves performance across all base losses in the multi-task setup",
         place="Section 5, Table 1",
-        datasets=PAPER_DATASETS,
         rule=Ahead("objectives", pairs=tuple(zip(BTSR, SASREC, strict=True)), metrics=("ndcg@10",)),
     ),
     Claim(
@@ -46,7 +44,6 @@ CLAIMS_ON_METHODS = (
         quote="replacing SASRec's binary cross-entropy with the full softmax cross-entropy substantially improves "
         "next-item prediction accuracy",
         place="Section 2.2",
-        datasets=PAPER_DATASETS,
         reading="NDCG@10; Table 1 itself prints CE below BCE on Yelp, Gowalla and Kindle Store.",
         rule=Ahead(experiment="objectives", pairs=(("sasrec-ce", "sasrec-bce"),), metrics=("ndcg@10",)),
     ),
@@ -55,7 +52,6 @@ CLAIMS_ON_METHODS = (
         quote="Table 2 reports our best variant (BT-SR), which consistently outperforms all baselines in both utility "
         "and coverage across most datasets.",
         place="Section 5, Table 2",
-        datasets=PAPER_DATASETS,
         reading="Utility: the 27 of 30 accuracy cells in which Table 2 prints a lead.",
         rule=AgainstBaselines(metrics=ACCURACY, printed="lead"),
     ),
@@ -64,7 +60,6 @@ CLAIMS_ON_METHODS = (
         quote="Significance is verified using paired t-tests (p < 0.05) against the second-best baseline, with "
         "statistically significant improvements marked by an asterisk (*).",
         place="Section 4, Table 2",
-        datasets=PAPER_DATASETS,
         reading="The 27 accuracy cells with a printed star. The test is one over seeds, so users cannot stand in for "
         "them.",
         rule=AgainstBaselines(metrics=ACCURACY, printed="star", seeds_alone=True),
@@ -91,7 +86,6 @@ CLAIMS_ON_METHODS = (
         "beats-contrastive",
         quote="Our method outperforms contrastive learning (CL) baselines",
         place="Section 5.1.2",
-        datasets=PAPER_DATASETS,
         reading="NDCG@10 against the best of CL4SRec, DuoRec and EC4SRec.",
         rule=AgainstBaselines(metrics=("ndcg@10",), rivals=CONTRASTIVE),
     ),
@@ -160,7 +154,6 @@ CLAIMS_ON_METHODS = (
         quote="BT-SR not only mitigates over-recommendation of popular items but also produces more confident and "
         "better-calibrated predictions",
         place="Section 1, contributions",
-        datasets=PAPER_DATASETS,
         reading="A lower expected calibration error of the top-1 probability than every baseline; the paper prints no "
         "measure.",
         rule=AgainstBaselines(metrics=("ece",), better="lower"),
@@ -169,7 +162,6 @@ CLAIMS_ON_METHODS = (
         "taste-calibrated",
         quote="significantly enhances long-tail item coverage and recommendation calibration",
         place="Abstract",
-        datasets=PAPER_DATASETS,
         reading="Calibration to taste in popularity (Steck 2018): a lower divergence of the top 10 from the history "
         "than every baseline.",
         rule=AgainstBaselines(metrics=("popularity_kl@10",), better="lower"),
@@ -178,7 +170,6 @@ CLAIMS_ON_METHODS = (
         "tail-covered",
         quote="significantly enhances long-tail item coverage",
         place="Abstract",
-        datasets=PAPER_DATASETS,
         reading="Items of the least popular bucket that are in any user's top 10, against the best baseline.",
         rule=AgainstBaselines(metrics=("cov@10/bucket3/items",)),
     ),

@@ -1,4 +1,5 @@
-"""What "Barlow Twins for Sequential Recommendation" (arXiv 2510.26407) prints in its three tables.
+"""What "Barlow Twins for Sequential Recommendation" (arXiv 2510.26407) prints in its three tables, and what others
+publish of our baselines under leave-one-out, the protocol of the experiment `home`.
 
 The CSV files hold the printed numbers digit for digit, under the printed names of the datasets and our names of the
 methods; `btsr` is the one variant of BT-SR that Table 2 prints.
@@ -92,6 +93,29 @@ def table3() -> Table1:
 def table2_row(title: str, metric: str) -> Printed | None:
     """Table 2's row for a dataset, by its printed title, and a metric; None if the table does not have it."""
     return table2().get((title, metric))
+
+
+@dataclass(frozen=True)
+class PublishedRun:
+    """The numbers of one configuration, by its label in the experiment `home`. `values`: by metric, as far as printed;
+    `note`: what else is known of them, such as reruns by others.
+    """
+
+    label: str
+    values: dict[str, float]
+    source: str
+    note: str
+
+
+@cache
+def published_runs(dataset: str) -> tuple[PublishedRun, ...]:
+    """In the order of the experiment; none for datasets of which no such numbers are known."""
+    rows = [row for row in _rows("home.csv") if row["dataset"] == dataset]
+    metrics = ("hr@5", "hr@10", "ndcg@5", "ndcg@10")
+    return tuple(
+        PublishedRun(row["label"], {m: float(row[m]) for m in metrics if row[m]}, row["source"], row["note"])
+        for row in rows
+    )
 
 
 def _rows(name: str) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from benchmark.paper.claim import Claim
 from benchmark.paper.claims import CLAIMS
 from benchmark.report.claims.rules import RULES
 from benchmark.report.claims.sides import runs_of, variants
-from benchmark.report.claims.verdicts import Judgement, Verdict
+from benchmark.report.claims.verdicts import Verdict, judge
 from benchmark.report.query import Results
 from datasets.registry import DATASETS, PAPER_DATASETS
 
@@ -77,7 +77,7 @@ def judge_claims(
 
 
 def _judged(claim: Claim, results: Results, reported: bool, about: str) -> JudgedClaim:
-    judgement: Judgement = RULES[type(claim.rule)](results, claim.rule)
+    judgement = judge(RULES[type(claim.rule)](results, claim.rule))
     command = f"python run_all.py --claim {claim.id} {about}"
     needed = [
         runs_of(results, claim.rule.experiment, variant.label)

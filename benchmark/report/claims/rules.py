@@ -14,7 +14,6 @@ from benchmark.paper import rules as forms
 from benchmark.paper.printed import BASELINES, BTSR, Printed
 from benchmark.plan.selection import METRIC
 from benchmark.report.claims.sides import (
-    CLAIM_RESAMPLES,
     Side,
     best_against,
     by_seed,
@@ -28,20 +27,19 @@ from benchmark.report.claims.sides import (
     side,
     sides_of,
     title_of_runs,
-    user_differences,
     variants,
 )
-from benchmark.report.claims.verdicts import MIN_VOTES, Judgement, Reading, judge, seeds_and_users, vote
+from benchmark.report.claims.verdicts import MIN_VOTES, Reading, seeds_and_users, vote
 from benchmark.report.query import Results
-from benchmark.report.significance import MIN_SEEDS, paired_bootstrap, summarise_seeds, variance_ratio_test
+from benchmark.report.significance import MIN_SEEDS, summarise_seeds, variance_ratio_test
 from benchmark.report.tables.numbers import count, number, p_value, percent, signed
 
 ROUNDING = 1e-12
 """A deviation below this share of its mean is that of equal numbers."""
 
 
-def ahead(results: Results, rule: forms.Ahead) -> Judgement:
-    return judge([_ahead(results, rule, *pair, metric) for pair in rule.pairs for metric in rule.metrics])
+def ahead(results: Results, rule: forms.Ahead) -> list[Reading]:
+    return [_ahead(results, rule, *pair, metric) for pair in rule.pairs for metric in rule.metrics]
 
 
 def _ahead(results: Results, rule: forms.Ahead, first: str, second: str, metric: str) -> Reading:
@@ -53,14 +51,14 @@ def _ahead(results: Results, rule: forms.Ahead, first: str, second: str, metric:
     return lead(less, trailer, metric)
 
 
-def against_baselines(results: Results, rule: forms.AgainstBaselines) -> Judgement:
+def against_baselines(results: Results, rule: forms.AgainstBaselines) -> list[Reading]:
     """Whether BT-SR, on the objective that validation chose, is ahead of the best of its rivals, or behind it.
 
     The best of k rivals is chosen with hindsight, so where it leads its p counts k times; that BT-SR is ahead is only
     confirmed if all rivals were run.
     """
     metrics = [metric for metric in rule.metrics if _is_printed(results.printed(metric), rule)]
-    return judge([reading for metric in metrics for reading in _against_best(results, rule, metric)])
+    return [reading for metric in metrics for reading in _against_best(results, rule, metric)]
 
 
 def _is_printed(row: Printed | None, rule: forms.AgainstBaselines) -> bool:
@@ -92,7 +90,7 @@ def _against_best(results: Results, rule: forms.AgainstBaselines, metric: str) -
     return [replace(reading, contradicts=all_ran), *limits]
 
 
-def loses_less(results: Results, rule: forms.LosesLess) -> Judgement:
+def loses_less(results: Results, rule: forms.LosesLess) -> list[Reading]:
     """Whether noise costs BT-SR less than the same objective without it: a difference of differences."""
     found = {
         (variant.value, variant.method in BTSR): side(results, rule.experiment, variant.label, rule.metric)
@@ -102,15 +100,15 @@ def loses_less(results: Results, rule: forms.LosesLess) -> Judgement:
     for is_btsr in (True, False):
         before, after = found[0.0, is_btsr], found[rule.noise, is_btsr]
         changes.append(combined(f"{after.title} minus {before.title}", [(1.0, after), (-1.0, before)]))
-    return judge([lead(changes[0], changes[1], rule.metric)])
+    return [lead(changes[0], changes[1], rule.metric)]
 
 
-def steadier(results: Results, rule: forms.Steadier) -> Judgement:
+def steadier(results: Results, rule: forms.Steadier) -> list[Reading]:
     """Whether one variant deviates less over seeds than another: a two-sided F test, from three seeds on."""
     labels = (rule.steady, rule.other)
     two = [side(results, rule.experiment, label, rule.metric) for label in labels]
     if gap := missing(rule.metric, *two):
-        return judge([gap])
+        return [gap]
     seeds = [np.array(list(one.values.values())) for one in two]
     spreads = [summarise_seeds(values) for values in seeds]
     diverged = [len(runs_of(results, rule.experiment, label).not_done.get("diverged", ())) for label in labels]
@@ -118,34 +116,28 @@ def steadier(results: Results, rule: forms.Steadier) -> Judgement:
         f"{one.title} {number(s.mean)} ± {number(s.deviation)} ({count(s.n, 'seed')}{f', {n} diverged' if n else ''})"
         for one, s, n in zip(two, spreads, diverged, strict=True)
     )
-    fewest = min(s.n for s in spreads)
-    evidence = seeds_and_users(fewest, two[0].tested)
+    fewest, f, p = min(s.n for s in spreads), 1.0, math.nan
     if fewest < MIN_SEEDS:
-        return Judgement("inconclusive", (f"{text}; variances are compared from {MIN_SEEDS} seeds on",), evidence)
-    if any(s.deviation <= ROUNDING * abs(s.mean) for s in spreads):
-        return Judgement("inconclusive", (f"{text}; one side does not vary at all",), evidence)
-    f, p = variance_ratio_test(*seeds)
-    text += f"; F test of variances, F = {f:.2f}, p {p_value(p)}"
-    return judge([Reading(text, math.log(f), p, evidence=evidence)])
+        text += f"; variances are compared from {MIN_SEEDS} seeds on"
+    elif any(s.deviation <= ROUNDING * abs(s.mean) for s in spreads):
+        text += "; one side does not vary at all"
+    else:
+        f, p = variance_ratio_test(*seeds)
+        text += f"; F test of variances, F = {f:.2f}, p {p_value(p)}"
+    return [Reading(text, math.log(f), p, evidence=seeds_and_users(fewest, two[0].tested))]
 
 
-def slower(results: Results, rule: forms.Slower) -> Judgement:
-    found = [_slower(results, rule, first, second) for first, second in rule.pairs]
-    verdicts = {judgement.verdict for judgement in found}
-    numbers = tuple(text for judgement in found for text in judgement.numbers)
-    evidence = "; ".join(dict.fromkeys(judgement.evidence for judgement in found if judgement.evidence))
-    if "contradicted" in verdicts:
-        return Judgement("contradicted", numbers, evidence)
-    return Judgement(verdicts.pop() if len(verdicts) == 1 else "inconclusive", numbers, evidence)
+def slower(results: Results, rule: forms.Slower) -> list[Reading]:
+    return [_slower(results, rule, first, second) for first, second in rule.pairs]
 
 
-def _slower(results: Results, rule: forms.Slower, first: str, second: str) -> Judgement:
+def _slower(results: Results, rule: forms.Slower, first: str, second: str) -> Reading:
     """Only runs on the same hardware are compared."""
     two = [runs_of(results, rule.experiment, label) for label in (first, second)]
     titles = " against ".join(map(title_of_runs, two))
     ours, theirs = ({run.seed: run for run in runs.done if run.timings.get(rule.timing)} for runs in two)
     if not ours or not theirs:
-        return Judgement("not run", (f"{rule.timing}: not run: {titles}",))
+        return Reading(f"{rule.timing}: not run: {titles}", ran=False)
     same = [seed for seed in sorted(ours.keys() & theirs.keys()) if ours[seed].hardware == theirs[seed].hardware]
     factors = [ours[seed].timings[rule.timing] / theirs[seed].timings[rule.timing] for seed in same]
     shown = ", ".join(f"{factor:.2f}" for factor in factors) or "no seed on the same hardware"
@@ -156,22 +148,22 @@ def _slower(results: Results, rule: forms.Slower, first: str, second: str) -> Ju
 # --- along a sweep --------------------------------------------------------------------------------------------------
 
 
-def peaks(results: Results, rule: forms.Peaks) -> Judgement:
+def peaks(results: Results, rule: forms.Peaks) -> list[Reading]:
     """Whether the best of the variants named leads the best of the others: in each metric, or in the mean of all, each
     as a share of its own highest mean.
     """
     sweeps = {metric: sides_of(results, rule.experiment, metric, rule.among) for metric in rule.metrics}
     if not rule.jointly:
-        return judge([_peak(sweep, rule.at, metric) for metric, sweep in sweeps.items()])
+        return [_peak(sweep, rule.at, metric) for metric, sweep in sweeps.items()]
     named, found = " and ".join(sweeps), list(sweeps.values())
     highest = [max((one.mean for one in sweep.values() if one.values), default=0.0) for sweep in found]
     if not all(highest):
-        return Judgement("not run", (f"{rule.experiment}: no run has {named}",))
+        return [Reading(f"{rule.experiment}: no run has {named}", ran=False)]
     joint = {
         label: combined(one.title, [(1 / top / len(found), s[label]) for top, s in zip(highest, found, strict=True)])
         for label, one in found[0].items()
     }
-    return judge([_peak(joint, rule.at, f"mean share of the highest {named}")])
+    return [_peak(joint, rule.at, f"mean share of the highest {named}")]
 
 
 def _peak(sweep: Mapping[str, Side], at: Collection[str], metric: str) -> Reading:
@@ -196,9 +188,9 @@ def _peak(sweep: Mapping[str, Side], at: Collection[str], metric: str) -> Readin
     return replace(reading, text=text, confirms=len(ran) == len(sweep), contradicts=all_inside)
 
 
-def trend(results: Results, rule: forms.Trend) -> Judgement:
+def trend(results: Results, rule: forms.Trend) -> list[Reading]:
     """Kendall's tau of each metric's means over seeds along the sweep, exact where no two tie."""
-    return judge([_trend(results, rule, metric) for metric in rule.metrics])
+    return [_trend(results, rule, metric) for metric in rule.metrics]
 
 
 def _trend(results: Results, rule: forms.Trend, metric: str) -> Reading:
@@ -221,10 +213,10 @@ def _trend(results: Results, rule: forms.Trend, metric: str) -> Reading:
     return Reading(text, tau if rule.rises else -tau, p, evidence=evidence)
 
 
-def ratio(results: Results, rule: forms.Ratio) -> Judgement:
+def ratio(results: Results, rule: forms.Ratio) -> list[Reading]:
     first, last = (side(results, rule.experiment, label, rule.metric) for label in (rule.start, rule.end))
     if gap := missing(rule.metric, first, last):
-        return judge([gap])
+        return [gap]
     factors = [after / before if before else math.inf for before, after in zip(*by_seed(first, last), strict=True)]
     shown = ", ".join(f"{factor:.2f}" for factor in factors) or "no seed in common"
     text = (
@@ -232,66 +224,48 @@ def ratio(results: Results, rule: forms.Ratio) -> Judgement:
         f"({rule.at_least:g} required)"
     )
     holds, fails = [factor >= rule.at_least for factor in factors], [factor < rule.below for factor in factors]
-    return vote(holds, fails, text, first.tested)
+    return [vote(holds, fails, text, first.tested)]
 
 
-def grows(results: Results, rule: forms.Grows) -> Judgement:
+def grows(results: Results, rule: forms.Grows) -> list[Reading]:
     first, last = (side(results, rule.experiment, label, rule.metric) for label in (rule.start, rule.end))
     if gap := missing(rule.metric, first, last):
-        return judge([gap])
+        return [gap]
     text = (
         f"{rule.metric}: {first.title} {number(first.mean)} (below {number(rule.zero)} required), "
         f"{last.title} {number(last.mean)} ({number(rule.at_least)} required)"
     )
     before, after = by_seed(first, last)
     from_zero, far = before < rule.zero, after >= rule.at_least
-    return vote([*(from_zero & far)], [not from_zero.any() or not far.any()], text, first.tested)
+    return [vote([*(from_zero & far)], [not from_zero.any() or not far.any()], text, first.tested)]
 
 
-def drops(results: Results, rule: forms.Drops) -> Judgement:
-    """By how much the metric drops, and whether the 95 % interval lies within the bounds.
+def drops(results: Results, rule: forms.Drops) -> list[Reading]:
+    """Whether the metric drops at all and the 95 % interval of the drop lies within the bounds.
 
     Contradicted without any run where Table 2 prints less than the least drop for every method: what is smaller cannot
-    lose as much. The interval is one over seeds from three on, over users with two.
+    lose as much.
     """
     metric, low, high = rule.metric, rule.low, rule.high
     row = results.printed(metric)
     if row and (most := max(row.values.values())) < low:
         text = f"{metric}: Table 2 prints at most {number(most)}, less than {number(low)}"
-        return Judgement("contradicted", (text,), "the paper's Table 2")
+        return [Reading(text, -1.0, 0.0, evidence="the paper's Table 2")]
     starts = [one for one in sides_of(results, rule.experiment, metric, rule.start).values() if one.values]
     last = side(results, rule.experiment, rule.end, metric)
     if not starts or not last.values:
         wanted = f"{rule.experiment} {', '.join(rule.start)} or {rule.end}"
-        return Judgement("not run", (f"{metric}: not run: {wanted}",))
-    first = best_against(starts, last)
-    before, after = by_seed(first, last)
-    drop = float(np.mean(before - after)) if len(before) else math.nan
-    text = f"{metric}: {first.title} {number(first.mean)}, {last.title} {number(last.mean)}, drop {signed(drop)}"
-    whose, bounds = _interval(first, last)
-    evidence = seeds_and_users(len(before), last.tested)
-    if bounds is None:
-        return Judgement("inconclusive", (f"{text}; {whose}",), evidence)
-    text += f", 95% interval {signed(bounds[0])} to {signed(bounds[1])} over {whose}"
-    text += f"; {number(low)} to {number(high)} required"
-    if bounds[1] < low or bounds[0] > high:
-        return Judgement("contradicted", (text,), evidence)
-    return Judgement("confirmed" if bounds[0] > 0 and low <= drop <= high else "inconclusive", (text,), evidence)
+        return [Reading(f"{metric}: not run: {wanted}", ran=False)]
+    reading = lead(best_against(starts, last), last, metric)
+    least, most = reading.interval
+    if math.isnan(least):
+        return [replace(reading, text=f"{reading.text}; too few for an interval", p=math.nan)]
+    text = f"{reading.text}; 95% interval {signed(least)} to {signed(most)}, {number(low)} to {number(high)} required"
+    verdict = -1.0 if most < low or least > high else float(least > 0 and low <= reading.lead <= high)
+    return [replace(reading, text=text, lead=verdict, p=0.0 if verdict else math.nan)]
 
 
-def _interval(first: Side, last: Side) -> tuple[str, tuple[float, float] | None]:
-    """What the interval of first minus last is over, and its ends."""
-    seeds, (before, after) = common_seeds(first, last), by_seed(first, last)
-    if len(seeds) >= MIN_SEEDS:
-        return f"{len(seeds)} seeds", summarise_seeds(before - after).interval
-    users = user_differences(first, last, seeds) if len(seeds) >= MIN_VOTES else None
-    if users is None:
-        return f"{count(len(seeds), 'seed')} in common, too few for an interval", None
-    drop = paired_bootstrap(users, CLAIM_RESAMPLES)
-    return f"users ({len(seeds)} seeds, too few for an interval over seeds)", (drop.low, drop.high)
-
-
-def hurts(results: Results, rule: forms.Hurts) -> Judgement:
+def hurts(results: Results, rule: forms.Hurts) -> list[Reading]:
     """Whether a variant is worse than the best of the others; validation NDCG@10 chooses that, so one test is made."""
     zero = side(results, rule.experiment, rule.label, rule.metric)
     others = [variant.label for variant in variants(results.dataset, rule.experiment) if variant.label != rule.label]
@@ -299,14 +273,14 @@ def hurts(results: Results, rule: forms.Hurts) -> Judgement:
     ran = [label for label, one in on_validation.items() if one.values]
     if not ran or not zero.values:
         wanted = zero.title if ran else f"{rule.experiment} above {rule.label}"
-        return Judgement("not run", (f"{rule.metric}: not run: {wanted}",))
+        return [Reading(f"{rule.metric}: not run: {wanted}", ran=False)]
     best = max(ran, key=lambda label: on_validation[label].mean)
     reading = lead(side(results, rule.experiment, best, rule.metric), zero, rule.metric)
     text = f"{reading.text}; chosen on validation among {len(ran)} of {len(others)} values"
-    return judge([replace(reading, text=text, contradicts=len(ran) == len(others))])
+    return [replace(reading, text=text, contradicts=len(ran) == len(others))]
 
 
-RULES: dict[type[forms.Rule], Callable[[Results, Any], Judgement]] = {
+RULES: dict[type[forms.Rule], Callable[[Results, Any], list[Reading]]] = {
     forms.Ahead: ahead,
     forms.AgainstBaselines: against_baselines,
     forms.LosesLess: loses_less,

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark.paper.printed import BTSR
 from benchmark.plan.experiments import Variant, experiments
-from benchmark.report.claims.verdicts import Reading, in_words, seeds_and_users
+from benchmark.report.claims.verdicts import NO_INTERVAL, Reading, in_words, seeds_and_users
 from benchmark.report.methods import title_of
 from benchmark.report.query import PerUser, Results, RunGroup, per_user_difference
 from benchmark.report.significance import (
@@ -230,7 +230,7 @@ def lead(leader: Side, trailer: Side, metric: str) -> Reading:
         f"{metric}: {leader.title} {number(float(ours.mean()))}, {trailer.title} {number(float(theirs.mean()))}, "
         f"difference {signed(difference)}; "
     )
-    interval = summarise_seeds(ours - theirs).interval
+    interval = summarise_seeds(ours - theirs).interval if len(seeds) >= MIN_SEEDS else NO_INTERVAL
     evidence = seeds_and_users(len(seeds), leader.tested)
     found = Reading(text, difference, interval=interval, seeds=len(seeds), evidence=evidence)
     if len(seeds) >= MIN_SEEDS:
@@ -245,8 +245,9 @@ def lead(leader: Side, trailer: Side, metric: str) -> Reading:
     agree = len(seeds) > 1 and abs(int(np.sign(ours - theirs).sum())) == len(seeds)
     text += f"; bootstrap over {len(users)} users, p {p_value(over_users.p)}"
     text += "" if agree or len(seeds) < 2 else ", but the seeds disagree"
+    interval = (over_users.low, over_users.high) if len(seeds) > 1 else NO_INTERVAL
     p = over_users.p if agree else math.nan
-    return replace(found, text=text + ("" if p < LEVEL else _detectable(None, users)), p=p)
+    return replace(found, text=text + ("" if p < LEVEL else _detectable(None, users)), p=p, interval=interval)
 
 
 def _lead_in_windows(windows: Windows, leader: Side, trailer: Side, metric: str) -> Reading:

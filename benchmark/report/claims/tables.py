@@ -51,10 +51,12 @@ def _overview(name: str, part: Sequence[JudgedClaim], about: str, findings: Sequ
 def _overview_notes(findings: Sequence[JudgedClaim]) -> Iterable[str]:
     yield (
         f"Confirmed or contradicted by a two-sided paired t-test, seed against seed, p < .05 on at least {MIN_SEEDS} "
-        "seeds. Two seeds that agree are read over users instead, by a paired bootstrap; one seed decides nothing. A "
-        "claim about several numbers is confirmed if all are, contradicted if one is after Holm's correction. A "
-        "claim that is read off a figure is decided by thresholds, whose reasons stand with the claims in "
-        f"benchmark/paper. {DASH}: the claim is not about the dataset. Claims: {CITATION}."
+        "seeds. Two seeds that agree are read over users instead, by a paired bootstrap; one seed decides nothing. "
+        "Where all methods of a comparison were run in windows of time, their accuracy is compared there: a bootstrap "
+        "of whole users and a t-test over windows must both have p < .05. A claim about several numbers is confirmed "
+        "if all are, contradicted if one is after Holm's correction. A claim that is read off a figure is decided by "
+        f"thresholds, whose reasons stand with the claims in benchmark/paper. {DASH}: the claim is not about the "
+        f"dataset. Claims: {CITATION}."
     )
     for name in dict.fromkeys(finding.dataset for finding in findings if finding.reported):
         mine = [finding for finding in findings if finding.dataset == name]

@@ -17,6 +17,7 @@ Verdict = Literal["confirmed", "contradicted", "inconclusive", "not run"]
 MIN_VOTES = 2
 """Seeds that must agree where a threshold is read off each seed instead of testing a difference."""
 
+NO_INTERVAL = (math.nan, math.nan)
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -31,7 +32,7 @@ class Reading:
     text: str
     lead: float = math.nan
     p: float = math.nan
-    interval: tuple[float, float] = (math.nan, math.nan)
+    interval: tuple[float, float] = NO_INTERVAL
     ran: bool = True
     seeds: int = 0
     evidence: str = ""
@@ -76,14 +77,12 @@ def judge(readings: Sequence[Reading]) -> Judgement:
     return Judgement(verdict, tuple(reading.text for reading in readings), "; ".join(evidence))
 
 
-def vote(holds: Sequence[bool], fails: Sequence[bool], text: str, users: int = 0) -> Judgement:
-    """Confirmed if the claim holds on every seed, contradicted if it fails on every one; from two seeds on."""
+def vote(holds: Sequence[bool], fails: Sequence[bool], text: str, users: int = 0) -> Reading:
+    """Leads if the claim holds on every seed, lies behind if it fails on every one; a single seed decides nothing."""
     seeds = len(holds)
     text = f"{text}; {count(seeds, 'seed')}{'' if seeds >= MIN_VOTES else ', too few to decide'}"
-    verdict: Verdict = "inconclusive"
-    if seeds >= MIN_VOTES:
-        verdict = "confirmed" if all(holds) else "contradicted" if all(fails) else "inconclusive"
-    return Judgement(verdict, (text,), seeds_and_users(seeds, users))
+    lead = (1.0 if all(holds) else -1.0 if all(fails) else 0.0) if seeds >= MIN_VOTES else 0.0
+    return Reading(text, lead, 0.0 if lead else math.nan, evidence=seeds_and_users(seeds, users))
 
 
 def seeds_and_users(seeds: int, users: int) -> str:

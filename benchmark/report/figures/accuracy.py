@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.plan.selection import METRIC
-from benchmark.report.figures.canvas import INK, panels, points_of
-from benchmark.report.figures.legends import as_written, seeds_note, with_deviation
+from benchmark.report.figures.canvas import INK, as_written, panels, points_of, seeds_note, with_deviation
 from benchmark.report.figures.sweeps import percent_changes
 from benchmark.report.methods import in_order, style_of, title_of
 from benchmark.report.query import Results

@@ -1,9 +1,12 @@
-"""What every figure is drawn on: one appearance, panels under a heading, files that are the same to the byte."""
+"""What every figure is drawn on: one appearance, panels under a heading, what is written about runs, files that are the
+same to the byte.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -19,10 +22,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from PIL import Image
 
 from benchmark.report.methods import MethodStyle
-from benchmark.report.query import Results
+from benchmark.report.query import Results, RunGroup
+from benchmark.report.significance import SeedSummary
+from benchmark.report.tables.numbers import count
 from benchmark.store.atomic_files import write_file
 
 WIDTH = 6.8
@@ -36,6 +42,9 @@ INK, GREY = "#222222", "#BBBBBB"
 
 FONT = "DejaVu Sans"
 """It comes with matplotlib, so that every machine draws the same glyphs."""
+
+NOTE_WIDTH = 105
+"""Characters of a legend's title that fit the width of a figure."""
 
 MOST_TICKS = 6
 """Of an axis."""
@@ -102,6 +111,36 @@ def points_of(style: MethodStyle, size: float = 4.5) -> dict[str, Any]:
         "markeredgewidth": 0.4,
         "elinewidth": 0.8,
     }
+
+
+def with_deviation(summary: SeedSummary, decimals: int) -> str:
+    """Such as `0.25 ± 0.01`; without the deviation where there is one seed."""
+    if not summary.n:
+        return "not measured"
+    spread = f" ± {summary.deviation:.{decimals}f}" if summary.n > 1 else ""
+    return f"{summary.mean:.{decimals}f}{spread}"
+
+
+def seeds_note(groups: Iterable[RunGroup], name_of: Callable[[RunGroup], str], paper: str = "") -> str:
+    """Over how many seeds means are taken, which groups have fewer, and which have not run, for a legend's title.
+
+    `paper`: the paper's figure of this kind, if it has one.
+    """
+    named: dict[int, dict[str, None]] = {}
+    for group in groups:
+        named.setdefault(len(group.done), {})[name_of(group)] = None
+    most = max(named, default=0)
+    parts = [f"mean ± s.d. over {most} seeds" if most > 1 else "one seed, so no deviation"]
+    parts += [f"{count(n, 'seed')}: {', '.join(named[n])}" for n in sorted(named.keys() - {0, most})]
+    parts += [f"not run: {', '.join(named[0])}"] if 0 in named else []
+    parts += [f"in the paper: {paper}"] if paper else []
+    return textwrap.fill("; ".join(parts), NOTE_WIDTH, break_on_hyphens=False)
+
+
+def as_written(texts: Iterable[Text]) -> None:
+    """Show names as they are: the name of an external method may hold a $, which would start a formula."""
+    for text in texts:
+        text.set_parse_math(False)
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:

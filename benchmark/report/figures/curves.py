@@ -11,8 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from benchmark.plan.selection import METRIC
-from benchmark.report.figures.canvas import INK, panels
-from benchmark.report.figures.legends import with_deviation
+from benchmark.report.figures.canvas import INK, panels, with_deviation
 from benchmark.report.methods import MethodStyle
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import summarise_seeds

@@ -13,9 +13,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark.report.figures.canvas import INK, panels
+from benchmark.report.figures.canvas import INK, as_written, panels, seeds_note, with_deviation
 from benchmark.report.figures.captions import paper_figure
-from benchmark.report.figures.legends import as_written, seeds_note, with_deviation
 from benchmark.report.methods import MethodStyle
 from benchmark.report.query import Results, RunGroup
 

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from benchmark.report.figures.canvas import GREY, INK, panels, points_of
-from benchmark.report.figures.legends import with_deviation
+from benchmark.report.figures.canvas import GREY, INK, panels, points_of, with_deviation
 from benchmark.report.methods import MethodStyle
 from benchmark.report.query import Results
 from benchmark.store.npz import Arrays

@@ -14,9 +14,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from benchmark.plan.selection import METRIC
-from benchmark.report.figures.canvas import INK, MOST_TICKS, panels, points_of
+from benchmark.report.figures.canvas import INK, MOST_TICKS, panels, points_of, seeds_note
 from benchmark.report.figures.captions import paper_figure
-from benchmark.report.figures.legends import seeds_note
 from benchmark.report.figures.popularity import BUCKETS
 from benchmark.report.methods import Dashes, MethodStyle, in_order, style_of
 from benchmark.report.query import Results, RunGroup

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.paper.home import PublishedRun, published_runs
+from benchmark.paper.printed import PublishedRun, published_runs
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.tables.cells import row_of
 from benchmark.report.tables.layout import Head, Made, Stack, for_machines, table_of

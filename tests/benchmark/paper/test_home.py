@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.paper.home import published_runs
+from benchmark.paper.printed import published_runs
 from benchmark.plan.config import Configuration
 from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.experiments import experiments

@@ -35,7 +35,7 @@ from benchmark.report.claims.judged_claims import judge_claims
 from benchmark.report.claims.rules import RULES
 from benchmark.report.claims.sides import Side, combined, lead, side, user_differences
 from benchmark.report.claims.tables import claims_tables
-from benchmark.report.claims.verdicts import Judgement, Reading
+from benchmark.report.claims.verdicts import Judgement, Reading, judge
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import report
 from benchmark.report.tables.formats import to_latex, to_markdown
@@ -101,7 +101,7 @@ def of(metric: str, values: Sequence[float]) -> list[dict[str, float]]:
 
 
 def judged(results: Results, rule: Rule) -> Judgement:
-    return RULES[type(rule)](results, rule)
+    return judge(RULES[type(rule)](results, rule))
 
 
 def verdict(results: Results, rule: Rule) -> str:
@@ -488,12 +488,14 @@ def test_a_drop_over_users_where_seeds_are_few(bench: Bench) -> None:
     single = {name: runs[:1] for name, runs in sides.items()}
     one = judged(bench(single, {"alpha:0": HIT, "alpha:0.5": HIT}), rule)
     assert one.verdict == "inconclusive"
-    assert one.numbers[0].endswith("1 seed in common, too few for an interval")
+    assert "1 seed, too few for a test over seeds" in one.numbers[0]
+    assert one.numbers[0].endswith("too few for an interval")
     same = judged(bench(sides, {"alpha:0": HIT, "alpha:0.5": HIT}), rule)
     assert same.verdict == "contradicted"  # no user differs, so no resample does
     mixed = judged(bench(sides, {"alpha:0": MIXED[0], "alpha:0.5": MIXED[1]}), rule)
     assert mixed.verdict == "inconclusive"
-    assert "over users (2 seeds, too few for an interval over seeds)" in mixed.numbers[0]
+    assert "2 seeds, too few for a test over seeds; bootstrap over 40 users" in mixed.numbers[0]
+    assert "; 95% interval −0." in mixed.numbers[0]
 
 
 def test_hurts_takes_the_value_that_validation_chooses(bench: Bench) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.report.figures.legends import seeds_note, with_deviation
+from benchmark.report.figures.canvas import seeds_note, with_deviation
 from benchmark.report.query import RunGroup
 from benchmark.report.significance import summarise_seeds
 

@@ -44,7 +44,7 @@ CHROMIUMS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-
 
 def judged(verdict: str = "confirmed", claim: str = "a-claim", **changes: Any) -> JudgedClaim:
     rule = Ahead(experiment="main", pairs=(), metrics=())
-    statement = Claim(claim, f"quoted {claim}", "Section 5", ("ml-1m",), rule, "our reading")
+    statement = Claim(claim, f"quoted {claim}", "Section 5", rule, ("ml-1m",), "our reading")
     fields = {
         "claim": statement,
         "dataset": "ml-1m",
