@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from baselines import kernels
+from baselines.btsr import BTSR
+from baselines.encoder import Encoder
 from baselines.method import FittedMethod, Method
+from baselines.objectives import ScalableCrossEntropy
 from baselines.registry import METHODS
+from baselines.settings import EncoderSettings
+from baselines.training_data import TrainBatch
 from baselines.transformer import Transformer
 from benchmark.bench import naive
 from benchmark.bench.lap_line import Lap
-from benchmark.bench.workloads import EvaluationLoad, Recipe, TrainingLoad, random_cases
+from benchmark.bench.profile import synchronize
+from benchmark.bench.workloads import TrainingLoad, random_cases
+from benchmark.plan.run_spec import RunSpec
 from benchmark.plan.selection import METRIC
 from benchmark.runs.evaluation import evaluate, evaluate_ranks
 from benchmark.runs.training import EpochRow, train
@@ -25,39 +36,27 @@ from datasets.registry import DATASETS
 from datasets.sequences import TwinIndex
 from datasets.split import split
 
-DRAWN_AT_ONCE = 256
+DRAWN_AT_ONCE, BUCKETS_AT_ONCE = 256, 8
 
 
-def train_ours(load: TrainingLoad, recipe: Recipe, skipped: int, device: torch.device, lap: Lap) -> None:
-    """`benchmark.runs.training.train` itself; a lap is an epoch over the load's rows, with one user to validate on. The
-    first `skipped` epochs are no laps.
+def train_ours(
+    load: TrainingLoad, recipe: RunSpec, skipped: int, validation: Cases | None, device: torch.device, lap: Lap
+) -> None:
+    """`benchmark.runs.training.train` itself; a lap is an epoch over the load's rows and says how many targets it
+    learnt from, and with users to validate on the NDCG@10 then; else there is one. The first `skipped` epochs are no
+    laps.
     """
+    method = METHODS[recipe.method].method(recipe.settings)
+    targets, cases = load.targets_of_epoch(recipe.training.batch_size), validation or random_cases(1, 1, load.n_items)
 
     def on_epoch(row: EpochRow) -> None:
         if row["epoch"] > skipped:
-            lap(row["seconds"])
+            lap(row["seconds"], targets=targets, **({"ndcg": row["validation"][METRIC]} if validation else {}))
 
-    _train(load, recipe, random_cases(1, 1, load.n_items).to(device), device, on_epoch)
-
-
-def learn_ours(load: TrainingLoad, recipe: Recipe, validation: EvaluationLoad, device: torch.device, lap: Lap) -> None:
-    """The same, with all users to validate on; says how many targets a lap learnt from and the NDCG@10 then."""
-    targets = load.targets_of_epoch(recipe.training.batch_size)
-
-    def on_epoch(row: EpochRow) -> None:
-        lap(row["seconds"], targets=targets, ndcg=row["validation"][METRIC], loss=row["loss"])
-
-    _train(load, recipe, validation.cases.to(device), device, on_epoch)
+    train(method, load.to(device), cases.to(device), recipe.encoder, recipe.training, seed=0, on_epoch=on_epoch)
 
 
-def _train(
-    load: TrainingLoad, recipe: Recipe, validation: Cases, device: torch.device, on_epoch: Callable[[EpochRow], None]
-) -> None:
-    method = METHODS[recipe.method].method(recipe.settings)
-    train(method, load.to(device), validation, recipe.encoder, recipe.training, seed=0, on_epoch=on_epoch)
-
-
-def fit_ours(load: TrainingLoad, recipe: Recipe, device: torch.device, lap: Lap) -> None:
+def fit_ours(load: TrainingLoad, recipe: RunSpec, device: torch.device, lap: Lap) -> None:
     """A lap is one fit to all sequences, of a method that counts."""
 
     def fit() -> None:
@@ -68,20 +67,19 @@ def fit_ours(load: TrainingLoad, recipe: Recipe, device: torch.device, lap: Lap)
     _time(fit, device, lap)
 
 
-def train_naive(load: TrainingLoad, recipe: Recipe, device: torch.device, lap: Lap) -> None:
-    """The same laps over the same rows by the rules of `naive`, which must have the recipe's method."""
-    task = recipe.usual_task
-    assert task is not None
+def train_naive(load: TrainingLoad, recipe: RunSpec, device: torch.device, lap: Lap) -> None:
+    """The same laps over the same rows by the rules of `naive`, of SASRec (CE) or BT-SR (CE)."""
+    weights = [recipe.settings.alpha, recipe.settings.lambd] if recipe.method == "btsr-ce" else []
     torch.manual_seed(0)
     encoder = naive.NaiveEncoder(load.n_items, recipe.encoder).to(device).train()
     settings = recipe.training
     optimizer = torch.optim.Adam(encoder.parameters(), settings.learning_rate, settings.betas, fused=True)
-    batches = naive.loader(load, load.rows, task, settings.batch_size)
+    batches = naive.loader(load, load.rows, bool(weights), settings.batch_size)
 
     def epoch() -> None:
         total = torch.zeros((), device=device)
         for batch in batches:
-            loss = naive.loss(encoder, {name: part.to(device) for name, part in batch.items()}, task)
+            loss = naive.loss(encoder, {name: part.to(device) for name, part in batch.items()}, *weights)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -91,18 +89,70 @@ def train_naive(load: TrainingLoad, recipe: Recipe, device: torch.device, lap: L
     _time(epoch, device, lap)
 
 
-def rank_ours(load: EvaluationLoad, whole: bool, device: torch.device, lap: Lap) -> None:
+def train_sparse(load: TrainingLoad, recipe: RunSpec, device: torch.device, lap: Lap) -> None:
+    """A lap is an epoch of BT-SR (SCE) whose gradient of the item table has the rows alone that a step touches, and
+    SparseAdam, which moves these alone: for catalogues whose table fits into memory three times and not nine.
+    """
+    torch.manual_seed(0)
+    data, rng = load.to(device), torch.Generator(device).manual_seed(0)
+    method = BTSR(recipe.settings)
+    method.prepare(data)
+    encoder = Transformer(data.n_items, recipe.encoder).to(device).train()
+    table, settings = encoder.items.weight, recipe.training
+    others = [parameter for parameter in encoder.parameters() if parameter is not table]
+    encoder.items.sparse = True
+    optimizers = [
+        torch.optim.Adam(others, settings.learning_rate, settings.betas, fused=True),
+        torch.optim.SparseAdam([table], settings.learning_rate, settings.betas),
+    ]
+
+    def epoch() -> None:
+        for rows in data.rows.split(settings.batch_size):
+            encoder.zero_grad()
+            sparse_loss(method, encoder, data.batch(rows), rng).backward()
+            for optimizer in optimizers:
+                optimizer.step()
+
+    _time(epoch, device, lap)
+
+
+def sparse_loss(method: BTSR, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Tensor:
+    """The loss of BT-SR (SCE), a scalar, without a gradient as large as the item table: the states compete against the
+    rows that some bucket holds, looked up as the inputs' are. Buckets are drawn a few at a time, their number rounded
+    up, because choosing their items takes a score of every item for each.
+    """
+    objective = method.settings.objective
+    assert isinstance(objective, ScalableCrossEntropy)
+    states, z_a = encoder(batch.inputs)
+    some, buckets = replace(objective, buckets=BUCKETS_AT_ONCE), objective.factor * math.sqrt(len(states))
+    chosen = [
+        some.select(states.detach(), encoder.item_table.detach(), rng)
+        for _ in range(math.ceil((objective.buckets or buckets) / BUCKETS_AT_ONCE))
+    ]
+    x_ids, y_ids = map(torch.cat, zip(*chosen, strict=True))  # (n_b, X), (n_b, Y)
+    touched = torch.cat([y_ids.flatten(), batch.next_items]).unique()  # (U,) ascending
+    targets, y_places = (torch.searchsorted(touched, ids) for ids in (batch.next_items, y_ids))
+    next_item = kernels.bucketed_cross_entropy(states, encoder.items(touched), targets, x_ids, y_places)
+    z_b = encoder.last(method.view(batch, rng))
+    return next_item + method.settings.alpha * method.regularizer(z_a, z_b)
+
+
+def rank_ours(
+    cases: Cases, n_items: int, settings: EncoderSettings, device: torch.device, lap: Lap, whole: bool
+) -> None:
     """A lap ranks all users: ranks alone, or the `whole` Ranking with top lists and raw scores."""
     torch.manual_seed(0)
-    encoder, cases = Transformer(load.n_items, load.encoder).to(device).eval(), load.cases.to(device)
+    encoder, cases = Transformer(n_items, settings).to(device).eval(), cases.to(device)
     rank = evaluate if whole else evaluate_ranks
-    _time(lambda: rank(encoder.score, cases, load.n_items, load.encoder.maxlen), device, lap)
+    _time(lambda: rank(encoder.score, cases, n_items, settings.maxlen), device, lap)
 
 
-def rank_naive(load: EvaluationLoad, users_at_once: int, device: torch.device, lap: Lap) -> None:
+def rank_naive(
+    cases: Cases, n_items: int, settings: EncoderSettings, device: torch.device, lap: Lap, users_at_once: int
+) -> None:
     """A lap ranks all users by the rules of `naive`; with `users_at_once` above one, faster than those rules."""
     torch.manual_seed(0)
-    encoder, cases = naive.NaiveEncoder(load.n_items, load.encoder).to(device).eval(), load.cases
+    encoder = naive.NaiveEncoder(n_items, settings).to(device).eval()
     _time(lambda: naive.ranks(naive.score_matrix(encoder, cases.histories, users_at_once), cases), device, lap)
 
 
@@ -125,14 +175,6 @@ def draw_ours(final: np.ndarray, rows: np.ndarray, device: torch.device, lap: La
     _time(lambda: [index.draw(batch, rng) for batch in batches], device, lap)
 
 
-def draw_naive(final: np.ndarray, rows: np.ndarray, device: torch.device, lap: Lap) -> None:
-    """The same draws from lists that are there already."""
-    lists = {row: naive.scan_twins(final, row) for row in rows.tolist()}
-    batches = [rows[first : first + DRAWN_AT_ONCE] for first in range(0, len(rows), DRAWN_AT_ONCE)]
-    random = np.random.default_rng(0)
-    _time(lambda: [naive.draw_twins(lists, batch, random) for batch in batches], device, lap)
-
-
 def prepare_gowalla(path: Path, device: torch.device, lap: Lap) -> None:
     """A lap reads a file in Gowalla's format, filters and splits it."""
     dataset = DATASETS["gowalla"]
@@ -145,7 +187,6 @@ def _time(work: Callable[[], object], device: torch.device, lap: Lap) -> None:
     while True:
         clock = time.perf_counter()
         found = work()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        synchronize(device)
         lap(time.perf_counter() - clock)
         del found

@@ -6,24 +6,20 @@ Its rules:
    processes stacks the rows (on the CPU that trains, worker processes only take its time).
 2. The encoder computes every position, padding included, by `nn.MultiheadAttention` without weights returned; of the
    states of a twin, too, although only the last is used.
-3. CE builds the logits of all B * L positions over the whole catalogue and calls `F.cross_entropy` with
-   `ignore_index`; BCE gathers the vectors of the target and of the negatives at all B * L positions.
-4. Negatives are drawn per user in the Dataset, those that the user owns once more until none is left.
-5. Twins are found by scanning the final items of all sequences, once for each anchor.
-6. Evaluation runs the model user by user and keeps a score matrix of all users on the host; then each user's row is
+3. CE builds the logits of all B * L positions over the whole catalogue and calls `F.cross_entropy` with `ignore_index`.
+4. Twins are found by scanning the final items of all sequences, once for each anchor.
+5. Evaluation runs the model user by user and keeps a score matrix of all users on the host; then each user's row is
    masked and argsorted.
 
 Within them it is as fast as we could make it: padding stands behind the items, so that attention needs no mask but
-the causal one; rows, negatives, scans and masks are numpy, without a loop over items; the sort is the vectorised,
-unstable one, done again only for users whose target ties; the optimiser (fused Adam), the regulariser, the number of
-threads and the layout of the weights are those of the fast path. Loss, gradients and ranks agree with it (tests).
+the causal one; rows, scans and masks are numpy, without a loop over items; the sort is the vectorised, unstable one,
+done again only for users whose target ties; the optimiser (fused Adam), the regulariser, the number of threads and the
+layout of the weights are those of the fast path. Loss, gradients and ranks agree with it (tests).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -39,18 +35,8 @@ from datasets.cases import Cases
 from datasets.sequences import Sequences
 
 PaddedBatch = dict[str, Tensor]
-"""`inputs`, `targets` (B, maxlen) int64, padding last; `lengths` (B,); with BCE `negatives` (B, maxlen, n); with twins
-`twins` (B, maxlen) and `twin_lengths` (B,): the twins' items but the last."""
-
-
-@dataclass(frozen=True)
-class NaiveTask:
-    """What to train on: the objective, the negatives of BCE, and the weights of Barlow Twins (alpha = 0: without)."""
-
-    objective: Literal["ce", "bce"] = "ce"
-    negatives: int = 64
-    alpha: float = 0.0
-    lambd: float = 0.05
+"""`inputs`, `targets` (B, maxlen) int64, padding last; `lengths` (B,); with twins `twins` (B, maxlen) and
+`twin_lengths` (B,): the twins' items but the last."""
 
 
 # --- the encoder ------------------------------------------------------------------------------------------------------
@@ -118,10 +104,10 @@ def last_states(states: Tensor, lengths: Tensor) -> Tensor:
 class PaddedUsers(Dataset[PaddedBatch]):
     """The named rows (n,) of the training data, one padded row at a time."""
 
-    def __init__(self, data: TrainingData, rows: Tensor, task: NaiveTask, seed: int = 0) -> None:
+    def __init__(self, data: TrainingData, rows: Tensor, with_twins: bool, seed: int = 0) -> None:
         self.users = [data.sequences[row].numpy() for row in range(len(data.sequences))]
-        self.rows, self.task = rows.tolist(), task
-        self.n_items, self.maxlen, self.pad_id = data.n_items, data.maxlen, data.pad_id
+        self.rows, self.with_twins = rows.tolist(), with_twins
+        self.maxlen, self.pad_id = data.maxlen, data.pad_id
         self.random = np.random.default_rng(seed)
         self.final_items = final_items(data)
 
@@ -131,14 +117,9 @@ class PaddedUsers(Dataset[PaddedBatch]):
     def __getitem__(self, i: int) -> PaddedBatch:
         row = self.rows[i]
         items = self.users[row][-self.maxlen - 1 :]
-        sample = {
-            "inputs": self._padded(items[:-1]),
-            "targets": self._padded(items[1:]),
-            "lengths": torch.tensor(len(items) - 1),
-        }
-        if self.task.objective == "bce":
-            sample["negatives"] = torch.from_numpy(self._negatives(self.users[row]))
-        if self.task.alpha:
+        inputs, targets = self._padded(items[:-1]), self._padded(items[1:])
+        sample = {"inputs": inputs, "targets": targets, "lengths": torch.tensor(len(items) - 1)}
+        if self.with_twins:
             twins = scan_twins(self.final_items, row)
             twin = self.users[self.random.choice(twins) if len(twins) else row][:-1][-self.maxlen :]
             sample |= {"twins": self._padded(twin), "twin_lengths": torch.tensor(len(twin))}
@@ -147,43 +128,26 @@ class PaddedUsers(Dataset[PaddedBatch]):
     def _padded(self, items: np.ndarray) -> Tensor:
         return torch.from_numpy(np.pad(items, (0, self.maxlen - len(items)), constant_values=self.pad_id))
 
-    def _negatives(self, owned: np.ndarray) -> np.ndarray:
-        """(maxlen, n) uniform draws from what the user does not own; from everything if they own all there is."""
-        negatives = self.random.integers(self.n_items, size=(self.maxlen, self.task.negatives))
-        mine = np.zeros(self.n_items, dtype=bool)
-        mine[owned] = not np.bincount(owned, minlength=self.n_items).all()
-        while (wrong := mine[negatives]).any():
-            negatives[wrong] = self.random.integers(self.n_items, size=int(wrong.sum()))
-        return negatives
 
-
-def loader(data: TrainingData, rows: Tensor, task: NaiveTask, batch_size: int, seed: int = 0) -> DataLoader:
+def loader(data: TrainingData, rows: Tensor, with_twins: bool, batch_size: int, seed: int = 0) -> DataLoader:
     """PaddedBatches of the named rows (n,) in random order."""
-    users = PaddedUsers(data, rows, task, seed)
+    users = PaddedUsers(data, rows, with_twins, seed)
     return DataLoader(users, batch_size, shuffle=True, generator=torch.Generator().manual_seed(seed))
 
 
 # --- losses -----------------------------------------------------------------------------------------------------------
 
 
-def loss(encoder: NaiveEncoder, batch: PaddedBatch, task: NaiveTask) -> Tensor:
+def loss(encoder: NaiveEncoder, batch: PaddedBatch, alpha: float = 0.0, lambd: float = 0.0) -> Tensor:
     """L_pred, plus alpha times L_BT where the batch has twins; a scalar."""
-    states, targets = encoder(batch["inputs"], batch["lengths"]), batch["targets"]  # (B, L, D), (B, L)
-    if task.objective == "ce":
-        logits = states.flatten(0, 1) @ encoder.item_table.T  # (B * L, V)
-        next_item = F.cross_entropy(logits, targets.flatten(), ignore_index=encoder.n_items)
-    else:
-        candidates = torch.cat([targets[:, :, None], batch["negatives"]], dim=2)  # (B, L, 1 + n), the target first
-        logits = torch.einsum("bld,blnd->bln", states, encoder.items(candidates))
-        labels = torch.zeros_like(logits)
-        labels[:, :, 0] = 1.0
-        real = targets < encoder.n_items
-        next_item = F.binary_cross_entropy_with_logits(logits[real], labels[real])
-    if not task.alpha:
+    states = encoder(batch["inputs"], batch["lengths"])  # (B, L, D)
+    logits = states.flatten(0, 1) @ encoder.item_table.T  # (B * L, V)
+    next_item = F.cross_entropy(logits, batch["targets"].flatten(), ignore_index=encoder.n_items)
+    if "twins" not in batch:
         return next_item
     z_a = last_states(states, batch["lengths"])
     z_b = last_states(encoder(batch["twins"], batch["twin_lengths"]), batch["twin_lengths"])
-    return next_item + task.alpha * barlow_twins(z_a, z_b, task.lambd)
+    return next_item + alpha * barlow_twins(z_a, z_b, lambd)
 
 
 # --- twins ------------------------------------------------------------------------------------------------------------
@@ -204,11 +168,6 @@ def scan_twins(final: np.ndarray, anchor: int) -> np.ndarray:
 def list_twins(final: np.ndarray) -> list[np.ndarray]:
     """The twins of each of n sequences; O(n * n) time, and memory for every pair."""
     return [scan_twins(final, anchor) for anchor in range(len(final))]
-
-
-def draw_twins(twins: dict[int, np.ndarray], rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """For each row (B,), one of its `twins`; the row itself if it has none."""
-    return np.array([random.choice(twins[row]) if len(twins[row]) else row for row in rows.tolist()])
 
 
 # --- evaluation -------------------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import math
 import multiprocessing
-import subprocess
+import resource
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -17,104 +18,61 @@ from typing import Any, Literal
 
 import torch
 
-from benchmark.bench.lap_line import Lap, LapLine
-
-SECONDS_EACH = 60.0
-"""A contender that has run for so long gets no further turn; it then has fewer laps, and its result says so."""
+from benchmark.bench.lap_line import NO_MEMORY, Lap, LapLine
 
 PRELOADED = ["benchmark.bench.laps", "torch._dynamo"]
 """Imported once for all processes; the first step of an optimiser would import the latter, 100 MiB of code."""
 
-FREE_SHARE = 0.8
-"""The share of the free memory that a contender may ask for."""
+THREADS = 1  # of each contender, as in a run
+FREE_SHARE = 0.8  # of the memory that is free, what a contender may take on a CPU
 
-Status = Literal["measured", "skipped", "failed", "extrapolated"]
-
-
-@dataclass
-class Running:
-    """A contender's process and the line to it."""
-
-    process: BaseProcess | subprocess.Popen[bytes]  # the latter runs under another library's interpreter
-    connection: Connection
-    failure: str = ""
-
-    def answer(self) -> dict[str, Any]:
-        """What the process says next, see `lap_line`; {"failed": why} if it has died."""
-        try:
-            answer: dict[str, Any] = self.connection.recv()
-        except (EOFError, OSError):
-            answer = {"failed": f"its process died with exit code {self._exit_code()}"}
-        self.failure = answer.get("failed", "")
-        return answer
-
-    def ask(self, word: str) -> dict[str, Any]:
-        """Say "go" or "stop"; returns the answer."""
-        if self.failure:
-            return {"failed": self.failure}
-        with contextlib.suppress(OSError):  # the process has ended; the answer will say why
-            self.connection.send(word)
-        return self.answer()
-
-    def end(self) -> None:
-        """End the process, in whatever state it is."""
-        self.process.kill()
-        self._exit_code()
-        self.connection.close()
-
-    def _exit_code(self) -> int | None:
-        """That of the process, once it has ended."""
-        if isinstance(self.process, subprocess.Popen):
-            return self.process.wait()
-        self.process.join()
-        return self.process.exitcode
+Status = Literal["measured", "skipped", "failed"]
 
 
 @dataclass
 class Contender:
-    """`run` sets up, then makes laps for ever, each of `amount` units of work; it must survive pickling.
-
-    `needs_bytes`: memory without which it is not even started; 0 if that does not matter. `lack`: what else keeps it
-    from being started. `about`: the versions and settings that it works with, where they are to be told.
+    """`run` sets up, then makes laps for ever, each of `amount` units of work; it must survive pickling, and is None
+    where `serve` has another way. `lack`: what keeps it from being started. `watched`: which watches of `profile` it
+    makes a lap for when all others are done. `work`: the name of what it computes, and the precision; the same for
+    those that compute the same.
     """
 
     name: str
-    run: Callable[[torch.device, Lap], None]
+    run: Callable[[torch.device, Lap], None] | None
     amount: float
-    needs_bytes: int = 0
     lack: str = ""
-    about: dict[str, Any] = field(default_factory=dict)
+    watched: Sequence[str] = ()
+    work: tuple[str, str] = ("", "fp32")
 
-    def start(self, device: torch.device, threads: int) -> Running:
-        """Start it in a fresh process of this interpreter."""
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, self.run, device, threads), daemon=True)
-        process.start()
-        theirs.close()
-        return Running(process, ours)
+    def serve(self, connection: Connection, device: torch.device) -> None:
+        """What its process does."""
 
+        def set_up_and_run() -> None:
+            line.turn()
+            line.data_is_there()
+            assert self.run
+            self.run(device, line.lap)
 
-def _work(connection: Connection, run: Callable[[torch.device, Lap], None], device: torch.device, threads: int) -> None:
-    def lap(seconds: float, **more: float) -> None:
-        line.lap(seconds, **more)
-        line.turn()
+        line = LapLine(connection, device)
+        torch.set_num_threads(THREADS)
+        line.serve(set_up_and_run)
 
-    def work() -> None:
-        line.turn()
-        line.data_is_there()
-        run(device, lap)
+    def judge(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a "go", completed by what the process does not know itself."""
+        return answer
 
-    line = LapLine(connection, device)
-    torch.set_num_threads(threads)
-    line.serve(work)
+    def last_words(self) -> str:
+        """What is known of why its process died."""
+        return ""
 
 
 @dataclass
 class Result:
     """What a contender did: the seconds of each lap, without the warm-up; the bytes at the peak of its process, and how
     many of them came after its data was there (model, optimiser and all that the work needs).
+
+    A lap of other size than `amount` counts as the seconds that the amount would have taken. `laps`: what was said of
+    each. `seen`: what its watches saw. `columns`: what the table is to show besides.
     """
 
     contender: str
@@ -124,78 +82,130 @@ class Result:
     peak_memory_bytes: int | None = None
     added_memory_bytes: int | None = None
     note: str = ""
+    laps: list[dict[str, Any]] = field(default_factory=list)
+    seen: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def spent(self) -> float:
+        """Seconds of all laps."""
+        return sum(lap["seconds"] for lap in self.laps)
+
+
+class Running:
+    """A contender in a fresh process, the line to it, and what it has done so far."""
+
+    def __init__(self, contender: Contender, result: Result, device: torch.device) -> None:
+        self.contender, self.result, self.failure = contender, result, ""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        self.connection, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(target=_work, args=(contender, theirs, device), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def ask(self, word: str) -> dict[str, Any]:
+        """Say a word of `lap_line`; returns the answer, {"failed": why} if the process has died, now or before."""
+        if not self.failure:
+            with contextlib.suppress(OSError):  # the process has ended; the answer will say why
+                self.connection.send(word)
+            try:
+                answer: dict[str, Any] = self.connection.recv()
+            except (EOFError, OSError):
+                self.process.join()
+                why = f"its process died with exit code {self.process.exitcode}"
+                answer = {"failed": f"{why}{self.contender.last_words()}"}
+            self.failure = answer.get("failed", "")
+        return {"failed": self.failure} if self.failure else answer
+
+    def lap(self) -> None:
+        answer = self.ask("go")
+        if not self.failure:
+            self.result.laps.append(self.contender.judge(answer))
+
+    def finish(self, repeats: int) -> None:
+        """Ask for what is to be watched and for the memory, and say what did not go as it should."""
+        result = self.result
+        for word in self.contender.watched:
+            result.seen |= self.ask(word)
+        answer = self.ask("stop")
+        result.peak_memory_bytes, result.added_memory_bytes = answer.get("peak"), answer.get("added")
+        if self.failure:
+            result.status = "skipped" if self.failure.startswith(NO_MEMORY) else "failed"
+            result.note = self.failure
+            return
+        result.seconds = [lap["seconds"] * result.amount / lap.get("targets", result.amount) for lap in result.laps]
+        if len(result.laps) < repeats:
+            result.note = f"{len(result.laps)} of {repeats} laps: it took {result.spent:.0f} s"
+
+    def end(self) -> None:
+        """End the process, in whatever state it is."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def _work(contender: Contender, connection: Connection, device: torch.device) -> None:
+    """With a limit to the memory, so that who asks for too much fails, and not the machine."""
+    free = free_memory()
+    if device.type == "cpu" and free < math.inf:
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (int(FREE_SHARE * free), most))
+    contender.serve(connection, device)
 
 
 @dataclass(frozen=True)
 class Turns:
-    """Where contenders run, on how many threads, and how many laps each makes after a first one to warm up."""
+    """Where contenders run, and how many laps each makes after one to warm up.
+
+    One that has run for `seconds_each` gets no further turn; it then has fewer laps, and its result says so. After the
+    `deadline`, a time of `time.perf_counter`, no contender is started.
+    """
 
     device: torch.device
-    threads: int
     repeats: int
+    seconds_each: float = 60.0
+    deadline: float = math.inf
 
-    def measure(self, contenders: Sequence[Contender], notify: Callable[[str], None]) -> list[Result]:
+    def measure(
+        self, contenders: Sequence[Contender], notify: Callable[[str], None], learning: float = 0.0
+    ) -> list[Result]:
         """Let them take turns; a contender that fails or finds no memory says so in its result.
 
-        A warm-up that takes half of a contender's time counts as a lap.
+        A warm-up that takes half of a contender's time counts as a lap. With `learning` there is none: each makes laps
+        for this number of seconds, and the one that has had least time takes the next turn.
         """
         results = [Result(contender.name, contender.amount) for contender in contenders]
-        running: dict[int, Running] = {}
+        running: list[Running] = []
         try:
-            for number, (contender, result) in enumerate(zip(contenders, results, strict=True)):
-                if lack := shortage(contender, self.device):
+            for contender, result in zip(contenders, results, strict=True):
+                late = "left out: the time for all contenders is over" * (time.perf_counter() > self.deadline)
+                if lack := contender.lack or late:
                     result.status, result.note = "skipped", lack
                     continue
-                running[number] = contender.start(self.device, self.threads)
-                _lap(running[number], result)
-                if sum(result.seconds) < SECONDS_EACH / 2:
-                    result.seconds.clear()
-            for _ in range(self.repeats):
-                for number, process in running.items():
-                    _lap(process, results[number])
-            for number, process in running.items():
-                _finish(process, results[number], self.repeats)
+                running.append(Running(contender, result, self.device))
+                running[-1].lap()
+                if not learning and result.spent < self.seconds_each / 2:
+                    result.laps.clear()
+            while waiting := [each for each in running if not self._is_over(each, learning)]:
+                min(waiting, key=lambda each: each.result.spent if learning else len(each.result.laps)).lap()
+            for each in running:
+                each.finish(0 if learning else self.repeats)
             for result in results:
                 if result.note:
                     notify(f"{result.contender}: {result.note}")
         finally:
-            for process in running.values():
-                process.end()
+            for each in running:
+                each.end()
         return results
 
-
-def _finish(process: Running, result: Result, repeats: int) -> None:
-    """Ask for the memory, and say what did not go as it should."""
-    answer = process.ask("stop")
-    result.peak_memory_bytes, result.added_memory_bytes = answer.get("peak"), answer.get("added")
-    if "failed" in answer:
-        result.status, result.note, result.seconds = "failed", answer["failed"], []
-    elif len(result.seconds) < repeats:
-        result.note = f"{len(result.seconds)} of {repeats} laps: it took {sum(result.seconds):.0f} s"
+    def _is_over(self, running: Running, learning: float) -> bool:
+        result, laps = running.result, math.inf if learning else self.repeats
+        return bool(running.failure) or len(result.laps) >= laps or result.spent >= (learning or self.seconds_each)
 
 
-def _lap(process: Running, result: Result) -> None:
-    """One lap, unless the time is spent. Of a lap of other size, the seconds are those of the contender's amount."""
-    if sum(result.seconds) < SECONDS_EACH:
-        answer = process.ask("go")
-        if "seconds" in answer:
-            share = result.amount / answer["targets"] if "targets" in answer else 1.0
-            result.seconds.append(answer["seconds"] * share)
-
-
-def shortage(contender: Contender, device: torch.device) -> str:
-    """Why it cannot be started, for example for want of memory; nothing if it can."""
-    needs, free = contender.needs_bytes, free_memory(device)
-    if contender.lack or needs <= FREE_SHARE * free:
-        return contender.lack
-    share = f"of the {free / 2**30:.1f} GiB that are free a contender may take {FREE_SHARE:.0%}"
-    return f"needs about {needs / 2**30:.1f} GiB of memory; {share}"
-
-
-def free_memory(device: torch.device) -> float:
-    """Bytes that a new process can have on the device; infinite where the system does not tell."""
-    if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
+def free_memory() -> float:
+    """Bytes that a new process can have; infinite where the system does not tell."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             return next(float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))

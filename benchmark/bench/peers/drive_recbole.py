@@ -10,8 +10,7 @@ progress bar; no worker processes, which would be more threads than the task all
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
+import time
 from typing import Any
 
 import numpy as np
@@ -29,35 +28,26 @@ from benchmark.bench.peers.peer_task import INTERACTIONS, PeerTask, serve
 
 def main(task: PeerTask, line: LapLine) -> None:
     """Make laps until it is enough."""
-    settings = _settings(task)
-    config = Config(model="SASRec", dataset=INTERACTIONS, config_dict=dict(settings) | {"data_path": task.folder})
+    config = Config(model="SASRec", dataset=INTERACTIONS, config_dict=_settings(task))
     init_seed(config["seed"], config["reproducibility"])
     train, *_ = SequentialDataset(config).build()
     loader = TrainDataLoader(config, train, None, shuffle=True)
     line.data_is_there()
     model = SASRec(config, train)
     trainer = Trainer(config, model)
-    line.ready(["recbole", "torch", "numpy"], settings)
-    batches, epoch, targets = _for_ever(loader), 0, 0
-
-    def portion() -> Iterator[Any]:
-        nonlocal targets
-        for batch in islice(batches, task.batches or len(loader)):
-            targets += len(batch)  # each row has one target
-            yield batch
-
-    while True:
-        line.turn()
-        targets = 0
-        trainer._train_epoch(portion(), epoch, show_progress=False)
-        epoch, seconds = epoch + 1, line.seconds()
+    line.ready("recbole")
+    for epoch, batches in enumerate(task.laps_of(loader)):
+        clock, lap = time.perf_counter(), list(batches)
+        trainer._train_epoch(lap, epoch, show_progress=False)
+        seconds = time.perf_counter() - clock
         if task.judged:
-            task.write_vectors(*_vectors(model, train, task))
-        line.lap(seconds, targets=targets)
+            _write_vectors(model, train, task)
+        line.lap(seconds, targets=sum(map(len, lap)))  # each row has one target
 
 
 def _settings(task: PeerTask) -> dict[str, Any]:
     return {
+        "data_path": task.folder,
         "loss_type": "CE",
         "train_neg_sample_args": None,
         "hidden_size": task.width,
@@ -81,24 +71,13 @@ def _settings(task: PeerTask) -> dict[str, Any]:
     }
 
 
-def _for_ever(loader: TrainDataLoader) -> Iterator[Any]:
-    while True:
-        yield from loader
-
-
 @torch.no_grad()
-def _vectors(model: SASRec, train: SequentialDataset, task: PeerTask) -> tuple[np.ndarray, np.ndarray]:
-    """Of the validation users (N, D) and of the items (n_items, D), in the task's numbers."""
+def _write_vectors(model: SASRec, train: SequentialDataset, task: PeerTask) -> None:
     ids = train.field2token_id[train.iid_field]
-    row_of = np.array([ids[str(item)] for item in range(task.n_items)])
-    histories = task.histories()
-    items = torch.zeros(len(histories), task.maxlen, dtype=torch.long)
-    for row, history in zip(items, histories, strict=True):
-        row[: len(history)] = torch.from_numpy(row_of[history])
-    lengths = torch.tensor([len(history) for history in histories])
+    row_of = np.array([ids.get(str(item), np.nan) for item in range(task.n_items)])
     model.eval()
-    users = model.forward(items, lengths)
-    return users.numpy(), model.item_embedding.weight[row_of].numpy()
+    users = model.forward(*task.padded(row_of, padding=0, at_end=True))
+    task.write_vectors(users, model.item_embedding.weight, row_of)
 
 
 if __name__ == "__main__":

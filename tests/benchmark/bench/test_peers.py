@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,12 @@ from benchmark.bench import laps
 from benchmark.bench.measures import compare
 from benchmark.bench.peers import peers
 from benchmark.bench.peers.peer_task import PeerTask
-from benchmark.bench.peers.peers import PEERS, Peer, PeerContender, export
-from benchmark.bench.peers.quality import SHARE_OF_BEST, Learner, QualityPoint, learn, level_group, scorer
-from benchmark.bench.turns import Contender, Turns
-from benchmark.bench.workloads import EvaluationLoad, Recipe, whole_load
+from benchmark.bench.peers.peers import PEERS, SHARE_OF_BEST, PeerContender, export, level_group, looks, ndcg_of
+from benchmark.bench.turns import Contender, Result, Turns
+from benchmark.bench.workloads import recipe, training_load
 from benchmark.cli.commands import main as command
 from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.environment import ROOT
-from benchmark.runs.evaluation import evaluate_ranks
 from benchmark.runs.training import train
 from datasets import synthetic
 from datasets.cases import Cases
@@ -36,8 +34,7 @@ from datasets.protocol import Protocol
 from datasets.sequences import Sequences
 from datasets.split import Split, split
 
-CPU = torch.device("cpu")
-TURNS = Turns(CPU, 1, 2)
+TURNS = Turns(torch.device("cpu"), 2)
 
 
 @pytest.fixture(scope="module")
@@ -45,41 +42,53 @@ def prepared() -> Split:
     return split(synthetic.stand_in(150, 60, 3_000), Protocol())
 
 
+@pytest.fixture(autouse=True)
+def environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where drivers are looked for, and the environments of libraries, none of which is installed."""
+    monkeypatch.setattr(peers, "ENVIRONMENTS", tmp_path)
+    monkeypatch.setattr(peers, "DRIVERS", tmp_path)
+    return tmp_path
+
+
 def a_task(folder: Path, n_items: int, **changes: Any) -> PeerTask:
-    task = PeerTask(str(folder), n_items, 12, 8, 1, 1, 0.1, 1e-3, 16, "fake", 2)
+    task = PeerTask(str(folder), n_items, 12, 8, 1, 1, 0.1, 1e-3, 16, "fake", batches=2)
     return replace(task, **changes)
 
 
-def driver(folder: Path, body: str, name: str = "fake") -> Path:
-    """A driver whose laps are `body`, which sees `task`, `line` and `lap`, counted from 0."""
-    path = folder / f"{name}.py"
+def driver(folder: Path, body: str, name: str = "fake") -> None:
+    """A library `name` whose laps are `body`, which sees `task`, `line` and `lap`, counted from 0."""
+    python = folder / name / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    (folder / name / "pyvenv.cfg").write_text((Path(sys.prefix) / "pyvenv.cfg").read_text())
+    (folder / name / "lib").symlink_to(Path(sys.prefix) / "lib")
     indented = body.replace("\n", "\n        ")
-    path.write_text(
+    (folder / f"drive_{name}.py").write_text(
         f"""from itertools import count
 from pathlib import Path
 import numpy as np
+import torch
 from benchmark.bench.peers.peer_task import serve
 
 def main(task, line):
-    print("not for the bench")
+    print("not for the bench", flush=True)
     line.data_is_there()
-    line.ready(["numpy"], {{"width": task.width}})
+    line.ready("pandas")
     for lap in count():
-        line.turn()
         {indented}
 
 serve(main)
 """
     )
-    return path
 
 
 # --- what they are given ----------------------------------------------------------------------------------------------
 
 
 def test_the_exported_interactions_are_the_training_sequences(prepared: Split, tmp_path: Path) -> None:
-    export(tmp_path, prepared)
-    frame = pd.read_csv(tmp_path / "train" / "train.inter", sep="\t")
+    task = a_task(tmp_path, prepared.n_items)
+    export(task, prepared)
+    frame = pd.read_csv(task.interactions, sep="\t")
     assert list(frame) == ["user_id:token", "item_id:token", "timestamp:float"]
     shuffled = frame.sample(frac=1.0, random_state=0).sort_values("timestamp:float", kind="stable")
     told = shuffled.groupby("user_id:token")["item_id:token"].agg(list)
@@ -87,7 +96,7 @@ def test_the_exported_interactions_are_the_training_sequences(prepared: Split, t
 
 
 def test_the_exported_histories_are_those_of_validation_and_hold_no_target(prepared: Split, tmp_path: Path) -> None:
-    export(tmp_path, prepared)
+    export(a_task(tmp_path, prepared.n_items), prepared)
     cases = prepared.cases("validation")
     expected = [cases.histories[user].tolist() for user in range(len(cases.targets))]
     assert max(map(len, expected)) > 5
@@ -96,33 +105,53 @@ def test_the_exported_histories_are_those_of_validation_and_hold_no_target(prepa
         assert told == [history[-maxlen:] for history in expected]
 
 
-def test_a_task_survives_its_file(tmp_path: Path) -> None:
-    task = a_task(tmp_path, 7)
-    (tmp_path / "task.json").write_text(json.dumps(asdict(task)))
-    assert asdict(PeerTask.read(tmp_path / "task.json")) == asdict(task)
+@pytest.mark.parametrize("at_end", [True, False])
+def test_histories_are_padded_in_the_librarys_own_numbers(prepared: Split, tmp_path: Path, at_end: bool) -> None:
+    task = a_task(tmp_path, prepared.n_items)
+    export(task, prepared)
+    row_of = np.arange(prepared.n_items) + 100.0
+    row_of[:10] = np.nan
+    x, lengths = task.padded(row_of, padding=-1, at_end=at_end)
+    for row, length, history in zip(x.tolist(), lengths.tolist(), task.histories(), strict=True):
+        known = [item + 100 for item in history.tolist() if item >= 10]
+        padding = [-1] * (task.maxlen - length)
+        assert row == (known + padding if at_end else padding + known)
 
 
-def test_a_peer_of_prefixes_is_looked_at_before_its_epoch_ends(tmp_path: Path) -> None:
-    task, pythons = a_task(tmp_path, 1000, batches=0, batch_size=256), dict.fromkeys(PEERS, Path(sys.executable))
-    recbole, rectools = (PEERS[name].contender(pythons, task) for name in PEERS)
-    assert (recbole.task.batches, rectools.task.batches) == (64, 0)
-    assert rectools.needs_bytes == task.maxlen * recbole.needs_bytes
-    assert PEERS["recbole"].contender(pythons, replace(task, batches=3)).task.batches == 3
+def test_items_that_a_library_does_not_have_get_no_vector(tmp_path: Path) -> None:
+    task = a_task(tmp_path, 3)
+    task.write_vectors(torch.ones(5, 2), torch.tensor([[7.0, 8.0], [9.0, 10.0]]), np.array([1.0, np.nan, 0.0]))
+    with np.load(task.vectors) as vectors:
+        np.testing.assert_array_equal(vectors["items"], [[9, 10], [np.nan, np.nan], [7, 8]])
+        np.testing.assert_array_equal(vectors["users"], np.ones((5, 2)))
+
+
+def test_a_peer_of_prefixes_is_looked_at_before_its_epoch_ends(tmp_path: Path, prepared: Split) -> None:
+    task, cases = a_task(tmp_path, 1000, batches=0, batch_size=256), prepared.cases("validation")
+    batches = {name: {each.task.batches for each in peer.contenders(task, cases)} for name, peer in PEERS.items()}
+    assert batches == {"recbole": {64}, "rectools": {0}, "warprec": {64}}
+    assert PEERS["recbole"].contenders(replace(task, batches=3), cases)[0].task.batches == 3
+    named = {each.name: (each.ours, each.task.model) for each in PEERS["warprec"].contenders(task, cases)}
+    assert named["WarpRec CL4SRec"] == ("cl4srec", "CL4SRec")
+    assert all(ours in METHODS for ours, _ in named.values())
 
 
 # --- how they are asked -----------------------------------------------------------------------------------------------
 
 
-def test_laps_count_by_their_targets(tmp_path: Path) -> None:
-    path = driver(tmp_path, "line.lap(2.0 + lap, targets=500)")
-    contender = PeerContender("fake", Path(sys.executable), path, a_task(tmp_path, 7))
-    [result] = TURNS.measure([contender], print)
+def measure(folder: Path, prepared: Split, **changes: Any) -> Result:
+    task = a_task(folder, prepared.n_items, **changes)
+    [result] = TURNS.measure([PeerContender("fake", task, prepared.cases("validation"))], lambda line: None)
+    return result
+
+
+def test_laps_count_by_their_targets(prepared: Split, tmp_path: Path) -> None:
+    driver(tmp_path, "assert torch.get_num_threads() == 1\nline.lap(2.0 + lap, targets=500)")
+    result = measure(tmp_path, prepared)
     assert (result.status, result.seconds, result.amount) == ("measured", [6.0, 8.0], 1000)  # the first one warms up
-    assert result.peak_memory_bytes is not None
-    assert result.added_memory_bytes is not None
     assert result.peak_memory_bytes > result.added_memory_bytes >= 0
-    assert contender.about["settings"] == {"width": 8}
-    assert contender.about["versions"]["numpy"] == np.__version__
+    assert f"pandas {pd.__version__}" in result.laps[0]["versions"]
+    assert (tmp_path / "fake-SASRec.log").read_text() == "not for the bench\n"
 
 
 @pytest.mark.parametrize(
@@ -130,21 +159,20 @@ def test_laps_count_by_their_targets(tmp_path: Path) -> None:
     [
         ("raise ValueError('no  such\\nthing')", "ValueError: no such thing"),
         ("line.lap(1.0, targets=900 // (1 - lap))", "ZeroDivisionError: integer division or modulo by zero"),
-        ("raise SystemExit(3)", "its process died with exit code 3"),
+        ("raise SystemExit(3)", "its process died with exit code 3: not for the bench"),
     ],
 )
-def test_a_contender_that_fails_says_why(body: str, why: str, tmp_path: Path) -> None:
-    contender = PeerContender("fake", Path(sys.executable), driver(tmp_path, body), a_task(tmp_path, 7))
-    [result] = TURNS.measure([contender], lambda line: None)
+def test_a_contender_that_fails_says_why(body: str, why: str, prepared: Split, tmp_path: Path) -> None:
+    driver(tmp_path, body)
+    result = measure(tmp_path, prepared)
     assert (result.status, result.seconds, result.note) == ("failed", [], why)
 
 
-def test_a_driver_that_does_not_even_start_says_why(tmp_path: Path) -> None:
-    path = tmp_path / "broken.py"
-    path.write_text("import no_such_library\n")
-    contender = PeerContender("fake", Path(sys.executable), path, a_task(tmp_path, 7))
-    [result] = TURNS.measure([contender], lambda line: None)
-    assert result.note == ("its process died with exit code 1: ModuleNotFoundError: No module named 'no_such_library'")
+def test_a_driver_that_does_not_even_start_says_why(prepared: Split, tmp_path: Path) -> None:
+    driver(tmp_path, "")
+    (tmp_path / "drive_fake.py").write_text("import no_such_library\n")
+    why = "its process died with exit code 1: ModuleNotFoundError: No module named 'no_such_library'"
+    assert measure(tmp_path, prepared).note == why
 
 
 # --- how they are judged ----------------------------------------------------------------------------------------------
@@ -157,53 +185,43 @@ def test_vectors_rank_as_a_slow_reference_does() -> None:
     targets = random.integers(n_items, size=len(histories))
     users, items = random.normal(size=(len(histories), width)), random.normal(size=(n_items, width))
     items[[3, 17]] = np.nan
-    ranks = []
+    gains = []
     for user, (history, target) in enumerate(zip(histories, targets, strict=True)):
         scores = {item: users[user] @ items[item] for item in range(n_items) if item not in history}
         keys = {item: (np.isnan(score), -np.nan_to_num(score), item) for item, score in scores.items()}
-        ranks.append(sorted(scores, key=keys.__getitem__).index(target) + 1 if target in scores else 0)
+        rank = sorted(scores, key=keys.__getitem__).index(target) + 1 if target in scores else 99
+        gains.append(1 / np.log2(1 + rank) if rank <= 10 else 0.0)
     offsets = np.cumsum([0, *map(len, histories)])
     cases = Cases(Sequences.from_arrays(np.concatenate(histories), offsets), torch.from_numpy(targets))
-    score = scorer(torch.from_numpy(users), torch.from_numpy(items))
-    np.testing.assert_array_equal(evaluate_ranks(score, cases, n_items, maxlen=3), ranks)
+    assert ndcg_of(users, items, cases) == pytest.approx(np.mean(gains))
 
 
-def a_learner(driver_path: Path, task: PeerTask, cases: Cases, name: str) -> Learner:
-    return Learner(PeerContender(name, Path(sys.executable), driver_path, replace(task, name=name)), cases)
+def race(prepared: Split, folder: Path, seconds: float, *names: str) -> list[Result]:
+    cases = prepared.cases("validation")
+    tasks = [a_task(folder, prepared.n_items, library=name, judged=True) for name in names]
+    contenders = [PeerContender(task.library, task, cases) for task in tasks]
+    return TURNS.measure(contenders, lambda line: None, seconds)
 
 
 def test_they_learn_by_turns_until_their_seconds_are_spent(prepared: Split, tmp_path: Path) -> None:
-    task, cases = a_task(tmp_path, prepared.n_items), prepared.cases("validation")
-    quick = driver(tmp_path, "line.lap(1.0, targets=10, ndcg=[0.1, 0.4, 0.3, 0.5, 0.2, 0.1][lap])", "quick")
-    slow = driver(tmp_path, "line.lap(3.0, targets=70, ndcg=[0.2, 0.4][lap])", "slow")
-    learners = [a_learner(quick, task, cases, "quick"), a_learner(slow, task, cases, "slow")]
-    learn(learners, TURNS, lambda line: None, 5.5)
-    assert [point.ndcg for point in learners[0].points] == [0.1, 0.4, 0.3, 0.5, 0.2, 0.1]
-    assert learners[1].points == [QualityPoint(3.0, 70, 0.2), QualityPoint(6.0, 140, 0.4)]
-    group = level_group("data", *learners, 0.1).to_json()
-    assert group["details"]["level"] == SHARE_OF_BEST * 0.4
+    driver(tmp_path, "line.lap(1.0, targets=10, ndcg=[0.1, 0.4, 0.3, 0.5, 0.2, 0.1][lap])", "quick")
+    driver(tmp_path, "line.lap(3.0, targets=70, ndcg=[0.2, 0.4][lap])", "slow")
+    quick, slow = race(prepared, tmp_path, 5.5, "quick", "slow")
+    assert looks(quick)[:, 2].tolist() == [0.1, 0.4, 0.3, 0.5, 0.2, 0.1]
+    assert looks(slow).tolist() == [[3.0, 70, 0.2], [6.0, 140, 0.4]]
+    group = level_group("data", quick, slow, 0.1).to_json()
+    assert f"{SHARE_OF_BEST * 0.4:.4f}" in group["title"]
     assert [(result["seconds"], result["amount"]) for result in group["results"]] == [([2.0], 20), ([6.0], 140)]
     assert group["ratios"][0]["value"] == 3.0
     assert all(result["peak_memory_bytes"] > 0 for result in group["results"])
 
 
-def test_a_learner_without_memory_is_not_started(prepared: Split, tmp_path: Path) -> None:
-    task, cases = a_task(tmp_path, prepared.n_items), prepared.cases("validation")
-    learner = a_learner(tmp_path / "nothing.py", task, cases, "huge")
-    learner.contender.needs_bytes = 2**60
-    learn([learner], TURNS, lambda line: None, 3)
-    assert learner.failure.startswith("needs about ")
-    assert learner.points == []
-
-
 def test_a_learner_that_dies_leaves_the_others_alone(prepared: Split, tmp_path: Path) -> None:
-    task, cases = a_task(tmp_path, prepared.n_items), prepared.cases("validation")
-    fine = driver(tmp_path, "line.lap(1.0, targets=10, ndcg=0.5)", "fine")
-    broken = driver(tmp_path, "line.lap(1.0, targets=10, ndcg=[0.4][lap])", "broken")
-    learners = [a_learner(fine, task, cases, "fine"), a_learner(broken, task, cases, "broken")]
-    learn(learners, TURNS, lambda line: None, 3)
-    assert len(learners[0].points) == 3
-    ours, theirs = level_group("data", *learners, 0.1).results
+    driver(tmp_path, "line.lap(1.0, targets=10, ndcg=0.5)", "fine")
+    driver(tmp_path, "line.lap(1.0, targets=10, ndcg=[0.4][lap])", "broken")
+    results = race(prepared, tmp_path, 3, "fine", "broken")
+    assert len(results[0].laps) == 3
+    ours, theirs = level_group("data", *results, 0.1).results
     assert (ours.status, theirs.status) == ("measured", "failed")
     assert "IndexError" in theirs.note
     assert compare(ours, theirs, "time")["value"] is None
@@ -211,20 +229,18 @@ def test_a_learner_that_dies_leaves_the_others_alone(prepared: Split, tmp_path: 
 
 # --- the command ------------------------------------------------------------------------------------------------------
 
-POPULARITY = """items = np.loadtxt(Path(task.folder) / "train" / "train.inter", dtype=int, skiprows=1)[:, 1]
-counts = np.bincount(items, minlength=task.n_items)
-task.write_vectors(np.ones((len(task.histories()), 1)), counts[:, None].astype(float))
+POPULARITY = """items = np.loadtxt(task.interactions, dtype=int, skiprows=1)[:, 1]
+counts = np.bincount(items, minlength=task.n_items)[:, None]
+task.write_vectors(torch.ones(len(task.histories()), 1), torch.from_numpy(counts), np.arange(task.n_items) * 1.0)
 line.lap(1.0, targets=100)"""
 
 
 @pytest.fixture
-def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def pretended(tmp_path: Path) -> list[str]:
     """RecBole recommends what is popular, RecTools is not installed."""
-    path = driver(tmp_path, POPULARITY)
-    monkeypatch.setitem(PEERS, "recbole", Peer("recbole", "RecBole", path, prefixes=True, wanted=3.0))
-    monkeypatch.setattr(peers, "ENVIRONMENTS", tmp_path / "nowhere")
+    driver(tmp_path, POPULARITY, "recbole")
     words = ["--quick", "--repeats", "1", "--dataset", "ml-1m", "--against", "recbole,rectools"]
-    return [*words, "--peer-python", f"recbole={sys.executable}", "--out-dir", str(tmp_path)]
+    return [*words, "--out-dir", str(tmp_path)]
 
 
 def test_the_command_measures_the_peers_that_are_there(
@@ -236,19 +252,18 @@ def test_the_command_measures_the_peers_that_are_there(
     by_name = {result["contender"]: result for result in group["results"]}
     assert {name: result["status"] for name, result in by_name.items()} == {
         "sasrec-ce": "measured",
-        "RecBole": "measured",
-        "RecTools": "skipped",
+        "RecBole SASRec": "measured",
+        "RecTools SASRec": "skipped",
     }
-    assert by_name["RecBole"]["seconds"] == [10.0]
-    assert sys.executable not in document["command"]
-    assert group["details"]["sasrec-ce"]["settings"]["width"] == 64
+    assert by_name["RecBole SASRec"]["seconds"] == [10.0]
+    assert "pandas" in by_name["RecBole SASRec"]["note"]
     values = {ratio["usual"]: ratio["value"] for ratio in group["ratios"] if ratio["quantity"] == "speed"}
     ours = by_name["sasrec-ce"]
-    assert values["RecBole"] == pytest.approx(ours["amount"] / ours["seconds"][0] / (1000 / 10.0))
-    assert values["RecTools"] is None
+    assert values["RecBole SASRec"] == pytest.approx(ours["amount"] / ours["seconds"][0] / (1000 / 10.0))
+    assert values["RecTools SASRec"] is None
     printed = capsys.readouterr().err
     [line] = [line for line in printed.splitlines() if line.startswith("RecTools")]
-    assert "pip install --no-deps -r benchmark/bench/peers/rectools.txt" in line
+    assert "docs/speed.md" in line
 
 
 @pytest.mark.slow
@@ -256,27 +271,28 @@ def test_the_command_compares_quality(pretended: list[str], tmp_path: Path) -> N
     assert command(["bench", *pretended, "--cases", "peers-quality", "--quality-seconds", "2"]) == 0
     document = json.loads((tmp_path / "results" / "bench" / "peers-quality.json").read_text())
     [group] = document["groups"]
-    looks = group["details"]["looks"]
-    assert len(looks["RecBole"]) == 2
-    assert {look["ndcg"] for look in looks["RecBole"]} == {group["details"]["most_popular"]}
-    assert group["details"]["most_popular"] > 0
-    assert looks["sasrec-ce"][-1]["seconds"] >= 2
+    ours, theirs = group["results"]
+    assert len(theirs["laps"]) == 2
+    [ndcg] = {lap["ndcg"] for lap in theirs["laps"]}
+    assert f"most popular: {ndcg:.4f}" in group["title"]
+    assert ndcg > 0
+    assert sum(lap["seconds"] for lap in ours["laps"]) >= 2
 
 
 @pytest.mark.slow
 def test_ours_learns_as_a_run_does(prepared: Split) -> None:
     cases, n_items = prepared.cases("validation"), prepared.n_items
-    entry, encoder = METHODS["sasrec-ce"], EncoderSettings(width=8, blocks=1, heads=1, dropout=0.1, maxlen=12)
-    ours = Recipe("sasrec-ce", entry.settings, encoder, TrainingSettings(batch_size=16, epochs=3, patience=3))
-    load = whole_load(prepared.train, n_items, 12)
-    run = partial(laps.learn_ours, load, ours, EvaluationLoad(cases, n_items, encoder))
-    learner = Learner(Contender("ours", run, 1))
-    learn([learner], TURNS, lambda line: None, 1e-9)
+    encoder = EncoderSettings(width=8, blocks=1, heads=1, dropout=0.1, maxlen=12)
+    settings = TrainingSettings(batch_size=16, epochs=3, patience=3)
+    ours = replace(recipe("sasrec-ce", "ml-1m", 12), encoder=encoder, training=settings)
+    load = training_load(prepared.train, n_items, 12, batch_size=16)
+    run = partial(laps.train_ours, load, ours, 0, cases)
+    [result] = TURNS.measure([Contender("ours", run, 1)], lambda line: None, learning=1e-9)
     data = TrainingData(prepared.train, n_items, 12)
-    trained = train(entry.method(entry.settings), data, cases, encoder, ours.training, 0)
-    [point] = learner.points
-    assert point.ndcg == trained.epochs[0]["validation"]["ndcg@10"]
-    assert 0 < point.targets <= len(data.batch(data.trainable).next_items)
+    trained = train(METHODS["sasrec-ce"].method(ours.settings), data, cases, encoder, settings, 0)
+    [lap] = result.laps
+    assert lap["ndcg"] == trained.epochs[0]["validation"]["ndcg@10"]
+    assert 0 < lap["targets"] <= len(data.batch(data.trainable).next_items)
 
 
 @pytest.mark.parametrize("name", PEERS)
@@ -295,10 +311,6 @@ def test_the_documentation_says_how_to_install(name: str) -> None:
     [
         ["--against", "recbowl"],
         ["--against", ""],
-        ["--peer-python", "recbole"],
-        ["--peer-python", "recbole=/no/such/python"],
-        ["--peer-python", f"netflix={sys.executable}"],
-        ["--peer-python", f"recbole,rectools={sys.executable}"],
         ["--quality-seconds", "0"],
     ],
 )
