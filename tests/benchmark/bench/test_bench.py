@@ -22,6 +22,7 @@ from baselines.settings import EncoderSettings
 from baselines.training_data import TrainBatch, TrainingData
 from baselines.transformer import Transformer
 from benchmark.bench import cases as bench_cases
+from benchmark.bench import command as command_module
 from benchmark.bench import laps, naive, turns
 from benchmark.bench.cases import CASES
 from benchmark.bench.lap_line import Lap
@@ -290,6 +291,12 @@ def test_table_says_what_is_skipped_and_shows_further_columns() -> None:
     assert "| ours | 10 |  | 1 | 1 | 12.3 |  |  |  |" in text
     assert "| usual | skipped |  |  |  |  |  |  | no memory |" in text
     assert "synthetic data" in text
+
+
+def test_the_committed_figures_have_a_table() -> None:
+    """The table follows from the JSON files, those of cases that there are no more included."""
+    documents = command_module._documents(REPOSITORY / "results" / "bench")
+    assert to_markdown(documents) == (REPOSITORY / "tables" / "bench.md").read_text()
 
 
 @pytest.mark.parametrize(
