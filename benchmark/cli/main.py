@@ -7,9 +7,11 @@ import re
 import shlex
 import time
 from argparse import Namespace
+from contextlib import suppress
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from benchmark.cli.estimate import LONG_HOURS, cores, describe, hours_left, likely_device
 from benchmark.cli.exits import FAILURE, fail, run
 from benchmark.cli.options import (
     ChosenDataset,
@@ -22,14 +24,15 @@ from benchmark.cli.options import (
     add_workers,
     chosen_datasets,
 )
-from benchmark.cli.planning import Plans, Records, command_repeating, plan_all, records_of, rules_about, write_tuning
+from benchmark.cli.planning import Plans, Records, command_repeating, plan_all, records_of, rules_about
 from benchmark.cli.preparing import NOTHING_TO_DO, check_places, open_store, prepare_all
-from benchmark.cli.status import cores, likely_device, overview
+from benchmark.cli.status import overview
 from benchmark.plan.config import ConfigError
 from benchmark.plan.dataset_facts import DatasetFacts
-from benchmark.plan.planner import choose_methods
+from benchmark.plan.planner import PlannedRun
 from benchmark.runs.outstanding import is_left
 from benchmark.store.store import Store, to_stderr
+from datasets.download import MissingData
 from datasets.interactions import DataError
 from datasets.protocol import Protocol
 from datasets.registry import DATASETS, PAPER_DATASETS
@@ -47,7 +50,8 @@ OVERWRITE = ("never", "failed", "all")
 POOLED = "windows"
 """The experiment that adds its many test users to the evidence on a claim."""
 EXAMPLES = """examples:
-  python run_all.py --dataset gowalla                       everything that the paper shows of Gowalla
+  python run_all.py --dataset gowalla --dry-run             what Tables 1 to 3 take on this machine, in seconds
+  python run_all.py --dataset ml-1m --experiments all       everything
   python run_all.py --dataset ml-1m,beauty --seeds 0-4 --engine local --workers 2
   python run_all.py --dataset ml-1m --methods sasrec-ce,btsr --dry-run
   python run_all.py --interactions my.csv --methods btsr-ce --set training.epochs=50
@@ -128,11 +132,10 @@ def _seconds(text: str) -> float:
 
 def _reproduce(options: Namespace) -> int:
     deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
-    methods = choose_methods(options.methods, options.experiments)
     store = open_store(options.out_dir)
-    chosen = chosen_datasets(options, store, methods, options.claim.datasets if options.claim else PAPER_DATASETS)
+    chosen = chosen_datasets(options, store, options.claim.datasets if options.claim else PAPER_DATASETS)
     if options.dry_run:
-        return _show_plan(options, store, chosen, methods)
+        return _show_plan(options, store, chosen)
     is_trained, is_reported = "train" in options.stages, "report" in options.stages
     writes_tables = is_reported and not options.claim
     parts = (["results"] if is_trained or writes_tables else []) + (["tables", "figures"] if writes_tables else [])
@@ -142,9 +145,9 @@ def _reproduce(options: Namespace) -> int:
     prepared = prepare_all(chosen, store, options) if {"prepare", "train"} & set(options.stages) else {}
     if is_trained and not prepared:
         raise DataError(NOTHING_TO_DO)
-    plans = plan_all(chosen, methods, store, options, prepared)
+    plans = plan_all(chosen, store, options.seeds, prepared)
     ready = [dataset for dataset in chosen if (dataset.name, dataset.protocol) in prepared]
-    late = _train(options, device, store, ready, methods, prepared, plans, deadline) if device else set()
+    late = _train(options, device, store, ready, prepared, plans, deadline) if device else set()
     if not is_trained and not is_reported:
         return 0
     stored = {name: store.records(name) for name in plans}
@@ -153,22 +156,46 @@ def _reproduce(options: Namespace) -> int:
     return _conclude(options, plans, stored, late)
 
 
-def _show_plan(options: Namespace, store: Store, chosen: list[ChosenDataset], methods: tuple[str, ...]) -> int:
+def _show_plan(options: Namespace, store: Store, chosen: list[ChosenDataset]) -> int:
     """--dry-run: what is done and what is left; only data that the store does not know yet is read."""
     unknown = [
         dataset
         for dataset in chosen
         if None in [DatasetFacts.stored(store, dataset.name, each) for each in (dataset.protocol, *dataset.windows)]
     ]
-    plans = plan_all(chosen, methods, store, options, prepare_all(unknown, store, options, download=False))
-    device, workers = likely_device(options.device)
+    prepared = prepare_all(unknown, store, options, download=False)
+    plans = plan_all(chosen, store, options.seeds, prepared)
     for dataset in chosen:
         if runs := plans.get(dataset.name):
-            lines, left = overview(runs, store, options.overwrite, device, options.workers or workers)
+            lines, left = overview(runs, store, options.overwrite)
             print("\n".join(lines))
             if left:
+                print("\n".join(_estimate(options, store, dataset, left, prepared)))
                 print(f"  first: {left[0].key}, {command_repeating(left[0], dataset)}")
     return 0
+
+
+def _estimate(
+    options: Namespace,
+    store: Store,
+    dataset: ChosenDataset,
+    left: list[PlannedRun],
+    prepared: dict[tuple[str, Protocol], Prepared],
+    from_hours: float = 0.0,
+) -> list[str]:
+    """How long these runs take, in lines; none if it is less than `from_hours`.
+
+    Data that is known from an earlier time is read only if no finished run tells.
+    """
+    device, workers = likely_device(options.device)
+    workers, key = options.workers or workers, (dataset.name, dataset.protocol)
+    found = hours_left(left, store, device, workers, prepared.get(key))
+    if found is None:
+        with suppress(MissingData):
+            ready = prepare_all([dataset], store, options, download=False)
+            found = hours_left(left, store, device, workers, ready.get(key))
+    is_short = found is not None and sum(found[0].values()) < from_hours
+    return [] if is_short else describe(found, workers, device)
 
 
 def _train(
@@ -176,7 +203,6 @@ def _train(
     device: torch.device,
     store: Store,
     chosen: list[ChosenDataset],
-    methods: tuple[str, ...],
     prepared: dict[tuple[str, Protocol], Prepared],
     plans: Plans,
     deadline: float | None,
@@ -190,23 +216,27 @@ def _train(
     execution = Execution(store, _engine(options, device), options.overwrite, deadline, options.keep_models)
     late = set()
     for dataset in chosen:
+        if (left := _left(options, store, plans.get(dataset.name, []))) and not left[0].spec.synthetic:
+            for line in _estimate(options, store, dataset, left, prepared, LONG_HOURS):
+                to_stderr(line.strip())
         while runs := plans.get(dataset.name):
             commands = {run.key: command_repeating(run, dataset) for run in runs}
             for protocol, window in groupby(runs, key=lambda run: run.spec.protocol):
                 if not execution.out_of_time:
                     execution.run(list(window), prepared[dataset.name, protocol], commands)
-            if "tune" not in (options.experiments or ()):
-                break
             # What trials gave decides which trials are next, until every search has come to its end.
-            plans |= plan_all([dataset], methods, store, options, prepared)
+            plans |= plan_all([dataset], store, options.seeds, prepared) if "tune" in dataset.experiments else {}
             if execution.out_of_time or {run.key for run in plans[dataset.name]} <= commands.keys():
-                write_tuning(dataset, methods, store, prepared[dataset.name, dataset.protocol].facts)
                 break
         if execution.out_of_time:
-            runs = plans.get(dataset.name, [])
-            records = records_of(runs, store.records(dataset.name))
-            late |= {run.key for run in runs if is_left(records.get(run.key), options.overwrite)} - execution.attempted
+            late |= {run.key for run in _left(options, store, plans.get(dataset.name, []))} - execution.attempted
     return late
+
+
+def _left(options: Namespace, store: Store, runs: list[PlannedRun]) -> list[PlannedRun]:
+    """Those of one dataset's runs that have to be executed."""
+    records = records_of(runs, store.records(runs[0].spec.dataset)) if runs else {}
+    return [run for run in runs if is_left(records.get(run.key), options.overwrite)]
 
 
 def _device(options: Namespace) -> torch.device:

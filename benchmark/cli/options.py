@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from benchmark.plan import experiments
 from benchmark.plan.config import HPARAMS, PROFILES, ConfigError, Configuration, suggestion
-from benchmark.plan.dataset_facts import label_of, released_filter_of
-from benchmark.plan.experiments import window_protocols
+from benchmark.plan.dataset_facts import DatasetFacts, released_filter_of
+from benchmark.plan.experiments import DEFAULT, HOME, NAMES, all_experiments, window_protocols
 from benchmark.plan.own_files import name_of
-from benchmark.plan.run_spec import RunSetting
-from benchmark.plan.tuning import stored_changes
+from benchmark.plan.planner import choose_methods, methods_of
+from benchmark.plan.tuning import trial_values, tuned_changes
 from benchmark.store.json_text import printable
 from benchmark.store.store import Store
 from datasets.protocol import PRESETS, Protocol
@@ -110,10 +109,8 @@ def add_runs(parser: Arguments) -> None:
     parser.add_argument(
         "--seeds", action=Once, type=_seeds, help="such as 0,1 or 0-4 (default: 0-4, for the sweeps 0,1)"
     )
-    unless_named = f"all but {', '.join(experiments.ON_REQUEST)}"
-    add_list(
-        parser, "--experiments", experiments.NAMES, f"from {', '.join(experiments.NAMES)} (default: {unless_named})"
-    )
+    about = f"from {', '.join(NAMES)}, or {ALL} of them (default: {','.join(DEFAULT)}: Tables 1 to 3)"
+    add_list(parser, "--experiments", [*NAMES, ALL], about)
 
 
 def add_protocol(parser: Arguments) -> None:
@@ -172,7 +169,8 @@ def add_workers(parser: Arguments) -> None:
 class ChosenDataset:
     """One dataset to work on, with its configuration; `named` if the user asked for it by name.
 
-    `windows`: the protocols of the experiment `windows`, if that is asked for; the data is needed under each of them.
+    `experiments`, `methods`: what is run on it. `windows`: the protocols of the experiment `windows`, if that is asked
+    for; the data is needed under each of them.
     """
 
     name: str
@@ -180,50 +178,60 @@ class ChosenDataset:
     named: bool
     configuration: Configuration
     protocol: Protocol
-    setting: RunSetting
-    windows: tuple[Protocol, ...] = ()
+    experiments: tuple[str, ...]
+    methods: tuple[str, ...]
+    windows: tuple[Protocol, ...]
 
 
 def chosen_datasets(
-    options: argparse.Namespace, store: Store, methods: Sequence[str] = (), every: Sequence[str] = PAPER_DATASETS
+    options: argparse.Namespace, store: Store, every: Sequence[str] = PAPER_DATASETS
 ) -> list[ChosenDataset]:
     """The datasets that parsed arguments ask for; `every` is what "all" stands for.
 
-    Raises ConfigError for an invalid configuration, or if --hparams tuned lacks what tuning chose for `methods`.
+    Raises ConfigError for an invalid configuration, or if --hparams tuned lacks what tuning chose for a method.
     """
     words, own = options.dataset or [], options.interactions
     names = dict.fromkeys((name for name in words if name != ALL), True)
     if ALL in words or not (words or own):
         names |= {name: name in names for name in every}
-    chosen = [_chosen(name, None, named, options, store, methods) for name, named in names.items()]
-    return chosen + ([_chosen(name_of(own), own, True, options, store, methods)] if own else [])
+    chosen = [_chosen(name, None, named, options, store) for name, named in names.items()]
+    return chosen + ([_chosen(name_of(own), own, True, options, store)] if own else [])
 
 
-def _chosen(
-    name: str, own: Path | None, named: bool, options: argparse.Namespace, store: Store, methods: Sequence[str]
-) -> ChosenDataset:
-    configuration = Configuration(name, options.hparams, options.profile, options.set)
-    protocol = configuration.protocol(Protocol.of_preset(options.protocol, released_filter_of(name)))
-    setting = RunSetting(label_of(name, protocol), options.hparams, configuration.profile)
+def _chosen(name: str, own: Path | None, named: bool, options: argparse.Namespace, store: Store) -> ChosenDataset:
+    equal = Configuration(name, "equal", options.profile, options.set)
+    protocol = equal.protocol(Protocol.of_preset(options.protocol, released_filter_of(name)))
+    names = _experiments(getattr(options, "experiments", None), name, named, protocol)
+    methods, changes = choose_methods(getattr(options, "methods", None)), {}
     if options.hparams == "tuned":
-        changes = stored_changes(store, name, replace(setting, hparams="equal").name, methods)
-        configuration = Configuration(name, options.hparams, options.profile, options.set, changes)
-    asked = getattr(options, "experiments", None) or ()
-    if "windows" in asked and protocol.is_leave_one_out:
+        needed = dict.fromkeys(method for each in names for method in methods_of(each, methods))
+        facts = DatasetFacts.stored(store, name, protocol)
+        changes = tuned_changes(equal, facts, list(needed), trial_values(store.records(name)))
+    configuration = Configuration(name, options.hparams, options.profile, options.set, changes)
+    windows = window_protocols(protocol) if "windows" in names else ()
+    return ChosenDataset(name, own, named, configuration, protocol, names, methods, windows)
+
+
+def _experiments(words: Sequence[str] | None, dataset: str, named: bool, protocol: Protocol) -> tuple[str, ...]:
+    """The experiments that are asked for; ConfigError for one that this protocol does not allow."""
+    words = DEFAULT if words is None else words
+    possible = all_experiments(dataset, protocol)
+    if ALL in words:
+        return possible
+    if "windows" in words and protocol.is_leave_one_out:
         raise ConfigError("--experiments windows: leave-one-out has no time to divide; choose another --protocol")
-    if "home" in asked and not protocol.is_leave_one_out:
-        raise ConfigError(
-            "--experiments home: its numbers were published under leave-one-out; add --protocol leave-one-out"
-        )
-    if "home" in asked and named and name not in experiments.HOME:
-        known = ", ".join(experiments.HOME)
-        raise ConfigError(f"--experiments home: no published numbers are known for {name}; use --dataset {known}")
-    windows = window_protocols(protocol) if "windows" in asked else ()
-    if windows and protocol != windows[0]:
+    if "windows" in words and "windows" not in possible:
         raise ConfigError(
             "--experiments windows: has its own times; leave out --set protocol.quantile and --set protocol.until"
         )
-    return ChosenDataset(name, own, named, configuration, protocol, setting, windows)
+    if "home" in words and not protocol.is_leave_one_out:
+        raise ConfigError(
+            "--experiments home: its numbers were published under leave-one-out; add --protocol leave-one-out"
+        )
+    if "home" in words and named and dataset not in HOME:
+        known = ", ".join(HOME)
+        raise ConfigError(f"--experiments home: no published numbers are known for {dataset}; use --dataset {known}")
+    return tuple(words)
 
 
 # --- what the words mean --------------------------------------------------------------------------------------------

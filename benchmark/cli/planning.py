@@ -5,18 +5,18 @@ from __future__ import annotations
 import shlex
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from benchmark.cli.options import ChosenDataset, chosen_datasets
 from benchmark.cli.preparing import NOTHING_TO_DO, open_store
 from benchmark.plan.dataset_facts import DatasetFacts
-from benchmark.plan.experiments import NAMES, ON_REQUEST
-from benchmark.plan.planner import PlannedRun, choose_methods, plan
+from benchmark.plan.planner import PlannedRun, plan
 from benchmark.plan.repeat import command_of
-from benchmark.plan.tuning import ALIAS, searches, trial_values, tuned
+from benchmark.plan.tuning import trial_values
 from benchmark.store.json_text import printable
 from benchmark.store.record import RunRecord
-from benchmark.store.store import Store
+from benchmark.store.store import Store, to_stderr
 from datasets.interactions import DataError
 from datasets.protocol import Protocol
 from datasets.registry import DATASETS
@@ -31,36 +31,38 @@ Records = dict[str, list[RunRecord]]
 
 def open_and_plan(options: Namespace) -> tuple[Store, Plans]:
     """The store, and the runs that the options ask for, judging by the store's data.json alone."""
-    methods = choose_methods(options.methods, options.experiments)
     store = open_store(options.out_dir)
-    return store, plan_all(chosen_datasets(options, store, methods), methods, store, options)
+    return store, plan_all(chosen_datasets(options, store), store, options.seeds)
 
 
 def plan_all(
     chosen: Iterable[ChosenDataset],
-    methods: Sequence[str],
     store: Store,
-    options: Namespace,
-    prepared: Mapping[tuple[str, Protocol], Prepared] | None = None,
+    seeds: Sequence[int] | None,
+    prepared: Mapping[tuple[str, Protocol], Prepared] = MappingProxyType({}),
 ) -> Plans:
     """The runs of each dataset that is prepared, now or according to the store's data.json.
 
     Raises DataError if a named dataset is not, or if none is.
     """
     plans = {}
-    names = options.experiments or [name for name in NAMES if name not in ON_REQUEST]
     for dataset in chosen:
-        protocols = (dataset.protocol, *dataset.windows)
-        facts = [each for p in protocols if (each := _facts(store, dataset.name, p, prepared or {}))]
-        if len(facts) == len(protocols):
-            values = trial_values(store.records(dataset.name)) if "tune" in names else {}
-            plans[dataset.name] = plan(
-                dataset.configuration, facts[0], names, methods, options.seeds, values, facts[1:]
-            )
-        elif dataset.named:
+        facts, *windows = (_facts(store, dataset.name, each, prepared) for each in (dataset.protocol, *dataset.windows))
+        if facts is None and dataset.named:
             raise DataError(
                 f"{dataset.name}: the store has no data.json for this protocol; "
                 "use python run_all.py --stages prepare first"
+            )
+        if facts is not None:
+            values = trial_values(store.records(dataset.name)) if "tune" in dataset.experiments else {}
+            known = [each for each in windows if each is not None]
+            if len(known) < len(windows):
+                to_stderr(
+                    f"{dataset.name}: {len(known)} of {len(windows)} windows are prepared; "
+                    "python run_all.py --stages prepare --experiments windows adds the others"
+                )
+            plans[dataset.name] = plan(
+                dataset.configuration, facts, dataset.experiments, dataset.methods, seeds, values, known
             )
     if not plans:
         raise DataError(NOTHING_TO_DO)
@@ -72,15 +74,6 @@ def _facts(
 ) -> DatasetFacts | None:
     ready = prepared.get((name, protocol))
     return DatasetFacts.stored(store, name, protocol) if ready is None else ready.facts
-
-
-def write_tuning(dataset: ChosenDataset, methods: Sequence[str], store: Store, facts: DatasetFacts) -> None:
-    """Keep what tuning has chosen for --hparams tuned; what it chose for other methods stays."""
-    values = trial_values(store.records(dataset.name))
-    choices = tuned(searches(dataset.configuration, facts, methods, values), values)
-    kept = store.selection(dataset.name, dataset.setting.name).get(ALIAS, {})
-    if choices:
-        store.write_selection(dataset.name, dataset.setting.name, ALIAS, {**kept, **choices})
 
 
 def records_of(runs: Iterable[PlannedRun], records: Iterable[RunRecord]) -> dict[str, RunRecord]:

@@ -41,9 +41,6 @@ TRIAL = ("run.trial", True)
 SHARED = ("encoder", "training", "evaluation")
 """The sections whose settings all methods have."""
 
-SECTIONS = (*SHARED, "settings")
-"""The first word of a change to a run's configuration; `settings` are the method's own."""
-
 
 class ConfigError(Exception):
     """A wrong argument or configuration; the message is one line: what is wrong, where, and what to do."""

@@ -125,26 +125,12 @@ class Experiment:
                     yield seed, variant
 
 
-NAMES = (
-    "main",
-    "objectives",
-    "regimes",
-    "alpha",
-    "views",
-    "noise",
-    "lambda",
-    "ties",
-    "weights",
-    "windows",
-    "home",
-    "tune",
-)
-"""All experiments, the most important first."""
+DEFAULT = ("main", "objectives", "regimes")
+"""The experiments that are run where none is named: Tables 1 to 3."""
 
-ON_REQUEST = ("windows", "home", "tune")
-"""Experiments that are run only when named: `windows` takes ten times as long as Table 2 with one seed, `home` needs
-another protocol, and the outcome of `tune` changes how the others are run. What `tune` has to run depends on what its
-earlier trials gave, and so is found in tuning.py."""
+NAMES = (*DEFAULT, "alpha", "views", "noise", "lambda", "ties", "weights", "windows", "home", "tune")
+"""All experiments, the most important first. What `tune` has to run depends on what its earlier trials gave, and so is
+found in tuning.py."""
 
 TRIAL_SEED = 0
 
@@ -220,6 +206,14 @@ def _windows() -> Iterator[Variant]:
             is_objective = entry.by_default and method.startswith(("sasrec-", "btsr-"))
             seeds = SWEEP_SEEDS if is_objective else SWEEP_SEEDS[:1]
             yield Variant(f"{window:g} {method}", method, value=window, window=window, seeds=seeds)
+
+
+def all_experiments(dataset: str, protocol: Protocol) -> tuple[str, ...]:
+    """Every experiment that can be run on a dataset under a protocol."""
+    impossible = set() if protocol in window_protocols(protocol)[:1] else {"windows"}
+    if dataset not in HOME or not protocol.is_leave_one_out:
+        impossible.add("home")
+    return tuple(name for name in NAMES if name not in impossible)
 
 
 def window_protocols(protocol: Protocol) -> tuple[Protocol, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -26,22 +26,25 @@ class PlannedRun:
     uses: Mapping[str, tuple[str, ...]]
 
 
-def choose_methods(words: Iterable[str] | None, names: Collection[str] | None = None) -> tuple[str, ...]:
-    """The methods that the words name, in registry order; without words, all that are run by default, and PROJECTOR
-    if the experiment `windows` is among the `names`.
+def choose_methods(words: Iterable[str] | None) -> tuple[str, ...]:
+    """The methods that the words name, in registry order; without words, all that are run by default.
 
     A family's name (`btsr`) stands for those of its methods that are run by default.
     """
     usual = [method for method, entry in METHODS.items() if entry.by_default]
-    if words is None:
-        words = [*usual, PROJECTOR] if "windows" in (names or ()) else usual
     chosen = set()
-    for word in words:
+    for word in usual if words is None else words:
         named = [word] if word in METHODS else [method for method in usual if names_method(word, method)]
         if not named:
             raise ConfigError(f"--methods: unknown method '{word:.60}'{suggestion(word, METHODS)}")
         chosen.update(named)
     return tuple(method for method in METHODS if method in chosen)
+
+
+def methods_of(experiment: str, methods: Sequence[str]) -> tuple[str, ...]:
+    """The methods with which an experiment is run: windows and tuning add PROJECTOR to the whole of the usual ones."""
+    with_projector = experiment in ("windows", "tune") and tuple(methods) == choose_methods(None)
+    return (*methods, PROJECTOR) if with_projector else tuple(methods)
 
 
 def plan(
@@ -57,20 +60,21 @@ def plan(
     then every variant's second, ...
 
     `names`: of experiments. `seeds` stand for those that each experiment usually has. `values`: of finished trials,
-    which decide what is left to try. `windows`: the dataset under each of the protocols of the experiment `windows`, if
-    that is asked for. A run that two variants share appears once. Raises ConfigError if there is an
-    assignment of the configuration that no run uses.
+    which decide what is left to try. `windows`: the dataset under the protocols of the experiment `windows`, as far as
+    they have been prepared. A run that two variants share appears once. Raises ConfigError if there is an assignment of
+    the configuration that no run uses.
     """
-    wanted, chosen = set(methods), set(names)
+    chosen = set(names)
     unused = dict(configuration.assignments)
     uses: dict[str, dict[str, tuple[str, ...]]] = {}
     specs: dict[str, RunSpec] = {}
     under = {None: facts} | {each.protocol.quantile: each for each in windows}
     for name, experiment in experiments(configuration.dataset).items():
+        wanted = methods_of(name, methods)
         for seed, variant in experiment.runs(seeds) if name in chosen else ():
-            if variant.method not in wanted:
+            data = under.get(variant.window)
+            if variant.method not in wanted or data is None:
                 continue
-            data = under[variant.window]
             asked = _spec(configuration, data, variant.method, seed, variant.changes)
             unused = {name: value for name, value in unused.items() if not uses_assignment(asked, name, value)}
             spec = _as_plain(configuration, data, variant, asked)
@@ -78,7 +82,7 @@ def plan(
             specs[f"{key}-{seed}"] = spec
             mine = uses.setdefault(f"{key}-{seed}", {})
             mine[name] = (*mine.get(name, ()), variant.label)
-    tuning = searches(configuration, facts, methods, values) if "tune" in chosen else {}
+    tuning = searches(configuration, facts, methods_of("tune", methods), values) if "tune" in chosen else {}
     for trial in (trial for search in tuning.values() for trial in search.trials):
         unused = {name: value for name, value in unused.items() if not uses_assignment(trial.spec, name, value)}
         run = f"{trial.key}-{trial.spec.seed}"

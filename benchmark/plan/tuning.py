@@ -1,5 +1,7 @@
 """Tuning: for every method the same budget of trials on validation, whose choice `--hparams tuned` uses later.
 
+What was chosen is kept nowhere but in the records of the trials, from which it follows.
+
 SASRec (CE) searches dropout and learning rate. SASRec with another objective, and every method without a plain
 counterpart, takes over what that found and searches its own settings. BT-SR takes over what SASRec with the same
 objective found, so that the two differ in Barlow Twins alone. Where the best trial lies at an edge of its grid, the
@@ -12,21 +14,16 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
-from typing import Any
 
 from baselines.method import Grid
 from baselines.registry import METHODS
-from benchmark.plan.config import MAX_ASSIGNMENT, SECTIONS, ConfigError, Configuration
+from benchmark.plan.config import ConfigError, Configuration
 from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.experiments import TRIAL_SEED, Changes
 from benchmark.plan.run_key import run_key
 from benchmark.plan.run_spec import RunSpec
 from benchmark.plan.selection import METRIC
 from benchmark.store.record import RunRecord
-from benchmark.store.store import Store
-
-ALIAS = "tuned"
-"""The alias under which selection.json keeps the choices of a setting."""
 
 EPOCHS, PATIENCE = 80, 10
 """The most epochs of a trial, and the epochs without improvement after which it ends: the same for all methods."""
@@ -84,45 +81,22 @@ def searches(
     return found
 
 
-def tuned(found: Mapping[str, Search], values: Values) -> dict[str, Any]:
-    """What selection.json keeps of the methods that have a choice."""
-    return {
-        method: {
-            "choice": search.choice.label,
-            "changes": dict(search.changes),
-            "stage": "validation",
-            "metric": METRIC,
-            "trials": {trial.label: values[trial.key] for trial in search.trials},
-            "extended": search.extended,
-        }
-        for method, search in found.items()
-        if search.choice
-    }
+def tuned_changes(
+    configuration: Configuration, facts: DatasetFacts | None, methods: Sequence[str], values: Values
+) -> dict[str, Changes]:
+    """What the trials chose for these methods and for those that they take something over from.
 
-
-def stored_changes(store: Store, dataset: str, setting: str, methods: Sequence[str]) -> dict[str, Changes]:
-    """What tuning chose for these methods under a setting; raises ConfigError if one that has trials lacks a choice."""
-    choices = store.selection(dataset, setting).get(ALIAS, {})
-    missing = [method for method in methods if METHODS[method].searched and method not in choices]
-    if missing:
+    `configuration`: with equal hyper-parameters, as the trials have it. `facts`: None if the data has not been
+    prepared. Raises ConfigError if a method that has something to search lacks a choice.
+    """
+    found = searches(configuration, facts, methods, values) if facts else {}
+    chosen = {method: search.changes for method, search in found.items() if search.choice}
+    if missing := [method for method in methods if METHODS[method].searched and method not in chosen]:
         raise ConfigError(
-            f"--hparams tuned: {dataset} has no complete tuning of {', '.join(missing)} under {setting}; "
-            f"run --hparams equal --experiments tune with --methods {','.join(missing)} first"
+            f"--hparams tuned: {configuration.dataset} has no complete tuning of {', '.join(missing)} under these "
+            f"rules; run --experiments tune with --methods {','.join(missing)} first"
         )
-    chosen = [method for method in methods if method in choices]
-    return {method: _stored(choices[method], f"--hparams tuned: {dataset}: {method}") for method in chosen}
-
-
-def _stored(choice: Any, where: str) -> Changes:
-    """The changes of a stored choice; raises ConfigError unless they could be those of a trial."""
-    changes = choice.get("changes") if isinstance(choice, dict) else None
-    if not isinstance(changes, dict) or not all(map(_is_key, changes)):
-        raise ConfigError(f"{where}: selection.json does not say what was chosen; run --experiments tune again")
-    return tuple(changes.items())
-
-
-def _is_key(text: str) -> bool:
-    return text.partition(".")[0] in SECTIONS and len(text) <= MAX_ASSIGNMENT
+    return chosen
 
 
 # --- who takes over what --------------------------------------------------------------------------------------------

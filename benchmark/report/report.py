@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmark.paper.claim import Claim
-from benchmark.plan.experiments import ON_REQUEST
+from benchmark.plan.experiments import NAMES
 from benchmark.plan.planner import PlannedRun
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import About, JudgedClaim, judge_claims
@@ -161,7 +161,7 @@ def _render(results: Results, store: Store, out_dir: Path, rendered: Rendered, n
                 rendered.figures += save(figure, figures / name)
                 drawn[name] = figures / f"{name}.png"
     gaps = [name for name in TABLES if name not in printed] + [name for name in FIGURES if name not in drawn]
-    gaps = [name for name in gaps if name not in ON_REQUEST or results.experiment(name)]
+    gaps = [name for name in gaps if name not in NAMES or results.experiment(name)]
     gaps = list(dict.fromkeys(gaps))  # some names are those of a table and of a figure
     if gaps:
         _note(rendered, f"{results.dataset}: no run has what these show: {', '.join(gaps)}", notify)

@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
+from baselines.method import FittedMethod
+from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from benchmark.plan.run_spec import RunSpec, TrainingSettings, settings_to_json
 from benchmark.store.record import RunRecord
@@ -40,15 +42,21 @@ class Durations:
         """Seconds that a run takes: the median of its method's, else of all methods' medians, None without any.
 
         Runs with the same encoder and training settings count; where there is none, all others do, and of those a run
-        that may have twice as many epochs counts half.
+        that may have twice as many epochs counts half. A method that counts and one that trains tell nothing of each
+        other.
         """
         workload, epochs = _workload(spec.to_json()), _epochs(spec.to_json())
-        alike = [ended for ended in self.ended if ended[0] == workload] or self.ended
+        similar = [ended for ended in self.ended if _counts(ended[1]) == _counts(spec.method)]
+        alike = [ended for ended in similar if ended[0] == workload] or similar
         seconds: dict[str, list[float]] = {}
         for _, method, most_epochs, taken in alike:
             seconds.setdefault(method, []).append(taken * epochs / most_epochs)
         medians = {method: statistics.median(each) for method, each in seconds.items()}
         return medians.get(spec.method, statistics.median(medians.values()) if medians else None)
+
+
+def _counts(method: str) -> bool:
+    return method in METHODS and issubclass(METHODS[method].method, FittedMethod)
 
 
 def seconds_of(record: RunRecord) -> float:

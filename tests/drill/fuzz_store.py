@@ -13,9 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.plan.config import Configuration
 from benchmark.plan.dataset_facts import DatasetFacts
-from benchmark.plan.tuning import stored_changes
 from benchmark.store.atomic_files import StoreError
 from benchmark.store.npz import Arrays, to_npz
 from benchmark.store.record import RunRecord, check_arrays
@@ -28,7 +26,6 @@ from tests.drill.fuzz_report import report_problem
 
 JSON = (*BYTES, encoded, long_line, *(json_changed,) * 20)
 BINARY = (flipped, flipped, flipped, cut, inserted)
-TUNED = "sasrec-ce"
 
 
 @dataclass
@@ -97,12 +94,14 @@ class Shelf:
         DatasetFacts.stored(Store(self.root), "ml-1m", Protocol())
         return data
 
-    def tuned_with(self, content: bytes) -> Any:
-        """Reads selection.json as --hparams tuned does, and configures a run by it."""
+    def selection_with(self, content: bytes) -> Any:
+        """Reads selection.json as a report does that is about to change it."""
         (self.root / "ml-1m" / "selection.json").write_bytes(content)
         notes: list[str] = []
-        changes = stored_changes(Store(self.root, notes.append), "ml-1m", "released-equal-paper", [TUNED])
-        return Configuration("ml-1m", "tuned", "paper", (), changes).spec("ML-1M", False, Protocol(), TUNED, 0)
+        result = Store(self.root, notes.append).selection("ml-1m", "released-equal-paper")
+        if notes:
+            raise StoreError(notes[0])
+        return result
 
 
 def store_targets(shelf: Shelf) -> Iterator[Stored]:
@@ -115,7 +114,7 @@ def store_targets(shelf: Shelf) -> Iterator[Stored]:
         "arrays.npz", "arrays.npz", 5_000, _npz(shelf), shelf.run_with("arrays.npz"), _judge_arrays, BINARY, 0.4
     )
     yield Stored("data.json", "data.json", 4_000, lambda _: shelf.data, shelf.data_with, _judge_data)
-    yield Stored("selection.json", "--hparams tuned", 3_000, _selection, shelf.tuned_with, lambda *_: "")
+    yield Stored("selection.json", "selection.json", 3_000, _selection, shelf.selection_with, lambda *_: "")
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------
@@ -196,8 +195,6 @@ def _judge_data(content: bytes, data: dict[str, Any]) -> str:
     return "" if json.loads(content) == data else "says something else than its file"
 
 
-def _selection(rng: Random) -> bytes:
-    usual: dict[str, Any] = {"training.learning_rate": 0.001, "encoder.dropout": 0.1}
-    changes = {"settings.objective": {}} if rng.random() < 0.1 else usual
-    choices = {TUNED: {"choice": "x", "changes": changes}}
-    return json.dumps({"dataset": "ml-1m", "settings": {"released-equal-paper": {"tuned": choices}}}).encode()
+def _selection(_: Random) -> bytes:
+    choice = {"choice": "btsr-ce", "stage": "validation", "metric": "ndcg@10", "evidence": {}}
+    return json.dumps({"dataset": "ml-1m", "settings": {"released-equal-paper": {"btsr": choice}}}).encode()

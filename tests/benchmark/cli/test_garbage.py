@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from benchmark.plan.config import ConfigError, Configuration
 from benchmark.plan.run_spec import MAX_SETTING, RunSetting
-from benchmark.plan.tuning import stored_changes
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import FIGURES
 from benchmark.report.tables.cost import cost_table
@@ -393,17 +392,6 @@ def test_data_json_that_no_report_could_use(
     assert store.data("ml-1m") is None
     assert len(notes) == 1
     assert not fuzz.unclear(notes[0], str(path))
-
-
-@pytest.mark.parametrize(
-    "choice",
-    [5, {}, {"changes": []}, {"changes": {"alpha": 1}}, {"changes": {"settings." + "x" * 300: 1}}],
-    ids=lambda choice: str(choice)[:20],
-)
-def test_a_tuned_choice_that_is_none(store: Store, choice: Any) -> None:
-    store.write_selection("ml-1m", "released-equal-paper", "tuned", {"sasrec-ce": choice})
-    with pytest.raises(ConfigError, match=r"--hparams tuned: ml-1m: sasrec-ce: .* run --experiments tune again"):
-        stored_changes(store, "ml-1m", "released-equal-paper", ["sasrec-ce"])
 
 
 def test_a_tuned_value_that_is_none_is_told_with_its_place() -> None:

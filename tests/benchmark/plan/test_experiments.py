@@ -13,7 +13,7 @@ from baselines.registry import METHODS
 from baselines.training_data import TrainingData
 from benchmark.plan.config import ConfigError, Configuration
 from benchmark.plan.dataset_facts import DatasetFacts
-from benchmark.plan.experiments import NAMES, WINDOWS, experiments, window_protocols
+from benchmark.plan.experiments import NAMES, WINDOWS, all_experiments, experiments, window_protocols
 from benchmark.plan.planner import PlannedRun, choose_methods, plan
 from benchmark.plan.run_key import run_key
 from benchmark.plan.run_spec import TrainingSettings
@@ -25,8 +25,7 @@ KNOWN = DatasetFacts("ML-1M", False, Protocol(), "fingerprint")
 
 
 def planned(names: list[str], hparams: str = "equal", dataset: str = "ml-1m") -> list[PlannedRun]:
-    methods = choose_methods(None, names)
-    return plan(Configuration(dataset, hparams, "paper"), KNOWN, names, methods, windows=WINDOWED)
+    return plan(Configuration(dataset, hparams, "paper"), KNOWN, names, choose_methods(None), windows=WINDOWED)
 
 
 WINDOWED = [
@@ -84,8 +83,7 @@ def test_windows_follow_one_another_and_the_last_one_is_open() -> None:
 
 def test_all_methods_of_a_window_come_before_the_next_and_the_objectives_have_a_second_seed() -> None:
     runs = planned(["windows"])
-    usual = choose_methods(None, ["windows"])
-    assert set(usual) - set(choose_methods(None)) == {"btsr-projector"}
+    usual = [method for method in METHODS if method in {*choose_methods(None), "btsr-projector"}]
     first, second = ([run.spec for run in runs if run.spec.seed == seed] for seed in (0, 1))
     assert [run.spec for run in runs] == [*first, *second]
     objectives = [f"{family}-{objective}" for family in ("sasrec", "btsr") for objective in ("bce", "ce", "sce")]
@@ -101,6 +99,19 @@ def test_the_last_window_is_the_main_experiment() -> None:
     }
     shared = run_of(planned(["main", "windows"]), "main", "btsr-ce", seed=1)
     assert shared.uses["windows"] == ("0.95 btsr-ce",)
+
+
+def test_windows_that_are_not_prepared_are_left_out() -> None:
+    runs = plan(Configuration("ml-1m", "equal", "paper"), KNOWN, ["windows"], ["markov"], windows=WINDOWED[:2])
+    assert [run.spec.protocol.quantile for run in runs] == [0.95, 0.9]
+
+
+def test_all_experiments_are_those_that_the_protocol_allows() -> None:
+    assert set(NAMES) - set(all_experiments("ml-1m", Protocol())) == {"home"}
+    home = Protocol.of_preset("leave-one-out", "none")
+    assert set(NAMES) - set(all_experiments("ml-1m", home)) == {"windows"}
+    assert set(NAMES) - set(all_experiments("yelp", home)) == {"windows", "home"}
+    assert set(NAMES) - set(all_experiments("yelp", Protocol(quantile=0.9))) == {"windows", "home"}
 
 
 def test_seeds_that_are_asked_for_are_those_of_every_method_in_every_window() -> None:

@@ -29,17 +29,16 @@ HOME = Protocol(preset="leave-one-out")
 def planned_by(command: str) -> list[PlannedRun]:
     """What a command plans for a dataset whose fingerprint is "f"."""
     options = parse(shlex.split(command)[2:])
-    methods = choose_methods(options.methods, options.experiments)
-    (dataset,) = chosen_datasets(options, Store(Path("nowhere")), methods)
+    (dataset,) = chosen_datasets(options, Store(Path("nowhere")))
     facts = DatasetFacts("", False, dataset.protocol, "f")
-    return plan(dataset.configuration, facts, options.experiments, methods, options.seeds)
+    return plan(dataset.configuration, facts, dataset.experiments, dataset.methods, options.seeds)
 
 
 def plans(dataset: str, experiment: str, protocol: Protocol, *sets: str, hparams: str = "equal") -> list[RunSpec]:
     """The specifications of an experiment's runs of one seed."""
     configuration = Configuration(dataset, hparams, "paper", sets)
     facts = [DatasetFacts("", False, each, "f") for each in (protocol, *window_protocols(protocol))]
-    methods = tuple(METHODS) if experiment == "main" else choose_methods(None, [experiment])
+    methods = tuple(METHODS) if experiment == "main" else choose_methods(None)
     values: dict[str, float] = {}
     for _ in range(3):  # what trials gave decides which trials are next
         runs = plan(configuration, facts[0], [experiment], methods, [1], values, facts[1:])

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import pandas as pd
 import pytest
 
-from baselines.method import TrainedMethod
+from baselines.duorec import DuoRec
+from baselines.method import Entry, TrainedMethod
 from baselines.registry import METHODS
 from benchmark.cli.main import main
-from benchmark.cli.options import chosen_datasets
 from benchmark.plan.config import ConfigError, Configuration
 from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.planner import plan
-from benchmark.plan.run_spec import RunSetting
-from benchmark.plan.tuning import ALIAS, Search, searches, steps_beyond, stored_changes, tuned
+from benchmark.plan.tuning import Search, searches, steps_beyond, tuned_changes
 from benchmark.store.record import RecordError
 from benchmark.store.store import Store
+from datasets import synthetic
 from datasets.protocol import Protocol
 
 FACTS = DatasetFacts("ML-1M", False, Protocol(), "fingerprint")
@@ -103,43 +103,33 @@ def test_a_grid_of_one_value_or_with_zero_can_be_searched_too(values: tuple[floa
     assert [dict(step)["settings.weight"] for step in steps_beyond(grid, tried, tried[-1])] == steps
 
 
-def test_the_choice_is_kept_only_where_all_trials_are_done(tmp_path: Path) -> None:
+def all_equal(methods: list[str]) -> dict[str, float]:
+    """The values of all trials, which are the same, so that each search ends with its first trial."""
     values: dict[str, float] = {}
     for _ in range(9):
-        found = searches(CONFIGURATION, FACTS, ["sasrec-ce", "duorec"], values)
+        found = searches(CONFIGURATION, FACTS, methods, values)
         values |= {trial.key: 0.1 for search in found.values() for trial in search.trials}
+    return values
+
+
+def test_a_choice_counts_only_where_all_trials_are_done() -> None:
+    values = all_equal(["sasrec-ce", "duorec"])
     found = searches(CONFIGURATION, FACTS, ["sasrec-ce", "duorec"], values)
     del values[found["duorec"].trials[3].key]
-    found = searches(CONFIGURATION, FACTS, ["sasrec-ce", "duorec"], values)
-    choices = tuned(found, values)
-    assert set(choices) == {"sasrec-ce"}
-    assert choices["sasrec-ce"]["choice"] == found["sasrec-ce"].trials[0].label  # the first of equal ones
-    assert len(choices["sasrec-ce"]["trials"]) == 8 + choices["sasrec-ce"]["extended"]
-
-    store = Store(tmp_path / "results", print)
-    store.write_selection("ml-1m", RunSetting().name, ALIAS, choices)
-    changes = stored_changes(store, "ml-1m", RunSetting().name, ["sasrec-ce", "popularity"])
+    changes = tuned_changes(CONFIGURATION, FACTS, ["sasrec-ce", "popularity"], values)
+    assert list(changes) == ["sasrec-ce"]
     spec = Configuration("ml-1m", "tuned", "paper", tuned=changes).spec("ML-1M", False, Protocol(), "sasrec-ce", 0)
     assert spec.encoder.dropout == dict(found["sasrec-ce"].trials[0].own)["encoder.dropout"]
     assert (spec.hparams, spec.profile, spec.is_trial) == ("tuned", "paper", False)
-    with pytest.raises(ConfigError, match=r"no complete tuning of duorec.*--experiments tune"):
-        stored_changes(store, "ml-1m", RunSetting().name, ["sasrec-ce", "duorec"])
+    for facts in (FACTS, None):
+        with pytest.raises(ConfigError, match=r"no complete tuning of .*duorec.*--experiments tune"):
+            tuned_changes(CONFIGURATION, facts, ["sasrec-ce", "duorec"], values)
 
 
-def test_the_equal_choice_of_tuning_is_what_hparams_tuned_runs(tmp_path: Path) -> None:
-    store = Store(tmp_path / "results", print)
-    choice = {"duorec": {"changes": {"settings.weight": 0.05}}}
-    store.write_selection("ml-1m", "released-equal-paper-training.epochs-3", ALIAS, choice)
-    options = Namespace(dataset=["ml-1m"], interactions=None)
-    options.protocol, options.profile, options.set = "released", "paper", ["training.epochs=3"]
-    weights = []
-    for hparams in ("equal", "tuned"):
-        options.hparams = hparams
-        (chosen,) = chosen_datasets(options, store, ["duorec"])
-        assert chosen.setting == RunSetting("released", hparams, "paper-training.epochs-3")
-        spec = chosen.configuration.spec("ML-1M", False, chosen.protocol, "duorec", 0)
-        weights.append(spec.settings.weight)
-    assert weights == [0.1, 0.05]
+def test_what_a_method_takes_over_is_tuned_with_it() -> None:
+    changes = tuned_changes(CONFIGURATION, FACTS, ["duorec"], all_equal(["duorec"]))
+    assert list(changes) == ["sasrec-ce", "duorec"]
+    assert dict(changes["duorec"]).items() > dict(changes["sasrec-ce"]).items()
 
 
 def test_a_plan_holds_the_trials_of_each_search_under_keys_of_their_own() -> None:
@@ -157,7 +147,18 @@ def test_a_record_of_a_trial_with_a_test_number_is_refused(handmade: Callable[..
         record.to_json()
 
 
-def test_the_whole_search_runs_and_its_records_hold_no_test_number_and_no_array(
+def test_a_method_of_ones_own_is_tuned_if_its_class_names_a_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mine(DuoRec):
+        grid: ClassVar = {"settings.weight": (0.5, 1.0)}
+
+    monkeypatch.setitem(METHODS, "mine", Entry("Mine", Mine, Mine.Settings()))
+    values = all_equal(["mine"])
+    changes = dict(tuned_changes(CONFIGURATION, FACTS, ["mine"], values)["mine"])
+    assert changes["settings.weight"] == 0.5
+    assert {"encoder.dropout", "training.learning_rate"} < changes.keys(), "taken over from SASRec"
+
+
+def test_ones_own_data_is_tuned_without_test_numbers_and_then_run_as_was_chosen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("baselines.sasrec.SASRec.grid", {"encoder.dropout": (0.1, 0.3)})
@@ -166,11 +167,16 @@ def test_the_whole_search_runs_and_its_records_hold_no_test_number_and_no_array(
     def no_test(*_: object) -> None:
         raise AssertionError("a trial was evaluated on test")
 
-    monkeypatch.setattr("benchmark.runs.run.evaluate", no_test)
-    words = ["--dataset", "synthetic", "--profile", "quick", "--methods", "duorec", "--out-dir", str(tmp_path)]
-    words += ["--engine", "inline", "--device", "cpu", "--set", "training.epochs=2", "--experiments", "tune"]
-    assert main([*words, "--stages", "prepare,train"]) == 0
-    folders = [path.parent for path in (tmp_path / "results").glob("synthetic/runs/*/*/record.json")]
+    data = synthetic.stand_in(200, 40, 2_500, seed=1)
+    table = {"userid": data.user_ids, "itemid": data.item_ids, "timestamp": data.timestamps}
+    pd.DataFrame(table).to_csv(tmp_path / "my.csv", index=False)
+    words = ["--interactions", str(tmp_path / "my.csv"), "--profile", "quick", "--methods", "duorec"]
+    words += ["--engine", "inline", "--device", "cpu", "--set", "training.epochs=2", "--out-dir", str(tmp_path)]
+    with monkeypatch.context() as patched:
+        patched.setattr("benchmark.runs.run.evaluate", no_test)
+        assert main([*words, "--experiments", "tune", "--stages", "prepare,train"]) == 0
+    runs = tmp_path / "results" / "my" / "runs"
+    folders = [path.parent for path in runs.glob("*/*/record.json")]
     records = [json.loads((folder / "record.json").read_text()) for folder in folders]
     assert {record["spec"]["method"]["name"] for record in records} == {"sasrec-ce", "duorec"}
     assert len(records) >= 6, "both grids, and a step beyond an edge of each"
@@ -180,14 +186,20 @@ def test_the_whole_search_runs_and_its_records_hold_no_test_number_and_no_array(
         assert record["metrics"]["test"] == {}
         best = max(row["validation"]["ndcg@10"] for row in record["epochs"])
         assert record["metrics"]["validation"]["ndcg@10"] == best
-    selection = json.loads((tmp_path / "results/synthetic/selection.json").read_text())
-    (chosen,) = selection["settings"].values()
-    assert set(chosen[ALIAS]) == {"sasrec-ce", "duorec"}
-    assert main([*words, "--stages", "train"]) == 0
-    assert len(list((tmp_path / "results").glob("synthetic/runs/*/*/record.json"))) == len(records), (
-        "nothing is repeated"
-    )
+    assert main([*words, "--experiments", "tune", "--stages", "train"]) == 0
+    assert len(list(runs.glob("*/*/record.json"))) == len(records), "nothing is repeated"
 
     store, other = Store(tmp_path / "results", print), Store(tmp_path / "other" / "results", print)
     assert store.export_archive(tmp_path / "trials.tar.gz") == len(records)
     assert len(other.import_archive(tmp_path / "trials.tar.gz").imported) == len(records)
+
+    assert main([*words, "--hparams", "tuned", "--experiments", "main", "--seeds", "0", "--stages", "train"]) == 0
+    (tested,) = (record for record in store.records() if not record.is_trial)
+    assert tested.spec["hparams"] == "tuned"
+    trials = [record for record in store.records() if record.is_trial and record.method == "duorec"]
+    best = max(record.metrics["validation"]["ndcg@10"] for record in trials)
+    assert (tested.spec["encoder"], tested.spec["method"]) in [
+        (trial.spec["encoder"], trial.spec["method"])
+        for trial in trials
+        if trial.metrics["validation"]["ndcg@10"] == best
+    ]

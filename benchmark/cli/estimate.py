@@ -1,0 +1,117 @@
+"""How long the runs that are left will take, judged by finished runs or else by a few timed batches."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from baselines.method import FittedMethod
+from baselines.registry import METHODS
+from benchmark.plan.planner import PlannedRun
+from benchmark.plan.run_spec import RunSpec
+from benchmark.runs.outstanding import Durations
+from benchmark.store.store import Store
+
+if TYPE_CHECKING:
+    from benchmark.runs.preparation import Prepared
+
+DRIVER = Path("/proc/driver/nvidia/gpus")
+"""Has an entry for each GPU where the NVIDIA driver runs."""
+
+LONG_HOURS = 1.0
+"""From how many hours on a plan comes with what takes less."""
+
+TIMING_SECONDS = 15.0
+"""After this long no further method is timed; those that are left are taken to cost what the others do."""
+
+Hours = dict[str, float]
+"""Hours of the runs that are left, by experiment; a run counts for the first experiment that needs it."""
+
+
+def hours_left(
+    left: Sequence[PlannedRun], store: Store, device: str, workers: int, prepared: Prepared | None = None
+) -> tuple[Hours, str] | None:
+    """Of one dataset, with `workers` runs at a time on a `device` of this type; and by what that is judged.
+
+    With `prepared`, batches are timed of what no finished run tells, and a run is taken to have as many epochs as those
+    of the other datasets in the store; without it the answer is None then.
+    """
+    durations = Durations(store.records(left[0].spec.dataset), device)
+    seconds = {run.key: durations.estimate(run.spec) for run in left}
+    unknown = [run for run in left if seconds[run.key] is None]
+    basis = "finished runs"
+    if unknown:
+        if prepared is None:
+            return None
+        lengths = [len(record.epochs) for record in store.records() if record.done and record.epochs]
+        epochs = statistics.median(lengths or [200])
+        seconds |= _timed(unknown, int(epochs), prepared, device)
+        basis = f"a few timed batches and {epochs:g} epochs a run"
+    hours: Hours = {}
+    for run in left:
+        first = next(iter(run.uses))
+        hours[first] = hours.get(first, 0.0) + (seconds[run.key] or 0.0) / workers / 3600
+    return hours, basis
+
+
+def describe(found: tuple[Hours, str] | None, workers: int, device: str) -> list[str]:
+    """The estimate in lines; a plan that takes long is followed by what takes less."""
+    if found is None:
+        return [
+            "  no estimate: no such run has finished yet; run_all.py --dry-run times a few batches if the data is here"
+        ]
+    hours, basis = found
+    total = sum(hours.values())
+    days = f", that is {total / 24:.0f} days," if total > 48 else ""
+    lines = [f"  about {total:.1f} h{days} for what is left, {workers} runs at a time, judging by {basis}"]
+    if len(hours) > 1:
+        lines.append("  of these: " + ", ".join(f"{name} {each:.1f} h" for name, each in hours.items()))
+    if total > LONG_HOURS:
+        elsewhere = "" if device == "cuda" else "; or use a machine with a GPU"
+        lines.append(
+            "  to do less: --experiments main, fewer --methods or --seeds, cheaper settings with --hparams or --set, "
+            f"or --time-budget 8h, after which the same command goes on{elsewhere}"
+        )
+    return lines
+
+
+def likely_device(choice: str) -> tuple[str, int]:
+    """The type of device that --device `choice` will give, and how many runs it will take at a time.
+
+    This is for estimates: torch knows for sure, but takes seconds to import.
+    """
+    gpus = len(list(DRIVER.glob("*"))) if choice != "cpu" else 0
+    return ("cuda", gpus) if gpus else ("cuda" if choice == "cuda" else "cpu", cores())
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _timed(runs: Sequence[PlannedRun], epochs: int, prepared: Prepared, device: str) -> Mapping[str, float]:
+    """Seconds of each run; those of one method, encoder and batch size are timed once."""
+    import torch
+
+    from benchmark.runs.timing import seconds_per_epoch
+
+    known: dict[object, float] = {}
+    begun = time.perf_counter()
+    for spec in (run.spec for run in runs):
+        if issubclass(METHODS[spec.method].method, FittedMethod):
+            known[_work(spec)] = 0.0
+        elif _work(spec) not in known and time.perf_counter() - begun < TIMING_SECONDS:
+            per_epoch = seconds_per_epoch(spec, prepared.split, torch.device(device))
+            known[_work(spec)] = per_epoch * min(epochs, spec.training.epochs)
+    others = statistics.median([seconds for seconds in known.values() if seconds] or [0.0])
+    return {run.key: known.get(_work(run.spec), others) for run in runs}
+
+
+def _work(spec: RunSpec) -> object:
+    """What decides how long a run takes."""
+    return spec.method, replace(spec.encoder, dropout=0.0), replace(spec.training, learning_rate=1.0, noise=0.0)
