@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 
 from benchmark.plan.run_spec import RunSetting
-from benchmark.report.page.html import to_html
+from benchmark.report.page.page import to_html
 from benchmark.report.page.runs_table import run_rows
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import TABLES

@@ -11,7 +11,8 @@ import base64
 import hashlib
 import io
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +24,11 @@ from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim
 from benchmark.report.claims.tables import counted
 from benchmark.report.figures.captions import caption
 from benchmark.report.page.answer import answer
-from benchmark.report.page.html import sort_value, to_html
 from benchmark.report.page.runs_table import METRICS, anchor_of, not_run, run_rows, slug
 from benchmark.report.query import Results
-from benchmark.report.tables.layout import Table
+from benchmark.report.tables.layout import Stack, Table
 from benchmark.report.tables.notes import machines_note
+from benchmark.report.tables.numbers import MINUS
 from benchmark.report.templates import environment
 from benchmark.store.atomic_files import write_file
 
@@ -53,6 +54,10 @@ PAPERS = {
 SUMMARIES = ("windows", "accuracy-coverage")
 """The pictures that the page may open with: of each dataset the first of these that there is."""
 
+Link = Callable[[str], str | None]
+"""Where the runs of a RunGroup stand, by its name; None if they are not on the page."""
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _TEMPLATES = Path(__file__).parent / "templates"
 _CHIPS = {
     "confirmed": "good",
@@ -201,6 +206,42 @@ def _relative(path: Path, root: Path) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
 
 
+def to_html(table: Table, identity: str, link: Link = lambda _: None, origin: str | None = None) -> Markup:
+    """The table below its caption, with its notes folded.
+
+    `identity`: its id on the page. A number of ours links to the runs of its row, its column or its table, and to
+    `origin` where none of them names any.
+    """
+    template = _ENVIRONMENT.get_template("table.html.jinja")
+    return Markup(template.render(table=table, identity=identity, link=link, origin=origin))
+
+
+def sort_value(text: str) -> str:
+    """The number with which a text begins, as a script can read it; empty if it begins with none."""
+    match = _NUMBER.match(text.replace(MINUS, "-"))
+    return match[0] if match else ""
+
+
+def _target(table: Table, stack: Stack, column: int, link: Link, origin: str | None) -> str | None:
+    """Where the numbers of a cell link to; None for those that the paper prints."""
+    head = table.heads[1 + column]
+    named = (name for name in (stack[0].runs, head.runs, table.runs) if name)
+    return None if head.printed else next(filter(None, map(link, named)), origin)
+
+
+def _has_digit(text: str) -> bool:
+    return any(character.isdigit() for character in text)
+
+
 _ENVIRONMENT = environment(
-    Path(__file__).parent, {"chip": _chip, "digest": _digest, "slug": slug, "sort_value": sort_value}, autoescape=True
+    Path(__file__).parent,
+    {
+        "chip": _chip,
+        "digest": _digest,
+        "has_digit": _has_digit,
+        "slug": slug,
+        "sort_value": sort_value,
+        "target": _target,
+    },
+    autoescape=True,
 )

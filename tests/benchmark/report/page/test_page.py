@@ -26,8 +26,7 @@ from benchmark.report.claims.judged_claims import JudgedClaim
 from benchmark.report.figures.accuracy import accuracy_and_coverage
 from benchmark.report.figures.canvas import appearance, save
 from benchmark.report.page.answer import answer
-from benchmark.report.page.html import sort_value, to_html
-from benchmark.report.page.page import DatasetReport, page, write_page
+from benchmark.report.page.page import DatasetReport, page, sort_value, to_html, write_page
 from benchmark.report.page.runs_table import not_run, run_rows
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import TABLES, report
