@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -16,22 +14,20 @@ from benchmark.bench.peers.peers import peers, peers_quality
 from benchmark.bench.training import USUAL, ours, training, usual
 from benchmark.bench.turns import Contender
 from benchmark.bench.workloads import TrainingLoad
-from datasets import synthetic
 from datasets.cases import Cases
 
 LARGE_CATALOGUE, SCORED_AT_ONCE = 60_000, 256
 TWIN_SIZES, DRAWS = (10_000, 100_000, 1_000_000, 10_000_000), 2_560
 CATALOGUES = (10_000, 100_000, 1_000_000, 10_000_000)
 MEMORY_CATALOGUE = 50_000
-GOWALLA_FILE = (107_092, 1_280_969, 6_442_892)
 
 
 # --- evaluation -------------------------------------------------------------------------------------------------------
 
 
 def evaluation(options: BenchOptions) -> CaseResult:
-    """Users ranked per second, on the test users of the first dataset and on a catalogue of 60,000 items."""
-    data = options.data(options.datasets[0])
+    """Users ranked per second, on the test users of ML-1M or the first dataset and on a catalogue of 60,000 items."""
+    data = options.data("ml-1m" if "ml-1m" in options.datasets else options.datasets[0])
     encoder = EncoderSettings(maxlen=50)
     users, n_items = (20, 600) if options.quick else (500, LARGE_CATALOGUE)
     large = workloads.random_cases(users, encoder.maxlen, n_items)
@@ -152,31 +148,14 @@ def _random_load(rows: int, maxlen: int, n_items: int) -> TrainingLoad:
     return workloads.training_load(sequences, n_items, maxlen, batch_size=rows, steps=1)
 
 
-# --- preparation ------------------------------------------------------------------------------------------------------
-
-
-def preparation(options: BenchOptions) -> CaseResult:
-    """Reading, filtering and splitting a file in Gowalla's format, as large as Gowalla's."""
-    users, items, interactions = workloads.QUICK_SIZE if options.quick else GOWALLA_FILE
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "checkins.txt.gz"
-        options.notify(f"writing {interactions:,} synthetic check-ins")
-        synthetic.write_gowalla(synthetic.stand_in(users, items, interactions), path)
-        runner = Contender("prepare", partial(laps.prepare_gowalla, path), interactions)
-        workload = {"users": users, "items": items, "interactions": interactions}
-        group = options.measure(f"{interactions:,} check-ins, gzipped", [runner], "check-ins", workload)
-    return CaseResult([group])
-
-
 CASES: dict[str, Callable[[BenchOptions], CaseResult]] = {
     "training": training,
     "evaluation": evaluation,
     "twins": twins,
     "scaling": scaling,
     "memory": memory,
-    "preparation": preparation,
     "peers": peers,
     "peers-quality": peers_quality,
 }
-ON_REQUEST = {"preparation", "peers", "peers-quality"}
-"""Cases that take minutes or need other libraries, and run only when they are named; `--against` names the peers."""
+ON_REQUEST = {"peers", "peers-quality"}
+"""Cases that need other libraries, and run only when they are named; `--against` names the peers."""

@@ -31,14 +31,13 @@ from benchmark.store.store import to_stderr
 
 DATASETS, GPU_DATASETS = ("ml-1m", "beauty"), ("gowalla", "ml-1m", "beauty")
 USUAL = [name for name in CASES if name not in ON_REQUEST]
-GPU_SECONDS, GPU_SECONDS_EACH = 330.0, 5.0
-"""On a GPU, which may be lent for some minutes, no contender is started after the former, nor gets more laps than the
-latter allows: with the last one's laps that is six minutes."""
+GPU_SECONDS, GPU_SECONDS_EACH = 270.0, 2.0
+"""On a GPU, which may be lent for some minutes, no contenders are started after the former (the last ones may take
+another minute, to compile), nor get more laps than the latter allows."""
 EXAMPLES = """examples:
   python -m benchmark bench                                   every case not on request: some fifteen minutes
   python -m benchmark bench --cases training,evaluation,scaling --device cuda             six minutes
   python -m benchmark bench --cases training --dataset ml-1m --variants bf16,compiled
-  python -m benchmark bench --cases preparation
   python -m benchmark bench --against recbole,rectools        see docs/speed.md for how to install them
   python -m benchmark bench --against recbole --cases peers-quality --dataset ml-1m
 """
@@ -48,7 +47,7 @@ def add_arguments(parser: Parser) -> None:
     """What to measure, and how."""
     parser.epilog = EXAMPLES
     add_list(parser, "--cases", CASES, f"from {', '.join(CASES)} (default: {','.join(USUAL)}; with --against: peers)")
-    about = f"from {', '.join(SIZES)}; absent ones are generated; evaluation takes the first"
+    about = f"from {', '.join(SIZES)}; absent ones are generated; evaluation takes ml-1m or the first"
     chosen = f"{','.join(DATASETS)}; on a GPU {','.join(GPU_DATASETS)}"
     add_list(parser, "--dataset", SIZES, f"{about} (default: {chosen})")
     parser.add_argument("--repeats", type=read_number(100), default=5, help="laps of each contender (default: 5)")
@@ -100,7 +99,7 @@ def _options(options: Namespace, cases: Sequence[str]) -> BenchOptions:
         raise ConfigError("--device cuda: this machine or this torch has no CUDA; use --device cpu")
     if on_gpu and set(cases) & {"peers", "peers-quality"}:
         raise ConfigError("--device cuda: peers and peers-quality run on the CPU; use --device cpu")
-    limits = (GPU_SECONDS_EACH, time.perf_counter() + GPU_SECONDS) if on_gpu else ()
+    limits = (GPU_SECONDS_EACH, time.perf_counter() + GPU_SECONDS, True) if on_gpu else ()
     return BenchOptions(
         Turns(torch.device(options.device), options.repeats, *limits),
         options.dataset or (GPU_DATASETS if on_gpu else DATASETS),

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,11 +29,7 @@ from benchmark.plan.selection import METRIC
 from benchmark.runs.evaluation import evaluate, evaluate_ranks
 from benchmark.runs.training import EpochRow, train
 from datasets.cases import Cases
-from datasets.protocol import Protocol
-from datasets.reading import read_interactions
-from datasets.registry import DATASETS
 from datasets.sequences import TwinIndex
-from datasets.split import split
 
 DRAWN_AT_ONCE, BUCKETS_AT_ONCE = 256, 8
 
@@ -173,13 +168,6 @@ def draw_ours(final: np.ndarray, rows: np.ndarray, device: torch.device, lap: La
     batches = torch.from_numpy(rows).to(device).split(DRAWN_AT_ONCE)
     rng = torch.Generator(device).manual_seed(0)
     _time(lambda: [index.draw(batch, rng) for batch in batches], device, lap)
-
-
-def prepare_gowalla(path: Path, device: torch.device, lap: Lap) -> None:
-    """A lap reads a file in Gowalla's format, filters and splits it."""
-    dataset = DATASETS["gowalla"]
-    protocol = Protocol.of_preset("released", dataset.released_filter)
-    _time(lambda: split(read_interactions(path, dataset), protocol), device, lap)
 
 
 def _time(work: Callable[[], object], device: torch.device, lap: Lap) -> None:

@@ -19,7 +19,7 @@ from benchmark.bench.turns import Contender, Result, Turns
 from benchmark.bench.workloads import BenchData, TrainingLoad, lasting
 from benchmark.plan.run_spec import RunSpec
 
-STEPS, GPU_STEPS = 2, 20  # batches in a lap
+STEPS, GPU_STEPS = 2, 10  # batches in a lap
 USUAL, USUALLY = "the usual way", ("sasrec-ce", "btsr-ce")
 PROFILED = "sasrec-ce"
 MAXLENS = {"ml-1m": (200, 50)}

@@ -104,11 +104,14 @@ class Running:
         self.process.start()
         theirs.close()
 
-    def ask(self, word: str) -> dict[str, Any]:
-        """Say a word of `lap_line`; returns the answer, {"failed": why} if the process has died, now or before."""
+    def say(self, word: str) -> None:
+        """Say a word of `lap_line`; `hear` gives the answer."""
+        with contextlib.suppress(OSError):  # the process has ended; the answer will say why
+            self.connection.send(word)
+
+    def hear(self) -> dict[str, Any]:
+        """The answer, {"failed": why} if the process has died, now or before."""
         if not self.failure:
-            with contextlib.suppress(OSError):  # the process has ended; the answer will say why
-                self.connection.send(word)
             try:
                 answer: dict[str, Any] = self.connection.recv()
             except (EOFError, OSError):
@@ -117,6 +120,10 @@ class Running:
                 answer = {"failed": f"{why}{self.contender.last_words()}"}
             self.failure = answer.get("failed", "")
         return {"failed": self.failure} if self.failure else answer
+
+    def ask(self, word: str) -> dict[str, Any]:
+        self.say(word)
+        return self.hear()
 
     def lap(self) -> None:
         answer = self.ask("go")
@@ -159,21 +166,24 @@ class Turns:
     """Where contenders run, and how many laps each makes after one to warm up.
 
     One that has run for `seconds_each` gets no further turn; it then has fewer laps, and its result says so. After the
-    `deadline`, a time of `time.perf_counter`, no contender is started.
+    `deadline`, a time of `time.perf_counter`, no contender is started. `together`: whether all set up and warm up at
+    once, on a GPU, where that takes most of the time.
     """
 
     device: torch.device
     repeats: int
     seconds_each: float = 60.0
     deadline: float = math.inf
+    together: bool = False
 
     def measure(
         self, contenders: Sequence[Contender], notify: Callable[[str], None], learning: float = 0.0
     ) -> list[Result]:
         """Let them take turns; a contender that fails or finds no memory says so in its result.
 
-        A warm-up that takes half of a contender's time counts as a lap. With `learning` there is none: each makes laps
-        for this number of seconds, and the one that has had least time takes the next turn.
+        A warm-up that takes half of a contender's time counts as a lap, unless they warm up together. With `learning`
+        there is none: each makes laps for this number of seconds, and the one that has had least time takes the next
+        turn.
         """
         results = [Result(contender.name, contender.amount) for contender in contenders]
         running: list[Running] = []
@@ -184,9 +194,14 @@ class Turns:
                     result.status, result.note = "skipped", lack
                     continue
                 running.append(Running(contender, result, self.device))
+                if self.together:
+                    running[-1].say("go")
+                    continue
                 running[-1].lap()
                 if not learning and result.spent < self.seconds_each / 2:
                     result.laps.clear()
+            for each in running if self.together else ():
+                each.hear()
             while waiting := [each for each in running if not self._is_over(each, learning)]:
                 min(waiting, key=lambda each: each.result.spent if learning else len(each.result.laps)).lap()
             for each in running:

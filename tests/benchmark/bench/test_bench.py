@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -190,6 +191,25 @@ def test_a_contender_may_take_a_share_of_the_free_memory() -> None:
     assert (large.status, large.note) == ("skipped", f"not enough memory (you tried to allocate {size} bytes)")
 
 
+def meets(folder: Path, name: str, device: torch.device, lap: Lap) -> None:
+    """Waits in its first lap until another contender has begun, too."""
+    (folder / name).touch()
+    until = time.perf_counter() + 3
+    while len(list(folder.iterdir())) < 2:
+        assert time.perf_counter() < until, "nobody came"
+    while True:
+        lap(0.0)
+
+
+def test_on_a_gpu_contenders_warm_up_together(tmp_path: Path) -> None:
+    contenders = [Contender(name, partial(meets, tmp_path, name), 1) for name in "ab"]
+    results = Turns(CPU, 2, together=True).measure(contenders, print)
+    assert [len(result.seconds) for result in results] == [2, 2]
+    (tmp_path / "b").unlink()
+    [alone] = Turns(CPU, 2).measure(contenders[:1], print)
+    assert alone.note == "AssertionError: nobody came"
+
+
 def test_after_the_deadline_no_contender_is_started() -> None:
     [late] = Turns(CPU, 1, deadline=0.0).measure([Contender("it", partial(takes, 2**28), 1)], print)
     assert (late.status, late.note) == ("skipped", "left out: the time for all contenders is over")
@@ -354,7 +374,7 @@ def test_foreign_json_is_one_line_before_anything_is_measured(
     "cases",
     [
         "memory,twins",
-        pytest.param("training,evaluation,scaling,preparation", marks=pytest.mark.slow),
+        pytest.param("training,evaluation,scaling", marks=pytest.mark.slow),
     ],
 )
 def test_the_command_writes_json_and_a_table(cases: str, tmp_path: Path) -> None:
