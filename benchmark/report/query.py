@@ -85,6 +85,8 @@ class RunGroup:
                 return f"{self.style.title}, window {self.swept:g}"
             case "home":
                 return f"{self.style.title}, {self.label.removeprefix(self.method).strip()}"
+            case "tune":
+                return f"{self.style.title}, {self.label.partition(': ')[2]}"
             case "weights":
                 return f"{self.style.title}, weights times {self.swept:g}"
             case _:

@@ -16,11 +16,12 @@ from benchmark.plan.planner import PlannedRun
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import About, JudgedClaim, judge_claims
 from benchmark.report.claims.tables import claims_tables
-from benchmark.report.figures import accuracy, curves, popularity, scores, sweeps, windows
+from benchmark.report.figures import accuracy, curves, popularity, scores, sweeps, tuning, windows
 from benchmark.report.figures.canvas import appearance, save
 from benchmark.report.page.page import DatasetReport, write_page
 from benchmark.report.query import Results
 from benchmark.report.shown_runs import planned_results
+from benchmark.report.tables.alpha_guide import alpha_guide
 from benchmark.report.tables.buckets import bucket_tables, diversity_table
 from benchmark.report.tables.cost import cost_table
 from benchmark.report.tables.data import data_table
@@ -33,6 +34,7 @@ from benchmark.report.tables.table1 import table_1
 from benchmark.report.tables.table2 import table_2
 from benchmark.report.tables.table3 import table_3
 from benchmark.report.tables.ties import tie_tables
+from benchmark.report.tables.tuning import tuning_tables
 from benchmark.report.tables.windows import window_tables
 from benchmark.store.atomic_files import StoreError, write_file
 from benchmark.store.record import RunRecord
@@ -53,9 +55,11 @@ TABLES: dict[str, Callable[[Results], Made | None]] = {
     "buckets": bucket_tables,
     "diversity": diversity_table,
     **{name: partial(sweep_table, name) for name in SWEEPS},
+    "alpha-guide": alpha_guide,
     "ties": tie_tables,
     "windows": window_tables,
     "home": home_table,
+    "tuning": lambda results: tuning_tables([results]),
     "cost": cost_table,
 }
 """Of one dataset, by the name of their files; None where no run has what a table shows."""
@@ -73,6 +77,7 @@ FIGURES: dict[str, Callable[[Results], Figure | None]] = {
     "noise": sweeps.noise,
     "ties": accuracy.ties,
     "windows": windows.windows,
+    "tuning": tuning.tuning,
     "reliability": scores.reliability,
     "popularity-calibration": popularity.popularity_calibration,
 }
@@ -114,8 +119,9 @@ def report(
         words = _words(setting)
         if len(together) > 1:
             folder = _folder(out_dir / "tables", setting)
-            if made := table_1(together):
-                rendered.tables += _write_tables("table1", *made, folder, words)
+            for name, tabulate in {"table1": table_1, "tuning": tuning_tables}.items():
+                if made := tabulate(together):
+                    rendered.tables += _write_tables(name, *made, folder, words)
             if sum(bool(results.ran) for results in together) > 1 and (made := table_2(together)):
                 rendered.tables += _write_tables("table2", *made, folder, words)
         else:  # what is about one dataset alone stands with it
@@ -161,7 +167,8 @@ def _render(results: Results, store: Store, out_dir: Path, rendered: Rendered, n
                 rendered.figures += save(figure, figures / name)
                 drawn[name] = figures / f"{name}.png"
     gaps = [name for name in TABLES if name not in printed] + [name for name in FIGURES if name not in drawn]
-    gaps = [name for name in gaps if name not in NAMES or results.experiment(name)]
+    needed = {name: {"tuning": "tune", "alpha-guide": "alpha"}.get(name, name) for name in gaps}
+    gaps = [name for name in gaps if needed[name] not in NAMES or results.experiment(needed[name])]
     gaps = list(dict.fromkeys(gaps))  # some names are those of a table and of a figure
     if gaps:
         _note(rendered, f"{results.dataset}: no run has what these show: {', '.join(gaps)}", notify)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import numpy as np
 from benchmark.plan.dataset_facts import label_of
 from benchmark.plan.experiments import Variant, experiments, window_protocols
 from benchmark.plan.planner import PlannedRun
+from benchmark.plan.run_key import run_key
 from benchmark.plan.run_spec import RunSetting
+from benchmark.plan.selection import METRIC
 from benchmark.report.methods import in_order
 from benchmark.report.query import LoadArrays, Results, RunGroup
 from benchmark.store.record import RunRecord
@@ -35,12 +38,16 @@ def planned_results(
             for label in labels:
                 members[name, label].append(run)
     spec = planned[0].spec.to_json()
+    variants = {name: experiment.variants for name, experiment in experiments(spec["dataset"]).items()}
+    trials = [(label, run.spec.method) for run in planned for label in run.uses.get("tune", ())]
+    variants["tune"] = tuple(Variant(label, method) for label, method in trials)
     groups = [
         _planned_group(name, variant, members[name, variant.label], by_run)
-        for name, experiment in experiments(spec["dataset"]).items()
-        for variant in experiment.variants
+        for name, mine in variants.items()
+        for variant in mine
         if (name, variant.label) in members
     ]
+    groups += _tuned_groups(planned, by_run) if trials else []
     external = _external(records, spec["protocol"], data)
     main = {group.method: group for group in groups if group.experiment == "main"}
     shown = [
@@ -66,6 +73,26 @@ def _planned_group(
         records=tuple(record for record in found.values() if record is not None),
         missing=tuple(seed for seed, record in found.items() if record is None),
     )
+
+
+def _tuned_groups(planned: Sequence[PlannedRun], by_run: Mapping[tuple[str, int], RunRecord]) -> Iterator[RunGroup]:
+    """What tuning chose, run with the seeds of Table 2, as far as that is done; the experiment is called tuned."""
+    trials: dict[str, list[tuple[PlannedRun, RunRecord | None]]] = defaultdict(list)
+    for run in planned:
+        if "tune" in run.uses:
+            trials[run.spec.method].append((run, by_run.get((run.key, run.spec.seed))))
+    for method, tried in trials.items():
+        done = [(run, record) for run, record in tried if record and record.done]
+        if len(done) < len(tried):
+            continue
+        chosen, record = max(done, key=lambda each: each[1].metrics["validation"][METRIC])
+        found = []
+        for usual in (run.spec for run in planned if "main" in run.uses and run.spec.method == method):
+            limits = usual.training
+            training = replace(chosen.spec.training, epochs=limits.epochs, patience=limits.patience)
+            spec = replace(chosen.spec, seed=usual.seed, training=training, is_trial=False)
+            found.append(by_run.get((run_key(spec, record.data["fingerprint"]), spec.seed)))
+        yield RunGroup("tuned", method, method, records=tuple(each for each in found if each))
 
 
 def _external(

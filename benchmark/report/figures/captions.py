@@ -55,6 +55,10 @@ _TEXTS = {
         "Test NDCG@10 of trained models with simultaneous test events in random orders (circles; under tie draws, the "
         "mean over them) and in the order of the file (diamonds). Each line is one seed."
     ),
+    "tuning": (
+        "NDCG@10 on validation of every trial of tuning, by the settings that each method searches. A star is what was "
+        "chosen, a ring what is published; the dashed line is the best trial of SASRec (CE)."
+    ),
     "windows": (
         "NDCG@10 of BT-SR minus that of the same objective alone, and of the BT-SR that validation chose minus that of "
         "the best baseline, in windows of time and pooled over all their test users. Bars are 95 % intervals over "

@@ -512,8 +512,10 @@ def everything(maker: Any) -> Results:
     named.done[0].metrics["ties-1"] = {"ndcg@10": 0.04}
     swept = variant(maker, "0.1", "btsr-ce", (0.05, None))
     groups = [replace(swept, experiment=name) for name in SWEEPS]
+    groups.append(replace(variant(maker, "0", "btsr-ce", (0.05, None)), experiment="alpha"))
     home = variant(maker, "sasrec-ce wide", "sasrec-ce", (0.05,))
     groups += [replace(home, experiment="home"), replace(swept, experiment="windows", label="0.95 btsr-ce", swept=0.95)]
+    groups += [replace(home, experiment="tune", label="sasrec-ce: dropout 0.3")]
     groups += [replace(named, experiment="ties"), *table_1_store(maker).groups, *regimes(maker).groups]
     whole = results(maker, records=records, data=DATA)
     whole.groups += tuple(groups)

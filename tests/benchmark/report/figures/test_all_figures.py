@@ -48,7 +48,8 @@ def everything(results_of: Build) -> Callable[[Any], Results]:
             if name != "main"
             for variant in experiment.variants
         ]
-        return results_of(maker, [*main, *variants], lambda record: maker.arrays())
+        trial = group("tune", "duorec: weight 0.1", "duorec", None, 1)
+        return results_of(maker, [*main, *variants, trial], lambda record: maker.arrays())
 
     return build
 
