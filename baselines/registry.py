@@ -17,6 +17,7 @@ from baselines.objectives import (
     ScalableCrossEntropy,
 )
 from baselines.popularity import Popularity
+from baselines.pretraining import DualEncoder, RandomViews
 from baselines.sasrec import SASRec
 from baselines.two_stage import TwoStage
 
@@ -64,5 +65,7 @@ METHODS: dict[str, Entry] = {
     "btsr-gru": Entry(
         "BT-SR (CE, GRU)", RecurrentBTSR, RecurrentBTSR.Settings(CrossEntropy()), plain="gru4rec-ce", by_default=False
     ),
+    "barlow-twins-views": Entry("Barlow Twins on views", RandomViews, RandomViews.Settings(), by_default=False),
+    "dual-encoder": Entry("Dual encoder", DualEncoder, DualEncoder.Settings(), by_default=False),
     "two-stage": Entry("Two-stage BT", TwoStage, TwoStage.Settings()),
 }

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 
 from baselines.ec4srec import EC4SRec
+from baselines.encoder import Encoder
 from baselines.importance import IMPORTANCES
 from baselines.method import FittedMethod, TrainedMethod
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings, Shares
 from baselines.training_data import TrainingData
-from baselines.transformer import Transformer
 from baselines.views import TwinPool, two_random_views
 from benchmark.plan.config import ConfigError
 from benchmark.plan.run_spec import TrainingSettings
@@ -89,14 +89,14 @@ def no_synchronisation() -> Iterator[None]:
         torch.cuda.set_sync_debug_mode("default")
 
 
-def begun(name: str, data: TrainingData, **options: Any) -> tuple[TrainedMethod, Transformer]:
+def begun(name: str, data: TrainingData) -> tuple[TrainedMethod, Encoder]:
     """The method before the epoch that uses all of its terms, and the encoder, in training."""
     torch.manual_seed(0)
     entry = METHODS[name]
     settings = entry.settings
     method = entry.method(replace(settings, refresh_after=(1,)) if entry.method is EC4SRec else settings)
-    encoder = Transformer(data.n_items, EncoderSettings(width=32, heads=2, dropout=0.0, maxlen=MAXLEN), **options)
-    encoder = encoder.to(data.sequences.items.device)
+    sizes = EncoderSettings(width=32, heads=2, dropout=0.0, maxlen=MAXLEN)
+    encoder = method.build_encoder(data.n_items, sizes, "fp32").to(data.sequences.items.device)
     method.build(32).to(data.sequences.items.device)
     method.prepare(data)
     method.pretraining_epochs(10)
@@ -104,9 +104,7 @@ def begun(name: str, data: TrainingData, **options: Any) -> tuple[TrainedMethod,
     return method, encoder.train()
 
 
-def step(
-    method: TrainedMethod, encoder: Transformer, data: TrainingData, host_rows: np.ndarray, rows: Tensor
-) -> Tensor:
+def step(method: TrainedMethod, encoder: Encoder, data: TrainingData, host_rows: np.ndarray, rows: Tensor) -> Tensor:
     rng = torch.Generator(rows.device).manual_seed(0)
     loss = torch.stack(list(method.loss(encoder, data.batch(rows, host_rows), rng).values())).sum()
     encoder.zero_grad()

@@ -224,6 +224,8 @@ def _experiments(words: Sequence[str] | None, dataset: str, named: bool, protoco
         raise ConfigError(
             "--experiments windows: has its own times; leave out --set protocol.quantile and --set protocol.until"
         )
+    if "downstream" in words and protocol.is_leave_one_out:
+        raise ConfigError("--experiments downstream: needs test users who never train; choose another --protocol")
     if "home" in words and not protocol.is_leave_one_out:
         raise ConfigError(
             "--experiments home: its numbers were published under leave-one-out; add --protocol leave-one-out"

@@ -88,7 +88,7 @@ def _prepare(
     say_once: Callable[[str], None],
     download: bool,
 ) -> Prepared:
-    from benchmark.runs.preparation import prepare  # it needs torch, which takes seconds to import
+    from benchmark.runs.preparation import prepare, with_labels  # it needs torch, which takes seconds to import
 
     clock = time.perf_counter()
     before = DatasetFacts.stored(store, dataset.name, protocol)
@@ -102,6 +102,9 @@ def _prepare(
         say_once,
         download=download,
     )
+    judged = ("evaluation.downstream", True) in dataset.configuration.assignments
+    if judged or "downstream" in dataset.experiments:
+        prepared = with_labels(prepared, options.data_dir, dataset.interactions)
     summary = prepared.summary
     if before is not None and before.fingerprint != prepared.fingerprint:
         to_stderr(

@@ -128,11 +128,19 @@ class Experiment:
 DEFAULT = ("main", "objectives", "regimes")
 """The experiments that are run where none is named: Tables 1 to 3."""
 
-NAMES = (*DEFAULT, "alpha", "views", "noise", "lambda", "ties", "weights", "windows", "home", "tune")
+NAMES = (*DEFAULT, "alpha", "views", "noise", "lambda", "ties", "weights", "windows", "home", "downstream", "tune")
 """All experiments, the most important first. What `tune` has to run depends on what its earlier trials gave, and so is
 found in tuning.py."""
 
 TRIAL_SEED = 0
+
+PRETRAINED, PRETRAINING_EPOCHS = ("barlow-twins-views", "dual-encoder"), 50
+BATCH_SIZES = (32, 128, 512)
+"""Of the experiment `downstream`, in pretraining and in fine-tuning; popularity stands for no representation at all."""
+
+PROJECTOR = "btsr-projector"
+ADDED = {"windows": (PROJECTOR,), "tune": (PROJECTOR,), "downstream": PRETRAINED}
+"""By experiment the methods that it has beside those that are run by default, when none is named."""
 
 
 def experiments(dataset: str) -> dict[str, Experiment]:
@@ -177,6 +185,11 @@ def experiments(dataset: str) -> dict[str, Experiment]:
             (TRIAL_SEED,),
             HOME.get(dataset, ()),
         ),
+        "downstream": Experiment(
+            "Green et al.: pretraining with Barlow Twins against a dual encoder, on downstream tasks",
+            MAIN_SEEDS,
+            tuple(_downstream()),
+        ),
         "tune": Experiment("Grid search on validation, the same budget for every method", (TRIAL_SEED,), ()),
     }
     return {name: found[name] for name in NAMES}
@@ -209,8 +222,10 @@ def _windows() -> Iterator[Variant]:
 
 
 def all_experiments(dataset: str, protocol: Protocol) -> tuple[str, ...]:
-    """Every experiment that can be run on a dataset under a protocol."""
-    impossible = set() if protocol in window_protocols(protocol)[:1] else {"windows"}
+    """Every experiment that can be run on a dataset under a protocol, but for `downstream`, which needs another package
+    and the publisher's labels.
+    """
+    impossible = {"downstream", *(() if protocol in window_protocols(protocol)[:1] else ("windows",))}
     if dataset not in HOME or not protocol.is_leave_one_out:
         impossible.add("home")
     return tuple(name for name in NAMES if name not in impossible)
@@ -222,6 +237,15 @@ def window_protocols(protocol: Protocol) -> tuple[Protocol, ...]:
         return ()
     ends = (OPEN, *WINDOWS)
     return tuple(replace(protocol, quantile=begin, until=end) for begin, end in zip(WINDOWS, ends, strict=False))
+
+
+def _downstream() -> Iterator[Variant]:
+    judged = ("evaluation.downstream", True)
+    yield Variant("popularity", "popularity", (judged,))
+    for size in BATCH_SIZES:
+        for method in PRETRAINED:
+            changes = (judged, ("training.batch_size", size), ("training.epochs", PRETRAINING_EPOCHS))
+            yield Variant(f"{method} {size}", method, changes, size)
 
 
 def _weights() -> Iterator[Variant]:

@@ -9,12 +9,10 @@ from types import MappingProxyType
 from baselines.registry import METHODS
 from benchmark.plan.config import ConfigError, Configuration, names_method, suggestion, uses_assignment
 from benchmark.plan.dataset_facts import DatasetFacts
-from benchmark.plan.experiments import Changes, Variant, experiments
+from benchmark.plan.experiments import ADDED, Changes, Variant, experiments
 from benchmark.plan.run_key import run_key
 from benchmark.plan.run_spec import RunSpec
 from benchmark.plan.tuning import Values, searches
-
-PROJECTOR = "btsr-projector"
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,8 @@ def choose_methods(words: Iterable[str] | None) -> tuple[str, ...]:
 
 
 def methods_of(experiment: str, methods: Sequence[str]) -> tuple[str, ...]:
-    """The methods with which an experiment is run: windows and tuning add PROJECTOR to the whole of the usual ones."""
-    with_projector = experiment in ("windows", "tune") and tuple(methods) == choose_methods(None)
-    return (*methods, PROJECTOR) if with_projector else tuple(methods)
+    """The methods with which an experiment is run: some have methods ADDED to the whole of the usual ones."""
+    return (*methods, *(ADDED.get(experiment, ()) if tuple(methods) == choose_methods(None) else ()))
 
 
 def plan(

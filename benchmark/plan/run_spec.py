@@ -63,6 +63,8 @@ class EvaluationSettings:
 
     mask_seen: bool = field(default=True, metadata={NEUTRAL: True})
     """Whether a user's own items are left out of the ranking; the published code of several baselines keeps them."""
+    downstream: bool = field(default=False, metadata={NEUTRAL: False})
+    """Whether a pretrained representation is judged on downstream tasks; it is trained for all of the epochs then."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from benchmark.report.tables.alpha_guide import alpha_guide
 from benchmark.report.tables.buckets import bucket_tables, diversity_table
 from benchmark.report.tables.cost import cost_table
 from benchmark.report.tables.data import data_table
+from benchmark.report.tables.downstream import downstream_tables
 from benchmark.report.tables.formats import to_latex, to_markdown, to_plain
 from benchmark.report.tables.home import home_table
 from benchmark.report.tables.layout import Made, Table, label_of
@@ -60,6 +61,7 @@ TABLES: dict[str, Callable[[Results], Made | None]] = {
     "windows": window_tables,
     "home": home_table,
     "tuning": lambda results: tuning_tables([results]),
+    "downstream": downstream_tables,
     "cost": cost_table,
 }
 """Of one dataset, by the name of their files; None where no run has what a table shows."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmark.plan.config import ConfigError
 from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.store.atomic_files import StoreError, replacing
 from benchmark.store.json_text import printable
@@ -25,6 +27,10 @@ from datasets.readers.sources import check_plain, open_source
 from datasets.reading import READING_VERSION, read_interactions
 from datasets.registry import DATASETS, locate
 from datasets.split import Split, split
+from datasets.user_labels import UserLabels, user_labels
+
+MOVIELENS = "ml-1m"
+"""The dataset whose publisher tells the gender and age of users and the genres of films."""
 
 MASKED_SHARE_WORTH_A_WARNING = 0.2
 
@@ -40,6 +46,7 @@ class Prepared:
     split: Split
     fingerprint: str
     summary: dict[str, Any]
+    labels: UserLabels | None = None  # for downstream tasks, if they are asked for
 
     @property
     def facts(self) -> DatasetFacts:
@@ -105,6 +112,18 @@ def interactions_of(name: str, data_dir: Path, interactions_path: Path | None) -
     Raises DataError if the file is gone or cannot be used.
     """
     return _source(name, data_dir, interactions_path, download=False).read()
+
+
+def with_labels(prepared: Prepared, data_dir: Path, interactions_path: Path | None) -> Prepared:
+    """The same with what downstream tasks ask about its users. Raises DataError if the files are gone or unfit, and
+    ConfigError without scikit-learn, before anything is trained.
+    """
+    if find_spec("sklearn") is None:
+        raise ConfigError('--experiments downstream: needs scikit-learn; use pip install -e ".[downstream]"')
+    interactions = interactions_of(prepared.name, data_dir, interactions_path)
+    path = locate(DATASETS[MOVIELENS], data_dir) if prepared.name == MOVIELENS else None
+    labels = user_labels(prepared.split, interactions, prepared.facts.protocol, path)
+    return replace(prepared, labels=labels)
 
 
 # --- where interactions come from -------------------------------------------------------------------------

@@ -6,14 +6,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from baselines.encoder import Encoder
 from datasets.protocol import N_BUCKETS
-from datasets.sequences import Sequences
+from datasets.sequences import Sequences, windows
 
+ROWS_AT_ONCE = 1024
 CALIBRATION_BINS = 15
 GRID_POINTS = 512
 FINE_BINS_PER_STEP = 8
 TAIL = 4.0
 """How far the grid reaches beyond the extreme scores, in bandwidths; 0.003 % of a kernel lies farther out."""
+
+
+@torch.inference_mode()
+def embeddings(encoder: Encoder, histories: Sequences, maxlen: int) -> Tensor:
+    """z of every history, (C, D), in host memory."""
+    rows = torch.arange(len(histories), device=histories.items.device)
+    chunks = rows.split(ROWS_AT_ONCE)
+    return torch.cat([encoder(windows(histories, chunk, maxlen, encoder.n_items))[1].cpu() for chunk in chunks])
 
 
 def spectrum(embeddings: Tensor, centred: bool = False) -> np.ndarray:

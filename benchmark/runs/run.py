@@ -20,6 +20,7 @@ from baselines.training_data import TrainingData
 from benchmark.plan.run_key import run_key, versions
 from benchmark.plan.run_spec import RunSpec
 from benchmark.runs.checkpoint import Checkpoint
+from benchmark.runs.downstream import downstream_metrics
 from benchmark.runs.environment import (
     code_version,
     hardware,
@@ -31,16 +32,14 @@ from benchmark.runs.environment import (
 from benchmark.runs.evaluation import NonFiniteScores, Ranking, evaluate, evaluate_ranks
 from benchmark.runs.metrics import accuracy
 from benchmark.runs.preparation import Prepared
-from benchmark.runs.probes import calibration_bins, history_bucket_shares, score_densities, spectrum
+from benchmark.runs.probes import calibration_bins, embeddings, history_bucket_shares, score_densities, spectrum
 from benchmark.runs.summary import as_small_items, summarise
 from benchmark.runs.training import Diverged, EpochRow, train
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
 from datasets.cases import Cases, ordered_cases, redrawn_cases
-from datasets.sequences import Sequences, windows
+from datasets.sequences import Sequences
 from datasets.split import Split
-
-EMBEDDING_ROWS = 1024
 
 REDRAWS = 5
 """How often a model that is tested in one order of simultaneous events is tested again in another, the stages
@@ -146,7 +145,11 @@ def _fit_and_evaluate(
     checkpoint: Checkpoint | None,
 ) -> None:
     split = prepared.split
-    data = training_data(spec, split.train, split.n_items, device)
+    known = prepared.labels if spec.evaluation.downstream else None
+    if spec.evaluation.downstream and known is None:
+        raise ValueError("the data was prepared without the labels of downstream tasks")
+    sequences = split.train if known is None else known.histories
+    data = training_data(spec, sequences, split.n_items, device)
     mask_seen = spec.evaluation.mask_seen
     validation, test = (replace(split.cases(stage), mask_seen=mask_seen).to(device) for stage in ("validation", "test"))
     method: Method = METHODS[spec.method].method(spec.settings)
@@ -154,7 +157,8 @@ def _fit_and_evaluate(
     clock, seconds_before = time.perf_counter(), 0.0
     encoder: Encoder | None = None
     if isinstance(method, TrainedMethod):
-        trained = train(method, data, validation, spec.encoder, spec.training, spec.seed, on_news, checkpoint)
+        selection = validation if known is None else spec.training.epochs
+        trained = train(method, data, selection, spec.encoder, spec.training, spec.seed, on_news, checkpoint)
         encoder, outcome.selected_epoch = trained.encoder, trained.selected_epoch
         scorer: Scorer = encoder.score
         seconds_before = trained.seconds_before
@@ -178,11 +182,13 @@ def _fit_and_evaluate(
     validation_ranks = evaluate_ranks(scorer, validation, data.n_items, data.maxlen)
     on_news("evaluating test")
     ranking = evaluate(scorer, test, data.n_items, data.maxlen)
-    embeddings = _embeddings(encoder, test, data) if encoder else None
-    outcome.arrays = _measure(ranking, embeddings, test, split.item_buckets)
+    z = embeddings(encoder, test.histories, data.maxlen) if encoder else None
+    outcome.arrays = _measure(ranking, z, test, split.item_buckets)
     outcome.arrays["validation_ranks"] = validation.per_user(validation_ranks)
     outcome.metrics["validation"] = accuracy(outcome.arrays["validation_ranks"])
     outcome.metrics["test"] = summarise(outcome.arrays, split.item_buckets, split.item_popularity)
+    if known is not None:
+        outcome.metrics["downstream"] = downstream_metrics(spec, known, split.n_items, encoder, device, on_news)
     for stage, cases in _other_orders(split):
         on_news(f"evaluating {stage}")
         ranks = evaluate_ranks(scorer, replace(cases, mask_seen=mask_seen).to(device), data.n_items, data.maxlen)
@@ -205,10 +211,10 @@ def _other_orders(split: Split) -> Iterator[tuple[str, Cases]]:
         yield f"ties-{draw}", redrawn_cases(split.events, split.event_ties, "test", draw)
 
 
-def _measure(ranking: Ranking, embeddings: torch.Tensor | None, test: Cases, item_buckets: np.ndarray) -> Arrays:
+def _measure(ranking: Ranking, z: torch.Tensor | None, test: Cases, item_buckets: np.ndarray) -> Arrays:
     """The record's arrays, as `summary.by_draw` describes them; no history, target or raw id is among them (licences).
 
-    `embeddings` (C, D): z of each case's history; `item_buckets` (V,).
+    `z` (C, D): of each case's history; `item_buckets` (V,).
     """
     n_items = len(item_buckets)
     arrays = {
@@ -218,31 +224,21 @@ def _measure(ranking: Ranking, embeddings: torch.Tensor | None, test: Cases, ite
         "history_buckets": history_bucket_shares(test.histories, item_buckets),
     }
     if test.draws is None:
-        return arrays | _probe(ranking, embeddings, slice(None))
+        return arrays | _probe(ranking, z, slice(None))
     arrays["draws"] = test.draws.astype(np.int32)
-    draws = [_probe(ranking, embeddings, cases) for cases in test.draws]
+    draws = [_probe(ranking, z, cases) for cases in test.draws]
     # In float32, for ten draws take ten times the room.
     return arrays | {name: np.stack([draw[name] for draw in draws]).astype(np.float32) for name in draws[0]}
 
 
-def _probe(ranking: Ranking, embeddings: torch.Tensor | None, cases: slice | np.ndarray) -> Arrays:
+def _probe(ranking: Ranking, z: torch.Tensor | None, cases: slice | np.ndarray) -> Arrays:
     """Densities of scores, bins of calibration and spectra of the users whose `cases` these are."""
     names = ("calibration_count", "calibration_confidence", "calibration_accuracy")
     arrays = dict(zip(names, calibration_bins(ranking.confidence[cases], ranking.correct[cases]), strict=True))
     names = ("score_grid", "target_density", "negative_density")
     densities = score_densities(ranking.target_scores[cases], ranking.negative_scores[cases])
     arrays |= dict(zip(names, densities, strict=True))
-    if embeddings is not None:
-        arrays["singular_values"] = spectrum(embeddings[cases])
-        arrays["singular_values_centred"] = spectrum(embeddings[cases], centred=True)
+    if z is not None:
+        arrays["singular_values"] = spectrum(z[cases])
+        arrays["singular_values_centred"] = spectrum(z[cases], centred=True)
     return arrays
-
-
-@torch.inference_mode()
-def _embeddings(encoder: Encoder, cases: Cases, data: TrainingData) -> torch.Tensor:
-    """z of every case's history, (C, D), in host memory."""
-    rows = torch.arange(len(cases.targets), device=cases.targets.device)
-    parts = [
-        encoder(windows(cases.histories, chunk, data.maxlen, data.pad_id))[1] for chunk in rows.split(EMBEDDING_ROWS)
-    ]
-    return torch.cat(parts).cpu()

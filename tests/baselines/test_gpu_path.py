@@ -21,12 +21,12 @@ from torch.overrides import TorchFunctionMode
 from baselines.btsr import BTSR
 from baselines.duorec import DuoRec
 from baselines.ec4srec import EC4SRec
+from baselines.encoder import Encoder
 from baselines.importance import IMPORTANCES
 from baselines.method import TrainedMethod
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainBatch, TrainingData
-from baselines.transformer import Transformer
 from baselines.views import TwinPool
 from benchmark.runs.environment import reset_peak_memory
 from datasets.sequences import Batch, Sequences, TwinIndex, windows
@@ -61,12 +61,13 @@ def data(random_data: MakeData) -> TrainingData:
     return random_data(users=40, n_items=25, maxlen=10, seed=1).with_noise(0.3, 0)
 
 
-def begun(name: str, data: TrainingData) -> tuple[TrainedMethod, Transformer, nn.Module]:
+def begun(name: str, data: TrainingData) -> tuple[TrainedMethod, Encoder, nn.Module]:
     """The method before the epoch that uses all of its terms; the encoder and what is trained beside it."""
     torch.manual_seed(0)
     kind, settings = CASES[name]
     method = kind(replace(settings, refresh_after=(1,)) if kind is EC4SRec else settings)
-    encoder = Transformer(data.n_items, EncoderSettings(width=8, heads=2, dropout=0.0, maxlen=data.maxlen))
+    sizes = EncoderSettings(width=8, heads=2, dropout=0.0, maxlen=data.maxlen)
+    encoder = method.build_encoder(data.n_items, sizes, "fp32")
     beside = method.build(8)
     method.prepare(data)
     method.pretraining_epochs(10)
@@ -74,9 +75,7 @@ def begun(name: str, data: TrainingData) -> tuple[TrainedMethod, Transformer, nn
     return method, encoder.train(), beside
 
 
-def step(
-    method: TrainedMethod, encoder: Transformer, batch: TrainBatch, rng: torch.Generator | None
-) -> dict[str, Tensor]:
+def step(method: TrainedMethod, encoder: Encoder, batch: TrainBatch, rng: torch.Generator | None) -> dict[str, Tensor]:
     terms = method.loss(encoder, batch, rng)  # type: ignore[arg-type]
     encoder.zero_grad()
     torch.stack(list(terms.values())).sum().backward()
@@ -187,7 +186,7 @@ def test_a_step_that_waits_is_seen(name: str, data: TrainingData, as_if_on_gpu: 
     class Waits(TrainedMethod):
         version = 1
 
-        def loss(self, encoder: Transformer, batch: TrainBatch, rng: torch.Generator) -> dict[str, Tensor]:
+        def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> dict[str, Tensor]:
             match name:
                 case "a number":
                     batch.inputs.lengths.max().item()

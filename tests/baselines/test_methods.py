@@ -13,6 +13,7 @@ from baselines.method import FittedMethod, Method, TrainedMethod
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
+from benchmark.plan.experiments import PRETRAINED
 from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.evaluation import evaluate_ranks
 from datasets.cases import Cases
@@ -20,6 +21,7 @@ from datasets.sequences import Sequences, windows
 
 MakeData = Callable[..., TrainingData]
 TRAINED = [name for name, entry in METHODS.items() if issubclass(entry.method, TrainedMethod)]
+PREDICTING = [name for name in TRAINED if name not in PRETRAINED]
 FITTED = [name for name, entry in METHODS.items() if issubclass(entry.method, FittedMethod)]
 
 # Losses of the first steps on random_data(). They change if and only if a `version` is raised with them.
@@ -36,6 +38,8 @@ GOLDEN: dict[str, tuple[int, int, list[float]]] = {
     "btsr-sce": (2, 1, [3.850602, 3.83986, 3.786185, 3.674097, 3.632677, 3.592945]),
     "gru4rec-ce": (1, 1, [3.416918, 3.390298, 3.372133, 3.356566, 3.334884, 3.316857]),
     "btsr-gru": (1, 1, [3.518029, 3.551078, 3.500374, 3.451832, 3.436928, 3.420548]),
+    "barlow-twins-views": (2, 1, [0.739003, 0.681158, 0.8265, 0.777739, 0.601299, 0.841916]),
+    "dual-encoder": (2, 1, [3.242787, 3.179809, 3.104734, 2.941077, 2.915297, 2.829944]),
     # Two epochs of eleven pretrain.
     "two-stage": (
         2,
@@ -48,6 +52,8 @@ TERMS: dict[str, set[str]] = {
     "cl4srec": {"next-item", "info-nce"},
     "duorec": {"next-item", "info-nce"},
     "ec4srec": {"next-item", "positive", "negative", "retrieval"},
+    "barlow-twins-views": {"barlow-twins"},
+    "dual-encoder": {"in-batch"},
 } | {name: {"next-item", "barlow-twins"} for name in ("btsr-bce", "btsr-ce", "btsr-sce", "btsr-gru")}
 """Of those that have more than the next-item loss; a method that is not named here may have what it likes."""
 
@@ -109,8 +115,8 @@ def test_every_term_of_every_trained_method_falls(name: str, random_data: MakeDa
         assert sum(values[-5:]) < sum(values[:5])
 
 
-@pytest.mark.parametrize("name", TRAINED)
-def test_every_trained_method_overfits_a_circle(name: str, make_data: MakeData) -> None:
+@pytest.mark.parametrize("name", PREDICTING)
+def test_every_method_that_predicts_overfits_a_circle(name: str, make_data: MakeData) -> None:
     data, validation = circle(make_data)
     epochs = 200 if name.endswith("bce") else 80
     settings = TrainingSettings(batch_size=1000, epochs=epochs, patience=epochs, learning_rate=1e-2)

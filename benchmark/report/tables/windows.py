@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.paper.printed import BASELINES, BTSR
-from benchmark.plan.planner import PROJECTOR
+from benchmark.plan.experiments import PROJECTOR
 from benchmark.plan.selection import choose
 from benchmark.report.methods import in_order, title_of
 from benchmark.report.query import Results, RunGroup

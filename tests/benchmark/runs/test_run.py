@@ -81,7 +81,7 @@ class Watched:
 
 
 def test_the_record_holds_what_its_parts_give(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "EMBEDDING_ROWS", 7)
+    monkeypatch.setattr(probes, "ROWS_AT_ONCE", 7)
     spec, split = specify("sasrec-ce", "training.noise=0.5"), prepared.split
     watched = Watched(spec, prepared, monkeypatch)
     record, arrays, encoder = watched.record, watched.arrays, watched.trained.encoder
@@ -203,11 +203,7 @@ def test_every_metric_under_draws_is_the_mean_over_runs_of_one_draw_each(
         for number, (first, second) in enumerate(zip(validation.draws, test.draws, strict=True)):
             one = [one_by_one(cases, draw) for cases, draw in ((validation, first), (test, second))]
             ranking = evaluate(scorer, one[1], split.n_items, 8)
-            z = (
-                None
-                if encoder is None
-                else run._embeddings(encoder, one[1], TrainingData(split.train, split.n_items, 8))
-            )
+            z = None if encoder is None else probes.embeddings(encoder, one[1].histories, 8)
             alone = run._measure(ranking, z, one[1], split.item_buckets)
             found = summary.by_draw(arrays)[number]
             for name, values in alone.items():

@@ -1,0 +1,231 @@
+"""How well a representation serves downstream tasks (after Green et al., 2025): a linear probe, and fine-tuning.
+
+The classes of some training users are given; those of the test users, who never train, are predicted. The next item is
+a class too, judged by NDCG@10 of its rank among all items that the user has not seen; the others by accuracy. What a
+task can reach without a representation is told by the most frequent class and by a bag of the user's items.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor, nn
+
+from baselines.deferred import F
+from baselines.encoder import Encoder
+from baselines.kernels import linear_cross_entropy
+from baselines.method import Terms, TrainedMethod
+from baselines.training_data import TrainBatch, TrainingData
+from benchmark.plan.run_spec import RunSpec
+from benchmark.runs.metrics import ndcg
+from benchmark.runs.probes import embeddings
+from benchmark.runs.training import train
+from datasets.sequences import Sequences
+from datasets.user_labels import UserLabels
+
+SHARES = (1, 10, 100)
+"""Percent of the training users whose classes are given."""
+
+VALIDATION_SHARE = 0.1
+"""Of the training users: by them the strength of the probe is chosen; their classes are never given."""
+
+STRENGTHS = (0.01, 0.1, 1.0, 10.0)
+"""The values of C that the probe chooses from."""
+
+PROBE_STEPS = 100
+FINE_TUNING_EPOCHS = 20
+NEXT_ITEM = "next-item"
+STREAM = 20251026
+"""Keeps the draw of labelled users apart from other draws with the same seed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One question: each user's class, (n,), of `n_classes`; `seen` (n users' items) where the classes are ranked."""
+
+    name: str
+    classes: np.ndarray
+    n_classes: int
+    seen: Sequences | None = None
+
+    def quality(self, scores: np.ndarray, users: np.ndarray) -> float:
+        """Of scores (m, n_classes) of these users (m,); -inf where a class cannot be predicted."""
+        wanted = self.classes[users]
+        if self.seen is None:
+            return float((scores.argmax(1) == wanted).mean())
+        rows, items = self.seen.select(torch.from_numpy(users)).flatten()
+        scores = scores.copy()
+        scores[rows, items] = -np.inf
+        target = np.take_along_axis(scores, wanted[:, None], 1)  # (m, 1)
+        before = np.arange(self.n_classes) < wanted[:, None]
+        ranks = 1 + ((scores > target) | ((scores == target) & before)).sum(1)
+        return ndcg(np.where(np.isneginf(target[:, 0]), 0, ranks), 10)
+
+
+@dataclass(frozen=True, eq=False)
+class Users:
+    """Who is who, as positions (.,) among the users of `UserLabels`: `labelled` by share, nested."""
+
+    labelled: dict[int, np.ndarray]
+    validation: np.ndarray
+    test: np.ndarray
+
+    @classmethod
+    def draw(cls, known: UserLabels, seed: int) -> Users:
+        """The draw depends on the seed alone, so that all methods are given the same labels."""
+        usable = np.flatnonzero(known.known.host_lengths[: known.n_train] >= 2)
+        order = np.random.default_rng([STREAM, seed]).permutation(usable)
+        validation, pool = np.split(order, [math.ceil(VALIDATION_SHARE * len(order))])
+        labelled = {share: pool[: max(2, round(share / 100 * len(pool)))] for share in SHARES}
+        return cls(labelled, validation, np.arange(known.n_train, len(known.known)))
+
+
+def tasks_of(known: UserLabels, n_items: int) -> list[Task]:
+    """The next item first."""
+    next_items = known.known.final_items().numpy()
+    others = [Task(name, classes, int(classes.max()) + 1) for name, classes in known.labels.items()]
+    return [Task(NEXT_ITEM, next_items, n_items, known.known.without_last(1)), *others]
+
+
+def downstream_metrics(
+    spec: RunSpec,
+    known: UserLabels,
+    n_items: int,
+    encoder: Encoder | None,
+    device: torch.device,
+    say: Callable[[str], None],
+) -> dict[str, float]:
+    """`task/way/share`: the quality on the test users, with a `probe` and `tuned` for an encoder; without one, what the
+    `majority` class and a `bag` of items reach.
+    """
+    users, tasks = Users.draw(known, spec.seed), tasks_of(known, n_items)
+    histories = known.known.without_last(1)
+    found: dict[str, float] = {}
+    for task in tasks:
+        for way, scores_of in _ways(spec, known, histories, n_items, encoder, device, task):
+            for share, labelled in users.labelled.items():
+                say(f"{task.name}: {way} with {share} % of the labels")
+                found[f"{task.name}/{way}/{share}"] = scores_of(users, labelled)
+    return found
+
+
+def _ways(
+    spec: RunSpec,
+    known: UserLabels,
+    histories: Sequences,
+    n_items: int,
+    encoder: Encoder | None,
+    device: torch.device,
+    task: Task,
+) -> Iterator[tuple[str, Callable[[Users, np.ndarray], float]]]:
+    """Each way to predict, by name, and what gives its quality from the labelled users."""
+    if encoder is None:
+        rows, items = (indices.numpy() for indices in histories.flatten())
+        bag = sparse.csr_matrix((np.ones(len(rows)), (rows, items)), (len(histories), n_items))
+        nothing = np.zeros((len(histories), 1))
+        yield "majority", lambda users, labelled: probe(nothing, task, users, labelled)
+        if task.seen is None:  # V classes of V features each would take hours
+            yield "bag", lambda users, labelled: probe(bag, task, users, labelled)
+        return
+    z = embeddings(encoder, histories.to(device), spec.encoder.maxlen).numpy()
+    yield "probe", lambda users, labelled: probe(z, task, users, labelled)
+    start = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    yield "tuned", lambda users, labelled: _fine_tuned(spec, known, start, n_items, device, task, users, labelled)
+
+
+# --- the linear probe -----------------------------------------------------------------------------------------------
+
+
+def probe(features: Any, task: Task, users: Users, labelled: np.ndarray) -> float:
+    """Logistic regression on features (n, F), dense or sparse, its strength the best on validation users."""
+    from sklearn.linear_model import LogisticRegression  # optional; its import takes a second
+
+    classes = task.classes[labelled]
+    if not sparse.issparse(features):
+        features = (features - features[labelled].mean(0)) / (features[labelled].std(0) + 1e-8)
+
+    def fitted(strength: float) -> Callable[[np.ndarray], np.ndarray]:
+        model = LogisticRegression(C=strength, max_iter=PROBE_STEPS)
+        with warnings.catch_warnings():  # of steps that did not suffice, and of many classes
+            warnings.simplefilter("ignore")
+            model.fit(features[labelled], classes)
+        return lambda rows: _on_all(_log(model.predict_proba(features[rows])), model.classes_, task)
+
+    if len(np.unique(classes)) == 1:  # nothing to regress on
+        constant = _on_all(np.zeros((1, 1)), classes[:1], task)
+        return task.quality(np.repeat(constant, len(users.test), 0), users.test)
+    models = [fitted(strength) for strength in (STRENGTHS if features.shape[1] > 1 else STRENGTHS[:1])]
+    best = max(models, key=lambda score: task.quality(score(users.validation), users.validation))
+    return task.quality(best(users.test), users.test)
+
+
+def _log(probabilities: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(probabilities, np.finfo(float).tiny))
+
+
+def _on_all(scores: np.ndarray, classes: np.ndarray, task: Task) -> np.ndarray:
+    """(m, n_classes) from the scores of the `classes` that occur; -inf for the others."""
+    everywhere = np.full((len(scores), task.n_classes), -np.inf)
+    everywhere[:, classes] = scores
+    return everywhere
+
+
+# --- fine-tuning ----------------------------------------------------------------------------------------------------
+
+
+class FineTuned(TrainedMethod):
+    """A pretrained encoder, trained on with a linear layer for a task's classes; the next item's are the item table."""
+
+    version = 1
+
+    def __init__(self, pretrained: TrainedMethod, weights: dict[str, Tensor], task: Task, labels: Tensor) -> None:
+        super().__init__(pretrained.settings)
+        self.pretrained, self.weights, self.task, self.labels = pretrained, weights, task, labels
+
+    def build_encoder(self, *sizes: Any) -> Encoder:
+        encoder = self.pretrained.build_encoder(*sizes)
+        encoder.load_state_dict(self.weights)
+        return encoder
+
+    def build(self, width: int) -> nn.Module:
+        self.head = nn.Linear(width, self.task.n_classes) if self.task.seen is None else nn.Module()
+        return self.head
+
+    def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
+        z, labels = encoder.last(batch.inputs), self.labels[batch.rows]
+        if self.task.seen is not None:
+            return {"task": linear_cross_entropy(z, encoder.item_table, labels)}
+        return {"task": F.cross_entropy(self.head(z), labels)}
+
+    def scores(self, encoder: Encoder, z: Tensor) -> Tensor:
+        return self.head(z) if self.task.seen is None else z @ encoder.item_table.T
+
+
+def _fine_tuned(
+    spec: RunSpec,
+    known: UserLabels,
+    start: dict[str, Tensor],
+    n_items: int,
+    device: torch.device,
+    task: Task,
+    users: Users,
+    labelled: np.ndarray,
+) -> float:
+    """The quality after a fixed number of epochs: nothing is chosen."""
+    from baselines.registry import METHODS
+
+    data = TrainingData(known.known.select(torch.from_numpy(labelled)), n_items, spec.encoder.maxlen).to(device)
+    labels = torch.from_numpy(task.classes[labelled]).to(device)
+    method = FineTuned(METHODS[spec.method].method(spec.settings), start, task, labels)
+    trained = train(method, data, FINE_TUNING_EPOCHS, spec.encoder, spec.training, spec.seed)
+    histories = known.known.without_last(1).select(torch.from_numpy(users.test)).to(device)
+    z = embeddings(trained.encoder, histories, spec.encoder.maxlen).to(device)
+    with torch.inference_mode():
+        return task.quality(method.scores(trained.encoder, z).cpu().numpy(), users.test)
