@@ -36,7 +36,7 @@ help:
 
 demo: $(INSTALLED)
 	@$(IN_VENV) run_all.py --dataset synthetic --profile quick --experiments main
-	@echo "Tables are in tables/synthetic, figures in figures/synthetic, run records in results/synthetic."
+	@echo "The report is in reports/experiments-main: index.html, tables and figures; run records are in results/synthetic."
 
 test: $(INSTALLED)
 	@$(IN_VENV) -m pytest
@@ -80,5 +80,5 @@ $(INSTALLED): requirements.lock requirements-dev.lock $(if $(strip $(STALE)),sta
 
 clean:
 	@rm -rf .venv .venv-oldest .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	@rm -rf results/synthetic tables/synthetic figures/synthetic
+	@rm -rf results/synthetic tables/synthetic figures/synthetic reports
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -154,5 +154,5 @@ def test_the_worked_example_passes_the_tests_of_methods_trains_and_is_reported(w
     chosen = ["--dataset", "synthetic", "--methods", "steady,popularity", "--seeds", "0"]
     report = run("run_all.py", *chosen, "--set", "training.epochs=1", "--engine", "inline")
     assert "Steady" in report
-    [table] = (worked_example / "tables").rglob("table2.csv")
+    [table] = (worked_example / "reports").rglob("table2.csv")
     assert "Steady SASRec" in table.read_text(encoding="utf-8")

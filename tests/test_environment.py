@@ -57,8 +57,8 @@ def assert_reported(done: subprocess.CompletedProcess[str], odd: Path) -> None:
     assert "Traceback" not in done.stderr
     assert "Warning" not in done.stderr
     assert list((odd / "out" / "results").rglob("record.json"))
-    assert list((odd / "out" / "tables").rglob("table2.md"))
-    assert (odd / "out" / "results" / "synthetic" / "index.html").is_file()
+    assert list((odd / "out" / "reports").rglob("table2.md"))
+    assert list((odd / "out" / "reports").glob("*/index.html"))
 
 
 NO_NETWORK = """
@@ -146,7 +146,7 @@ def test_a_reader_that_leaves_after_one_line_and_files_opened_with_their_encodin
     assert "Exception ignored" not in done.stderr
     assert len(done.stdout.splitlines()) == 1
     assert list((odd / "out" / "results").rglob("record.json"))
-    assert list((odd / "out" / "tables").rglob("table2.md"))
+    assert list((odd / "out" / "reports").rglob("table2.md"))
     code = tuple(str(ROOT / name) for name in CODE)  # and not .venv, which lies in the clone as well
     ours = [line for line in done.stderr.splitlines() if "EncodingWarning" in line and line.startswith(code)]
     assert not ours, "\n".join(ours)

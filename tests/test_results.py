@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 REPORTS = (
-    "python run_all.py --dataset ml-1m --hparams released --methods sasrec-ce,sasrec-sce,btsr-ce --seeds 0,1"
-    " --experiments main --set protocol.ties=file --set encoder.padding=masked --stages report",
+    "python run_all.py --dataset ml-1m --hparams released --set protocol.ties=file --set encoder.padding=masked"
+    " --stages report",
     "python run_all.py --dataset ml-1m,beauty --experiments all --set protocol.ties=file --stages report",
 )
 ELSEWHERE = {"audit.md", "audit.csv", "bench.md", "drill.md"}

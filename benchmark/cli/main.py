@@ -9,6 +9,7 @@ import time
 from argparse import Namespace
 from contextlib import suppress
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cli.estimate import LONG_HOURS, cores, describe, hours_left, likely_device
@@ -26,6 +27,7 @@ from benchmark.cli.options import (
 )
 from benchmark.cli.planning import Plans, Records, command_repeating, plan_all, records_of, rules_about
 from benchmark.cli.preparing import NOTHING_TO_DO, check_places, open_store, prepare_all
+from benchmark.cli.report_place import likely_place, report_place
 from benchmark.cli.status import overview
 from benchmark.plan.config import ConfigError
 from benchmark.plan.dataset_facts import DatasetFacts
@@ -78,7 +80,15 @@ def parse(arguments: list[str] | None) -> Namespace:
     what.add_argument("--claim", metavar="ID", help="run only what this claim of tables/claims.md needs, and judge it")
     add_list(what, "--stages", STAGES, f"from {', '.join(STAGES)} (default: all)")
     add_rules(parser.add_argument_group("under which rules"))
-    add_places(parser.add_argument_group("where data is"))
+    places = parser.add_argument_group("where data is")
+    add_places(places)
+    places.add_argument(
+        "--report-dir",
+        type=Path,
+        metavar="DIR",
+        help="gets tables, figures and page, and the store is only read (default: the --out-dir; below its reports/ "
+        "if --methods, --seeds, --experiments or --claim leave runs out)",
+    )
     where = parser.add_argument_group("where to run")
     where.add_argument(
         "--engine", choices=ENGINES, help="inline: this process; local: worker processes; ray: a Ray cluster"
@@ -137,9 +147,12 @@ def _reproduce(options: Namespace) -> int:
     if options.dry_run:
         return _show_plan(options, store, chosen)
     is_trained, is_reported = "train" in options.stages, "report" in options.stages
-    writes_tables = is_reported and not options.claim
-    parts = (["results"] if is_trained or writes_tables else []) + (["tables", "figures"] if writes_tables else [])
-    check_places(options.out_dir, parts, [dataset.name for dataset in chosen])
+    names, place = [dataset.name for dataset in chosen], likely_place(options)
+    writes_report = is_reported and (not options.claim or options.report_dir is not None)
+    if is_trained or (writes_report and place == options.out_dir):
+        check_places(options.out_dir, ["results"], names)
+    if writes_report:
+        check_places(place, ["tables", "figures"], names)
     device = _device(options) if is_trained else None
 
     prepared = prepare_all(chosen, store, options) if {"prepare", "train"} & set(options.stages) else {}
@@ -152,7 +165,7 @@ def _reproduce(options: Namespace) -> int:
         return 0
     stored = {name: store.records(name) for name in plans}
     if is_reported:
-        _report(options, store, plans, stored)
+        _report(options, store, plans, stored, report_place(options, plans, chosen, store, prepared))
     return _conclude(options, plans, stored, late)
 
 
@@ -270,7 +283,7 @@ def _engine(options: Namespace, device: torch.device) -> Engine:
     return InlineEngine(device) if kind == "inline" else LocalEngine(device, workers)
 
 
-def _report(options: Namespace, store: Store, plans: Plans, stored: Records) -> None:
+def _report(options: Namespace, store: Store, plans: Plans, stored: Records, place: Path) -> None:
     try:
         from benchmark.report.report import claim_findings, report  # training machines need no plotting packages
     except ImportError as error:
@@ -284,8 +297,9 @@ def _report(options: Namespace, store: Store, plans: Plans, stored: Records) -> 
     if options.claim:
         for finding in claim_findings(store, plans, stored, options.claim, about):
             print(finding.as_text())
-        return
-    rendered = report(store, options.out_dir, plans, stored, to_stderr, about)
+        if options.report_dir is None:
+            return
+    rendered = report(store, place, plans, stored, to_stderr, about, is_whole=place == options.out_dir)
     lines = [*rendered.plain, *(f"table   {path}" for path in rendered.tables)]
     lines += [f"figure  {path}" for path in rendered.figures if path.suffix == ".png"]
     print("\n".join([*lines, f"page    {rendered.page}"]))

@@ -101,13 +101,20 @@ class Rendered:
 
 
 def report(
-    store: Store, out_dir: Path, planned: Plans, stored: Records, notify: Notify, about: About = "--dataset {}".format
+    store: Store,
+    out_dir: Path,
+    planned: Plans,
+    stored: Records,
+    notify: Notify,
+    about: About = "--dataset {}".format,
+    is_whole: bool = True,
 ) -> Rendered:
     """Write tables/ and figures/ below `out_dir` for these datasets, of each the runs that were planned.
 
-    `stored`: the records that the store has of each dataset. `about`: what commands say of a dataset. Several datasets
-    also get a table together. What has no runs is named through `notify`. Raises StoreError if `out_dir` cannot be
-    written.
+    `stored`: the records that the store has of each dataset. `about`: what commands say of a dataset. A report that
+    `is_whole` is the store's own, and so keeps its page and the choice of BT-SR's objective there; another one writes
+    the page to `out_dir` and leaves the store alone. Several datasets also get a table together. What has no runs is
+    named through `notify`. Raises StoreError if a directory cannot be written.
     """
     rendered = Rendered()
     findings: list[JudgedClaim] = []
@@ -115,7 +122,9 @@ def report(
     for dataset in planned:
         if dataset not in found or not found[dataset].ran:
             _note(rendered, f"{dataset}: nothing of Table 2 has been run", notify)
-    reports = [_render(results, store, out_dir, rendered, notify) for results in found.values()]
+    reports = [_render(results, out_dir, rendered, notify) for results in found.values()]
+    for results in found.values() if is_whole else ():
+        _store_choice(store, results, notify)
     for setting in dict.fromkeys(results.setting for results in found.values()):
         together = [results for results in found.values() if results.setting == setting]
         words = _words(setting)
@@ -133,7 +142,7 @@ def report(
         overview, details, rows = claims_tables(judged)
         rendered.tables += _write_tables("claims", overview, rows, folder, words, details)
         findings += judged
-    rendered.page = write_page(store.root, reports, findings)
+    rendered.page = write_page(store.root, reports, findings, None if is_whole else out_dir)
     return rendered
 
 
@@ -153,10 +162,9 @@ def _results(store: Store, planned: Plans, stored: Records) -> dict[str, Results
     }
 
 
-def _render(results: Results, store: Store, out_dir: Path, rendered: Rendered, notify: Notify) -> DatasetReport:
+def _render(results: Results, out_dir: Path, rendered: Rendered, notify: Notify) -> DatasetReport:
     tables, figures = (_folder(out_dir / kind / results.dataset, results.setting) for kind in ("tables", "figures"))
     printed, drawn = dict[str, Sequence[Table]](), dict[str, Path]()
-    _store_choice(store, results, notify)
     for name, tabulate in TABLES.items():
         if made := tabulate(results):
             printed[name] = made[0]

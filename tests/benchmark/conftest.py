@@ -198,3 +198,8 @@ def notes() -> list[str]:
 def store(tmp_path: Path, notes: list[str]) -> Store:
     """An empty store."""
     return Store(tmp_path / "results", notes.append)
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.report.report.FIGURES", {})

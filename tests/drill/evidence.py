@@ -108,5 +108,6 @@ def _differing_tables(reference: Path, out: Path) -> int:
 
 
 def _tables(out: Path) -> dict[str, bytes]:
-    paths = [path for path in (out / "tables").rglob("*") if path.is_file() and path.name not in TIMED_TABLES]
+    places = [out / "tables", *out.glob("reports/*/tables")]
+    paths = [path for place in places for path in place.rglob("*") if path.is_file() and path.name not in TIMED_TABLES]
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in paths if not path.name.startswith(".")}

@@ -85,15 +85,19 @@ class DatasetReport:
     gaps: Sequence[str] = ()
 
 
-def write_page(root: Path, reports: Sequence[DatasetReport], judged: Sequence[JudgedClaim]) -> Path:
-    """Write index.html beside the datasets of the store at `root` and return its path; StoreError if that fails.
+def write_page(
+    root: Path, reports: Sequence[DatasetReport], judged: Sequence[JudgedClaim], folder: Path | None = None
+) -> Path:
+    """Write index.html into `folder`, or beside the datasets of the store at `root`, and return its path.
+
+    Raises StoreError if that fails.
 
     If all that is shown is one generated dataset, the page goes into that dataset's folder, so that a demo never takes
     the place of results.
     """
     shown = [report.results for report in reports]
     alone = len({results.dataset for results in shown}) == 1 and shown[0].synthetic
-    folder = root / shown[0].dataset if alone else root
+    folder = folder or (root / shown[0].dataset if alone else root)
     write_file(folder / "index.html", page(root, reports, judged, folder).encode())
     return folder / "index.html"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,9 +18,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from baselines.registry import METHODS
 from benchmark.cli.commands import COMMANDS
 from benchmark.cli.commands import main as run_command
-from benchmark.cli.main import main
+from benchmark.cli.main import main, parse
+from benchmark.cli.options import chosen_datasets
+from benchmark.cli.planning import plan_all
+from benchmark.cli.report_place import report_place
+from benchmark.plan import experiments
 from benchmark.plan.own_files import name_of
 from benchmark.store import atomic_files as atomic
 from benchmark.store.store import Store
@@ -59,9 +65,15 @@ def files(directory: Path) -> dict[str, bytes]:
     return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
-def timeless(directory: Path) -> dict[str, bytes]:
+def report_files(out: Path) -> dict[str, bytes]:
+    """The tables and figures of all narrowed reports below an --out-dir; their pages tell what the clock said."""
+    return {name: content for name, content in files(out / "reports").items() if not name.endswith("index.html")}
+
+
+def timeless(out: Path) -> dict[str, bytes]:
     """The tables but for those that tell what the clock said."""
-    return {name: content for name, content in files(directory).items() if "/cost." not in name}
+    found = report_files(out)
+    return {name: found[name] for name in found if "/tables/" in f"/{name}" and "/cost." not in name}
 
 
 def test_one_command_from_a_file_to_the_tables(
@@ -72,32 +84,85 @@ def test_one_command_from_a_file_to_the_tables(
     store = Store(tmp_path / "out" / "results")
     assert store.datasets() == ["my-shop"]
     assert [record.status for record in store.records()] == ["done"] * 6
-    tables = list((tmp_path / "out" / "tables").rglob("table2.*"))
+    tables = list((tmp_path / "out" / "reports").rglob("table2.*"))
     assert {path.suffix for path in tables} == {".tex", ".md", ".csv"}
-    assert list((tmp_path / "out" / "figures").rglob("*.png"))
+    assert list((tmp_path / "out" / "reports").rglob("*.png"))
     assert all(str(path) in printed.out for path in tables)
     assert "[6/6]" in printed.err
-    before = files(tmp_path / "out" / "tables")
+    before = report_files(tmp_path / "out")
     assert main(command("--engine", "inline")) == 0
     assert "runs" not in capsys.readouterr().err, "nothing is run twice"
-    assert files(tmp_path / "out" / "tables") == before, "the same store gives the same bytes"
+    assert report_files(tmp_path / "out") == before, "the same store gives the same bytes"
 
 
 def test_a_report_needs_neither_data_nor_training(
     tmp_path: Path, command: Callable[..., list[str]], table: Path
 ) -> None:
     assert main(command("--engine", "inline", "--methods", "popularity")) == 0
-    before = files(tmp_path / "out" / "tables")
+    before = report_files(tmp_path / "out")
     table.unlink()
     assert main(command("--stages", "report", "--methods", "popularity")) == 0
-    assert files(tmp_path / "out" / "tables") == before
+    assert report_files(tmp_path / "out") == before
 
 
 def test_hand_set_values_are_reported_apart(tmp_path: Path, command: Callable[..., list[str]]) -> None:
     main(command("--engine", "inline", "--methods", "popularity"))
-    folders = [path.parent.name for path in (tmp_path / "out" / "tables").rglob("table2.md")]
+    folders = [path.parent.name for path in (tmp_path / "out" / "reports").rglob("table2.md")]
     assert folders
     assert all("training.epochs-2" in name for name in folders)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_narrowed_report_leaves_the_whole_one_alone(
+    tmp_path: Path, command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command("--engine", "inline", "--stages", "prepare,train")) == 0
+    whole = ["--interactions", str(tmp_path / "My Shop.csv"), *TINY, "--out-dir", str(tmp_path / "out")]
+    whole += ["--stages", "report"]
+    assert main(whole) == 1, "most of the usual runs are not there"
+    before, setting = files(tmp_path / "out"), "released-equal-paper-" + "-".join(TINY[1::2]).replace("=", "-")
+    assert {"results/my-shop/selection.json", "results/index.html"} < before.keys()
+    assert not [name for name in before if name.startswith("reports")]
+    for narrowing, name in (
+        (["--methods", "popularity,btsr-ce"], "methods-popularity+btsr-ce"),
+        (["--seeds", "1"], "seeds-1"),
+        (["--experiments", "main"], "experiments-main"),
+    ):
+        main([*whole, *narrowing])
+        after = files(tmp_path / "out")
+        assert {path: content for path, content in after.items() if not path.startswith("reports")} == before
+        made = {path.removeprefix(f"reports/{name}/") for path in after.keys() - before.keys()}
+        assert {path.partition("/")[0] for path in made} == {"tables", "index.html"}
+        shutil.rmtree(tmp_path / "out" / "reports")
+    page = tmp_path / "else where" / "index.html"
+    assert main([*whole, "--report-dir", str(page.parent)]) == 1
+    assert files(tmp_path / "out") == before, "the store was only read"
+    assert "../out/results/my-shop/runs/" in page.read_text()
+    assert {path.parent.name for path in page.parent.rglob("table2.md")} == {setting}
+
+
+def test_options_that_leave_nothing_out_do_not_narrow(tmp_path: Path, command: Callable[..., list[str]]) -> None:
+    main(command("--stages", "prepare"))
+    fixed = ["--interactions", str(tmp_path / "My Shop.csv"), "--out-dir", str(tmp_path / "out")]
+
+    def place(*words: str) -> Path:
+        options = parse([*fixed, *words])
+        store = Store(options.out_dir / "results")
+        chosen = chosen_datasets(options, store)
+        return report_place(options, plan_all(chosen, store, options.seeds), chosen, store, {})
+
+    every = ",".join(name for name in METHODS)
+    usual = ",".join(experiments.DEFAULT)
+    assert {place(), place("--methods", every), place("--seeds", "0-4"), place("--experiments", usual + ",alpha")} == {
+        tmp_path / "out"
+    }
+    assert place("--seeds", "0-3").name == "seeds-0+1+2+3"
+    assert place("--experiments", "main,alpha").parent == tmp_path / "out" / "reports"
+    assert place("--methods", "btsr-projector", "--set", "btsr-projector.alpha=0.3").name == "methods-btsr-projector"
+    assert place("--claim", "alpha-zero-hurts").name == "claim-alpha-zero-hurts"
+    assert place("--methods", "btsr", "--report-dir", "x") == Path("x")
+    long = place("--seeds", "1-90").name
+    assert (len(long), long[-9]) == (100, "-")
 
 
 def test_dry_run_and_status_tell_what_is_left(
@@ -137,7 +202,7 @@ def test_each_window_is_prepared_and_trained_on_its_own_and_is_a_protocol_of_its
     store = Store(tmp_path / "out" / "results")
     data = store.data("my-shop")
     assert data is not None
-    assert list((tmp_path / "out" / "tables").rglob("windows.md"))
+    assert list((tmp_path / "out" / "reports").rglob("windows.md"))
     known = {entry["protocol"]["quantile"]: entry for entry in data["protocols"].values()}
     records = store.records("my-shop")
     assert (len(records), len(known)) == (20, 10)
@@ -162,7 +227,7 @@ def test_runs_move_between_machines(tmp_path: Path, command: Callable[..., list[
     assert run_command(["export", *command("--methods", "popularity", "--to", str(archive))]) == 0
     assert run_command(["import", str(archive), "--out-dir", str(tmp_path / "elsewhere")]) == 0
     assert main(command("--methods", "popularity", "--stages", "report", out="elsewhere")) == 0
-    assert files(tmp_path / "elsewhere" / "tables") == files(tmp_path / "out" / "tables")
+    assert report_files(tmp_path / "elsewhere") == report_files(tmp_path / "out")
 
 
 def test_an_exhausted_time_budget_is_not_success(
@@ -210,7 +275,7 @@ def test_leave_one_out_from_a_file_to_the_tables(tmp_path: Path, command: Callab
     assert home["test_users"] == home["train_users"] > data["protocols"]["released"]["test_users"]
     assert "threshold" not in home
     assert {record.status for record in Store(tmp_path / "out" / "results").records()} == {"done"}
-    (folder,) = (path.parent for path in (tmp_path / "out" / "tables").rglob("table2.md"))
+    (folder,) = (path.parent for path in (tmp_path / "out" / "reports").rglob("table2.md"))
     assert "leave-one-out" in folder.name
     assert "there is no T" in (folder / "data.md").read_text()
     assert "history after-T" not in (folder / "table2.md").read_text()
@@ -235,7 +300,7 @@ def test_baselines_at_home_from_the_data_to_their_table(tmp_path: Path) -> None:
     assert main(words) == 0
     (record,) = Store(tmp_path / "out" / "results").records()
     assert record.spec["evaluation"] == {"mask_seen": False}
-    (table,) = (tmp_path / "out" / "tables").rglob("home.md")
+    (table,) = (tmp_path / "out" / "reports").rglob("home.md")
     lines = [line for line in table.read_text().splitlines() if line.startswith("| DuoRec, prefix, ")]
     assert [line.split(" | ")[2] for line in lines] == ["0.0546", "0.0845", "0.0352", "0.0443"]
     assert f"{record.metrics['test']['ndcg@10']:.4f}" in lines[-1]
@@ -268,7 +333,7 @@ def test_killed_midway_and_started_again_gives_the_same_table(
     survived = len(list(results.glob("*/runs/*/*/record.json")))
     assert survived >= 1
     assert main(command("--engine", "local", "--workers", "2", out="killed")) == 0
-    assert timeless(tmp_path / "killed" / "tables") == timeless(tmp_path / "whole" / "tables")
+    assert timeless(tmp_path / "killed") == timeless(tmp_path / "whole")
     killed, whole = Store(results), Store(tmp_path / "whole" / "results")
     for first, second in zip(killed.records(), whole.records(), strict=True):
         assert first.metrics == second.metrics
@@ -481,7 +546,13 @@ def test_an_output_directory_that_cannot_be_written(
         )
 
 
-@pytest.mark.parametrize("name", ["tables", "figures/my-shop", "results", "results/my-shop", "results/.locks"])
+IN_REPORT = "reports/methods-popularity_seeds-0+1_experiments-main"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"{IN_REPORT}/tables", f"{IN_REPORT}/figures/my-shop", "reports", "results", "results/my-shop", "results/.locks"],
+)
 def test_a_file_in_the_way_is_told_before_anything_is_done(
     tmp_path: Path, command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -528,11 +599,12 @@ def test_a_place_that_may_not_be_written_is_told_at_once(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "out" / "tables").mkdir(parents=True)
+    tables = tmp_path / "out" / IN_REPORT / "tables"
+    tables.mkdir(parents=True)
     monkeypatch.setattr("os.access", lambda place, _: place.name != "tables")  # root may write anywhere
     assert main(command("--methods", "popularity")) == 1
     errors = capsys.readouterr().err
-    assert errors.startswith(f"run_all.py: {tmp_path / 'out' / 'tables'}: cannot write (Permission denied); make it")
+    assert errors.startswith(f"run_all.py: {tables}: cannot write (Permission denied); make it")
     assert main(command("--methods", "popularity", "--stages", "prepare,train")) == 0
 
 
@@ -541,13 +613,13 @@ def test_a_damaged_record_is_run_again(
 ) -> None:
     words = command("--engine", "inline", "--methods", "popularity")
     assert main(words) == 0
-    before = timeless(tmp_path / "out" / "tables")
+    before = timeless(tmp_path / "out")
     damaged = sorted((tmp_path / "out" / "results").rglob("record.json"))[0]
     damaged.write_text(damaged.read_text()[:100])
     capsys.readouterr()
     assert main(words) == 0
     assert str(damaged) in capsys.readouterr().err
-    assert timeless(tmp_path / "out" / "tables") == before
+    assert timeless(tmp_path / "out") == before
 
 
 def test_all_skips_what_is_absent_with_instructions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -598,12 +670,14 @@ def test_no_file_takes_the_place_of_what_else_is_written(file: str) -> None:
     assert name_of(Path(file)) == NAMES[file]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_file_called_like_the_page_does_not_keep_it_from_being_written(
     tmp_path: Path, table: Path, command: Callable[..., list[str]]
 ) -> None:
     path = table.rename(tmp_path / "index.html.csv")
     words = [str(path) if word == str(table) else word for word in command("--engine", "inline")]
     assert main([word.replace("sasrec-ce,btsr-ce", "markov") for word in words]) == 0
+    assert main(["--interactions", str(path), *TINY, "--out-dir", str(tmp_path / "out"), "--stages", "report"]) == 1
     assert (tmp_path / "out" / "results" / "index.html").is_file()
 
 

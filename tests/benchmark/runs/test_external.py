@@ -32,6 +32,7 @@ from datasets.split import Split, split
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
+REPORT = "reports/methods-popularity_seeds-0/tables"
 PLAIN = ("hr@", "ndcg@", "mrr@", "cov@")
 USERS, ITEMS = np.array(["7", "u 1", "é"]), np.array([3, 5, 70])
 
@@ -248,7 +249,7 @@ class Shop:
 
     @property
     def markdown(self) -> str:
-        return (self.out / "tables" / self.folder / "table2.md").read_text()
+        return (self.out / REPORT / self.folder / "table2.md").read_text()
 
     def exported(self, name: str) -> pd.DataFrame:
         return pd.read_csv(self.split / f"{name}.csv")
@@ -268,11 +269,6 @@ class Shop:
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return Shop(tmp_path_factory.mktemp("shop"))
-
-
-@pytest.fixture
-def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.report.report.FIGURES", {})
 
 
 def test_what_is_exported_is_the_data_without_the_targets(shop: Shop) -> None:
@@ -334,13 +330,14 @@ def test_most_popular_made_outside_gets_the_numbers_of_ours(shop: Shop, tmp_path
         assert shop("--stages", "report") == 0
     finally:
         (tmp_path / "gone.csv").rename(shop.table)
-    assert "| Most popular | Their &amp; popular (external) |" in shop.markdown
-    tex = (shop.out / "tables" / shop.folder / "table2.tex").read_text()
+    own, added = "<sub>your own</sub><br>Their &amp; popular (external)", "<sub>in addition</sub><br>Most popular"
+    assert f"| {own} | {added} |" in shop.markdown
+    tex = (shop.out / REPORT / shop.folder / "table2.tex").read_text()
     assert r"Their \& popular" in tex
-    frame = pd.read_csv(shop.out / "tables" / shop.folder / "table2.csv")
+    frame = pd.read_csv(shop.out / REPORT / shop.folder / "table2.csv")
     means = frame.pivot_table(index="metric", columns="method", values="mean")
     assert (means["popularity"] == means[theirs.method]).all()
-    assert set(frame["role"]) == {"additional"}
+    assert dict(zip(frame["method"], frame["role"], strict=True)) == {theirs.method: "own", "popularity": "additional"}
     assert frame["deviation"].isna().all()
     assert "seeds 0;" in shop.markdown
 
@@ -362,7 +359,7 @@ def test_what_is_not_known_is_a_dash_and_said(shop: Shop, tmp_path: Path, capsys
     assert f"the shortest list then has {known} items" in told
     (head, row) = (line for line in shop.markdown.splitlines() if line.startswith(("| My Shop ", "| hr@10 ")))
     cells = dict(zip(head.strip(" |").split(" | "), row.strip(" |").split(" | "), strict=True))
-    assert cells["short (external)"] == "–"
+    assert cells["<sub>your own</sub><br>short (external)"] == "–"
     assert f"{dropped} listed items were dropped" in shop.markdown
     assert f"The shortest of these lists has {known} items: metrics at a larger K are unknown (–)." in shop.markdown
 
@@ -403,7 +400,7 @@ def test_a_name_cannot_break_a_figure(shop: Shop, tmp_path: Path, monkeypatch: p
     path = tmp_path / "lists.csv"
     shop.most_popular().to_csv(path, index=False)
     assert shop.score(rf"A $\frac{{$ _x_ <b>={path}") == 0
-    assert (shop.out / "figures" / shop.folder / "accuracy-coverage.png").exists()
+    assert (shop.out / REPORT.replace("tables", "figures") / shop.folder / "accuracy-coverage.png").exists()
     assert r"A $\\frac{$ \_x\_ &lt;b&gt; (external)" in shop.markdown
 
 
@@ -463,9 +460,9 @@ def test_they_travel_with_the_runs_and_stand_alone(shop: Shop, tmp_path: Path) -
     assert shop.command("export", "--to", archive, *alone) == 0
     store = Store(tmp_path / "alone" / "results")
     assert [record.method for record in store.records()] == ["external-lists"]
-    table = (tmp_path / "alone" / "tables" / shop.folder / "table2.md").read_text()
+    table = (tmp_path / "alone" / REPORT / shop.folder / "table2.md").read_text()
     assert "| My Shop | lists (external) |" in table
     there = ["--out-dir", str(tmp_path / "there")]
     assert command(["import", archive, *there]) == 0
     assert shop("--stages", "report", *there) == 1
-    assert (tmp_path / "there" / "tables" / shop.folder / "table2.md").read_text() == table
+    assert (tmp_path / "there" / REPORT / shop.folder / "table2.md").read_text() == table
