@@ -20,6 +20,10 @@ COMMANDS = {
     "export-split": ("benchmark.cli.export_split", "write the data that another recommender needs for our test users"),
     "score": ("benchmark.cli.score", "score the recommendations that another recommender made"),
     "recommend": ("benchmark.cli.recommend", "recommend items to users with the model of a run"),
+    "table": (
+        "benchmark.cli.table",
+        "show methods and metrics of your choice as a table, in LaTeX for example",
+    ),
     "audit": ("benchmark.cli.audit", "check the paper's printed numbers against each other"),
     "bench": ("benchmark.bench.command", "measure speed and memory against the usual way and other libraries"),
 }

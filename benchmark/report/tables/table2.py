@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -59,11 +60,11 @@ def table_of_methods(results: Results, methods: Sequence[str], metrics: Sequence
         results,
         "methods",
         f"Methods on {results.heading}.",
-        [_head(Column(method), results) for method in methods],
+        [replace(_head(Column(method), results), mark="") for method in methods],
         [lines],
         [
             *notes("methods", compared={title_of(method): rivals for method, rivals in compared.items()}),
-            *left_out_notes({results.method(method).title: results.method(method) for method in methods}),
+            *left_out_notes({runs.title: replace(runs, missing=()) for runs in map(results.method, methods)}),
         ],
     )
 

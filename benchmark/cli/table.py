@@ -1,0 +1,95 @@
+"""python -m benchmark table: methods and metrics of one's choice as a table for a paper of one's own."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from baselines.registry import METHODS
+from benchmark.cli.options import Parser, add_datasets, add_output, add_rules, chosen_datasets, read_list
+from benchmark.cli.planning import plan_all
+from benchmark.cli.preparing import open_store
+from benchmark.plan.config import ConfigError, suggestion
+from benchmark.plan.planner import choose_methods
+from benchmark.runs.metrics import definition
+from benchmark.store.atomic_files import write_file
+from datasets.interactions import DataError
+
+if TYPE_CHECKING:
+    from benchmark.report.query import Results
+
+FORMATS = ("latex", "markdown", "text")
+LEGEND = "[ ] best; * p < 0.05 in favour of a method against its rival"
+
+
+def add_arguments(parser: Parser) -> None:
+    add_datasets(parser)
+    parser.add_argument(
+        "--methods",
+        type=read_list(),
+        metavar="NAME[,NAME]",
+        help="the columns: methods, families such as btsr, names that score was given (default: all)",
+    )
+    parser.add_argument(
+        "--metrics", type=read_list(), default=["hr@10", "ndcg@10"], metavar="NAME[,NAME]", help="such as hr@10,gini@10"
+    )
+    parser.add_argument("--format", choices=FORMATS, default="latex", help="(default: latex, for the package booktabs)")
+    parser.add_argument("--to", type=Path, metavar="FILE", help="gets the table (default: standard output)")
+    add_rules(parser)
+    add_output(parser)
+
+
+def run(options: Namespace) -> int:
+    """Print or write the table: the best is bold, the second best underlined, a star marks who beats its rival."""
+    from benchmark.report.shown_runs import planned_results  # pandas takes its time
+    from benchmark.report.tables.formats import to_markdown, to_plain, to_tabular
+    from benchmark.report.tables.table2 import table_of_methods
+
+    store = open_store(options.out_dir)
+    named = list(METHODS) if options.methods is None else [m for word in options.methods for m in _registered(word)]
+    everything = {"experiments": ["main"], "methods": named or list(METHODS)}
+    [dataset, *others] = chosen_datasets(Namespace(**vars(options) | everything), store)
+    if others:
+        raise ConfigError("a table is about one dataset; name it with --dataset or --interactions")
+    [planned] = plan_all([dataset], store, None).values()
+    results = planned_results(planned, store.records(dataset.name), store.data(dataset.name), store.arrays)
+    methods = results.ran if options.methods is None else _columns(options.methods, results)
+    if not any(results.method(method).done for method in methods):
+        raise DataError(f"{dataset.name}: none of these methods has a finished run under these rules")
+    known = results.frame.loc[results.frame["stage"] == "test", "metric"].unique().tolist()
+    for metric in options.metrics:
+        if metric not in known:
+            remedy = suggestion(metric, [name for name in known if "/" not in name])
+            remedy = "; python -m benchmark recompute adds it" if definition(metric) else remedy
+            raise ConfigError(f"--metrics: no run of {dataset.name} has '{metric:.60}'{remedy}")
+    table = table_of_methods(results, methods, options.metrics)
+    if options.format == "latex":
+        text = to_tabular(table)
+    else:
+        text = to_markdown([table], head="") if options.format == "markdown" else to_plain(table, LEGEND)
+    if options.to is None:
+        print(text, end="")
+    else:
+        write_file(options.to, text.encode())
+    return 0
+
+
+def _registered(word: str) -> tuple[str, ...]:
+    """The methods that a word names; none if it is the name of recommendations made elsewhere."""
+    try:
+        return choose_methods([word])
+    except ConfigError:
+        return ()
+
+
+def _columns(words: Sequence[str], results: Results) -> list[str]:
+    external = {results.method(m).title.removesuffix(" (external)"): m for m in results.ran if m not in METHODS}
+    columns: dict[str, None] = {}
+    for word in words:
+        found = _registered(word) or tuple(filter(None, [external.get(word)]))
+        if not found:
+            raise ConfigError(f"--methods: unknown method '{word:.60}'{suggestion(word, [*METHODS, *external])}")
+        columns |= dict.fromkeys(found)
+    return list(columns)
