@@ -260,17 +260,30 @@ def _check(key: str, value: Any) -> None:
     target, _, rest = key.partition(".")
     if (key, value) == TRIAL:
         return
-    methods = [METHODS[method].settings for method in METHODS if names_method(target, method)]
-    sections: dict[str, list[Any]] = {
-        "protocol": [Protocol()],
-        "encoder": [EncoderSettings()],
-        "training": [TrainingSettings()],
-        "evaluation": [EvaluationSettings()],
+    methods = {method: METHODS[method].settings for method in METHODS if names_method(target, method)}
+    sections: dict[str, Any] = {
+        "protocol": Protocol(),
+        "encoder": EncoderSettings(),
+        "training": TrainingSettings(),
+        "evaluation": EvaluationSettings(),
     }
     if not methods and target not in sections:
         known = [*sections, *METHODS]
         raise ConfigError(f"--set {key}: unknown section '{target}'{suggestion(target, known)}")
     if key == "protocol.preset":
         raise ConfigError("--set protocol.preset: a preset is more than its name; use --protocol")
-    for settings in sections.get(target, methods):
-        assign(settings, rest, value, f"--set {key}")
+    refused: dict[str, ConfigError] = {}
+    tried = {target: sections[target]} if target in sections else methods
+    for name, settings in tried.items():
+        try:
+            assign(settings, rest, value, f"--set {key}")
+        except ConfigError as error:
+            refused[name] = error
+    if refused and len(refused) < len(tried):
+        able = [name for name in tried if name not in refused]
+        raise ConfigError(
+            f"--set {key}: of {', '.join(tried)} only {', '.join(able)} can have that; "
+            f"name the method, as in --set {able[0]}.{rest}={value!s:.40}"
+        )
+    if refused:
+        raise next(iter(refused.values()))

@@ -32,6 +32,9 @@ COLUMNS = (
     *("experiment", "variant", "swept", "method", "plain", "seed", "key", "status", "stage", "metric", "value"),
 )
 
+MAX_PROFILE = 40
+"""The most characters of a profile's name in a heading."""
+
 COST = "cost"
 """The stage of the frame that holds what a run took: seconds, epochs, bytes."""
 
@@ -123,6 +126,11 @@ class RunGroup:
         return len(self.records) + len(self.missing)
 
 
+def shorten(profile: str) -> str:
+    """A profile in a heading: what was set by hand is part of its name, which may be long."""
+    return profile if len(profile) <= MAX_PROFILE else f"{profile[: MAX_PROFILE - 1]}…"
+
+
 class Results:
     """The runs of one dataset under one setting. Table 2 is the experiment `main`, with a group for each method."""
 
@@ -151,7 +159,7 @@ class Results:
         usual, setting = RunSetting(), self.setting
         words = [f"{setting.protocol} protocol"] if setting.protocol != usual.protocol else []
         words += [f"{setting.hparams} hyper-parameters"] if setting.hparams != usual.hparams else []
-        words += [f"{setting.profile} profile"] if setting.profile != usual.profile else []
+        words += [f"{shorten(setting.profile)} profile"] if setting.profile != usual.profile else []
         return f"{self.title} ({', '.join(words)})" if words else self.title
 
     @property

@@ -205,3 +205,13 @@ def test_masked_padding_is_no_part_of_a_run_key_and_attended_is() -> None:
     assert "padding" not in spec().identity()["encoder"]
     attended = spec("sasrec-ce", "ml-1m", "released", "paper", "encoder.padding=attended")
     assert attended.identity()["encoder"]["padding"] == "attended"
+
+
+def test_a_setting_that_only_some_of_a_family_have_names_them() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Configuration("ml-1m", "equal", "paper", ["btsr.objective.size_y=64"])
+    assert "of btsr-bce, btsr-ce" in str(caught.value)
+    assert "only btsr-sce can have that" in str(caught.value)
+    assert "name the method, as in --set btsr-sce.objective.size_y=64" in str(caught.value)
+    with pytest.raises(ConfigError, match="unknown key 'alhpa'; did you mean 'alpha'"):
+        Configuration("ml-1m", "equal", "paper", ["btsr.alhpa=0.3"])

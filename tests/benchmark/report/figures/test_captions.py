@@ -25,6 +25,7 @@ def test_every_figure_has_a_caption_that_marks_synthetic_data(name: str) -> None
     [
         (RunSetting(), "Yelp"),
         (RunSetting(hparams="released"), "Yelp (released hyper-parameters)"),
+        (RunSetting(profile=f"paper-{'x' * 90}"), f"Yelp (paper-{'x' * 33}… profile)"),
         (RunSetting("text", "released", "quick"), "Yelp (text protocol, released hyper-parameters, quick profile)"),
     ],
 )
