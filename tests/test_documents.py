@@ -138,7 +138,9 @@ def worked_example(tmp_path: Path) -> Path:
     registry = clone / "baselines" / "registry.py"
     registered = registry.read_text(encoding="utf-8")
     assert registered.endswith("}\n")
-    registered = registered.replace("\nMETHODS", f"\n{imported[1]}\n\nMETHODS", 1)[: -len("}\n")] + f"{line}}}\n"
+    after = "from baselines.sasrec import SASRec\n"
+    registered = registered.replace(after, f"{after}{imported[1]}\n", 1)[: -len("}\n")] + f"{line}}}\n"
+    registered = registered.replace("import Entry\n", "import Entry, Look\n", 1)
     registry.write_text(registered, encoding="utf-8")
     return clone
 
@@ -149,6 +151,9 @@ def test_the_worked_example_passes_the_tests_of_methods_trains_and_is_reported(w
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    run("-m", "ruff", "check", "baselines")
+    run("-m", "ruff", "format", "--check", "baselines/steady.py")
+    run("-m", "mypy", "baselines")
     tests = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/baselines/test_methods.py", "-k", "steady")
     assert "4 passed" in tests
     chosen = ["--dataset", "synthetic", "--methods", "steady,popularity", "--seeds", "0"]
