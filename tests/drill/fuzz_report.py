@@ -25,7 +25,7 @@ INERT = frozenset(
 )
 """Elements that do nothing by themselves; `script` and `style` of the page itself are held to its policy's digests."""
 
-TARGETS = re.compile(r"#|(?!//)[\w./ -]+$|data:image/png;base64,|data:,$|https://")
+TARGETS = re.compile(r"#|(?!//)[\w./ -]+$|data:image/(png|webp);base64,|data:,$|https://")
 COMMANDS = frozenset(
     re.findall(
         "[A-Za-z]+",
