@@ -27,6 +27,11 @@ def add_arguments(parser: Parser) -> None:
 def run(options: Namespace) -> int:
     """Score all files before any is stored; the next report shows them."""
     externals = parse_externals(options.files)
+    for assignment in options.set:
+        if assignment.strip().startswith("evaluation."):
+            raise ConfigError(
+                f"--set {assignment:.60}: lists are scored with the users' histories masked; leave it out"
+            )
     store = open_store(options.out_dir)
     chosen = chosen_datasets(options, store)
     if len(chosen) != 1:

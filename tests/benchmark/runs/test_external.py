@@ -450,6 +450,11 @@ def test_tie_draws_are_refused_because_a_user_has_several_histories_then(
     assert "under protocol.ties=draws a user has several histories" in error
 
 
+def test_histories_are_masked_and_nothing_else_is_pretended(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert shop.command("score", "lists.csv", "--set", "evaluation.mask_seen=false") == 2
+    assert "lists are scored with the users' histories masked" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("no_figures")
 def test_they_travel_with_the_runs_and_stand_alone(shop: Shop, tmp_path: Path) -> None:
     path = tmp_path / "lists.csv"
