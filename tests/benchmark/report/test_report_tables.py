@@ -516,6 +516,9 @@ def everything(maker: Any) -> Results:
     home = variant(maker, "sasrec-ce wide", "sasrec-ce", (0.05,))
     groups += [replace(home, experiment="home"), replace(swept, experiment="windows", label="0.95 btsr-ce", swept=0.95)]
     groups += [replace(home, experiment="tune", label="sasrec-ce: dropout 0.3")]
+    judged = {"test": test, "validation": {}, "downstream": {"genre/probe/10": 0.4}}
+    pretrained = (maker.record("barlow-twins-views", 0, metrics=judged),)
+    groups += [RunGroup("downstream", "barlow-twins-views 32", "barlow-twins-views", 32, pretrained)]
     groups += [replace(named, experiment="ties"), *table_1_store(maker).groups, *regimes(maker).groups]
     whole = results(maker, records=records, data=DATA)
     whole.groups += tuple(groups)
