@@ -565,6 +565,8 @@ def test_a_verdict_filters_the_claims(opened: Callable[..., Any]) -> None:
 def test_it_never_scrolls_sideways(opened: Callable[..., Any], width: int) -> None:
     tab = opened(width)
     tab.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    tab.evaluate("""document.querySelectorAll('.scroll td:last-child').forEach(cell => {
+        cell.insertAdjacentHTML('beforeend', '<span class="star">*</span>'); })""")
     assert tab.evaluate("document.documentElement.scrollWidth") == width
     runs = tab.locator(".scroll.tall").first
     assert runs.evaluate("box => getComputedStyle(box).overflowX") == "auto"
