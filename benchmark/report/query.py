@@ -157,7 +157,9 @@ class Results:
     def heading(self) -> str:
         """The dataset, and in parentheses what of the setting is not the usual: ML-1M (released hyper-parameters)."""
         usual, setting = RunSetting(), self.setting
-        words = [f"{setting.protocol} protocol"] if setting.protocol != usual.protocol else []
+        preset, *departures = setting.protocol.split(",")
+        words = [f"{preset} protocol"] if preset != usual.protocol else []
+        words += ["file order" if each == "ties=file" else each for each in departures]
         words += [f"{setting.hparams} hyper-parameters"] if setting.hparams != usual.hparams else []
         words += [f"{shorten(setting.profile)} profile"] if setting.profile != usual.profile else []
         return f"{self.title} ({', '.join(words)})" if words else self.title
