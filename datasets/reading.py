@@ -47,7 +47,7 @@ def read_interactions(path: Path, dataset: Dataset | None = None) -> Interaction
     """
     if dataset is None or path.name in dataset.tables:
         return table.read(path)
-    data = READERS[dataset.format](path)
+    data = (dataset.reader or READERS[dataset.format])(path)
     names = {Path(name).name: published for published in dataset.published for name in published.names}
     return _checked(data, names[path.name], path) if path.name in names else data
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from datasets.download import MissingData, Remote, check_recorded, fetch
+from datasets.interactions import Interactions
 from datasets.protocol import Filter
 
 
@@ -28,7 +30,8 @@ class Published:
 class Dataset:
     """A dataset: `title` as the paper prints it; `remote` is where its publisher offers a file.
 
-    `format`: which reader of `datasets.reading` takes the published files. `released_filter`: the filter of the paper's
+    `format`: which reader of `datasets.reading` takes the published files; `reader` reads them if none of these does.
+    `released_filter`: the filter of the paper's
     released code. `page`: the web page with its terms. `table`: what a prepared table is called, if not as the dataset.
     A dataset without `published` files is generated (`datasets.synthetic`).
     """
@@ -41,6 +44,7 @@ class Dataset:
     remote: Remote | None = None
     page: str = ""
     table: str = ""
+    reader: Callable[[Path], Interactions] | None = None
 
     @property
     def tables(self) -> tuple[str, str]:

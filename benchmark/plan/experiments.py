@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -128,10 +128,6 @@ class Experiment:
 DEFAULT = ("main", "objectives", "regimes")
 """The experiments that are run where none is named: Tables 1 to 3."""
 
-NAMES = (*DEFAULT, "alpha", "views", "noise", "lambda", "ties", "weights", "windows", "home", "downstream", "tune")
-"""All experiments, the most important first. What `tune` has to run depends on what its earlier trials gave, and so is
-found in tuning.py."""
-
 TRIAL_SEED = 0
 
 PRETRAINED, PRETRAINING_EPOCHS = ("barlow-twins-views", "dual-encoder"), 50
@@ -159,24 +155,8 @@ def experiments(dataset: str) -> dict[str, Experiment]:
             SWEEP_SEEDS,
             (Variant("sasrec-bce", "sasrec-bce"), *_sweep(swept, "settings.alpha", REGIMES)),
         ),
-        "alpha": Experiment("Figures 3, 4, 6 and 8: alpha", SWEEP_SEEDS, _sweep(swept, "settings.alpha", ALPHAS)),
-        "views": Experiment(
-            "Section 5.2: other views, and a projector instead of L2 normalisation", SWEEP_SEEDS, _views(swept)
-        ),
-        "noise": Experiment(
-            "Robustness: random items among the training inputs",
-            SWEEP_SEEDS,
-            tuple(
-                Variant(f"{method} {share:g}", method, (("training.noise", share),), share)
-                for share in NOISES
-                for method in (plain, swept)
-            ),
-        ),
-        "lambda": Experiment("Figures 7 and 9: lambda", SWEEP_SEEDS, _sweep(swept, "settings.lambd", (0.0, *GRID))),
+        **{name: Experiment(sweep.title, SWEEP_SEEDS, sweep.variants(swept)) for name, sweep in SWEEPS.items()},
         "ties": Experiment("Simultaneous test events: file order and draws", SWEEP_SEEDS, _as_they_are((plain, swept))),
-        "weights": Experiment(
-            "Weights of the added losses: as published, and a fiftieth of it", SWEEP_SEEDS, tuple(_weights())
-        ),
         "windows": Experiment(
             "Table 2 in ten windows of time, for the power of many test users", SWEEP_SEEDS, tuple(_windows())
         ),
@@ -210,6 +190,13 @@ def _views(method: str) -> tuple[Variant, ...]:
     others = ("twin", "mask", "crop", "reorder", "substitute", "dropout")
     views = tuple(Variant(view, method, (("settings.view", view),)) for view in others)
     return (*views, Variant("projector", method, (("settings.projector_layers", PROJECTOR_LAYERS),)))
+
+
+def _noise(method: str) -> tuple[Variant, ...]:
+    both = (METHODS[method].plain or method, method)
+    return tuple(
+        Variant(f"{name} {share:g}", name, (("training.noise", share),), share) for share in NOISES for name in both
+    )
 
 
 def _windows() -> Iterator[Variant]:
@@ -254,3 +241,51 @@ def _weights() -> Iterator[Variant]:
         usual, share = METHODS[method].settings, WEIGHT_SHARE
         changes = tuple((f"settings.{name}", round(share * getattr(usual, name), 6)) for name in names)
         yield Variant(f"{method} {share:g}", method, changes, share)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """An experiment that varies something and is shown in a table of its own, one line per variant.
+
+    `shown`: how the table's caption goes on after the name of the dataset. `variants`: from the BT-SR that the paper's
+    sweeps use on a dataset, such as `btsr-ce`; a sweep of another method leaves that aside.
+    """
+
+    title: str
+    shown: str
+    variants: Callable[[str], tuple[Variant, ...]]
+
+
+SWEEPS: dict[str, Sweep] = {
+    "alpha": Sweep(
+        "Figures 3, 4, 6 and 8: alpha",
+        "with other values of alpha, the weight of Barlow Twins",
+        lambda swept: _sweep(swept, "settings.alpha", ALPHAS),
+    ),
+    "lambda": Sweep(
+        "Figures 7 and 9: lambda",
+        "with other values of lambda, the weight of the off-diagonal terms",
+        lambda swept: _sweep(swept, "settings.lambd", (0.0, *GRID)),
+    ),
+    "views": Sweep(
+        "Section 5.2: other views, and a projector instead of L2 normalisation",
+        "with other second views, and with a projector instead of L2 normalisation",
+        _views,
+    ),
+    "noise": Sweep(
+        "Robustness: random items among the training inputs",
+        "with random items in place of a share of the training inputs",
+        _noise,
+    ),
+    "weights": Sweep(
+        "Weights of the added losses: as published, and a fiftieth of it",
+        "with other weights of what is added to the next-item loss, as shares of the usual ones",
+        lambda _: tuple(_weights()),
+    ),
+}
+"""The sweeps by name, in the order of their tables."""
+
+_ORDER = (*DEFAULT, "alpha", "views", "noise", "lambda", "ties", "weights", *SWEEPS)
+NAMES = (*dict.fromkeys(_ORDER), "windows", "home", "downstream", "tune")
+"""All experiments, the most important first, other sweeps after the paper's. What `tune` has to run depends on what its
+earlier trials gave, and so is found in tuning.py."""

@@ -11,12 +11,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmark.paper.claim import Claim
-from benchmark.plan.experiments import NAMES
+from benchmark.plan.experiments import NAMES, SWEEPS
 from benchmark.plan.planner import PlannedRun
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import About, JudgedClaim, judge_claims
 from benchmark.report.claims.tables import claims_tables
-from benchmark.report.figures import accuracy, curves, popularity, scores, sweeps, tuning, windows
+from benchmark.report.figures import accuracy, curves, gains, popularity, scores, sweeps, tuning, windows
 from benchmark.report.figures.canvas import appearance, save
 from benchmark.report.page.page import DatasetReport, write_page
 from benchmark.report.query import Results
@@ -30,7 +30,7 @@ from benchmark.report.tables.formats import to_latex, to_markdown, to_plain
 from benchmark.report.tables.home import home_table
 from benchmark.report.tables.layout import Made, Table, label_of
 from benchmark.report.tables.side_by_side import side_by_side_tables
-from benchmark.report.tables.sweeps import SWEEPS, sweep_table
+from benchmark.report.tables.sweeps import sweep_table
 from benchmark.report.tables.table1 import table_1
 from benchmark.report.tables.table2 import table_2
 from benchmark.report.tables.table3 import table_3
@@ -85,6 +85,11 @@ FIGURES: dict[str, Callable[[Results], Figure | None]] = {
 }
 """Likewise; they are drawn and saved within `canvas.appearance()`."""
 
+FIGURES_TOGETHER: dict[str, Callable[[Sequence[Results]], Figure | None]] = {
+    "gains": gains.gains,
+}
+"""Of all the datasets that a report shows in one setting, where these are several."""
+
 
 @dataclass
 class Rendered:
@@ -113,8 +118,8 @@ def report(
 
     `stored`: the records that the store has of each dataset. `about`: what commands say of a dataset. A report that
     `is_whole` is the store's own, and so keeps its page and the choice of BT-SR's objective there; another one writes
-    the page to `out_dir` and leaves the store alone. Several datasets also get a table together. What has no runs is
-    named through `notify`. Raises StoreError if a directory cannot be written.
+    the page to `out_dir` and leaves the store alone. Several datasets also get tables and figures together. What has no
+    runs is named through `notify`. Raises StoreError if a directory cannot be written.
     """
     rendered = Rendered()
     findings: list[JudgedClaim] = []
@@ -135,6 +140,10 @@ def report(
                     rendered.tables += _write_tables(name, *made, folder, words)
             if sum(bool(results.ran) for results in together) > 1 and (made := table_2(together)):
                 rendered.tables += _write_tables("table2", *made, folder, words)
+            for name, draw in FIGURES_TOGETHER.items():
+                with appearance():
+                    if figure := draw(together):
+                        rendered.figures += save(figure, _folder(out_dir / "figures", setting) / name)
         else:  # what is about one dataset alone stands with it
             folder = _folder(out_dir / "tables" / together[0].dataset, setting)
             words = [*words, together[0].dataset]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -46,6 +46,9 @@ FONT = "DejaVu Sans"
 NOTE_WIDTH = 105
 """Characters of a legend's title that fit the width of a figure."""
 
+HEADING_WIDTH = 80
+"""Characters in a line of the heading of a figure of several datasets."""
+
 MOST_TICKS = 6
 """Of an axis."""
 
@@ -79,7 +82,7 @@ def appearance() -> Iterator[None]:
 
 
 def panels(
-    results: Results,
+    shown: Results | Sequence[Results],
     title: str,
     rows: int,
     columns: int,
@@ -87,14 +90,21 @@ def panels(
     sharex: bool = False,
     sharey: bool = False,
 ) -> tuple[Figure, np.ndarray]:  # an array of Axes, (rows, columns)
-    """An empty figure with its axes, headed by whose runs it shows; on synthetic data it is marked across the whole."""
+    """An empty figure with its axes, headed by whose runs it shows, those of one dataset or of several in one setting;
+    if any of the data is synthetic, it is marked across the whole.
+    """
+    together = [shown] if isinstance(shown, Results) else shown
+    synthetic = any(results.synthetic for results in together)
     figure = Figure(figsize=(WIDTH, height), dpi=PNG_DPI, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06))
     axes = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
     for axis in axes.flat:
         axis.locator_params(nbins=MOST_TICKS - 1)
-    mark = " (SYNTHETIC DATA)" if results.synthetic else ""
-    figure.suptitle(f"{results.heading}: {title}{mark}").set_parse_math(False)
-    if results.synthetic:
+    mark = " (SYNTHETIC DATA)" if synthetic else ""
+    names = ", ".join(results.title for results in together[:-1])
+    head = f"{names} and {together[-1].heading}" if names else together[0].heading
+    heading = f"{head}: {title}{mark}"
+    figure.suptitle(textwrap.fill(heading, HEADING_WIDTH) if names else heading).set_parse_math(False)
+    if synthetic:
         across = figure.text(0.5, 0.5, "SYNTHETIC", ha="center", va="center", fontsize=60, rotation=20, zorder=10)
         across.set(alpha=0.1, color="black", in_layout=False)
     return figure, axes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from benchmark.plan.experiments import SWEEPS
 from benchmark.plan.selection import METRIC
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import improvement
@@ -14,15 +15,6 @@ from benchmark.report.tables.numbers import percent
 from benchmark.runs.metrics import shown_in
 
 METRICS = shown_in("sweeps")
-
-SWEEPS = {
-    "alpha": "with other values of alpha, the weight of Barlow Twins",
-    "lambda": "with other values of lambda, the weight of the off-diagonal terms",
-    "views": "with other second views, and with a projector instead of L2 normalisation",
-    "noise": "with random items in place of a share of the training inputs",
-    "weights": "with other weights of what is added to the next-item loss, as shares of the usual ones",
-}
-"""The experiments shown this way, and what varies in them."""
 
 
 def sweep_table(name: str, results: Results) -> Made | None:
@@ -41,7 +33,7 @@ def sweep_table(name: str, results: Results) -> Made | None:
     table = means_table(
         results,
         name,
-        f"Accuracy and coverage on {results.heading} {SWEEPS[name]}.",
+        f"Accuracy and coverage on {results.heading} {SWEEPS[name].shown}.",
         list(sections.values()),
         {metric: Head(metric) for metric in METRICS},
         said,

@@ -13,6 +13,7 @@ import pytest
 
 from baselines.registry import METHODS
 from benchmark.paper.printed import table1, table3
+from benchmark.plan.experiments import SWEEPS
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import TABLES
@@ -23,7 +24,7 @@ from benchmark.report.tables.formats import to_latex, to_markdown
 from benchmark.report.tables.home import home_table
 from benchmark.report.tables.layout import Table
 from benchmark.report.tables.numbers import DASH
-from benchmark.report.tables.sweeps import SWEEPS, sweep_table
+from benchmark.report.tables.sweeps import sweep_table
 from benchmark.report.tables.table1 import objectives, printed_means, table_1
 from benchmark.report.tables.table3 import table_3
 from benchmark.report.tables.ties import tie_tables
