@@ -1,0 +1,25 @@
+"""A dataset whose publisher has a format of its own: session|page|YYYY-MM-DD HH:MM:SS, one click a line.
+
+Copy it to datasets/publishers/clicks.py, and add to datasets/registry.py the import
+
+    from datasets.publishers import clicks
+
+and below `_ALL = (`
+
+    Dataset("clicks", "Clicks", published=(Published(("clicks.txt",)),), reader=clicks.read, page="https://example.org"),
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from datasets.interactions import Interactions
+from datasets.readers.delimited import Layout, read_delimited
+from datasets.readers.timestamps import utc_clock
+
+LAYOUT = Layout(user=0, item=1, time=2, fields=3, delimiter="|", clock=utc_clock("0000-00-00 00:00:00"))
+
+
+def read(path: Path) -> Interactions:
+    """All clicks, in file order. Raises DataError that names the first bad line."""
+    return read_delimited(path, LAYOUT)

@@ -1,0 +1,102 @@
+"""The tasks of docs/extending.md, done by its words on a copy of the tree."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from datasets import synthetic
+
+ROOT = Path(__file__).resolve().parent.parent
+GUIDE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+EXAMPLES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "examples").glob("*.py"))}
+TARGET = re.compile(
+    r"Copy it to (\S+), and add to (\S+) the import\n\n    (.+)\n\nand below `(.+)`\n\n    (.+)\n\"\"\""
+)
+
+
+def target(name: str) -> tuple[str, str, str, str, str]:
+    """Of an example where it goes, the registry, the import, the registry's head, and the line below that."""
+    found = TARGET.search(EXAMPLES[name])
+    assert found, name
+    return found[1], found[2], found[3], found[4], found[5]
+
+
+def insert(path: Path, after: str, line: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count(f"{after}\n") == 1, f"{path}: {after}"
+    path.write_text(text.replace(f"{after}\n", f"{after}\n{line}\n"), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tree with all the examples and the sweep in it, and the data of the example's dataset."""
+    clone = tmp_path_factory.mktemp("tree")
+    for folder in ("baselines", "benchmark", "datasets"):
+        shutil.copytree(ROOT / folder, clone / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("run_all.py", "pyproject.toml"):
+        shutil.copy(ROOT / file, clone)
+    for name, code in EXAMPLES.items():
+        place, registry, imported, head, line = target(name)
+        (clone / place).write_text(code, encoding="utf-8")
+        insert(clone / registry, "from __future__ import annotations", f"\n{imported}")
+        insert(clone / registry, head, f"    {line}")
+    place, head, lines = re.search(
+        r"## A sweep\n.*?`(\S+)`,? below `(.+?)`.*?```\n(.+?)\n```", GUIDE, re.DOTALL
+    ).groups()
+    insert(clone / place, head, lines)
+    clicks = synthetic.stand_in(users=400, items=60, interactions=6_000)
+    times = np.datetime_as_string(clicks.timestamps.astype("datetime64[s]"))
+    rows = zip(clicks.user_ids, clicks.item_ids, times, strict=True)
+    (clone / "data").mkdir()
+    (clone / "data" / "clicks.txt").write_text(
+        "".join(f"{user}|{item}|{time.replace('T', ' ')}\n" for user, item, time in rows), encoding="utf-8"
+    )
+    return clone
+
+
+def run(folder: Path, *words: str) -> str:
+    done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_seven_tasks_take_a_file_and_a_line_each(extended: Path) -> None:
+    methods = ["sasrec-ce", "btsr-ce", "sasrec-gbce", "btsr-gbce", "mean", "masked", "duorec"]
+    words = ["--dataset", "synthetic,clicks", "--profile", "quick", "--seeds", "0", "--engine", "inline"]
+    words += ["--methods", ",".join(methods), "--experiments", "main,temperature", "--set", "training.epochs=1"]
+    run(extended, "run_all.py", *words)
+    [reports] = (extended / "reports").iterdir()
+    for dataset in ("synthetic", "clicks"):
+        tables = {path.name: path for path in (reports / "tables" / dataset).rglob("*.csv")}
+        table = pd.read_csv(tables["table2.csv"])
+        shown = table[(table["metric"] == "ndcg@10") & table["mean"].notna()]
+        assert set(methods) <= set(shown["method"])  # gBCE, another encoder, masked-item training
+        assert "entropy@10" in tables["diversity.csv"].read_text(encoding="utf-8")  # a metric
+        swept = pd.read_csv(tables["temperature.csv"])  # a sweep
+        assert set(swept["variant"]) == {0.5, 2.0}
+    for name in ("gains", "spread"):  # figures over two datasets
+        [figure] = (reports / "figures").rglob(f"{name}.png")
+        assert not {"synthetic", "clicks"} & set(figure.parts)  # of both together
+
+
+def test_the_sizes_in_the_table_are_those_of_the_examples() -> None:
+    for name, code in EXAMPLES.items():
+        assert target(name)[0].endswith(f"/{name}.py")
+        [row] = [line for line in GUIDE.splitlines() if f"(examples/{name}.py)" in line and line.startswith("|")]
+        lines = len(code.partition('"""\n\n')[2].splitlines())
+        assert row.split("|")[3].strip() == f"{lines} + 2", (name, lines)
+
+
+def test_examples_pass_ruff_and_mypy_in_their_places(extended: Path) -> None:
+    places = [target(name)[0] for name in EXAMPLES]
+    run(extended, "-m", "ruff", "check", *places)
+    run(extended, "-m", "ruff", "format", "--check", *places)
+    run(extended, "-m", "mypy", *places)
