@@ -9,13 +9,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["F", "gru", "importance", "kernels", "regularizers", "torch", "transformer", "views"]
+__all__ = [
+    "F",
+    "gru",
+    "importance",
+    "kernels",
+    "regularizers",
+    "sequences",
+    "torch",
+    "transformer",
+    "user_table",
+    "views",
+]
 
 if TYPE_CHECKING:
     import torch
     import torch.nn.functional as F
 
-    from baselines import gru, importance, kernels, regularizers, transformer, views
+    from baselines import gru, importance, kernels, regularizers, transformer, user_table, views
+    from datasets import sequences
 else:
 
     class _Deferred:
@@ -25,8 +37,8 @@ else:
         def __getattr__(self, attribute: str) -> Any:
             return getattr(import_module(self.name), attribute)
 
-    torch, F = _Deferred("torch"), _Deferred("torch.nn.functional")
-    gru, importance, kernels, regularizers, transformer, views = (
+    torch, F, sequences = map(_Deferred, ("torch", "torch.nn.functional", "datasets.sequences"))
+    gru, importance, kernels, regularizers, transformer, user_table, views = (
         _Deferred(f"baselines.{name}")
-        for name in ("gru", "importance", "kernels", "regularizers", "transformer", "views")
+        for name in ("gru", "importance", "kernels", "regularizers", "transformer", "user_table", "views")
     )

@@ -31,12 +31,14 @@ Terms: TypeAlias = "dict[str, torch.Tensor]"
 
 class Method(ABC):
     """A way to recommend. `version` and `encoder_version` are part of the run key: raise them whenever the numbers
-    change. `grid`: what tuning searches, in all combinations of its values.
+    change. `grid`: what tuning searches, in all combinations of its values. `knows_users`: whether it can score the
+    users alone that it was trained on, so that a row is a user.
     """
 
     version: ClassVar[int]
     encoder_version: ClassVar[int] = 2  # of transformer.py
     grid: ClassVar[Grid] = {}
+    knows_users: ClassVar[bool] = False
 
     @dataclass(frozen=True)
     class Settings:

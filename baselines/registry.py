@@ -6,6 +6,7 @@ from baselines.btsr import BTSR
 from baselines.cl4srec import CL4SRec
 from baselines.duorec import DuoRec
 from baselines.ec4srec import EC4SRec
+from baselines.factorisation import EASE, MatrixFactorisation
 from baselines.gru4rec import GRU4Rec, RecurrentBTSR
 from baselines.markov import Markov
 from baselines.method import Entry
@@ -64,6 +65,15 @@ METHODS: dict[str, Entry] = {
     "gru4rec-ce": Entry("GRU4Rec (CE)", GRU4Rec, GRU4Rec.Settings(CrossEntropy()), by_default=False),
     "btsr-gru": Entry(
         "BT-SR (CE, GRU)", RecurrentBTSR, RecurrentBTSR.Settings(CrossEntropy()), plain="gru4rec-ce", by_default=False
+    ),
+    "ease": Entry("EASE", EASE, EASE.Settings(), by_default=False),
+    "mf": Entry("Matrix factorisation", MatrixFactorisation, MatrixFactorisation.Settings(), by_default=False),
+    "mf-bt": Entry(
+        "MF with Barlow Twins",
+        MatrixFactorisation,
+        MatrixFactorisation.Settings(alpha=0.2),
+        by_default=False,
+        rival="mf",
     ),
     "barlow-twins-views": Entry("Barlow Twins on views", RandomViews, RandomViews.Settings(), by_default=False),
     "dual-encoder": Entry("Dual encoder", DualEncoder, DualEncoder.Settings(), by_default=False),

@@ -11,7 +11,7 @@ from annotated_types import Interval
 PROTOCOL_VERSION = 1
 """Part of run and cache keys: raise it whenever reading, filtering or splitting gives other numbers."""
 
-Preset = Literal["released", "text", "leave-one-out"]
+Preset = Literal["released", "text", "leave-one-out", "sets"]
 Filter = Literal["none", "core", "one-pass"]
 History = Literal["after-T", "full"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
@@ -31,7 +31,8 @@ class Protocol:
     """How interactions become a split. An impossible value raises ValueError: one line that names its key.
 
     `preset`: where the other values come from; "leave-one-out" is another split besides: every user trains and is
-    tested on their last two items, so that `history`, `quantile` and `until` have no meaning. `filter`: "none";
+    tested on their last two items, so that `history`, `quantile` and `until` have no meaning. "sets" is the same for
+    users whose items have no order: two of their distinct items, drawn at random, are the targets. `filter`: "none";
     "core": users and items with fewer than 5 interactions go, repeatedly; "one-pass": items with fewer than 5 users
     go, then users with fewer than 20 items. `history`: what a test user did before T is dropped ("after-T") or is
     model input ("full"). `ties`: both targets of a test user are drawn TIE_DRAWS times from the last simultaneous
@@ -57,10 +58,12 @@ class Protocol:
         _require(0 < self.quantile < 1, "quantile", self.quantile, "a number between 0 and 1")
         _require(0 < self.until <= OPEN, "until", self.until, "a number above 0 and up to 1, which means no end")
         _require(self.min_events >= 3, "min_events", self.min_events, "3 or more: history and two targets")
+        if self.preset == "sets":
+            _require(self.tie_seed is not None, "ties", self.ties, "shuffle:<seed>: the items of a set have no order")
         if self.is_leave_one_out:
             for key, default in (("history", "after-T"), ("quantile", 0.95), ("until", OPEN)):
                 value = getattr(self, key)
-                _require(value == default, key, value, f"{default}: leave-one-out has no time T")
+                _require(value == default, key, value, f"{default}: {self.preset} has no time T")
 
     @classmethod
     def of_preset(cls, preset: str, released_filter: str) -> Protocol:
@@ -70,7 +73,7 @@ class Protocol:
         published.
         """
         chosen = "core" if preset == "text" else released_filter
-        ties = "file" if preset == "leave-one-out" else "draws"
+        ties = {"leave-one-out": "file", "sets": "shuffle:0"}.get(preset, "draws")
         return cls(preset=cast(Preset, preset), filter=cast(Filter, chosen), ties=ties)
 
     def to_json(self) -> dict[str, Any]:
@@ -88,8 +91,8 @@ class Protocol:
 
     @property
     def is_leave_one_out(self) -> bool:
-        """Whether every user's last two items are the targets, instead of what some users did from a time T on."""
-        return self.preset == "leave-one-out"
+        """Whether two items of every user are the targets, instead of what some users did from a time T on."""
+        return self.preset in ("leave-one-out", "sets")
 
     @property
     def tie_seed(self) -> int | None:

@@ -100,12 +100,14 @@ class Batch:
     """B sequences side by side: `items` (B, L) int64, each row's items first and padding after; `lengths` (B,) int64.
 
     Real items come first, so a causal mask alone keeps every real position from seeing the padding. `total`: the sum of
-    the lengths, None where the host does not know it; on a CPU it need not be given.
+    the lengths, None where the host does not know it; on a CPU it need not be given. `rows` (B,): which of the
+    sequences that they were cut from these are, where that is known.
     """
 
     items: Tensor
     lengths: Tensor
     total: int | None = None
+    rows: Tensor | None = None
 
     def mask(self) -> Tensor:
         """(B, L) bool, true at real positions."""
@@ -151,7 +153,7 @@ def windows(sequences: Sequences, rows: Tensor, maxlen: int, pad_id: int, host_r
     lengths = sequences.lengths[rows].clamp_max(maxlen)
     starts = sequences.starts[rows] + sequences.lengths[rows] - lengths
     width, total = _extent(sequences, 0, rows, maxlen, host_rows)
-    return Batch(_gather(sequences.items, starts, lengths, width, pad_id), lengths, total)
+    return Batch(_gather(sequences.items, starts, lengths, width, pad_id), lengths, total, rows)
 
 
 def shifted_windows(
@@ -164,7 +166,7 @@ def shifted_windows(
     lengths = (sequences.lengths[rows] - 1).clamp(0, maxlen)
     starts = sequences.starts[rows] + sequences.lengths[rows] - 1 - lengths
     width, total = _extent(sequences, 1, rows, maxlen, host_rows)
-    inputs = Batch(_gather(sequences.items, starts, lengths, width, pad_id), lengths, total)
+    inputs = Batch(_gather(sequences.items, starts, lengths, width, pad_id), lengths, total, rows)
     return inputs, _gather(sequences.items, starts + 1, lengths, width, pad_id)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -126,6 +126,8 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
     """Filter, divide, pack. Raises DataError (one line) if nothing is left to train or to test on."""
     data, filter_steps = apply_filter(protocol.filter, interactions)
     _check_variety(data)
+    if protocol.preset == "sets":
+        data = _without_order(data)
     cut = _leave_one_out(data, protocol) if protocol.is_leave_one_out else _cut(data, protocol)
     item_index = np.cumsum(cut.in_catalogue) - 1
 
@@ -161,6 +163,15 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
             **split_summary(train, events, item_buckets),
         },
     )
+
+
+def _without_order(data: Interactions) -> Interactions:
+    """Each item of a user once, and all at the same time."""
+    pairs = data.user_ids.astype(np.int64) * data.n_items + data.item_ids
+    first = np.zeros(len(data), dtype=bool)
+    first[np.unique(pairs, return_index=True)[1]] = True
+    kept = data.select(first)
+    return replace(kept, timestamps=np.zeros_like(kept.timestamps))
 
 
 def split_timestamps(interactions: Interactions, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:

@@ -96,9 +96,9 @@ def begun(name: str, data: TrainingData) -> tuple[TrainedMethod, Encoder]:
     settings = entry.settings
     method = entry.method(replace(settings, refresh_after=(1,)) if entry.method is EC4SRec else settings)
     sizes = EncoderSettings(width=32, heads=2, dropout=0.0, maxlen=MAXLEN)
+    method.prepare(data)
     encoder = method.build_encoder(data.n_items, sizes, "fp32").to(data.sequences.items.device)
     method.build(32).to(data.sequences.items.device)
-    method.prepare(data)
     method.pretraining_epochs(10)
     method.on_epoch(encoder, data, 1)
     return method, encoder.train()

@@ -77,10 +77,10 @@ def export_split(prepared: Prepared, interactions: Interactions, command: str, d
     StoreError if the folder cannot be written.
     """
     check_one_history(prepared)
-    if prepared.summary["protocol"]["preset"] == "leave-one-out":
+    if prepared.facts.protocol.is_leave_one_out:
         raise ConfigError(
-            f"{prepared.title}: under leave-one-out the training data are the histories of the test users, which the "
-            "files of export-split keep apart; choose another --protocol"
+            f"{prepared.title}: under {prepared.facts.protocol.preset} the training data are the histories of the test "
+            "users, which the files of export-split keep apart; choose another --protocol"
         )
     split = prepared.split
     histories = split.cases("test").histories

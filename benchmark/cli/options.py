@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from baselines.registry import METHODS
 from benchmark.plan.config import HPARAMS, PROFILES, ConfigError, Configuration, suggestion
 from benchmark.plan.dataset_facts import DatasetFacts, released_filter_of
 from benchmark.plan.experiments import DEFAULT, HOME, NAMES, all_experiments, window_protocols
@@ -203,6 +204,9 @@ def _chosen(name: str, own: Path | None, named: bool, options: argparse.Namespac
     protocol = equal.protocol(Protocol.of_preset(options.protocol, released_filter_of(name)))
     names = _experiments(getattr(options, "experiments", None), name, named, protocol)
     methods, changes = choose_methods(getattr(options, "methods", None)), {}
+    for method in methods:
+        if METHODS[method].method.knows_users and protocol.preset != "sets":
+            raise ConfigError(f"--methods {method}: knows no users but those who train; add --protocol sets")
     if options.hparams == "tuned":
         needed = dict.fromkeys(method for each in names for method in methods_of(each, methods))
         facts = DatasetFacts.stored(store, name, protocol)
@@ -226,7 +230,9 @@ def _experiments(words: Sequence[str] | None, dataset: str, named: bool, protoco
         )
     if "downstream" in words and protocol.is_leave_one_out:
         raise ConfigError("--experiments downstream: needs test users who never train; choose another --protocol")
-    if "home" in words and not protocol.is_leave_one_out:
+    if "sets" in words and protocol.preset != "sets":
+        raise ConfigError("--experiments sets: asks about users without an order of items; add --protocol sets")
+    if "home" in words and protocol.preset != "leave-one-out":
         raise ConfigError(
             "--experiments home: its numbers were published under leave-one-out; add --protocol leave-one-out"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
+from baselines.registry import METHODS
 from benchmark.cli.options import ROOT, Parser, add_places, read_number
 from benchmark.cli.preparing import CACHE, open_store
 from benchmark.plan.config import ConfigError
@@ -99,6 +100,8 @@ def _find(store: Store, name: str) -> RunRecord:
     if record.external or not record.done or record.is_trial:
         what = "scores lists that were made elsewhere" if record.external else "is a trial or has not ended well"
         raise ConfigError(f"--run {name:.60}: {what}, so it has no model; name another run")
+    if METHODS[record.method].method.knows_users:
+        raise ConfigError(f"--run {name:.60}: {record.method} knows no users but its own; name another run")
     return record
 
 

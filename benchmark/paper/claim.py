@@ -16,7 +16,8 @@ class Claim:
 
     `id` is its stable name, for `run_all.py --claim ID`; `quote` is the statement, one sentence at most, or part of
     one, from `place`; `datasets` are those of which it speaks, unless said all of the paper's. `reading` says what we
-    take it to say where the words leave that open.
+    take it to say where the words leave that open. `beyond_the_paper`: whether it carries the statement to an
+    experiment that the paper does not have, so that only reports that have this experiment judge it.
     """
 
     id: str
@@ -25,6 +26,7 @@ class Claim:
     rule: Rule
     datasets: tuple[str, ...] = PAPER_DATASETS
     reading: str = ""
+    beyond_the_paper: bool = False
 
     @cached_property
     def methods(self) -> tuple[str, ...]:

@@ -106,7 +106,8 @@ class Configuration:
         for where, path, value in (*tuned, *((path, path, value) for path, value in changes)):
             section, _, key = path.partition(".")
             parts[section] = assign(parts[section], key, value, where)
-        if issubclass(METHODS[method].method, FittedMethod):  # what counts has no rows to train on
+        kind = METHODS[method].method
+        if issubclass(kind, FittedMethod) or kind.knows_users:  # what counts has no rows to train on
             parts["training"] = replace(parts["training"], rows="user")
         encoder = parts["encoder"]
         if encoder.width % encoder.heads:

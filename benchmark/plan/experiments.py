@@ -130,12 +130,13 @@ DEFAULT = ("main", "objectives", "regimes")
 
 TRIAL_SEED = 0
 
+WHOLE_HISTORY = 10_000
 PRETRAINED, PRETRAINING_EPOCHS = ("barlow-twins-views", "dual-encoder"), 50
 BATCH_SIZES = (32, 128, 512)
 """Of the experiment `downstream`, in pretraining and in fine-tuning; popularity stands for no representation at all."""
 
 PROJECTOR = "btsr-projector"
-ADDED = {"windows": (PROJECTOR,), "tune": (PROJECTOR,), "downstream": PRETRAINED}
+ADDED = {"windows": (PROJECTOR,), "tune": (PROJECTOR,), "downstream": PRETRAINED, "sets": ("ease", "mf", "mf-bt")}
 """By experiment the methods that it has beside those that are run by default, when none is named."""
 
 
@@ -170,6 +171,7 @@ def experiments(dataset: str) -> dict[str, Experiment]:
             MAIN_SEEDS,
             tuple(_downstream()),
         ),
+        "sets": Experiment("Users as sets: does Barlow Twins help beyond sequences?", MAIN_SEEDS, tuple(_sets())),
         "tune": Experiment("Grid search on validation, the same budget for every method", (TRIAL_SEED,), ()),
     }
     return {name: found[name] for name in NAMES}
@@ -212,7 +214,9 @@ def all_experiments(dataset: str, protocol: Protocol) -> tuple[str, ...]:
     """Every experiment that can be run on a dataset under a protocol, but for `downstream`, which needs another package
     and the publisher's labels.
     """
-    impossible = {"downstream", *(() if protocol in window_protocols(protocol)[:1] else ("windows",))}
+    if protocol.preset == "sets":
+        return ("sets",)
+    impossible = {"downstream", "sets", *(() if protocol in window_protocols(protocol)[:1] else ("windows",))}
     if dataset not in HOME or not protocol.is_leave_one_out:
         impossible.add("home")
     return tuple(name for name in NAMES if name not in impossible)
@@ -233,6 +237,15 @@ def _downstream() -> Iterator[Variant]:
         for method in PRETRAINED:
             changes = (judged, ("training.batch_size", size), ("training.epochs", PRETRAINING_EPOCHS))
             yield Variant(f"{method} {size}", method, changes, size)
+
+
+def _sets() -> Iterator[Variant]:
+    """Histories are not cut; what is fitted gives the same with every seed."""
+    whole = (("encoder.maxlen", WHOLE_HISTORY),)
+    for method in ("popularity", "ease"):
+        yield Variant(method, method, whole, seeds=MAIN_SEEDS[:1])
+    for method in ("mf", "mf-bt"):
+        yield Variant(method, method, whole)
 
 
 def _weights() -> Iterator[Variant]:
@@ -286,6 +299,6 @@ SWEEPS: dict[str, Sweep] = {
 """The sweeps by name, in the order of their tables."""
 
 _ORDER = (*DEFAULT, "alpha", "views", "noise", "lambda", "ties", "weights", *SWEEPS)
-NAMES = (*dict.fromkeys(_ORDER), "windows", "home", "downstream", "tune")
+NAMES = (*dict.fromkeys(_ORDER), "windows", "home", "downstream", "sets", "tune")
 """All experiments, the most important first, other sweeps after the paper's. What `tune` has to run depends on what its
 earlier trials gave, and so is found in tuning.py."""

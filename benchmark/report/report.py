@@ -29,6 +29,7 @@ from benchmark.report.tables.downstream import downstream_tables
 from benchmark.report.tables.formats import to_latex, to_markdown, to_plain
 from benchmark.report.tables.home import home_table
 from benchmark.report.tables.layout import Made, Table, label_of
+from benchmark.report.tables.sets import sets_table
 from benchmark.report.tables.side_by_side import side_by_side_tables
 from benchmark.report.tables.sweeps import sweep_table
 from benchmark.report.tables.table1 import table_1
@@ -62,6 +63,7 @@ TABLES: dict[str, Callable[[Results], Made | None]] = {
     "home": home_table,
     "tuning": lambda results: tuning_tables([results]),
     "downstream": downstream_tables,
+    "sets": sets_table,
     "cost": cost_table,
 }
 """Of one dataset, by the name of their files; None where no run has what a table shows."""

@@ -128,12 +128,12 @@ class _InFlight:
         torch.manual_seed(init_seed)
         self.order = torch.Generator().manual_seed(order_seed)
         self.rng = torch.Generator(self.device).manual_seed(method_seed)
+        method.prepare(data)
         self.encoder = method.build_encoder(data.n_items, encoder_settings, settings.precision).to(self.device)
         if settings.compile:
             for part in self.encoder.compiled_parts():
                 part.compile(dynamic=True)
         self.beside = method.build(encoder_settings.width).to(self.device)
-        method.prepare(data)
         self.pretraining = method.pretraining_epochs(settings.epochs)
         self.optimizer = self._adam()
         if not isinstance(validation, int):

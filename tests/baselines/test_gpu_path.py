@@ -67,9 +67,9 @@ def begun(name: str, data: TrainingData) -> tuple[TrainedMethod, Encoder, nn.Mod
     kind, settings = CASES[name]
     method = kind(replace(settings, refresh_after=(1,)) if kind is EC4SRec else settings)
     sizes = EncoderSettings(width=8, heads=2, dropout=0.0, maxlen=data.maxlen)
+    method.prepare(data)
     encoder = method.build_encoder(data.n_items, sizes, "fp32")
     beside = method.build(8)
-    method.prepare(data)
     method.pretraining_epochs(10)
     method.on_epoch(encoder, data, 1)
     return method, encoder.train(), beside

@@ -24,6 +24,7 @@ from datasets.protocol import Protocol
         (Protocol(ties="file"), "none", "released,ties=file"),
         (Protocol(preset="leave-one-out", filter="core", ties="file"), "none", "leave-one-out,filter=core"),
         (Protocol(preset="leave-one-out"), "none", "leave-one-out,ties=draws"),
+        (Protocol(preset="sets", ties="shuffle:0"), "none", "sets"),
     ],
 )
 def test_a_label_names_the_preset_and_what_departs_from_it(
@@ -45,6 +46,9 @@ def test_presets() -> None:
     assert Protocol.of_preset("text", "one-pass") == Protocol(preset="text", filter="core")
     home = Protocol.of_preset("leave-one-out", "one-pass")
     assert home == Protocol(preset="leave-one-out", filter="one-pass", ties="file")
+    assert Protocol.of_preset("sets", "core") == Protocol(preset="sets", filter="core", ties="shuffle:0")
+    with pytest.raises(ValueError, match="the items of a set have no order"):
+        Protocol(preset="sets", ties="file")
 
 
 @pytest.mark.parametrize(

@@ -599,3 +599,21 @@ def test_without_ties_there_is_nothing_to_redraw() -> None:
     result = split(data, Protocol(ties="file", quantile=0.5))
     assert not result.event_ties.any()
     assert torch.equal(redrawn_cases(result.events, result.event_ties, "test", 1).targets, result.cases("test").targets)
+
+
+def test_under_sets_two_random_distinct_items_of_every_user_are_held_out() -> None:
+    random = np.random.default_rng(0)
+    users, items = random.integers(0, 40, 900), random.integers(0, 25, 900)
+    owned = {user: set(items[users == user].tolist()) for user in range(40)}
+    data = Interactions(users.astype(np.int32), items.astype(np.int32), np.arange(900), np.arange(40), np.arange(25))
+    result = split(data, Protocol.of_preset("sets", "none"))
+    known = [set(result.item_labels[sequence].tolist()) for sequence in result.train]
+    test = result.cases("test")
+    assert result.train_user_labels.tolist() == result.test_user_labels.tolist()
+    places = []
+    for user, (history, train, target) in enumerate(zip(test.histories, known, test.targets.tolist(), strict=True)):
+        whole = [*result.item_labels[history].tolist(), int(result.item_labels[target])]
+        assert sorted(whole) == sorted(owned[user])  # each item once
+        assert train == set(whole[:-2])
+        places.append(sorted(whole).index(whole[-1]) / (len(whole) - 1))
+    assert 0.3 < np.mean(places) < 0.7  # the target is no particular one

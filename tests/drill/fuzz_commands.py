@@ -24,7 +24,7 @@ SAID = ("run_all.py: ", "python -m benchmark")
 
 FIRST = (["--interactions", "mine.csv"],) * 9 + (["--dataset", "ml-1m"], ["--dataset", "all"], [])
 RULES: dict[str, tuple[str, ...]] = {
-    "--protocol": ("released", "text", "leave-one-out"),
+    "--protocol": ("released", "text", "leave-one-out", "sets"),
     "--hparams": ("equal", "released", "tuned"),
     "--profile": ("quick", "paper"),
     "--set": tuple(f"{key}={value}" for key, value in FITTING.items()),

@@ -60,7 +60,8 @@ def judge_claims(
     """The claims, all or the `chosen`, judged on these datasets, which share a setting: claim by claim.
 
     A claim is judged on the datasets that it is about. Those of them that are not shown are there too, not run, as soon
-    as one of the paper's is shown; on generated data and on a user's own, every claim is judged.
+    as one of the paper's is shown; on generated data and on a user's own, every claim is judged. A claim that goes
+    beyond the paper is left out unless its experiment is shown, or it is chosen.
     """
     by_name = {results.dataset: results for results in shown}
     if not by_name.keys().isdisjoint(PAPER_DATASETS):
@@ -68,9 +69,11 @@ def judge_claims(
             absent = Results(name, DATASETS[name].title, False, shown[0].setting, (), lambda _: None)
             by_name.setdefault(name, absent)
     order = sorted(by_name, key=lambda name: list(DATASETS).index(name) if name in DATASETS else len(DATASETS))
+    experiments = {group.experiment for results in shown for group in results.groups}
+    usual = [each for each in CLAIMS.values() if not each.beyond_the_paper or each.rule.experiment in experiments]
     return [
         _judged(claim, by_name[name], by_name[name] in shown, about(name))
-        for claim in (CLAIMS.values() if chosen is None else chosen)
+        for claim in (usual if chosen is None else chosen)
         for name in order
         if name in claim.datasets or name not in PAPER_DATASETS
     ]

@@ -152,7 +152,7 @@ def _notes(comparison: MainComparison, family: Sequence[MainComparison]) -> Iter
     groups, records, threshold = results.experiment("main"), results.records("main"), results.data.get("threshold")
     ours = [record for record in records if not record.external]
     protocol = records[0].spec["protocol"]
-    history = "" if protocol["preset"] == "leave-one-out" else f"history {protocol['history']}, "
+    history = "" if protocol["preset"] in ("leave-one-out", "sets") else f"history {protocol['history']}, "
     return notes(
         "table2",
         results=results,

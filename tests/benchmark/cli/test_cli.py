@@ -151,7 +151,7 @@ def test_options_that_leave_nothing_out_do_not_narrow(tmp_path: Path, command: C
         chosen = chosen_datasets(options, store)
         return report_place(options, plan_all(chosen, store, options.seeds), chosen, store, {})
 
-    every = ",".join(name for name in METHODS)
+    every = ",".join(name for name, entry in METHODS.items() if not entry.method.knows_users)
     usual = ",".join(experiments.DEFAULT)
     assert {place(), place("--methods", every), place("--seeds", "0-4"), place("--experiments", usual + ",alpha")} == {
         tmp_path / "out"
@@ -387,6 +387,9 @@ WRONG = [
     (["--external=Mine=lists.csv"], 2, ["--external", "python -m benchmark score"]),
     (["--tuned"], 2, ["--tuned", "--hparams tuned"]),
     (["--dataset", "beauty", "--experiments", "home"], 2, ["home", "add --protocol leave-one-out"]),
+    (["--dataset", "beauty", "--experiments", "sets"], 2, ["sets", "add --protocol sets"]),
+    (["--dataset", "beauty", "--methods", "mf"], 2, ["mf", "add --protocol sets"]),
+    (["--set", "protocol.ties=file", "--protocol", "sets"], 2, ["protocol.ties", "no order"]),
     (["--dataset", "yelp", "--experiments", "home", *HOME], 2, ["home", "yelp", "beauty", "ml-1m"]),
     (["--dataset", "ml-1m", "--experiments", "windows", *HOME], 2, ["windows", "leave-one-out", "--protocol"]),
     (["--set", "protocol.quantile=0.9", *HOME], 2, ["protocol.quantile", "leave-one-out has no time T"]),

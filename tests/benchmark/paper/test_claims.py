@@ -16,6 +16,7 @@ from benchmark.paper.claims import CLAIMS, find_claim
 from benchmark.paper.claims_on_methods import CLAIMS_ON_METHODS
 from benchmark.paper.claims_on_settings import CLAIMS_ON_SETTINGS
 from benchmark.paper.rules import Names, Rule
+from benchmark.plan.config import ConfigError
 from benchmark.plan.experiments import experiments
 from benchmark.report.claims.rules import RULES
 from benchmark.store.store import Store
@@ -70,6 +71,14 @@ def test_the_claims_cover_the_paper() -> None:
 )
 def test_a_claim_needs_the_methods_that_its_rule_compares(claim: str, methods: set[str]) -> None:
     assert set(find_claim(claim).methods) == methods
+
+
+def test_a_claim_about_sets_asks_for_their_protocol(tmp_path: Path) -> None:
+    options = parse(["--claim", "helps-sets", "--dataset", "beauty", "--protocol", "sets"])
+    [dataset] = chosen_datasets(options, Store(tmp_path))
+    assert (dataset.experiments, dataset.methods) == (("sets",), ("mf", "mf-bt"))
+    with pytest.raises(ConfigError, match="add --protocol sets"):
+        chosen_datasets(parse(["--claim", "helps-sets"]), Store(tmp_path), ["beauty"])
 
 
 def test_a_claim_is_found_without_what_trains_or_tabulates() -> None:

@@ -107,12 +107,13 @@ def test_windows_that_are_not_prepared_are_left_out() -> None:
 
 
 def test_all_experiments_are_those_that_the_protocol_allows_and_that_need_nothing_else() -> None:
-    usual = set(NAMES) - {"downstream"}  # which needs labels and another package
+    usual = set(NAMES) - {"downstream", "sets"}  # which need labels and another package, or a protocol of its own
     assert usual - set(all_experiments("ml-1m", Protocol())) == {"home"}
     home = Protocol.of_preset("leave-one-out", "none")
     assert usual - set(all_experiments("ml-1m", home)) == {"windows"}
     assert usual - set(all_experiments("yelp", home)) == {"windows", "home"}
     assert usual - set(all_experiments("yelp", Protocol(quantile=0.9))) == {"windows", "home"}
+    assert all_experiments("yelp", Protocol.of_preset("sets", "none")) == ("sets",)
 
 
 def test_seeds_that_are_asked_for_are_those_of_every_method_in_every_window() -> None:
@@ -250,6 +251,10 @@ def test_methods_that_count_stay_the_same_runs_where_others_train_on_prefixes() 
         "popularity": "user",
         "sasrec-ce": "prefix",
     }
+    spec = Configuration("ml-1m", "equal", "paper", ["training.rows='prefix'"]).spec(
+        "ML-1M", False, Protocol(), "mf", 0
+    )
+    assert spec.training.rows == "user", "it knows users"
     kept = {run.key for run in usual} & {run.key for run in prefixes}
     assert kept == {run.key for run in usual if run.spec.method == "popularity"}
 

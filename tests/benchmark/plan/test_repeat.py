@@ -38,7 +38,8 @@ def plans(dataset: str, experiment: str, protocol: Protocol, *sets: str, hparams
     """The specifications of an experiment's runs of one seed."""
     configuration = Configuration(dataset, hparams, "paper", sets)
     facts = [DatasetFacts("", False, each, "f") for each in (protocol, *window_protocols(protocol))]
-    methods = tuple(METHODS) if experiment == "main" else choose_methods(None)
+    every = tuple(name for name, entry in METHODS.items() if not entry.method.knows_users)
+    methods = every if experiment == "main" else choose_methods(None)
     values: dict[str, float] = {}
     for _ in range(3):  # what trials gave decides which trials are next
         runs = plan(configuration, facts[0], [experiment], methods, [1], values, facts[1:])
@@ -55,6 +56,7 @@ KINDS = {
     "noise": plans("beauty", "noise", Protocol()),
     "window": plans("ml-1m", "windows", Protocol()),
     "home": plans("beauty", "home", HOME) + plans("ml-1m", "home", HOME),
+    "sets": plans("beauty", "sets", Protocol.of_preset("sets", "core")),
     "trial": plans("beauty", "tune", Protocol()),
 }
 

@@ -43,6 +43,8 @@ from benchmark.store.store import Store
 from tests.benchmark.conftest import plans_of, records_in
 from tests.benchmark.report.conftest import NUMBERS, USERS, WINDOWS
 
+THE_PAPERS = [claim for claim in CLAIMS.values() if not claim.beyond_the_paper]
+
 HIT, MISS = (1,), (0,)
 MIXED = (1, 0), (0, 1)
 """Two rankings over users, each right where the other is wrong."""
@@ -675,6 +677,15 @@ def test_the_command_of_a_verdict_over_windows_reports_them_too(in_time: Callabl
     assert "  evidence: pooled over four windows, 160 users" in finding.as_text()
 
 
+def test_a_claim_beyond_the_paper_is_judged_where_its_experiment_was_run(bench: Bench) -> None:
+    shown = bench({"sets:mf-bt": of("ndcg@10", SURE), "sets:mf": of("ndcg@10", BASE)})
+    found = {(f.claim.id, f.dataset): f for f in judge_claims([shown])}
+    assert found["helps-sets", "ml-1m"].verdict == "confirmed"
+    assert found["helps-sets", "beauty"].verdict == "not run"
+    others = judge_claims([bench({"main:btsr-ce": of("ndcg@10", SURE)})])
+    assert "helps-sets" not in {f.claim.id for f in others}
+
+
 # --- judged claims and their tables -----------------------------------------------------------------------------------
 
 
@@ -693,7 +704,7 @@ def full(bench: Bench) -> Results:
 
 
 def test_losing_a_record_makes_gaps_and_no_error(full: Results) -> None:
-    about_ml = [claim for claim in CLAIMS.values() if "ml-1m" in claim.datasets]
+    about_ml = [claim for claim in THE_PAPERS if "ml-1m" in claim.datasets]
     before = {f.claim.id: f.verdict for f in judge_claims([full], about_ml) if f.reported}
     assert {"confirmed", "contradicted", "inconclusive", "not run"} == set(before.values())
     # what is left without one method or one experiment
@@ -739,7 +750,7 @@ def test_tables_show_every_verdict(full: Results) -> None:
     (row,) = (line for line in text.splitlines() if line.startswith("| gowalla-hr1-peak | Appendix"))
     assert row == "| gowalla-hr1-peak | Appendix A, Figure 6 | – | – | – | not run | – |"
     assert len(details) == 1  # of what is reported
-    assert len(frame) == len(findings) == sum(len(claim.datasets) for claim in CLAIMS.values())
+    assert len(frame) == len(findings) == sum(len(claim.datasets) for claim in THE_PAPERS)
     assert set(frame["verdict"]) == {"confirmed", "contradicted", "inconclusive", "not run"}
     tex = to_latex(overview)
     assert tex.count(r"\begin{table*}") == 2
@@ -758,7 +769,7 @@ def test_synthetic_data_is_marked_and_stands_alone(handmade: Callable[..., Any])
     results = Bench(handmade("synthetic", "Synthetic", synthetic=True))({"main:btsr-ce": of("ndcg@10", SURE)})
     findings = judge_claims([results])
     assert {f.dataset for f in findings} == {"synthetic"}
-    assert len(findings) == len(CLAIMS)
+    assert len(findings) == len(THE_PAPERS)
     overview, details, frame = claims_tables(findings)
     assert all(table.caption.startswith("SYNTHETIC DATA") for table in (*overview, *details))
     assert overview[0].heads[-1].second == "SYNTHETIC"

@@ -467,6 +467,10 @@ def test_the_quantile_is_the_one_that_was_used(handmade: Callable[..., Any]) -> 
     made = data_table(results(handmade(), data=DATA))
     assert made is not None
     assert "T is a quantile" in made[0][0].notes[1]
+    made = data_table(results(handmade(), data=DATA | {"protocol": PROTOCOL | {"preset": "sets"}}))
+    assert made is not None
+    assert "there is no time and no T" in made[0][0].notes[1]
+    assert "simultaneous" not in made[0][0].notes[1]
 
 
 def test_a_high_share_of_masked_targets_is_told(handmade: Callable[..., Any]) -> None:
@@ -520,6 +524,7 @@ def everything(maker: Any) -> Results:
     judged = {"test": test, "validation": {}, "downstream": {"genre/probe/10": 0.4}}
     pretrained = (maker.record("barlow-twins-views", 0, metrics=judged),)
     groups += [RunGroup("downstream", "barlow-twins-views 32", "barlow-twins-views", 32, pretrained)]
+    groups += [replace(variant(maker, "mf-bt", "mf-bt", (0.05,)), experiment="sets")]
     groups += [replace(named, experiment="ties"), *table_1_store(maker).groups, *regimes(maker).groups]
     whole = results(maker, records=records, data=DATA)
     whole.groups += tuple(groups)

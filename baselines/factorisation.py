@@ -1,0 +1,105 @@
+"""Users as sets: matrix factorisation with the full softmax, with and without Barlow Twins, and EASE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Interval
+
+from baselines.deferred import F, regularizers, sequences, torch, user_table
+from baselines.method import FittedMethod, Scorer, Terms, TrainedMethod
+from baselines.settings import EncoderSettings, Precision, Weight
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from baselines.training_data import TrainBatch, TrainingData
+    from baselines.user_table import UserTable
+    from datasets.sequences import Batch
+
+
+class MatrixFactorisation(TrainedMethod):
+    """L_pred + alpha * L_BT: softmax over the catalogue for every item of a user, and, where alpha is above 0, Barlow
+    Twins between the user and another one who shares a random item of theirs. A user without such another is their own
+    twin under another dropout mask.
+    """
+
+    version = 1
+    encoder_version = 1  # raise it whenever the numbers of user_table.py change
+    knows_users = True
+
+    @dataclass(frozen=True)
+    class Settings:
+        alpha: Weight = 0.0
+        lambd: Weight = 0.05  # as in BT-SR
+
+    settings: Settings
+
+    def prepare(self, data: TrainingData) -> None:
+        self.data = data
+        self.owners, items = data.sequences.flatten()  # (T,), (T,) every item of every user
+        self.sharers = sequences.TwinIndex.build(items)
+        self.starts = data.sequences.lengths.cumsum(0) - data.sequences.lengths  # (n,) among the T
+
+    def build_encoder(self, n_items: int, settings: EncoderSettings, precision: Precision) -> UserTable:
+        """Called after `prepare`, for the number of users."""
+        return user_table.UserTable(len(self.data.sequences), n_items, settings, precision)
+
+    def loss(self, encoder: UserTable, batch: TrainBatch, rng: torch.Generator) -> Terms:  # type: ignore[override]
+        """The mean over all items of the batch's users: each user's logsumexp counts once for each of their items."""
+        data = batch.data
+        own = sequences.windows(data.sequences, batch.rows, data.maxlen, data.pad_id, batch.host_rows)
+        rows, places = own.positions  # (T,), (T,)
+        z, table = encoder.of(batch.rows), encoder.item_table  # (B, D), (V, D)
+        vectors = F.embedding(own.items[rows, places], table)  # (T, D)
+        summed = z.new_zeros(z.shape).index_add(0, rows, vectors)  # (B, D) the sum of each user's items
+        counts = own.lengths.to(z.dtype)  # (B,)
+        losses = counts * (z @ table.T).logsumexp(1) - (z * summed).sum(1)
+        terms = {"next-item": losses.sum() / counts.sum()}
+        if self.settings.alpha:
+            twins = encoder.of(self.twins(batch.rows, rng))
+            barlow_twins = regularizers.barlow_twins(z, twins, self.settings.lambd)
+            terms["barlow-twins"] = self.settings.alpha * barlow_twins
+        return terms
+
+    def twins(self, users: Tensor, rng: torch.Generator) -> Tensor:
+        """(B,) for each user another one who has a random item of theirs too, uniformly; themselves if nobody has."""
+        lengths = self.data.sequences.lengths[users]
+        u = torch.rand(len(users), generator=rng, device=users.device, dtype=torch.float64)
+        places = self.starts[users] + (u * lengths).long()  # (B,) among the T: a user's random item
+        return self.owners[self.sharers.draw(places, rng)]
+
+
+class EASE(FittedMethod):
+    """The linear item-item model in closed form (Steck, WWW 2019): with G = X'X + l2 I of the sets X (n, V) and
+    P = 1 / G, B = I - P / diag(P); an item's score is the sum of its column of B over the history's items.
+    """
+
+    version = 1
+
+    @dataclass(frozen=True)
+    class Settings:
+        l2: Annotated[float, Interval(ge=1e-3, le=1e9)] = 500.0  # as Steck has it for MovieLens-20M
+
+    settings: Settings
+
+    def fit(self, data: TrainingData) -> Scorer:
+        rows, items = data.owned.flatten()
+        x = torch.sparse_coo_tensor(
+            torch.stack([rows, items]),
+            torch.ones(len(rows), device=rows.device),
+            (len(data.owned), data.n_items),
+            check_invariants=False,
+        )
+        gram = torch.sparse.mm(x.T, x.to_dense())  # (V, V)
+        gram.diagonal().add_(self.settings.l2)
+        p = torch.linalg.inv(gram)
+        b = p.div_(-p.diagonal()).fill_diagonal_(0.0)  # each column by its own diagonal
+
+        def score(histories: Batch) -> Tensor:
+            own = torch.where(histories.mask(), histories.items, data.n_items)  # (B, L)
+            sets = b.new_zeros(len(own), data.n_items + 1).scatter_(1, own, 1.0)[:, : data.n_items]  # (B, V)
+            return sets @ b
+
+        return score
