@@ -48,8 +48,9 @@ def run(options: Namespace) -> int:
     from benchmark.report.tables.table2 import table_of_methods
 
     store = open_store(options.out_dir)
-    named = list(METHODS) if options.methods is None else [m for word in options.methods for m in _registered(word)]
-    everything = {"experiments": ["main"], "methods": named or list(METHODS)}
+    every = [name for name, entry in METHODS.items() if not entry.method.knows_users]  # those have to be named
+    named = every if options.methods is None else [m for word in options.methods for m in _registered(word)]
+    everything = {"experiments": ["main"], "methods": named or every}
     [dataset, *others] = chosen_datasets(Namespace(**vars(options) | everything), store)
     if others:
         raise ConfigError("a table is about one dataset; name it with --dataset or --interactions")
