@@ -64,7 +64,9 @@ class MatrixFactorisation(TrainedMethod):
         return terms
 
     def twins(self, users: Tensor, rng: torch.Generator) -> Tensor:
-        """(B,) for each user another one who has a random item of theirs too, uniformly; themselves if nobody has."""
+        """(B,) for each user another one, drawn uniformly from those who share one random item with them; a user whose
+        item no other user has is their own twin.
+        """
         lengths = self.data.sequences.lengths[users]
         u = torch.rand(len(users), generator=rng, device=users.device, dtype=torch.float64)
         places = self.starts[users] + (u * lengths).long()  # (B,) among the T: a user's random item

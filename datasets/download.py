@@ -110,7 +110,7 @@ def _record_of(path: Path) -> Path:
 
 
 def _record(path: Path) -> None:
-    """Write what `sha256sum --check` reads; whoever reads it meanwhile finds the old record or the new one."""
+    """Write what `sha256sum --check` reads; a reader finds the old record or the new one, never half of one."""
     part = path.with_name(f".{path.name}{RECORD_SUFFIX}.{os.getpid()}")
     part.write_text(f"{_sha256(path)}  {path.name}\n", encoding="utf-8")
     part.replace(_record_of(path))

@@ -85,7 +85,9 @@ def _group(options: BenchOptions, data: BenchData, maxlen: int, peak: dict[str, 
 
 
 def _columns(result: Result, work: dict[str, Any], epoch: int, bandwidth: float, flops: float) -> dict[str, float]:
-    """Seconds of an epoch of so many targets; of `work`, what a lap counted, the percentage of what is possible."""
+    """The seconds of an epoch of `epoch` targets, and which percentages of the measured peak FLOPs and bandwidth the
+    operations of a lap, counted in `work`, reach.
+    """
     if not result.seconds:
         return {}
     seconds = float(np.median(result.seconds))

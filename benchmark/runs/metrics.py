@@ -52,7 +52,7 @@ def novelty(top_items: np.ndarray, popularity: np.ndarray) -> float:
     """The mean of log2(1 / popularity), in bits, over a user's list, averaged over the users who have one (Zhou et al.
     2010, "Solving the apparent diversity-accuracy dilemma of recommender systems"); NaN without any.
 
-    An item that nobody trains on counts as the least popular of the others.
+    An item that no training user has counts as if it were as popular as the least popular of the other items.
     """
     least = popularity[popularity > 0].min(initial=1.0)
     return _mean_over_lists(top_items, -np.log2(np.maximum(popularity, least)))

@@ -49,7 +49,7 @@ REDRAWS = 5
 
 @dataclass(frozen=True, eq=False)
 class SelectedWeights:
-    """What a trained run ends with: its encoder's weights by name, for whoever keeps them."""
+    """What a trained run ends with: its encoder's weights by name, for a caller that keeps them."""
 
     arrays: Arrays
 
