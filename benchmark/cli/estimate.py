@@ -15,6 +15,7 @@ from baselines.registry import METHODS
 from benchmark.plan.planner import PlannedRun
 from benchmark.plan.run_spec import RunSpec
 from benchmark.runs.outstanding import Durations
+from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
 
 if TYPE_CHECKING:
@@ -34,14 +35,20 @@ Hours = dict[str, float]
 
 
 def hours_left(
-    left: Sequence[PlannedRun], store: Store, device: str, workers: int, prepared: Prepared | None = None
+    left: Sequence[PlannedRun],
+    store: Store,
+    records: Sequence[RunRecord],
+    device: str,
+    workers: int,
+    prepared: Prepared | None = None,
 ) -> tuple[Hours, str] | None:
     """Of one dataset, with `workers` runs at a time on a `device` of this type; and by what that is judged.
 
-    With `prepared`, batches are timed of what no finished run tells, and a run is taken to have as many epochs as those
-    of the other datasets in the store; without it the answer is None then.
+    `records`: those that the store has of the dataset. With `prepared`, batches are timed of what no finished run
+    tells, and a run is taken to have as many epochs as those of the other datasets in the store; without it the answer
+    is None then.
     """
-    durations = Durations(store.records(left[0].spec.dataset), device)
+    durations = Durations(records, device)
     seconds = {run.key: durations.estimate(run.spec) for run in left}
     unknown = [run for run in left if seconds[run.key] is None]
     basis = "finished runs"

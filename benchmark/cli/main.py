@@ -25,14 +25,14 @@ from benchmark.cli.options import (
     add_workers,
     chosen_datasets,
 )
-from benchmark.cli.planning import Plans, Records, command_repeating, plan_all, records_of, rules_about
+from benchmark.cli.planning import Plans, Records, command_repeating, left_of, plan_all, records_of, rules_about
 from benchmark.cli.preparing import NOTHING_TO_DO, check_places, open_store, prepare_all
 from benchmark.cli.report_place import likely_place, report_place
 from benchmark.cli.status import overview
 from benchmark.plan.config import ConfigError
 from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.planner import PlannedRun
-from benchmark.runs.outstanding import is_left
+from benchmark.store.record import RunRecord
 from benchmark.store.store import Store, to_stderr
 from datasets.download import MissingData
 from datasets.interactions import DataError
@@ -180,10 +180,11 @@ def _show_plan(options: Namespace, store: Store, chosen: list[ChosenDataset]) ->
     plans = plan_all(chosen, store, options.seeds, prepared)
     for dataset in chosen:
         if runs := plans.get(dataset.name):
-            lines, left = overview(runs, store, options.overwrite)
+            stored = store.records(dataset.name)
+            lines, left = overview(runs, stored, options.overwrite)
             print("\n".join(lines))
             if left:
-                print("\n".join(_estimate(options, store, dataset, left, prepared)))
+                print("\n".join(_estimate(options, store, stored, dataset, left, prepared)))
                 print(f"  first: {left[0].key}, {command_repeating(left[0], dataset)}")
     return 0
 
@@ -191,6 +192,7 @@ def _show_plan(options: Namespace, store: Store, chosen: list[ChosenDataset]) ->
 def _estimate(
     options: Namespace,
     store: Store,
+    stored: list[RunRecord],
     dataset: ChosenDataset,
     left: list[PlannedRun],
     prepared: dict[tuple[str, Protocol], Prepared],
@@ -202,11 +204,11 @@ def _estimate(
     """
     device, workers = likely_device(options.device)
     workers, key = options.workers or workers, (dataset.name, dataset.protocol)
-    found = hours_left(left, store, device, workers, prepared.get(key))
+    found = hours_left(left, store, stored, device, workers, prepared.get(key))
     if found is None:
         with suppress(MissingData):
             ready = prepare_all([dataset], store, options, download=False)
-            found = hours_left(left, store, device, workers, ready.get(key))
+            found = hours_left(left, store, stored, device, workers, ready.get(key))
     is_short = found is not None and sum(found[0].values()) < from_hours
     return [] if is_short else describe(found, workers, device)
 
@@ -229,8 +231,10 @@ def _train(
     execution = Execution(store, _engine(options, device), options.overwrite, deadline, options.keep_models)
     late = set()
     for dataset in chosen:
-        if (left := _left(options, store, plans.get(dataset.name, []))) and not left[0].spec.synthetic:
-            for line in _estimate(options, store, dataset, left, prepared, LONG_HOURS):
+        stored = store.records(dataset.name)
+        left = left_of(plans.get(dataset.name, ()), stored, options.overwrite)
+        if left and not left[0].spec.synthetic:
+            for line in _estimate(options, store, stored, dataset, left, prepared, LONG_HOURS):
                 to_stderr(line.strip())
         while runs := plans.get(dataset.name):
             commands = {run.key: command_repeating(run, dataset) for run in runs}
@@ -242,14 +246,9 @@ def _train(
             if execution.out_of_time or {run.key for run in plans[dataset.name]} <= commands.keys():
                 break
         if execution.out_of_time:
-            late |= {run.key for run in _left(options, store, plans.get(dataset.name, []))} - execution.attempted
+            left = left_of(plans.get(dataset.name, ()), store.records(dataset.name), options.overwrite)
+            late |= {run.key for run in left} - execution.attempted
     return late
-
-
-def _left(options: Namespace, store: Store, runs: list[PlannedRun]) -> list[PlannedRun]:
-    """Those of one dataset's runs that have to be executed."""
-    records = records_of(runs, store.records(runs[0].spec.dataset)) if runs else {}
-    return [run for run in runs if is_left(records.get(run.key), options.overwrite)]
 
 
 def _device(options: Namespace) -> torch.device:

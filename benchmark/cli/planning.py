@@ -14,6 +14,7 @@ from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.planner import PlannedRun, plan
 from benchmark.plan.repeat import command_of
 from benchmark.plan.tuning import trial_values
+from benchmark.runs.outstanding import is_left
 from benchmark.store.json_text import printable
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store, to_stderr
@@ -80,6 +81,12 @@ def records_of(runs: Iterable[PlannedRun], records: Iterable[RunRecord]) -> dict
     """The records, out of one dataset's `records`, of planned runs, by the run's key."""
     found = {(record.key, record.seed): record for record in records}
     return {run.key: found[run.key, run.spec.seed] for run in runs if (run.key, run.spec.seed) in found}
+
+
+def left_of(runs: Iterable[PlannedRun], records: Iterable[RunRecord], overwrite: str) -> list[PlannedRun]:
+    """Those of one dataset's planned runs that have to be executed, as its `records` stand."""
+    known = records_of(runs, records)
+    return [run for run in runs if is_left(known.get(run.key), overwrite)]
 
 
 def command_repeating(run: PlannedRun, dataset: ChosenDataset) -> str:

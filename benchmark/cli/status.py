@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from benchmark.cli.estimate import describe, hours_left, likely_device
 from benchmark.cli.exits import FAILURE
 from benchmark.cli.options import Parser, add_datasets, add_output, add_rules, add_runs
-from benchmark.cli.planning import open_and_plan, records_of
+from benchmark.cli.planning import left_of, open_and_plan, records_of
 from benchmark.plan.planner import PlannedRun
-from benchmark.runs.outstanding import is_left
-from benchmark.store.store import Store
+from benchmark.store.record import RunRecord
 
 
 def add_arguments(parser: Parser) -> None:
@@ -27,20 +26,22 @@ def run(options: Namespace) -> int:
     device, workers = likely_device("auto")
     total_left = 0
     for runs in plans.values():
-        lines, left = overview(runs, store, "never")
+        stored = store.records(runs[0].spec.dataset)
+        lines, left = overview(runs, stored, "never")
         if left:
-            lines += describe(hours_left(left, store, device, workers), workers, device)
+            lines += describe(hours_left(left, store, stored, device, workers), workers, device)
         print("\n".join(lines))
         total_left += len(left)
     return FAILURE if total_left else 0
 
 
-def overview(runs: Sequence[PlannedRun], store: Store, overwrite: str) -> tuple[list[str], list[PlannedRun]]:
-    """Lines of text, and the runs that are left; `runs` are those of one dataset, each shown with the first experiment
-    that needs it.
+def overview(
+    runs: Sequence[PlannedRun], stored: Sequence[RunRecord], overwrite: str
+) -> tuple[list[str], list[PlannedRun]]:
+    """Lines of text, and the runs that are left; `runs` and `stored` are those of one dataset, each run shown with the
+    first experiment that needs it.
     """
-    records = records_of(runs, store.records(runs[0].spec.dataset))
-    left = [run for run in runs if is_left(records.get(run.key), overwrite)]
+    records, left = records_of(runs, stored), left_of(runs, stored, overwrite)
     lines = [f"{runs[0].spec.title}: {len(runs)} runs, {len(runs) - len(left)} ended, {len(left)} left"]
     seeds: dict[str, dict[str, dict[str, list[str]]]] = {}  # by experiment, label and state
     for run in runs:

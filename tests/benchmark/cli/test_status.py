@@ -33,11 +33,11 @@ def test_finished_runs_tell_how_long_an_experiment_takes(
 ) -> None:
     left = planned(prepared, ["sasrec-ce", "btsr-ce"])
     maker = handmade("synthetic", "Synthetic", synthetic=True)
-    assert hours_left(left, store, "cpu", 4) is None
+    assert hours_left(left, store, [], "cpu", 4) is None
     maker.write_data(store)
     timings = {"fit_seconds": 70_000.0, "evaluate_seconds": 2_000.0}  # of up to 200 epochs, ten times as many
     store.save(maker.record("sasrec-ce", 0, timings=timings), maker.arrays())
-    hours, basis = hours_left(left, store, "cpu", 4) or ({}, "")
+    hours, basis = hours_left(left, store, store.records("synthetic"), "cpu", 4) or ({}, "")
     assert basis == "finished runs"
     assert hours == {"main": pytest.approx(10 * 2 / 4), "regimes": pytest.approx(4 * 2 / 4)}
     text = "\n".join(describe((hours, basis), 4, "cpu"))
@@ -46,7 +46,9 @@ def test_finished_runs_tell_how_long_an_experiment_takes(
     for remedy in ("--experiments main", "--time-budget", "--hparams", "GPU"):
         assert remedy in text
     assert "GPU" not in "\n".join(describe((hours, basis), 4, "cuda"))
-    assert hours_left(left, store, "cuda", 4) is None, "another kind of device tells nothing"
+    assert hours_left(left, store, store.records("synthetic"), "cuda", 4) is None, (
+        "another kind of device tells nothing"
+    )
 
 
 def test_without_finished_runs_each_method_is_timed_once(
@@ -60,7 +62,7 @@ def test_without_finished_runs_each_method_is_timed_once(
 
     monkeypatch.setattr("benchmark.runs.timing.seconds_per_epoch", per_epoch)
     left = planned(prepared, ["popularity", "sasrec-ce", "btsr-ce"])
-    hours, basis = hours_left(left, store, "cpu", 2, prepared) or ({}, "")
+    hours, basis = hours_left(left, store, store.records("synthetic"), "cpu", 2, prepared) or ({}, "")
     assert timed == ["sasrec-ce", "btsr-ce"]
     # 36 s an epoch, 20 epochs: .2 h a run, two at a time.
     assert hours == {"main": pytest.approx(10 * 0.2 / 2), "regimes": pytest.approx(4 * 0.2 / 2)}
