@@ -65,7 +65,12 @@ class Search:
 
 def trial_values(records: Iterable[RunRecord]) -> Values:
     """What the finished trials among the records gave."""
-    return {record.key: record.metrics["validation"][METRIC] for record in records if record.done and record.is_trial}
+    return {record.key: trial_value(record) for record in records if record.done and record.is_trial}
+
+
+def trial_value(record: RunRecord) -> float:
+    """What a finished run gave by the metric that tuning chooses by."""
+    return float(record.metrics["validation"][METRIC])
 
 
 def searches(

@@ -14,7 +14,7 @@ from benchmark.plan.experiments import Variant, experiments, window_protocols
 from benchmark.plan.planner import PlannedRun
 from benchmark.plan.run_key import run_key
 from benchmark.plan.run_spec import RunSetting
-from benchmark.plan.selection import METRIC
+from benchmark.plan.tuning import trial_value
 from benchmark.report.methods import in_order
 from benchmark.report.query import LoadArrays, Results, RunGroup
 from benchmark.store.record import RunRecord
@@ -85,7 +85,7 @@ def _tuned_groups(planned: Sequence[PlannedRun], by_run: Mapping[tuple[str, int]
         done = [(run, record) for run, record in tried if record and record.done]
         if len(done) < len(tried):
             continue
-        chosen, record = max(done, key=lambda each: each[1].metrics["validation"][METRIC])
+        chosen, record = max(done, key=lambda each: trial_value(each[1]))
         found = []
         for usual in (run.spec for run in planned if "main" in run.uses and run.spec.method == method):
             limits = usual.training

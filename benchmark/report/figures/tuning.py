@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.plan.selection import METRIC
+from benchmark.plan.tuning import trial_value
 from benchmark.report.figures.canvas import GREY, INK, panels
 from benchmark.report.methods import style_of
 from benchmark.report.query import Results
-from benchmark.report.tables.tuning import MethodTuning, in_words, tunings, validation
+from benchmark.report.tables.tuning import MethodTuning, in_words, tunings
 
 COLUMNS = 3
 LINES = (("o", "-", 0.28), ("v", "--", 0.48), ("P", ":", 0.66), ("s", "-.", 0.38), ("D", "-", 0.58), ("X", "--", 0.74))
@@ -34,7 +35,7 @@ def tuning(results: Results) -> Figure | None:
     for axis, method in zip(axes.flat, methods, strict=False):
         _panel(axis, method)
         if reference:
-            axis.axhline(validation(reference[1]), color=GREY, linestyle="--", linewidth=0.9, zorder=1)
+            axis.axhline(trial_value(reference[1]), color=GREY, linestyle="--", linewidth=0.9, zorder=1)
     for axis in axes.flat[len(methods) :]:
         axis.remove()
     for axis in axes[:, 0]:
@@ -57,13 +58,13 @@ def _panel(axis: Axes, method: MethodTuning) -> None:
     lines: dict[str, list[tuple[int, float]]] = {}
     for values, record in method.trials:
         label = in_words({key: values[key] for key in others})
-        lines.setdefault(label, []).append((ticks.index(values[across]), validation(record)))
+        lines.setdefault(label, []).append((ticks.index(values[across]), trial_value(record)))
     for (label, points), (marker, dashes, lightness) in zip(sorted(lines.items()), _looks(len(lines)), strict=True):
         x, y = zip(*sorted(points), strict=True)
         colour = to_hex(sns.set_hls_values(style.colour, l=lightness))
         axis.plot(x, y, marker=marker, linestyle=dashes, color=colour, markersize=3.5, linewidth=1.0, label=label)
     for values, record in method.trials:
-        place = ticks.index(values[across]), validation(record)
+        place = ticks.index(values[across]), trial_value(record)
         if method.best and record is method.best[1]:
             axis.plot(*place, marker="*", markersize=11, color=style.colour, markeredgecolor=INK, markeredgewidth=0.5)
         if values == method.published:

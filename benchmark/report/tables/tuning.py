@@ -11,6 +11,7 @@ from typing import Any
 from baselines.registry import METHODS
 from benchmark.plan.config import Configuration
 from benchmark.plan.selection import METRIC
+from benchmark.plan.tuning import trial_value
 from benchmark.report.methods import in_order, title_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import improvement
@@ -54,12 +55,12 @@ class MethodTuning:
     def best(self) -> tuple[Values, RunRecord] | None:
         """What was chosen, the first of equals; None while a trial is outstanding."""
         is_complete = len(self.trials) == len(self.groups)
-        return max(self.trials, key=lambda trial: validation(trial[1])) if is_complete else None
+        return max(self.trials, key=lambda trial: trial_value(trial[1])) if is_complete else None
 
     @property
     def as_published(self) -> float:
         """The value of the trial with the usual settings, NaN if there is none."""
-        return next((validation(record) for values, record in self.trials if values == self.published), math.nan)
+        return next((trial_value(record) for values, record in self.trials if values == self.published), math.nan)
 
     @property
     def extended(self) -> int:
@@ -69,10 +70,6 @@ class MethodTuning:
     def hours(self) -> float:
         """Of one CPU core."""
         return sum(record.timings.get("fit_seconds") or 0.0 for _, record in self.trials) / 3600
-
-
-def validation(record: RunRecord) -> float:
-    return float(record.metrics["validation"][METRIC])
 
 
 def tunings(results: Results) -> list[MethodTuning]:
@@ -137,11 +134,11 @@ def _usual(results: Results, method: str) -> Values:
 def _choices(results: Results, methods: Sequence[MethodTuning]) -> Table:
     def line(tuning: MethodTuning) -> Stack:
         best = tuning.best
-        gain = signed(validation(best[1]) - tuning.as_published) if best else DASH
+        gain = signed(trial_value(best[1]) - tuning.as_published) if best else DASH
         texts = [
             f"{len(tuning.trials)}/{len(tuning.groups)}",
             in_words(best[0]) if best else DASH,
-            number(validation(best[1])) if best else DASH,
+            number(trial_value(best[1])) if best else DASH,
             number(tuning.as_published),
             gain,
             f"{tuning.hours:.1f}",
@@ -169,7 +166,7 @@ def _trials(results: Results, methods: Sequence[MethodTuning]) -> Table:
 
     def line(tuning: MethodTuning, values: Values, record: RunRecord) -> Stack:
         is_best = tuning.best is not None and record is tuning.best[1]
-        cells = [Cell(number(validation(record)), place="best" if is_best else "")]
+        cells = [Cell(number(trial_value(record)), place="best" if is_best else "")]
         cells += [Cell(str(record.selected_epoch)), Cell(str(len(record.epochs)))]
         return (Row(f"{title_of(tuning.method)}, {in_words(values)}", tuple(cells)),)
 
@@ -250,8 +247,8 @@ def agreed_value(each: Sequence[MethodTuning], key: str, values: Sequence[float]
     """Of the chosen values the one whose best trials, as shares of the best of all, are highest on average."""
 
     def share(tuning: MethodTuning, value: float) -> float:
-        mine = [validation(record) for trial, record in tuning.trials if trial[key] == value]
-        return max(mine, default=0.0) / max(validation(record) for _, record in tuning.trials)
+        mine = [trial_value(record) for trial, record in tuning.trials if trial[key] == value]
+        return max(mine, default=0.0) / max(trial_value(record) for _, record in tuning.trials)
 
     return max(dict.fromkeys(values), key=lambda value: sum(share(tuning, value) for tuning in each))
 
@@ -267,7 +264,7 @@ def _records(tuning: MethodTuning) -> Iterator[dict[str, object]]:
             "method": tuning.method,
             "trial": in_words(values),
             "metric": METRIC,
-            "validation": validation(record),
+            "validation": trial_value(record),
             "selected_epoch": record.selected_epoch,
             "epochs": len(record.epochs),
             "chosen": tuning.best is not None and record is tuning.best[1],
