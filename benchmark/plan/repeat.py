@@ -9,9 +9,8 @@ from functools import cache
 from typing import Any
 
 from baselines.registry import METHODS
-from baselines.settings import NEUTRAL
 from benchmark.plan.config import SHARED, Configuration
-from benchmark.plan.run_spec import RunSpec
+from benchmark.plan.run_spec import RunSpec, restored_settings
 from benchmark.store.json_text import printable
 from benchmark.store.record import RunRecord
 from datasets.protocol import PRESETS, Protocol
@@ -43,7 +42,11 @@ def command_of(spec: Mapping[str, Any], source: str) -> str:
     plain = _plain(dataset, hparams, profile, method)
     parts = {section: (getattr(plain, section), spec.get(section, {})) for section in SHARED}
     parts |= {"protocol": (protocol, spec["protocol"]), method: (plain.settings, spec["method"]["settings"])}
-    changes = [f"{name}.{change}" for name, (settings, table) in parts.items() for change in _changes(settings, table)]
+    changes = [
+        f"{name}.{change}"
+        for name, (settings, table) in parts.items()
+        for change in _changes(settings, restored_settings(settings, table))
+    ]
     changes += ["run.trial=true"] if spec.get("trial") else []
     words = ["--dataset", dataset] if dataset in DATASETS else ["--interactions", source]
     words += ["--methods", method, "--seeds", str(spec["seed"]), "--experiments", "main"]
@@ -59,12 +62,12 @@ def _plain(dataset: str, hparams: str, profile: str, method: str) -> RunSpec:
     return Configuration(dataset, hparams, profile).spec("", False, Protocol(), method, 0)
 
 
-def _changes(settings: Any, table: Any) -> Iterator[str]:
-    """`key=value`, in TOML, of all that a record's `table` has otherwise; what it lacks had no effect."""
-    for each in fields(settings):
-        usual = getattr(settings, each.name)
-        value = table.get(each.name, each.metadata.get(NEUTRAL, usual)) if isinstance(table, Mapping) else usual
-        if is_dataclass(usual):
-            yield from (f"{each.name}.{change}" for change in _changes(usual, value))
-        elif value != (list(usual) if isinstance(usual, tuple) else usual):
-            yield f"{each.name}={str(value).lower() if isinstance(value, bool) else value}"
+def _changes(usual: Any, asked: Any) -> Iterator[str]:
+    """`key=value`, in TOML, of all settings that have another value in `asked` than in `usual`."""
+    for each in fields(usual):
+        before, value = getattr(usual, each.name), getattr(asked, each.name)
+        if is_dataclass(before):
+            yield from (f"{each.name}.{change}" for change in _changes(before, value))
+        elif value != before:
+            text = str(value).lower() if isinstance(value, bool) else list(value) if isinstance(value, tuple) else value
+            yield f"{each.name}={text}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
@@ -125,3 +126,19 @@ def settings_to_json(settings: Any, without_neutral: bool = False) -> dict[str, 
             value = settings_to_json(value, without_neutral)
         table[each.name] = list(value) if isinstance(value, tuple) else value
     return table
+
+
+def restored_settings(settings: Any, table: Any) -> Any:
+    """The inverse of `settings_to_json`: `settings` with the values of a record's `table`. What it lacks is neutral,
+    or else stays as it is.
+    """
+    if not isinstance(table, Mapping):
+        return settings
+    values = {}
+    for each in fields(settings):
+        usual = getattr(settings, each.name)
+        value = table.get(each.name, each.metadata.get(NEUTRAL, usual))
+        if is_dataclass(usual):
+            value = restored_settings(usual, value)
+        values[each.name] = tuple(value) if isinstance(value, list) else value
+    return replace(settings, **values)

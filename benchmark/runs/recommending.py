@@ -6,8 +6,6 @@ The ids come from the source, which is read again; results/ holds none.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +13,9 @@ import torch
 
 from baselines.method import FittedMethod, Scorer, TrainedMethod
 from baselines.registry import METHODS
-from baselines.settings import NEUTRAL, EncoderSettings
+from baselines.settings import EncoderSettings
 from benchmark.plan.run_key import run_key
-from benchmark.plan.run_spec import EvaluationSettings, RunSpec, TrainingSettings
+from benchmark.plan.run_spec import EvaluationSettings, RunSpec, TrainingSettings, restored_settings
 from benchmark.runs.evaluation import top_lists
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.run import training_data
@@ -39,7 +37,7 @@ def spec_of(record: RunRecord) -> RunSpec:
         (EvaluationSettings(), kept.get("evaluation", {})),
         (METHODS[name].settings, kept["method"]["settings"]),
     )
-    encoder, training, evaluation, settings = (_restored(*each) for each in tables)
+    encoder, training, evaluation, settings = (restored_settings(*each) for each in tables)
     about = {each: kept[each] for each in ("dataset", "title", "synthetic", "hparams", "profile", "seed")}
     protocol = Protocol(**kept["protocol"])
     spec = RunSpec(
@@ -54,18 +52,6 @@ def spec_of(record: RunRecord) -> RunSpec:
     if run_key(spec, record.data["fingerprint"]) != record.key:
         raise DataError(f"run {record.key}: was made by an earlier version of {name}; do it again with run_all.py")
     return spec
-
-
-def _restored(settings: Any, table: dict[str, Any]) -> Any:
-    """The settings as a record's table has them; what it lacks had no effect."""
-    values = {}
-    for each in fields(settings):
-        usual = getattr(settings, each.name)
-        value = table.get(each.name, each.metadata.get(NEUTRAL, usual))
-        if is_dataclass(usual):
-            value = _restored(usual, value)
-        values[each.name] = tuple(value) if isinstance(usual, tuple) else value
-    return replace(settings, **values)
 
 
 def kept_scorer(spec: RunSpec, prepared: Prepared, weights: Arrays | None, device: torch.device) -> Scorer:
