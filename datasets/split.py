@@ -131,7 +131,7 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
     cut = _leave_one_out(data, protocol) if protocol.is_leave_one_out else _cut(data, protocol)
     item_index = np.cumsum(cut.in_catalogue) - 1
 
-    rows, train_users, offsets = _pack(data, cut.trains)
+    rows, train_users, offsets = pack(data, cut.trains)
     train = Sequences.from_arrays(item_index[data.item_ids[rows]], offsets)
     if int(train.lengths.max()) < 2:
         raise DataError("no training user has two interactions, so there is no order to learn; give longer histories")
@@ -140,7 +140,7 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
     item_users = distinct_partners(train.items.numpy(), data.user_ids[rows], n_items)
     item_buckets = popularity_buckets(item_interactions, item_users)
 
-    rows, test_users, offsets = _pack(data, cut.evaluates, protocol.tie_seed)
+    rows, test_users, offsets = pack(data, cut.evaluates, protocol.tie_seed)
     events = Sequences.from_arrays(item_index[data.item_ids[rows]], offsets)
 
     return Split(
@@ -180,8 +180,8 @@ def split_timestamps(interactions: Interactions, protocol: Protocol) -> tuple[np
     cut, seconds = _cut(data, protocol), data.timestamps
     if data.ticks_per_second > 1:
         seconds = seconds / data.ticks_per_second
-    train_rows, *_ = _pack(data, cut.trains)
-    event_rows, *_ = _pack(data, cut.evaluates)  # a draw among simultaneous events leaves their timestamps in place
+    train_rows, *_ = pack(data, cut.trains)
+    event_rows, *_ = pack(data, cut.evaluates)  # a draw among simultaneous events leaves their timestamps in place
     return seconds[train_rows], seconds[event_rows]
 
 
@@ -274,7 +274,7 @@ def _leave_one_out(data: Interactions, protocol: Protocol) -> _Cut:
             f"no test users: none of the {data.n_users} users has {protocol.min_events} events, of which leave-one-out "
             "needs two as targets; give longer histories"
         )
-    rows, _, offsets = _pack(data, evaluates, protocol.tie_seed)
+    rows, _, offsets = pack(data, evaluates, protocol.tie_seed)
     trains = evaluates.copy()
     trains[rows[offsets[1:] - 1]] = False
     trains[rows[offsets[1:] - 2]] = False
@@ -293,7 +293,7 @@ def _occurring(ids: np.ndarray, n: int) -> np.ndarray:
     return occurs
 
 
-def _pack(
+def pack(
     data: Interactions, keep: np.ndarray, tie_seed: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Kept rows by user, then time, then file order or a draw: rows (m,), users (n,), offsets (n + 1,)."""

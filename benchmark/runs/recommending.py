@@ -26,6 +26,7 @@ from datasets.filtering import apply_filter
 from datasets.interactions import DataError, Interactions
 from datasets.protocol import Protocol
 from datasets.sequences import Sequences
+from datasets.split import pack
 
 
 def spec_of(record: RunRecord) -> RunSpec:
@@ -92,10 +93,8 @@ def histories_of(interactions: Interactions, catalogue: np.ndarray) -> tuple[np.
     """
     index = pd.Index(catalogue.astype(str)).get_indexer(pd.Index(interactions.item_labels.astype(str)))
     items = index[interactions.item_ids]  # (n,), -1 for what the model does not know
-    known = np.flatnonzero(items >= 0)
-    known = known[np.lexsort((interactions.timestamps[known], interactions.user_ids[known]))]
-    users, lengths = np.unique(interactions.user_ids[known], return_counts=True)
-    return interactions.user_labels[users], Sequences.from_arrays(items[known], np.append(0, lengths.cumsum()))
+    rows, users, offsets = pack(interactions, items >= 0)
+    return interactions.user_labels[users], Sequences.from_arrays(items[rows], offsets)
 
 
 def recommendations(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 from benchmark.paper.printed import BASELINES, BTSR
@@ -11,7 +10,7 @@ from benchmark.report.claims.sides import Side, best_against, contest, lead, sid
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import LEVEL
 from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table
-from benchmark.report.tables.numbers import DASH, p_value, signed
+from benchmark.report.tables.numbers import DASH, bare_p, signed
 
 
 def answer(shown: Sequence[Results]) -> Table | None:
@@ -42,7 +41,7 @@ def _stacks(results: Results) -> Iterator[Stack]:
         low, high = map(signed, reading.interval)
         values = [
             Cell(signed(reading.lead), place="best" if reading.p < LEVEL else ""),
-            Cell(DASH if math.isnan(reading.p) else p_value(reading.p).removeprefix("= ")),
+            Cell(bare_p(reading.p)),
         ]
         below = [Cell("" if low == DASH else f"{low} to {high}"), Cell(reading.evidence)]
         yield (

@@ -39,6 +39,11 @@ def p_value(p: float) -> str:
     return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".")
 
 
+def bare_p(p: float) -> str:
+    """As in a column of p: `.012` or `< .001`, a dash for NaN."""
+    return DASH if math.isnan(p) else p_value(p).removeprefix("= ")
+
+
 def count(n: int, thing: str) -> str:
     """`1 seed`, `2 seeds`."""
     return f"{n} {thing}{'' if n == 1 else 's'}"

@@ -25,7 +25,7 @@ from benchmark.report.significance import (
 from benchmark.report.tables.cells import best_of, row_of
 from benchmark.report.tables.layout import Cell, Head, Made, Row, Table, for_machines, table_of
 from benchmark.report.tables.notes import machines_note, notes, setting_text
-from benchmark.report.tables.numbers import DASH, count, number, p_value, signed
+from benchmark.report.tables.numbers import DASH, bare_p, count, number, signed
 from benchmark.runs.metrics import is_mean_over_users, shown_in
 
 METRICS = shown_in("windows")
@@ -188,9 +188,8 @@ def _difference_table(windows: Windows, differences: Sequence[PooledDifference])
 
     def line(each: PooledDifference) -> Row:
         over, above = each.over_users, sum(value > 0 for value in each.by_window.values())
-        over_windows = DASH if np.isnan(each.over_windows.p) else p_value(each.over_windows.p).removeprefix("= ")
         texts = [signed(over.difference), f"{signed(over.low)} to {signed(over.high)}"]
-        texts += [p_value(over.p).removeprefix("= "), f"{above}/{len(each.by_window)}", over_windows]
+        texts += [bare_p(over.p), f"{above}/{len(each.by_window)}", bare_p(each.over_windows.p)]
         label = f"{title_of(each.method)} {DASH} {title_of(each.rival)}, {each.metric}"
         return row_of(label, [*texts, number(each.detectable)])
 
