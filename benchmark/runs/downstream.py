@@ -24,6 +24,7 @@ from baselines.kernels import linear_cross_entropy
 from baselines.method import Terms, TrainedMethod
 from baselines.training_data import TrainBatch, TrainingData
 from benchmark.plan.run_spec import RunSpec
+from benchmark.runs.evaluation import cells_of, ranks_of
 from benchmark.runs.metrics import ndcg
 from benchmark.runs.probes import embeddings
 from benchmark.runs.training import train
@@ -60,13 +61,9 @@ class Task:
         wanted = self.classes[users]
         if self.seen is None:
             return float((scores.argmax(1) == wanted).mean())
-        rows, items = self.seen.select(torch.from_numpy(users)).flatten()
-        scores = scores.copy()
-        scores[rows, items] = -np.inf
-        target = np.take_along_axis(scores, wanted[:, None], 1)  # (m, 1)
-        before = np.arange(self.n_classes) < wanted[:, None]
-        ranks = 1 + ((scores > target) | ((scores == target) & before)).sum(1)
-        return ndcg(np.where(np.isneginf(target[:, 0]), 0, ranks), 10)
+        masked = torch.from_numpy(scores).clone()
+        masked.view(-1)[cells_of(self.seen.select(torch.from_numpy(users)), self.n_classes)] = -torch.inf
+        return ndcg(ranks_of(masked, torch.from_numpy(wanted)).numpy(), 10)
 
 
 @dataclass(frozen=True, eq=False)

@@ -186,16 +186,16 @@ def _ranks_of_cases(chunk: _Chunk) -> Tensor:
     is_first = chunk.owners.diff(prepend=chunk.owners.new_tensor([-1])) > 0  # (C,) of the cases of a history
     with _masked(chunk) as masked:
         if is_first.all():
-            return _ranks(masked, chunk.targets)
+            return ranks_of(masked, chunk.targets)
         ranks = torch.empty_like(chunk.targets, dtype=torch.int32)
-        ranks[is_first] = _ranks(masked, chunk.targets[is_first])
+        ranks[is_first] = ranks_of(masked, chunk.targets[is_first])
         others = ~is_first
-        ranks[others] = _ranks(masked[chunk.owners[others]], chunk.targets[others])
+        ranks[others] = ranks_of(masked[chunk.owners[others]], chunk.targets[others])
         return ranks
 
 
-def _ranks(masked: Tensor, targets: Tensor) -> Tensor:
-    """(B,) the rank of one target in each row of `masked` (B, V)."""
+def ranks_of(masked: Tensor, targets: Tensor) -> Tensor:
+    """(B,) int32: the rank of one target in each row of `masked` (B, V), 0 where that is -inf."""
     columns = targets[:, None]
     target = masked.gather(1, columns)  # (B, 1)
     cells = torch.empty_like(masked)
@@ -214,7 +214,7 @@ def _measure(chunk: _Chunk, uniform: Tensor) -> dict[str, Tensor]:
     top_items, best = _top(masked, TOP_ITEMS)
     negatives, exist = _negatives(chunk, uniform)
     return {
-        "ranks": _ranks(masked, chunk.targets),
+        "ranks": ranks_of(masked, chunk.targets),
         "top_items": top_items,
         "confidence": (best - masked.logsumexp(1)).exp().nan_to_num(0.0),
         "correct": top_items[:, 0] == chunk.targets,
