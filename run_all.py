@@ -1,7 +1,7 @@
 """The door to the reproduction of "Barlow Twins for Sequential Recommendation": python run_all.py --help."""
 
 if __name__ == "__main__":  # worker processes import this file as well
-    from benchmark.runs.signals import begin, end
+    from benchmark.cli.process import begin, end
 
     begin("run_all.py")
     from benchmark.cli.main import main  # after begin, because it takes a while

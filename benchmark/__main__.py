@@ -1,7 +1,7 @@
 """`python -m benchmark COMMAND`: everything other than preparing, training and reporting, which `run_all.py` does."""
 
 if __name__ == "__main__":
-    from benchmark.runs.signals import begin, end
+    from benchmark.cli.process import begin, end
 
     begin("python -m benchmark")
     from benchmark.cli.commands import main  # after begin, because it takes a while

@@ -21,8 +21,8 @@ from benchmark.bench.tables import ratio_lines, to_markdown
 from benchmark.bench.training import VARIANTS
 from benchmark.bench.turns import THREADS, Turns
 from benchmark.bench.workloads import SIZES
-from benchmark.cli.exits import FAILURE
 from benchmark.cli.options import Parser, add_data_dir, add_list, add_output, read_number
+from benchmark.cli.process import FAILURE
 from benchmark.plan.config import ConfigError
 from benchmark.runs.environment import code_version, hardware, package_versions
 from benchmark.store.atomic_files import StoreError, write_file

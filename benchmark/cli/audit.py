@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from benchmark.cli.options import Parser, add_output
 from benchmark.report.audit import write_audit
-
-
-def add_arguments(parser: Parser) -> None:
-    add_output(parser)
 
 
 def run(options: Namespace) -> int:

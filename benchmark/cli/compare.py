@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.cli.exits import FAILURE
 from benchmark.cli.options import ALL, Parser, add_dataset
+from benchmark.cli.process import FAILURE
 from benchmark.plan.config import ConfigError
 from benchmark.runs.metrics import shown_in
 from benchmark.store.record import RunRecord

@@ -7,16 +7,14 @@ written only where the user says, and never into results/.
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmark.cli.options import ROOT, Parser, add_datasets, add_places, add_protocol
-from benchmark.cli.planning import command_about
-from benchmark.cli.preparing import open_and_prepare
+from benchmark.cli.options import Parser
+from benchmark.cli.session import Session, check_unpublished
 from benchmark.plan.config import ConfigError
 from benchmark.runs.evaluation import TOP_ITEMS
 from benchmark.runs.external import check_one_history
@@ -27,8 +25,6 @@ from datasets.interactions import DataError, Interactions
 from datasets.sequences import Sequences
 from datasets.split import Split, split_timestamps
 
-PUBLISHED = ("results", "tables", "figures")
-
 README = Path(__file__).with_suffix(".txt").read_text(encoding="utf-8")
 
 
@@ -36,37 +32,25 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--to", type=Path, required=True, metavar="DIR", help="a new directory; it gets a folder for each dataset"
     )
-    add_datasets(parser)
-    add_protocol(parser)
-    add_places(parser)
 
 
 def run(options: Namespace) -> int:
     """Write the split of each dataset."""
     directory = options.to
     with writing(directory, "--to"):
-        check_place(directory, (options.out_dir, ROOT))
+        check_unpublished(directory, "--to", options.out_dir)
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise ConfigError(
+                f"--to {directory}: is not an empty directory, and nothing is overwritten; name a new one"
+            )
     check_directory(directory, "--to")
-    _, prepared = open_and_prepare(options)
-    for dataset, data in prepared:
+    session = Session(options)
+    for dataset, data in session.prepare():
         interactions = interactions_of(dataset.name, options.data_dir, dataset.interactions)
-        command = command_about(dataset, options, "python", "-m", "benchmark", "score", "mine.csv")
+        command = session.command(dataset.name, "python", "-m", "benchmark", "score", "mine.csv")
         folder = export_split(data, interactions, command, directory)
         print(f"{data.title}: written to {folder}; README.txt there explains the files")
     return 0
-
-
-def check_place(directory: Path, published_in: Iterable[Path]) -> None:
-    """Raise ConfigError unless `directory` is new or empty and outside what is published of `published_in`."""
-    place = directory.resolve()
-    for folder in ((root / name).resolve() for root in published_in for name in PUBLISHED):
-        if folder in (place, *place.parents):
-            raise ConfigError(
-                f"--to {directory}: {folder.name}/ is published, and original ids must not be published; "
-                "name a directory elsewhere"
-            )
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ConfigError(f"--to {directory}: is not an empty directory, and nothing is overwritten; name a new one")
 
 
 def export_split(prepared: Prepared, interactions: Interactions, command: str, directory: Path) -> Path:

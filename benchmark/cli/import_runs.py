@@ -5,14 +5,13 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from benchmark.cli.exits import FAILURE
-from benchmark.cli.options import Parser, add_output
-from benchmark.cli.preparing import check_places, open_store
+from benchmark.cli.options import Parser
+from benchmark.cli.process import FAILURE
+from benchmark.cli.session import check_places, open_store
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("archive", type=Path, metavar="FILE", help="an archive that the command export wrote")
-    add_output(parser)
 
 
 def run(options: Namespace) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 import time
 from argparse import Namespace
 from contextlib import suppress
@@ -12,8 +11,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.cli.estimate import LONG_HOURS, cores, describe, hours_left, likely_device
-from benchmark.cli.exits import FAILURE, fail, run
 from benchmark.cli.options import (
     ChosenDataset,
     Parser,
@@ -23,27 +20,23 @@ from benchmark.cli.options import (
     add_rules,
     add_runs,
     add_workers,
-    chosen_datasets,
 )
-from benchmark.cli.planning import Plans, Records, command_repeating, left_of, plan_all, records_of, rules_about
-from benchmark.cli.preparing import NOTHING_TO_DO, check_places, open_store, prepare_all
-from benchmark.cli.report_place import likely_place, report_place
-from benchmark.cli.status import overview
+from benchmark.cli.process import fail, run
+from benchmark.cli.session import Plans, Records, Session, check_places
+from benchmark.cli.status import LONG_HOURS, cores, describe, hours_left, likely_device, overview
 from benchmark.plan.config import ConfigError
-from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.planner import PlannedRun
+from benchmark.plan.repeat import command_of
+from benchmark.runs.outstanding import left_of, records_of
 from benchmark.store.record import RunRecord
-from benchmark.store.store import Store, to_stderr
+from benchmark.store.store import to_stderr
 from datasets.download import MissingData
-from datasets.interactions import DataError
-from datasets.protocol import Protocol
 from datasets.registry import DATASETS, PAPER_DATASETS
 
 if TYPE_CHECKING:
     import torch
 
     from benchmark.runs.engines.engine import Engine
-    from benchmark.runs.preparation import Prepared
 
 PROGRAM = "run_all.py"
 STAGES = ("prepare", "train", "report")
@@ -142,12 +135,11 @@ def _seconds(text: str) -> float:
 
 def _reproduce(options: Namespace) -> int:
     deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
-    store = open_store(options.out_dir)
-    chosen = chosen_datasets(options, store, options.claim.datasets if options.claim else PAPER_DATASETS)
+    session = Session(options, options.claim.datasets if options.claim else PAPER_DATASETS)
     if options.dry_run:
-        return _show_plan(options, store, chosen)
+        return _show_plan(session)
     is_trained, is_reported = "train" in options.stages, "report" in options.stages
-    names, place = [dataset.name for dataset in chosen], likely_place(options)
+    names, place = [dataset.name for dataset in session.chosen], session.report_place()
     writes_report = is_reported and (not options.claim or options.report_dir is not None)
     if is_trained or (writes_report and place == options.out_dir):
         check_places(options.out_dir, ["results"], names)
@@ -155,94 +147,86 @@ def _reproduce(options: Namespace) -> int:
         check_places(place, ["tables", "figures"], names)
     device = _device(options) if is_trained else None
 
-    prepared = prepare_all(chosen, store, options) if {"prepare", "train"} & set(options.stages) else {}
-    if is_trained and not prepared:
-        raise DataError(NOTHING_TO_DO)
-    plans = plan_all(chosen, store, options.seeds, prepared)
-    ready = [dataset for dataset in chosen if (dataset.name, dataset.protocol) in prepared]
-    late = _train(options, device, store, ready, prepared, plans, deadline) if device else set()
+    if is_trained or "prepare" in options.stages:
+        session.prepare()
+    plans = session.plan(options.seeds)
+    late = _train(session, plans, device, deadline) if device else set()
     if not is_trained and not is_reported:
         return 0
-    stored = {name: store.records(name) for name in plans}
+    stored = {name: session.store.records(name) for name in plans}
     if is_reported:
-        _report(options, store, plans, stored, report_place(options, plans, chosen, store, prepared))
+        _report(session, plans, stored)
     return _conclude(options, plans, stored, late)
 
 
-def _show_plan(options: Namespace, store: Store, chosen: list[ChosenDataset]) -> int:
+def _show_plan(session: Session) -> int:
     """--dry-run: what is done and what is left; only data that the store does not know yet is read."""
     unknown = [
         dataset
-        for dataset in chosen
-        if None in [DatasetFacts.stored(store, dataset.name, each) for each in (dataset.protocol, *dataset.windows)]
+        for dataset in session.chosen
+        if None in [session.facts(dataset.name, each) for each in (dataset.protocol, *dataset.windows)]
     ]
-    prepared = prepare_all(unknown, store, options, download=False)
-    plans = plan_all(chosen, store, options.seeds, prepared)
-    for dataset in chosen:
+    session.prepare(unknown, download=False)
+    plans = session.plan(session.options.seeds)
+    for dataset in session.chosen:
         if runs := plans.get(dataset.name):
-            stored = store.records(dataset.name)
-            lines, left = overview(runs, stored, options.overwrite)
+            stored = session.store.records(dataset.name)
+            lines, left = overview(runs, stored, session.options.overwrite)
             print("\n".join(lines))
             if left:
-                print("\n".join(_estimate(options, store, stored, dataset, left, prepared)))
-                print(f"  first: {left[0].key}, {command_repeating(left[0], dataset)}")
+                print("\n".join(_estimate(session, dataset, stored, left)))
+                print(f"  The first run is {left[0].key}. This command makes it alone: {_command(left[0], dataset)}")
     return 0
 
 
+def _command(planned: PlannedRun, dataset: ChosenDataset) -> str:
+    """The command that makes this one run and nothing else, in a folder of its own."""
+    return command_of(planned.spec.to_json(), dataset.file)
+
+
 def _estimate(
-    options: Namespace,
-    store: Store,
-    stored: list[RunRecord],
-    dataset: ChosenDataset,
-    left: list[PlannedRun],
-    prepared: dict[tuple[str, Protocol], Prepared],
-    from_hours: float = 0.0,
+    session: Session, dataset: ChosenDataset, stored: list[RunRecord], left: list[PlannedRun], from_hours: float = 0.0
 ) -> list[str]:
     """How long these runs take, in lines; none if it is less than `from_hours`.
 
     Data that is known from an earlier time is read only if no finished run tells.
     """
-    device, workers = likely_device(options.device)
-    workers, key = options.workers or workers, (dataset.name, dataset.protocol)
-    found = hours_left(left, store, stored, device, workers, prepared.get(key))
+    device, usual = likely_device(session.options.device)
+    workers, key = session.options.workers or usual, (dataset.name, dataset.protocol)
+    found = hours_left(left, session.store, stored, device, workers, session.prepared.get(key))
     if found is None:
         with suppress(MissingData):
-            ready = prepare_all([dataset], store, options, download=False)
-            found = hours_left(left, store, stored, device, workers, ready.get(key))
+            session.prepare([dataset], download=False)
+        found = hours_left(left, session.store, stored, device, workers, session.prepared.get(key))
     is_short = found is not None and sum(found[0].values()) < from_hours
     return [] if is_short else describe(found, workers, device)
 
 
-def _train(
-    options: Namespace,
-    device: torch.device,
-    store: Store,
-    chosen: list[ChosenDataset],
-    prepared: dict[tuple[str, Protocol], Prepared],
-    plans: Plans,
-    deadline: float | None,
-) -> set[str]:
+def _train(session: Session, plans: Plans, device: torch.device, deadline: float | None) -> set[str]:
     """Execute all plans; returns the keys of the runs that the time budget kept from starting."""
     from benchmark.runs.execution import Execution
     from benchmark.runs.training import check_compiler
 
     if any(run.spec.training.compile for runs in plans.values() for run in runs):
         check_compiler(device)
+    options, store = session.options, session.store
     execution = Execution(store, _engine(options, device), options.overwrite, deadline, options.keep_models)
     late = set()
-    for dataset in chosen:
+    for dataset in session.chosen:
+        if (dataset.name, dataset.protocol) not in session.prepared:
+            continue
         stored = store.records(dataset.name)
         left = left_of(plans.get(dataset.name, ()), stored, options.overwrite)
         if left and not left[0].spec.synthetic:
-            for line in _estimate(options, store, stored, dataset, left, prepared, LONG_HOURS):
+            for line in _estimate(session, dataset, stored, left, LONG_HOURS):
                 to_stderr(line.strip())
         while runs := plans.get(dataset.name):
-            commands = {run.key: command_repeating(run, dataset) for run in runs}
+            commands = {run.key: _command(run, dataset) for run in runs}
             for protocol, window in groupby(runs, key=lambda run: run.spec.protocol):
                 if not execution.out_of_time:
-                    execution.run(list(window), prepared[dataset.name, protocol], commands)
+                    execution.run(list(window), session.prepared[dataset.name, protocol], commands)
             # What trials gave decides which trials are next, until every search has come to its end.
-            plans |= plan_all([dataset], store, options.seeds, prepared) if "tune" in dataset.experiments else {}
+            plans |= session.plan(options.seeds, [dataset]) if "tune" in dataset.experiments else {}
             if execution.out_of_time or {run.key for run in plans[dataset.name]} <= commands.keys():
                 break
         if execution.out_of_time:
@@ -282,7 +266,7 @@ def _engine(options: Namespace, device: torch.device) -> Engine:
     return InlineEngine(device) if kind == "inline" else LocalEngine(device, workers)
 
 
-def _report(options: Namespace, store: Store, plans: Plans, stored: Records, place: Path) -> None:
+def _report(session: Session, plans: Plans, stored: Records) -> None:
     try:
         from benchmark.report.report import claim_findings, report  # training machines need no plotting packages
     except ImportError as error:
@@ -290,15 +274,15 @@ def _report(options: Namespace, store: Store, plans: Plans, stored: Records, pla
             f"the report needs {error.name}; install requirements.lock, or use --stages prepare,train"
         ) from None
 
-    def about(name: str) -> str:
-        return shlex.join(rules_about(name, options))
-
+    options, store = session.options, session.store
     if options.claim:
-        for finding in claim_findings(store, plans, stored, options.claim, about):
+        for finding in claim_findings(store, plans, stored, options.claim, session.command):
             print(finding.as_text())
         if options.report_dir is None:
             return
-    rendered = report(store, place, plans, stored, to_stderr, about, is_whole=place == options.out_dir)
+    place = session.report_place(plans)
+    is_whole = place == options.out_dir
+    rendered = report(store, place, plans, stored, to_stderr, session.command, is_whole=is_whole)
     lines = [*rendered.plain, *(f"table   {path}" for path in rendered.tables)]
     lines += [f"figure  {path}" for path in rendered.figures if path.suffix == ".png"]
     print("\n".join([*lines, f"page    {rendered.page}"]))
@@ -320,4 +304,4 @@ def _conclude(options: Namespace, plans: Plans, stored: Records, late: set[str])
         reason += "; interrupted runs are continued by the same command"
     if statuses & {"diverged", "failed"}:
         reason += "; diverged or failed runs are done again with --overwrite failed"
-    return fail(PROGRAM, f"{len(missing)} of {len(keys)} planned runs are not done: {reason}", FAILURE)
+    return fail(PROGRAM, f"{len(missing)} of {len(keys)} planned runs are not done: {reason}")

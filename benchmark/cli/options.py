@@ -28,18 +28,6 @@ MAX_SEEDS = 1000
 MAX_WORKERS = 1024
 ROOT = Path(__file__).resolve().parents[2]
 
-MOVED = {
-    "--footing": "use --hparams",
-    "--tuned": "use --hparams tuned",
-    "--external": "use the command python -m benchmark score",
-    **{
-        f"--{command}": f"use the command python -m benchmark {command}"
-        for command in ("status", "export-split", "export", "import", "recompute", "compare")
-    },
-}
-"""Options of run_all.py that have become something else."""
-
-
 Arguments = argparse._ActionsContainer
 """A parser, or a group of its options."""
 
@@ -57,11 +45,9 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """Raise ConfigError; an option of earlier versions is answered with what takes its place."""
-        given = message.partition("unrecognized arguments: ")[2].split(" ")[0].partition("=")[0]
-        remedy = MOVED.get(given, "" if "; " in message else f"see {self.prog} --help")
+        remedy = "" if "; " in message else f"; see {self.prog} --help"
         message = _shortened(printable(message))  # what was typed may be anything
-        raise ConfigError(f"{message}; {remedy}" if remedy else message)
+        raise ConfigError(message + remedy)
 
 
 class Once(argparse.Action):
@@ -183,6 +169,11 @@ class ChosenDataset:
     methods: tuple[str, ...]
     windows: tuple[Protocol, ...]
 
+    @property
+    def file(self) -> str:
+        """The name of the user's own file; empty for one of our datasets."""
+        return printable(self.interactions.name) if self.interactions else ""
+
 
 def chosen_datasets(
     options: argparse.Namespace, store: Store, every: Sequence[str] = PAPER_DATASETS
@@ -222,23 +213,28 @@ def _experiments(words: Sequence[str] | None, dataset: str, named: bool, protoco
     possible = all_experiments(dataset, protocol)
     if ALL in words:
         return possible
-    if "windows" in words and protocol.is_leave_one_out:
-        raise ConfigError("--experiments windows: leave-one-out has no time to divide; choose another --protocol")
-    if "windows" in words and "windows" not in possible:
-        raise ConfigError(
-            "--experiments windows: has its own times; leave out --set protocol.quantile and --set protocol.until"
-        )
-    if "downstream" in words and protocol.is_leave_one_out:
-        raise ConfigError("--experiments downstream: needs test users who never train; choose another --protocol")
-    if "sets" in words and protocol.preset != "sets":
-        raise ConfigError("--experiments sets: asks about users without an order of items; add --protocol sets")
-    if "home" in words and protocol.preset != "leave-one-out":
-        raise ConfigError(
-            "--experiments home: its numbers were published under leave-one-out; add --protocol leave-one-out"
-        )
-    if "home" in words and named and dataset not in HOME:
-        known = ", ".join(HOME)
-        raise ConfigError(f"--experiments home: no published numbers are known for {dataset}; use --dataset {known}")
+    for word, is_impossible, why in (
+        ("windows", protocol.is_leave_one_out, "leave-one-out has no time to divide; choose another --protocol"),
+        (
+            "windows",
+            "windows" not in possible,
+            "has its own times; leave out --set protocol.quantile and --set protocol.until",
+        ),
+        ("downstream", protocol.is_leave_one_out, "needs test users who never train; choose another --protocol"),
+        ("sets", protocol.preset != "sets", "asks about users without an order of items; add --protocol sets"),
+        (
+            "home",
+            protocol.preset != "leave-one-out",
+            "its numbers were published under leave-one-out; add --protocol leave-one-out",
+        ),
+        (
+            "home",
+            named and dataset not in HOME,
+            f"no published numbers are known for {dataset}; use --dataset {', '.join(HOME)}",
+        ),
+    ):
+        if word in words and is_impossible:
+            raise ConfigError(f"--experiments {word}: {why}")
     return tuple(words)
 
 

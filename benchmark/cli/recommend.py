@@ -6,8 +6,8 @@ from argparse import Namespace
 from pathlib import Path
 
 from baselines.registry import METHODS
-from benchmark.cli.options import ROOT, Parser, add_places, read_number
-from benchmark.cli.preparing import CACHE, open_store
+from benchmark.cli.options import Parser, read_number
+from benchmark.cli.session import CACHE, check_unpublished, open_store
 from benchmark.plan.config import ConfigError
 from benchmark.plan.own_files import name_of
 from benchmark.store.atomic_files import replacing
@@ -16,7 +16,6 @@ from benchmark.store.store import Store, to_stderr
 from datasets.interactions import DataError
 
 MAX_TOP = 10_000
-PUBLISHED = ("results", "tables", "figures")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -37,7 +36,6 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--refit", action="store_true", help="train on all users first, for as many epochs as the run had selected"
     )
-    add_places(parser)
 
 
 def run(options: Namespace) -> int:
@@ -48,7 +46,7 @@ def run(options: Namespace) -> int:
     from benchmark.runs.recommending import kept_scorer, recommendations, refitted, spec_of
     from datasets.reading import read_interactions
 
-    _check_place(options.out, (options.out_dir, ROOT))
+    check_unpublished(options.out, "--out", options.out_dir)
     store = open_store(options.out_dir)
     record = _find(store, options.run)
     own, dataset = options.interactions, record.dataset
@@ -103,12 +101,3 @@ def _find(store: Store, name: str) -> RunRecord:
     if METHODS[record.method].method.knows_users:
         raise ConfigError(f"--run {name:.60}: {record.method} knows no users but its own; name another run")
     return record
-
-
-def _check_place(out: Path, roots: tuple[Path, ...]) -> None:
-    """Raise ConfigError where a list of original ids would be among what is published."""
-    for folder in ((root / name).resolve() for root in roots for name in PUBLISHED):
-        if folder in out.resolve().parents:
-            raise ConfigError(
-                f"--out {out}: {folder.name}/ is published, and original ids must not be; name a place elsewhere"
-            )

@@ -9,9 +9,8 @@ import math
 from argparse import Namespace
 from dataclasses import dataclass, replace
 
-from benchmark.cli.exits import FAILURE
-from benchmark.cli.options import Parser, add_datasets, add_places, add_protocol
-from benchmark.cli.preparing import open_and_prepare
+from benchmark.cli.process import FAILURE
+from benchmark.cli.session import Session
 from benchmark.runs.external import metrics_of
 from benchmark.runs.metrics import accuracy
 from benchmark.runs.preparation import Prepared
@@ -31,18 +30,11 @@ class Recomputed:
     differing: int = 0
 
 
-def add_arguments(parser: Parser) -> None:
-    add_datasets(parser)
-    add_protocol(parser)
-    add_places(parser)
-
-
 def run(options: Namespace) -> int:
     """Recompute the runs of each dataset; the exit code is 1 if one of them differs from its record."""
-    store, prepared = open_and_prepare(options)
-    is_different = False
-    for _, data in prepared:
-        found = recompute(store, data, to_stderr)
+    session, is_different = Session(options), False
+    for _, data in session.prepare():
+        found = recompute(session.store, data, to_stderr)
         print(
             f"{data.title}: {found.checked} finished runs checked, {found.completed} got metrics that they lacked, "
             f"{found.differing} differ from their records"

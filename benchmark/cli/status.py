@@ -1,35 +1,55 @@
-"""python -m benchmark status: which runs of a plan are done, which are left, and how long they will take."""
+"""python -m benchmark status: which runs of a plan are done, which are left, and how long they will take.
+
+That is judged by finished runs or, in `run_all.py --dry-run`, by a few timed batches.
+"""
 
 from __future__ import annotations
 
+import os
+import statistics
+import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmark.cli.estimate import describe, hours_left, likely_device
-from benchmark.cli.exits import FAILURE
-from benchmark.cli.options import Parser, add_datasets, add_output, add_rules, add_runs
-from benchmark.cli.planning import left_of, open_and_plan, records_of
+from baselines.method import FittedMethod
+from baselines.registry import METHODS
+from benchmark.cli.process import FAILURE
+from benchmark.cli.session import Session
 from benchmark.plan.planner import PlannedRun
+from benchmark.plan.run_spec import RunSpec
+from benchmark.runs.outstanding import Durations, left_of, records_of
 from benchmark.store.record import RunRecord
+from benchmark.store.store import Store
 
+if TYPE_CHECKING:
+    from benchmark.runs.preparation import Prepared
 
-def add_arguments(parser: Parser) -> None:
-    add_datasets(parser)
-    add_runs(parser)
-    add_rules(parser)
-    add_output(parser)
+DRIVER = Path("/proc/driver/nvidia/gpus")
+"""Has an entry for each GPU where the NVIDIA driver runs."""
+
+LONG_HOURS = 1.0
+"""From how many hours on a plan comes with what takes less."""
+
+TIMING_SECONDS = 15.0
+"""After this long no further method is timed; those that are left are taken to cost what the others do."""
+
+Hours = dict[str, float]
+"""Hours of the runs that are left, by experiment; a run counts for the first experiment that needs it."""
 
 
 def run(options: Namespace) -> int:
     """Show each dataset's runs; the exit code is 0 if nothing is left."""
-    store, plans = open_and_plan(options)
+    session = Session(options)
     device, workers = likely_device("auto")
     total_left = 0
-    for runs in plans.values():
-        stored = store.records(runs[0].spec.dataset)
+    for name, runs in session.plan(options.seeds).items():
+        stored = session.store.records(name)
         lines, left = overview(runs, stored, "never")
         if left:
-            lines += describe(hours_left(left, store, stored, device, workers), workers, device)
+            lines += describe(hours_left(left, session.store, stored, device, workers), workers, device)
         print("\n".join(lines))
         total_left += len(left)
     return FAILURE if total_left else 0
@@ -42,16 +62,106 @@ def overview(
     first experiment that needs it.
     """
     records, left = records_of(runs, stored), left_of(runs, stored, overwrite)
-    lines = [f"{runs[0].spec.title}: {len(runs)} runs, {len(runs) - len(left)} ended, {len(left)} left"]
     seeds: dict[str, dict[str, dict[str, list[str]]]] = {}  # by experiment, label and state
-    for run in runs:
-        experiment, (label, *_) = next(iter(run.uses.items()))
-        state = records[run.key].status if run.key in records else "not run"
-        seeds.setdefault(experiment, {}).setdefault(label, {}).setdefault(state, []).append(str(run.spec.seed))
+    for planned in runs:
+        experiment, (label, *_) = next(iter(planned.uses.items()))
+        state = records[planned.key].status if planned.key in records else "not run"
+        seeds.setdefault(experiment, {}).setdefault(label, {}).setdefault(state, []).append(str(planned.spec.seed))
+    lines = [f"{runs[0].spec.title}: {len(runs)} runs, {len(runs) - len(left)} ended, {len(left)} left"]
     for experiment, labels in seeds.items():
         lines.append(f"  {experiment}")
         for label, states in labels.items():
-            lines.append(
-                f"    {label:<14} " + "; ".join(f"{state}: seeds {','.join(states[state])}" for state in states)
-            )
+            told = "; ".join(f"{state}: seeds {','.join(each)}" for state, each in states.items())
+            lines.append(f"    {label:<14} {told}")
     return lines, left
+
+
+def hours_left(
+    left: Sequence[PlannedRun],
+    store: Store,
+    records: Sequence[RunRecord],
+    device: str,
+    workers: int,
+    prepared: Prepared | None = None,
+) -> tuple[Hours, str] | None:
+    """How long one dataset's runs take, with `workers` at a time on a `device` of this type, and what tells so.
+
+    `records`: those that the store has of the dataset. Where no finished run tells, batches are timed with the data
+    that is `prepared`, and a run is taken to have as many epochs as those of the other datasets in the store; None
+    where there is no data either.
+    """
+    durations = Durations(records, device)
+    seconds = {run.key: durations.estimate(run.spec) for run in left}
+    unknown = [run for run in left if seconds[run.key] is None]
+    basis = "finished runs"
+    if unknown:
+        if prepared is None:
+            return None
+        lengths = [len(record.epochs) for record in store.records() if record.done and record.epochs]
+        epochs = statistics.median(lengths or [200])
+        seconds |= _timed(unknown, int(epochs), prepared, device)
+        basis = f"a few timed batches and {epochs:g} epochs a run"
+    hours: Hours = {}
+    for planned in left:
+        first = next(iter(planned.uses))
+        hours[first] = hours.get(first, 0.0) + (seconds[planned.key] or 0.0) / workers / 3600
+    return hours, basis
+
+
+def describe(found: tuple[Hours, str] | None, workers: int, device: str) -> list[str]:
+    """The estimate in lines; a plan that takes long is followed by what takes less."""
+    if found is None:
+        return [
+            "  There is no estimate, because no such run has finished yet; run_all.py --dry-run times a few batches "
+            "if the data is here."
+        ]
+    hours, basis = found
+    total = sum(hours.values())
+    days = f", that is {total / 24:.0f} days," if total > 48 else ""
+    lines = [f"  What is left takes about {total:.1f} h{days} with {workers} runs at a time, judging by {basis}."]
+    if len(hours) > 1:
+        lines.append("  By experiment: " + ", ".join(f"{name} {each:.1f} h" for name, each in hours.items()) + ".")
+    if total > LONG_HOURS:
+        elsewhere = "" if device == "cuda" else "; or use a machine with a GPU"
+        lines.append(
+            "  To do less, use --experiments main, fewer --methods or --seeds, cheaper settings with --hparams or "
+            f"--set, or --time-budget 8h, after which the same command goes on{elsewhere}."
+        )
+    return lines
+
+
+def likely_device(choice: str) -> tuple[str, int]:
+    """The type of device that --device `choice` will give, and how many runs it will take at a time.
+
+    This is for estimates: torch knows for sure, but takes seconds to import.
+    """
+    gpus = len(list(DRIVER.glob("*"))) if choice != "cpu" else 0
+    return ("cuda", gpus) if gpus else ("cuda" if choice == "cuda" else "cpu", cores())
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _timed(runs: Sequence[PlannedRun], epochs: int, prepared: Prepared, device: str) -> Mapping[str, float]:
+    """Seconds of each run; those of one method, encoder and batch size are timed once."""
+    import torch
+
+    from benchmark.runs.timing import seconds_per_epoch
+
+    known: dict[object, float] = {}
+    begun = time.perf_counter()
+    for spec in (run.spec for run in runs):
+        if issubclass(METHODS[spec.method].method, FittedMethod):
+            known[_work(spec)] = 0.0
+        elif _work(spec) not in known and time.perf_counter() - begun < TIMING_SECONDS:
+            per_epoch = seconds_per_epoch(spec, prepared.split, torch.device(device))
+            known[_work(spec)] = per_epoch * min(epochs, spec.training.epochs)
+    others = statistics.median([seconds for seconds in known.values() if seconds] or [0.0])
+    return {run.key: known.get(_work(run.spec), others) for run in runs}
+
+
+def _work(spec: RunSpec) -> object:
+    """What decides how long a run takes."""
+    return spec.method, replace(spec.encoder, dropout=0.0), replace(spec.training, learning_rate=1.0, noise=0.0)

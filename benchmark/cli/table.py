@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baselines.registry import METHODS
-from benchmark.cli.options import Parser, add_datasets, add_output, add_rules, chosen_datasets, read_list
-from benchmark.cli.planning import plan_all
-from benchmark.cli.preparing import open_store
+from benchmark.cli.options import Parser, read_list
+from benchmark.cli.session import Session
 from benchmark.plan.config import ConfigError, suggestion
 from benchmark.plan.planner import choose_methods
 from benchmark.runs.metrics import definition
@@ -25,7 +24,6 @@ LEGEND = "[ ] best; * p < 0.05 in favour of a method against its rival"
 
 
 def add_arguments(parser: Parser) -> None:
-    add_datasets(parser)
     parser.add_argument(
         "--methods",
         type=read_list(),
@@ -37,8 +35,6 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--format", choices=FORMATS, default="latex", help="(default: latex, for the package booktabs)")
     parser.add_argument("--to", type=Path, metavar="FILE", help="gets the table (default: standard output)")
-    add_rules(parser)
-    add_output(parser)
 
 
 def run(options: Namespace) -> int:
@@ -47,14 +43,14 @@ def run(options: Namespace) -> int:
     from benchmark.report.tables.formats import to_markdown, to_plain, to_tabular
     from benchmark.report.tables.table2 import table_of_methods
 
-    store = open_store(options.out_dir)
     every = [name for name, entry in METHODS.items() if not entry.method.knows_users]  # those have to be named
     named = every if options.methods is None else [m for word in options.methods for m in _registered(word)]
     everything = {"experiments": ["main"], "methods": named or every}
-    [dataset, *others] = chosen_datasets(Namespace(**vars(options) | everything), store)
+    session = Session(Namespace(**vars(options) | everything))
+    [dataset, *others], store = session.chosen, session.store
     if others:
         raise ConfigError("a table is about one dataset; name it with --dataset or --interactions")
-    [planned] = plan_all([dataset], store, None).values()
+    [planned] = session.plan().values()
     results = planned_results(planned, store.records(dataset.name), store.data(dataset.name), store.arrays)
     methods = results.ran if options.methods is None else _columns(options.methods, results)
     if not any(results.method(method).done for method in methods):

@@ -31,11 +31,14 @@ class RunSetting:
     @property
     def name(self) -> str:
         """All three as one path component, such as `released-equal-paper`."""
-        name = re.sub(r"[^a-z0-9._]+", "-", f"{self.protocol}-{self.hparams}-{self.profile}".lower())
-        if len(name) <= MAX_SETTING:
-            return name
-        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-        return f"{name[: MAX_SETTING - len(digest) - 1]}-{digest}"
+        name = f"{self.protocol}-{self.hparams}-{self.profile}".lower()
+        return shortened(re.sub(r"[^a-z0-9._]+", "-", name), MAX_SETTING)
+
+
+def shortened(name: str, longest: int) -> str:
+    """The name of a folder in at most `longest` characters; a digest stands for what is cut off."""
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return name if len(name) <= longest else f"{name[: longest - len(digest) - 1]}-{digest}"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 from baselines.method import FittedMethod
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
+from benchmark.plan.planner import PlannedRun
 from benchmark.plan.run_spec import RunSpec, TrainingSettings, settings_to_json
 from benchmark.store.record import RunRecord
 
@@ -22,6 +23,18 @@ def is_left(record: RunRecord | None, overwrite: str) -> bool:
     if record is None or overwrite == "all":
         return True
     return not record.done and (overwrite == "failed" or record.status not in KEPT_UNLESS_ASKED)
+
+
+def records_of(runs: Iterable[PlannedRun], records: Iterable[RunRecord]) -> dict[str, RunRecord]:
+    """The records, out of one dataset's `records`, of planned runs, by the run's key."""
+    found = {(record.key, record.seed): record for record in records}
+    return {run.key: found[run.key, run.spec.seed] for run in runs if (run.key, run.spec.seed) in found}
+
+
+def left_of(runs: Iterable[PlannedRun], records: Iterable[RunRecord], overwrite: str) -> list[PlannedRun]:
+    """Those of one dataset's planned runs that have to be executed, as its `records` stand."""
+    known = records_of(runs, records)
+    return [run for run in runs if is_left(known.get(run.key), overwrite)]
 
 
 class Durations:

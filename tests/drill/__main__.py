@@ -19,8 +19,8 @@ from typing import Any, NoReturn
 
 import torch
 
+from benchmark.cli.process import INTERRUPTED, unwinding
 from benchmark.runs.environment import ROOT, code_version, hardware, package_versions
-from benchmark.runs.signals import INTERRUPTED, unwinding
 from benchmark.store.atomic_files import StoreError, write_file
 from tests.drill.sessions import end_all
 from tests.drill.table import to_markdown, wrong

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark.cli.exits import FAILURE
+from benchmark.cli.process import FAILURE
 from tests.drill.evidence import compare, half_written, total
 from tests.drill.plans import SHORT, Notify, Plan, Reference, reference
 from tests.drill.sessions import HANG_SECONDS, Session, ended

@@ -10,7 +10,7 @@ import json
 import signal
 import sys
 
-from benchmark.runs.signals import leave, listen
+from benchmark.cli.process import leave, listen
 
 if __name__ == "__main__":
     listen(leave)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmark.runs.signals import SIGNALS
+from benchmark.cli.process import SIGNALS
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from benchmark.runs.signals import INTERRUPTED, SAFE
+from benchmark.cli.process import INTERRUPTED, SAFE
 from tests.drill.evidence import compare, continued, total
 from tests.drill.plans import LONG, Notify, Plan, Reference, comes_to, reference
 from tests.drill.sessions import HANG_SECONDS, Session

@@ -22,9 +22,7 @@ from baselines.registry import METHODS
 from benchmark.cli.commands import COMMANDS
 from benchmark.cli.commands import main as run_command
 from benchmark.cli.main import main, parse
-from benchmark.cli.options import chosen_datasets
-from benchmark.cli.planning import plan_all
-from benchmark.cli.report_place import report_place
+from benchmark.cli.session import Session
 from benchmark.plan import experiments
 from benchmark.plan.own_files import name_of
 from benchmark.store import atomic_files as atomic
@@ -147,9 +145,8 @@ def test_options_that_leave_nothing_out_do_not_narrow(tmp_path: Path, command: C
 
     def place(*words: str) -> Path:
         options = parse([*fixed, *words])
-        store = Store(options.out_dir / "results")
-        chosen = chosen_datasets(options, store)
-        return report_place(options, plan_all(chosen, store, options.seeds), chosen, store, {})
+        session = Session(options)
+        return session.report_place(session.plan(options.seeds))
 
     every = ",".join(name for name, entry in METHODS.items() if not entry.method.knows_users)
     usual = ",".join(experiments.DEFAULT)
@@ -179,7 +176,7 @@ def test_dry_run_and_status_tell_what_is_left(
     assert "6 runs, 2 ended, 4 left" in planned
     assert "done: seeds 0,1" in planned
     assert run_command(["status", *command()]) == 1
-    overview, _, estimate = capsys.readouterr().out.partition("  no estimate: ")
+    overview, _, estimate = capsys.readouterr().out.partition("  There is no estimate, ")
     assert overview in planned
     assert "judging by a few timed batches" in planned, "the data is here"
     assert "times a few batches" in estimate, "status reads no data"
@@ -382,10 +379,6 @@ WRONG = [
     (["--interactions", "a.csv", "--interactions", "b.csv"], 2, ["--interactions", "more than once"]),
     (["--methods", "popularity", "--methods", "markov"], 2, ["--methods", "more than once", "commas"]),
     (["--seeds", "0", "--seeds", "1"], 2, ["--seeds", "more than once", "commas"]),
-    (["--dry-run", "--export", "runs.tar.gz"], 2, ["--export", "python -m benchmark export"]),
-    (["--status", "--dataset", "ml-1m"], 2, ["--status", "python -m benchmark status"]),
-    (["--external=Mine=lists.csv"], 2, ["--external", "python -m benchmark score"]),
-    (["--tuned"], 2, ["--tuned", "--hparams tuned"]),
     (["--dataset", "beauty", "--experiments", "home"], 2, ["home", "add --protocol leave-one-out"]),
     (["--dataset", "beauty", "--experiments", "sets"], 2, ["sets", "add --protocol sets"]),
     (["--dataset", "beauty", "--methods", "mf"], 2, ["mf", "add --protocol sets"]),
@@ -450,7 +443,7 @@ def test_wrong_usage_of_a_command_is_one_line(
 def test_every_command_is_listed_and_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command([]) == 2
     listed = capsys.readouterr().out
-    for name, (_, summary) in COMMANDS.items():
+    for name, (_, summary, _) in COMMANDS.items():
         assert f"  {name} " in listed
         with pytest.raises(SystemExit) as ended:
             run_command([name, "--help"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.cli.estimate import describe, hours_left, likely_device
+from benchmark.cli.status import describe, hours_left, likely_device
 from benchmark.plan.config import Configuration
 from benchmark.plan.planner import PlannedRun, plan
 from benchmark.runs.preparation import Prepared, prepare
@@ -41,7 +41,7 @@ def test_finished_runs_tell_how_long_an_experiment_takes(
     assert basis == "finished runs"
     assert hours == {"main": pytest.approx(10 * 2 / 4), "regimes": pytest.approx(4 * 2 / 4)}
     text = "\n".join(describe((hours, basis), 4, "cpu"))
-    assert "about 7.0 h for what is left, 4 runs at a time, judging by finished runs" in text
+    assert "What is left takes about 7.0 h with 4 runs at a time, judging by finished runs" in text
     assert "main 5.0 h, regimes 2.0 h" in text
     for remedy in ("--experiments main", "--time-budget", "--hparams", "GPU"):
         assert remedy in text

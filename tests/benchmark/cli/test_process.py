@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.runs.signals import INTERRUPTED, SAFE, SIGNALS, unwinding
+from benchmark.cli.process import INTERRUPTED, SAFE, SIGNALS, unwinding
 
 ROOT = Path(__file__).resolve().parents[3]
-FROM_THE_FIRST = "import signal, time; from benchmark.runs.signals import leave, listen, unwinding; "
+FROM_THE_FIRST = "import signal, time; from benchmark.cli.process import leave, listen, unwinding; "
 
 Start = Callable[[str], "subprocess.Popen[str]"]
 

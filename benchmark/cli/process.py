@@ -1,11 +1,12 @@
-"""How a process of the suite begins and ends. Of the signals to stop, the first one unwinds, the second one ends the
-process at once, and none gives a traceback.
+"""How a process of the suite begins and ends: with an exit code, and with one line on stderr for whatever stopped it.
 
-Only the standard library is needed here, so that signals are heard before anything else is imported.
+Of the signals to stop, the first one unwinds, the second one ends the process at once, and none gives a traceback.
+Importing this takes only the standard library, so that signals are heard before anything else is imported.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -22,7 +23,7 @@ except ImportError:
     sys.exit("This needs Linux or macOS; on Windows, run it inside WSL.")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-INTERRUPTED = 130
+FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 AGAIN_SECONDS = 0.05
 SAFE = "finished runs are stored, the same command goes on from there"
 
@@ -42,6 +43,42 @@ def end(code: int) -> NoReturn:
     """Leave with an exit code; nothing is left that a signal could interrupt."""
     listen(signal.SIG_IGN)
     sys.exit(code)
+
+
+def run(program: str, command: Callable[[], int]) -> int:
+    """Run `command`; returns its exit code, or that of the error that stopped it."""
+    from benchmark.plan.config import ConfigError
+    from benchmark.store.atomic_files import StoreError
+    from datasets.interactions import DataError
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark for it
+    try:
+        with unwinding():
+            code = command()
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return code
+    except (ConfigError, DataError, StoreError) as error:
+        return fail(program, str(error), USAGE if isinstance(error, ConfigError) else FAILURE)
+    except KeyboardInterrupt:
+        return fail(program, f"interrupted; {SAFE}", INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except OSError as error:
+        return fail(program, f"{error.filename or 'input or output'}: {error.strerror or error}")
+
+
+def fail(program: str, line: str, code: int = FAILURE) -> int:
+    """Say what went wrong; returns `code`."""
+    from benchmark.store.store import to_stderr
+
+    to_stderr(f"{program}: {line}")
+    return code
+
+
+# --- signals --------------------------------------------------------------------------------------------------------
 
 
 def listen(handler: Handler) -> dict[signal.Signals, Handler]:
