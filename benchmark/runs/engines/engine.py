@@ -1,21 +1,23 @@
 """Where runs execute. An engine takes jobs and hands back finished runs; it neither plans nor stores.
 
-The simplest one, for this process, is here.
+The simplest one, for this process, is here, and what engines with workers have in common.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import torch
 
 from benchmark.plan.run_spec import RunSpec
+from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.run import News, RunOutcome, execute, to_record
 from benchmark.store.npz import Arrays
@@ -47,21 +49,20 @@ class FinishedRun:
 OnNews = Callable[[RunJob, News], None]
 
 
-class Engine(Protocol):
-    """Runs jobs on one dataset, some at a time, and yields each as it ends.
-
-    Jobs are taken from the iterable only when there is room for one, so that the caller may stop giving. Closing the
-    iterator abandons the runs under way.
-    """
+class Engine(ABC):
+    """Runs jobs on one dataset, some at a time, and yields each as it ends."""
 
     device: torch.device
 
+    @abstractmethod
     def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
-        """Execute."""
-        ...
+        """Execute. Jobs are taken only when there is room for one, so that the caller may stop giving.
+
+        Closing the iterator abandons the runs under way.
+        """
 
 
-class InlineEngine:
+class InlineEngine(Engine):
     """Runs one job after the other in this process, on one device, with one thread."""
 
     def __init__(self, device: torch.device) -> None:
@@ -75,25 +76,77 @@ class InlineEngine:
             yield FinishedRun(job, *execute(job.spec, prepared, self.device, job.command, follow, job.checkpoint))
 
 
-class JobQueue:
-    """The jobs of one `Engine.run`: first those to do again because a worker died, then those that wait."""
+@dataclass(frozen=True)
+class Death:
+    """How a worker ended without a result: the error's type, its cause in words, and what died.
 
-    def __init__(self, device: torch.device, jobs: Iterable[RunJob], prepared: Prepared) -> None:
-        self.device, self.waiting, self.prepared = device, iter(jobs), prepared
-        self.retries: list[RunJob] = []
-        self.deaths: Counter[tuple[str, str]] = Counter()
+    A job is given up once it has lost `limit` of these.
+    """
 
-    def next_job(self) -> RunJob | None:
-        return self.retries.pop(0) if self.retries else next(self.waiting, None)
+    error: str
+    cause: str
+    what: str
+    limit: int
 
-    def after_death(
-        self, job: RunJob, started: datetime, error: str, cause: str, what: str, limit: int
-    ) -> FinishedRun | None:
-        """Give the job out again (None), or record its end if `what` it was given to has died `limit` times."""
-        self.deaths[job.key, what] += 1
-        if self.deaths[job.key, what] < limit:
-            self.retries.append(job)
-            return None
-        message = f"the {what} died in each of {limit} attempts, at last {cause}"
-        outcome = RunOutcome("interrupted", started, error={"type": error, "message": message})
-        return FinishedRun(job, to_record(job.spec, self.prepared, self.device, job.command, outcome), {})
+
+class WorkerEngine(Engine):
+    """Gives each job to a worker, whatever that is. If one dies, its job is given out again, before all others."""
+
+    @abstractmethod
+    def room(self) -> int:
+        """How many jobs may be under way."""
+
+    @abstractmethod
+    def start(self, job: RunJob, prepared: Prepared) -> Any:
+        """Give a job to a worker, and return that."""
+
+    @abstractmethod
+    def ready(self, workers: Collection[Any]) -> Iterable[Any]:
+        """The workers that have a message or are dead; waits for one, but perhaps not for ever."""
+
+    @abstractmethod
+    def receive(self, worker: Any) -> tuple[str, Any]:
+        """The worker's next message: ("news", ...), ("checkpoint", bytes), ("finished", record and arrays), or
+        ("dead", Death). The last two end its work on the job.
+        """
+
+    @abstractmethod
+    def stop(self, worker: Any) -> None:
+        """End a worker that is at work."""
+
+    def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
+        """Execute as many at a time as there is room for."""
+        waiting, again = iter(jobs), list[RunJob]()
+        deaths: Counter[tuple[str, str]] = Counter()
+        under_way: dict[Any, tuple[RunJob, datetime]] = {}
+        try:
+            while True:
+                while len(under_way) < self.room() and (job := again.pop(0) if again else next(waiting, None)):
+                    under_way[self.start(job, prepared)] = job, datetime.now(UTC)
+                if not under_way:
+                    return
+                for worker in self.ready(under_way):
+                    job, started = under_way[worker]
+                    kind, content = self.receive(worker)
+                    if kind == "news":
+                        on_news(job, content)
+                    elif kind == "checkpoint":
+                        Checkpoint(job.checkpoint).keep(content)
+                    else:
+                        del under_way[worker]
+                    if kind == "finished":
+                        yield FinishedRun(job, *content)
+                    elif kind == "dead":
+                        deaths[job.key, content.what] += 1
+                        if deaths[job.key, content.what] < content.limit:
+                            again.append(job)
+                        else:
+                            yield self._given_up(job, prepared, started, content)
+        finally:
+            for worker in under_way:
+                self.stop(worker)
+
+    def _given_up(self, job: RunJob, prepared: Prepared, started: datetime, death: Death) -> FinishedRun:
+        message = f"the {death.what} died in each of {death.limit} attempts, at last {death.cause}"
+        outcome = RunOutcome("interrupted", started, error={"type": death.error, "message": message})
+        return FinishedRun(job, to_record(job.spec, prepared, self.device, job.command, outcome), {})

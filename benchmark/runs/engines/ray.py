@@ -12,10 +12,9 @@ import os
 import queue
 import signal
 import socket
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, RuntimeEnvS
 from benchmark.plan.config import ConfigError
 from benchmark.runs import checkpoint
 from benchmark.runs.checkpoint import Checkpoint
-from benchmark.runs.engines.engine import ATTEMPTS, FinishedRun, JobQueue, OnNews, RunJob
+from benchmark.runs.engines.engine import ATTEMPTS, Death, RunJob, WorkerEngine
 from benchmark.runs.environment import ROOT, code_version
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.run import execute
@@ -49,7 +48,7 @@ POLL_SECONDS = 5.0
 Message = tuple[str, Any]
 
 
-class RayEngine:
+class RayEngine(WorkerEngine):
     """`workers` runs at a time, by default as many as the cluster has GPUs, or else CPUs.
 
     More workers than GPUs share them. `address`: of the cluster; by default that in RAY_ADDRESS, or of a cluster that
@@ -62,82 +61,46 @@ class RayEngine:
         code_version()  # remembered before the code is sent
         _connect(address)
         self.device = _device(device)
-        self.task = ray.remote(_work).options(max_retries=0, num_cpus=1, num_gpus=self._gpus_each())
-
-    def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
-        """Execute, at any time as many as there is room for."""
-        tasks = _Tasks(self, jobs, prepared)
-        try:
-            while tasks.give_out():
-                # After a while without a message there may be room for more.
-                for stream in ray.wait(list(tasks.under_way), num_returns=1, timeout=POLL_SECONDS)[0]:
-                    job, _ = tasks.under_way[stream]
-                    kind, content = _receive(stream)
-                    if kind == "news":
-                        on_news(job, content)
-                    elif kind == "checkpoint":
-                        Checkpoint(job.checkpoint).keep(content)
-                    elif kind == "finished":
-                        del tasks.under_way[stream]
-                        record, arrays = content
-                        record = replace(record, versions=record.versions | code_version())
-                        yield FinishedRun(job, record, arrays)
-                    elif (finished := tasks.lost(stream, content)) is not None:
-                        yield finished
-        finally:
-            for stream in tasks.under_way:
-                with contextlib.suppress(RayError):
-                    ray.cancel(stream, force=True)
+        gpus = math.ceil(max(1, (workers or 0) / ray.cluster_resources()["GPU"])) if self.device.type == "cuda" else 0
+        self.task = ray.remote(_work).options(max_retries=0, num_cpus=1, num_gpus=1 / gpus if gpus else 0)
+        self.sent: tuple[Prepared | None, Any] = None, None
 
     def room(self) -> int:
-        """How many runs to give to Ray; at least one, which waits for a node if none is free."""
+        """At least one, which waits for a node if none is free."""
         resources = ray.cluster_resources()
         return self.workers or max(1, int(resources.get("GPU" if self.device.type == "cuda" else "CPU", 0)))
 
-    def _gpus_each(self) -> float:
-        if self.device.type != "cuda":
-            return 0
-        return 1 / math.ceil(max(1, (self.workers or 0) / ray.cluster_resources()["GPU"]))
+    def start(self, job: RunJob, prepared: Prepared) -> Any:
+        if self.sent[0] is not prepared:
+            self.sent = prepared, ray.put(prepared)  # each node fetches it once
+        seconds = SELDOM * checkpoint.SECONDS_BETWEEN
+        return self.task.remote(job, self.sent[1], self.device, Checkpoint(job.checkpoint).read(), seconds)
 
+    def ready(self, workers: Collection[Any]) -> list[Any]:
+        """Of streams of messages; after a while without one there may be more room."""
+        return ray.wait(list(workers), num_returns=1, timeout=POLL_SECONDS)[0]
 
-class _Tasks(JobQueue):
-    """The jobs of one `RayEngine.run`: those that Ray has, by the stream of their messages, and those that wait."""
+    def receive(self, worker: Any) -> Message:
+        """Raises ConfigError if no node can do the work."""
+        try:
+            kind, content = ray.get(next(worker))
+        except (RayTaskError, RuntimeEnvSetupError) as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise ConfigError(
+                f"--engine ray: a node cannot execute runs ({reason}); install requirements.lock on every node"
+            ) from error
+        except RayError as error:
+            crashed = isinstance(error, (WorkerCrashedError, OutOfMemoryError))
+            loss = ("worker", ATTEMPTS) if crashed else ("node", NODE_DEATHS)
+            return "dead", Death(type(error).__name__, f"with {_first_line(error)}", *loss)
+        if kind == "finished":
+            record, arrays = content
+            content = replace(record, versions=record.versions | code_version()), arrays
+        return kind, content
 
-    def __init__(self, engine: RayEngine, jobs: Iterable[RunJob], prepared: Prepared) -> None:
-        super().__init__(engine.device, jobs, prepared)
-        self.engine = engine
-        self.data: Any = None
-        self.under_way: dict[Any, tuple[RunJob, datetime]] = {}
-
-    def give_out(self) -> bool:
-        """Give out jobs while there is room; returns whether Ray has any."""
-        while len(self.under_way) < self.engine.room() and (job := self.next_job()) is not None:
-            if self.data is None:
-                self.data = ray.put(self.prepared)  # each node fetches it once
-            engine, state = self.engine, Checkpoint(job.checkpoint).read()
-            stream = engine.task.remote(job, self.data, engine.device, state, SELDOM * checkpoint.SECONDS_BETWEEN)
-            self.under_way[stream] = job, datetime.now(UTC)
-        return bool(self.under_way)
-
-    def lost(self, stream: Any, error: RayError) -> FinishedRun | None:
-        """What `after_death` says of the job of a stream that broke off."""
-        job, started = self.under_way.pop(stream)
-        crashed = isinstance(error, (WorkerCrashedError, OutOfMemoryError))
-        loss = ("worker", ATTEMPTS) if crashed else ("node", NODE_DEATHS)
-        return self.after_death(job, started, type(error).__name__, f"with {_first_line(error)}", *loss)
-
-
-def _receive(stream: Any) -> Message:
-    """The next message; ("lost", error) if the worker or its node is gone. ConfigError if no node can do the work."""
-    try:
-        return ray.get(next(stream))
-    except (RayTaskError, RuntimeEnvSetupError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise ConfigError(
-            f"--engine ray: a node cannot execute runs ({reason}); install requirements.lock on every node"
-        ) from error
-    except RayError as error:
-        return "lost", error
+    def stop(self, worker: Any) -> None:
+        with contextlib.suppress(RayError):
+            ray.cancel(worker, force=True)
 
 
 def _connect(address: str | None) -> None:
