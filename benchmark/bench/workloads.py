@@ -13,6 +13,7 @@ from torch import Tensor
 
 from baselines.training_data import TrainingData
 from benchmark.plan.config import Configuration
+from benchmark.plan.dataset_facts import UNKNOWN
 from benchmark.plan.run_spec import RunSpec
 from datasets import synthetic
 from datasets.cases import Cases
@@ -125,7 +126,7 @@ def recipe(method: str, dataset: str, maxlen: int, batch_size: int | None = None
     cost less.
     """
     words = [f"encoder.maxlen={maxlen}"] + ([f"training.batch_size={batch_size}"] if batch_size else [])
-    spec = Configuration(dataset, "equal", "paper", words).spec(dataset, True, Protocol(), method, seed=0)
+    spec = Configuration(dataset, "equal", "paper", words).spec(UNKNOWN, method, seed=0)
     changes = {"refresh_after": (1,)} if hasattr(spec.settings, "refresh_after") else {}
     return replace(spec, settings=replace(spec.settings, **changes))
 

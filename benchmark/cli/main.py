@@ -181,7 +181,7 @@ def _show_plan(session: Session) -> int:
 
 def _command(planned: PlannedRun, dataset: ChosenDataset) -> str:
     """The command that makes this one run and nothing else, in a folder of its own."""
-    return command_of(planned.spec.to_json(), dataset.file)
+    return command_of(planned.spec, dataset.file)
 
 
 def _estimate(

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from baselines.registry import METHODS
-from benchmark.plan.config import HPARAMS, PROFILES, ConfigError, Configuration, suggestion
-from benchmark.plan.dataset_facts import DatasetFacts, released_filter_of
+from benchmark.plan.config import ConfigError, Configuration, suggestion
+from benchmark.plan.dataset_facts import DatasetFacts, name_of, released_filter_of
 from benchmark.plan.experiments import DEFAULT, HOME, NAMES, all_experiments, window_protocols
-from benchmark.plan.own_files import name_of
 from benchmark.plan.planner import choose_methods, methods_of
+from benchmark.plan.run_spec import HPARAMS, PROFILES
 from benchmark.plan.tuning import trial_values, tuned_changes
 from benchmark.store.json_text import printable
 from benchmark.store.store import Store

@@ -9,7 +9,7 @@ from baselines.registry import METHODS
 from benchmark.cli.options import Parser, read_number
 from benchmark.cli.session import CACHE, check_unpublished, open_store
 from benchmark.plan.config import ConfigError
-from benchmark.plan.own_files import name_of
+from benchmark.plan.dataset_facts import name_of
 from benchmark.store.atomic_files import replacing
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store, to_stderr

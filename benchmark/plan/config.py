@@ -24,12 +24,10 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from baselines.method import FittedMethod
 from baselines.registry import METHODS
-from baselines.settings import EncoderSettings
-from benchmark.plan.run_spec import EvaluationSettings, RunSpec, TrainingSettings
+from benchmark.plan.dataset_facts import DatasetFacts
+from benchmark.plan.run_spec import SHARED, RunSpec
 from datasets.protocol import Protocol
 
-HPARAMS = ("equal", "released", "tuned")
-PROFILES = ("paper", "quick")
 CONFIGS = Path(__file__).parent / "configs"
 
 MAX_ASSIGNMENT = 200
@@ -37,9 +35,6 @@ MAX_ASSIGNMENT = 200
 
 TRIAL = ("run.trial", True)
 """The assignment that makes every run one of the trials of tuning, so that one of them can be repeated alone."""
-
-SHARED = ("encoder", "training", "evaluation")
-"""The sections whose settings all methods have."""
 
 
 class ConfigError(Exception):
@@ -84,22 +79,9 @@ class Configuration:
                 protocol = assign(protocol, rest, value, f"--set {key}")
         return protocol
 
-    def spec(
-        self,
-        title: str,
-        synthetic: bool,
-        protocol: Protocol,
-        method: str,
-        seed: int,
-        changes: Iterable[tuple[str, Any]] = (),
-    ) -> RunSpec:
+    def spec(self, facts: DatasetFacts, method: str, seed: int, changes: Iterable[tuple[str, Any]] = ()) -> RunSpec:
         """The run of one method and seed; `changes`, such as ("settings.alpha", 0.1), come after everything else."""
-        parts: dict[str, Any] = {
-            "encoder": EncoderSettings(),
-            "training": TrainingSettings(),
-            "evaluation": EvaluationSettings(),
-            "settings": METHODS[method].settings,
-        }
+        parts: dict[str, Any] = {**SHARED, "settings": METHODS[method].settings}
         for where, section, key, value in self._statements(method):
             parts[section] = assign(parts[section], key, value, where)
         tuned = ((f"--hparams tuned: {path}", path, value) for path, value in self.tuned.get(method, ()))
@@ -117,9 +99,9 @@ class Configuration:
             )
         return RunSpec(
             dataset=self.dataset,
-            title=title,
-            synthetic=synthetic,
-            protocol=protocol,
+            title=facts.title,
+            synthetic=facts.synthetic,
+            protocol=facts.protocol,
             hparams=self.hparams,
             profile=self.profile,
             method=method,
@@ -262,12 +244,7 @@ def _check(key: str, value: Any) -> None:
     if (key, value) == TRIAL:
         return
     methods = {method: METHODS[method].settings for method in METHODS if names_method(target, method)}
-    sections: dict[str, Any] = {
-        "protocol": Protocol(),
-        "encoder": EncoderSettings(),
-        "training": TrainingSettings(),
-        "evaluation": EvaluationSettings(),
-    }
+    sections: dict[str, Any] = {"protocol": Protocol(), **SHARED}
     if not methods and target not in sections:
         known = [*sections, *METHODS]
         raise ConfigError(f"--set {key}: unknown section '{target}'{suggestion(target, known)}")

@@ -9,9 +9,8 @@ from types import MappingProxyType
 from baselines.registry import METHODS
 from benchmark.plan.config import ConfigError, Configuration, names_method, suggestion, uses_assignment
 from benchmark.plan.dataset_facts import DatasetFacts
-from benchmark.plan.experiments import ADDED, Changes, Variant, experiments
-from benchmark.plan.run_key import run_key
-from benchmark.plan.run_spec import RunSpec
+from benchmark.plan.experiments import ADDED, Variant, experiments
+from benchmark.plan.run_spec import RunSpec, run_key
 from benchmark.plan.tuning import Values, searches
 
 
@@ -72,7 +71,7 @@ def plan(
             data = under.get(variant.window)
             if variant.method not in wanted or data is None:
                 continue
-            asked = _spec(configuration, data, variant.method, seed, variant.changes)
+            asked = configuration.spec(data, variant.method, seed, variant.changes)
             unused = {name: value for name, value in unused.items() if not uses_assignment(asked, name, value)}
             spec = _as_plain(configuration, data, variant, asked)
             key = run_key(spec, data.fingerprint)
@@ -92,16 +91,12 @@ def plan(
     return [PlannedRun(spec, run.rpartition("-")[0], uses[run]) for run, spec in specs.items()]
 
 
-def _spec(configuration: Configuration, facts: DatasetFacts, method: str, seed: int, changes: Changes) -> RunSpec:
-    return configuration.spec(facts.title, facts.synthetic, facts.protocol, method, seed, changes)
-
-
 def _as_plain(configuration: Configuration, facts: DatasetFacts, variant: Variant, asked: RunSpec) -> RunSpec:
     """The run that gives a variant's numbers: of the plain method if alpha is 0, so that none is made twice."""
     plain = METHODS[variant.method].plain
     if plain is None or asked.settings.alpha != 0:
         return asked
     changes = tuple((key, value) for key, value in variant.changes if not key.startswith("settings."))
-    same = _spec(configuration, facts, plain, asked.seed, changes)
+    same = configuration.spec(facts, plain, asked.seed, changes)
     is_same = same.settings.objective == asked.settings.objective
     return same if is_same and (same.encoder, same.training) == (asked.encoder, asked.training) else asked

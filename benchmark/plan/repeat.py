@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
 
 from baselines.registry import METHODS
-from benchmark.plan.config import SHARED, Configuration
-from benchmark.plan.run_spec import RunSpec, restored_settings
+from benchmark.plan.config import Configuration
+from benchmark.plan.dataset_facts import UNKNOWN, released_filter_of
+from benchmark.plan.run_spec import SHARED, RunSpec
 from benchmark.store.json_text import printable
 from benchmark.store.record import RunRecord
 from datasets.protocol import PRESETS, Protocol
@@ -24,32 +25,26 @@ def repeating(record: RunRecord) -> str:
     """The command of a record: that which it was made by if it is external, or of what is not there."""
     if record.method not in METHODS or record.spec["protocol"]["preset"] not in PRESETS:
         return record.command
-    return command_of(record.spec, str(record.data["source"]))
+    return command_of(RunSpec.of_json(record.spec), str(record.data["source"]))
 
 
-def command_of(spec: Mapping[str, Any], source: str) -> str:
-    """The command that makes the run of this `spec`, as a record has it, from `source`, the name of the file that the
-    interactions came from.
+def command_of(spec: RunSpec, source: str) -> str:
+    """The command that makes this run from `source`, the name of the file that the interactions came from.
 
     What the spec has otherwise than the configuration of its method, whether an experiment, tuning or `--set` changed
     it, is set by hand.
     """
-    dataset, method, preset = str(spec["dataset"]), str(spec["method"]["name"]), str(spec["protocol"]["preset"])
-    hparams = "released" if spec["hparams"] == "released" else "equal"
-    profile = "quick" if str(spec["profile"]).startswith("quick") else "paper"
-    released_filter = DATASETS[dataset].released_filter if dataset in DATASETS else "none"
-    protocol = Protocol.of_preset(preset, released_filter)
+    dataset, method, preset = spec.dataset, spec.method, spec.protocol.preset
+    hparams = "released" if spec.hparams == "released" else "equal"
+    profile = "quick" if spec.profile.startswith("quick") else "paper"
+    protocol = Protocol.of_preset(preset, released_filter_of(dataset))
     plain = _plain(dataset, hparams, profile, method)
-    parts = {section: (getattr(plain, section), spec.get(section, {})) for section in SHARED}
-    parts |= {"protocol": (protocol, spec["protocol"]), method: (plain.settings, spec["method"]["settings"])}
-    changes = [
-        f"{name}.{change}"
-        for name, (settings, table) in parts.items()
-        for change in _changes(settings, restored_settings(settings, table))
-    ]
-    changes += ["run.trial=true"] if spec.get("trial") else []
+    parts = {section: (getattr(plain, section), getattr(spec, section)) for section in SHARED}
+    parts |= {"protocol": (protocol, spec.protocol), method: (plain.settings, spec.settings)}
+    changes = [f"{name}.{change}" for name, both in parts.items() for change in _changes(*both)]
+    changes += ["run.trial=true"] if spec.is_trial else []
     words = ["--dataset", dataset] if dataset in DATASETS else ["--interactions", source]
-    words += ["--methods", method, "--seeds", str(spec["seed"]), "--experiments", "main"]
+    words += ["--methods", method, "--seeds", str(spec.seed), "--experiments", "main"]
     words += ["--protocol", preset] if preset != "released" else []
     words += ["--hparams", hparams] if hparams != "equal" else []
     words += ["--profile", profile] if profile != "paper" else []
@@ -59,7 +54,7 @@ def command_of(spec: Mapping[str, Any], source: str) -> str:
 
 @cache
 def _plain(dataset: str, hparams: str, profile: str, method: str) -> RunSpec:
-    return Configuration(dataset, hparams, profile).spec("", False, Protocol(), method, 0)
+    return Configuration(dataset, hparams, profile).spec(UNKNOWN, method, 0)
 
 
 def _changes(usual: Any, asked: Any) -> Iterator[str]:

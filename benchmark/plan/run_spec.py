@@ -1,8 +1,9 @@
-"""What a run is: its settings, the specification made of them, and the setting under which it is reported."""
+"""What a run is: its settings, the specification made of them, its key, and the setting under which it is reported."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -11,8 +12,15 @@ from typing import Annotated, Any, Literal
 from annotated_types import Interval
 
 from baselines.objectives import Objective
+from baselines.registry import METHODS
 from baselines.settings import NEUTRAL, EncoderSettings, Precision, Share
-from datasets.protocol import Protocol
+from datasets.protocol import PROTOCOL_VERSION, Protocol
+
+EVALUATION_VERSION = 1
+"""Raise it whenever benchmark/runs/evaluation.py gives other ranks or raw measurements for the same scores."""
+
+HPARAMS = ("equal", "released", "tuned")
+PROFILES = ("paper", "quick")
 
 MAX_SETTING = 120
 """The most characters of a setting's name, which becomes that of a folder."""
@@ -71,6 +79,10 @@ class EvaluationSettings:
     """Whether a pretrained representation is judged on downstream tasks; it is trained for all of the epochs then."""
 
 
+SHARED = {"encoder": EncoderSettings(), "training": TrainingSettings(), "evaluation": EvaluationSettings()}
+"""The sections whose settings all methods have, and their defaults."""
+
+
 @dataclass(frozen=True)
 class RunSpec:
     """Everything that specifies a run, apart from the data itself and the machine."""
@@ -89,6 +101,21 @@ class RunSpec:
     evaluation: EvaluationSettings = EvaluationSettings()
     is_trial: bool = False
     """Whether this is one of the trials of tuning, which are never tested, so that nothing can be chosen on test."""
+
+    @classmethod
+    def of_json(cls, kept: Mapping[str, Any]) -> RunSpec:
+        """The specification that a record has kept as its `spec`."""
+        about = {each: kept[each] for each in ("dataset", "title", "synthetic", "hparams", "profile", "seed")}
+        shared = {section: restored_settings(usual, kept.get(section)) for section, usual in SHARED.items()}
+        name = kept["method"]["name"]
+        return cls(
+            **about,
+            **shared,
+            protocol=Protocol(**kept["protocol"]),
+            method=name,
+            settings=restored_settings(METHODS[name].settings, kept["method"]["settings"]),
+            is_trial=bool(kept.get("trial")),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The record's `spec`."""
@@ -145,3 +172,26 @@ def restored_settings(settings: Any, table: Any) -> Any:
             value = restored_settings(usual, value)
         values[each.name] = tuple(value) if isinstance(value, list) else value
     return replace(settings, **values)
+
+
+def versions(spec: RunSpec) -> dict[str, int]:
+    """The versions whose rise makes earlier runs of this spec void."""
+    method = METHODS[spec.method].method
+    return {
+        "protocol": PROTOCOL_VERSION,
+        "encoder": method.encoder_version,
+        "method": method.version,
+        "evaluation": EVALUATION_VERSION,
+    }
+
+
+def run_key(spec: RunSpec, fingerprint: str) -> str:
+    """16 hex digits of everything that decides the numbers, so that equal keys mean equal results: neither the device
+    nor the mere names of presets.
+    """
+    return digest_of({"spec": spec.identity(), "fingerprint": fingerprint, "versions": versions(spec)})
+
+
+def digest_of(identity: Any) -> str:
+    """16 hex digits that stand for a value in the types that JSON has."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

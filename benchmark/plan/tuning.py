@@ -20,8 +20,7 @@ from baselines.registry import METHODS
 from benchmark.plan.config import ConfigError, Configuration
 from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.experiments import TRIAL_SEED, Changes
-from benchmark.plan.run_key import run_key
-from benchmark.plan.run_spec import RunSpec
+from benchmark.plan.run_spec import RunSpec, run_key
 from benchmark.plan.selection import METRIC
 from benchmark.store.record import RunRecord
 
@@ -137,7 +136,7 @@ def _search(
     def trial(own: Changes) -> Trial:
         described = ", ".join(f"{key.rpartition('.')[2]} {value:g}" for key, value in own)
         changes = (*inherited, *own)
-        spec = configuration.spec(facts.title, facts.synthetic, facts.protocol, method, TRIAL_SEED, changes)
+        spec = configuration.spec(facts, method, TRIAL_SEED, changes)
         training = spec.training
         training = replace(training, epochs=min(training.epochs, EPOCHS), patience=min(training.patience, PATIENCE))
         spec = replace(spec, training=training, is_trial=True)

@@ -12,8 +12,7 @@ import numpy as np
 from benchmark.plan.dataset_facts import label_of
 from benchmark.plan.experiments import Variant, experiments, window_protocols
 from benchmark.plan.planner import PlannedRun
-from benchmark.plan.run_key import run_key
-from benchmark.plan.run_spec import RunSetting
+from benchmark.plan.run_spec import RunSetting, run_key
 from benchmark.plan.tuning import trial_value
 from benchmark.report.methods import in_order
 from benchmark.report.query import LoadArrays, Results, RunGroup

@@ -7,7 +7,6 @@ history, which our evaluation masks, too; it is 0, a miss, if the target is not 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import time
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 
 from benchmark.plan.config import ConfigError
-from benchmark.plan.run_key import EVALUATION_VERSION
+from benchmark.plan.run_spec import EVALUATION_VERSION, digest_of
 from benchmark.runs.environment import code_version, hardware, package_versions, seconds_since
 from benchmark.runs.evaluation import TOP_ITEMS, cells_of
 from benchmark.runs.preparation import Prepared, file_sha256
@@ -245,4 +244,4 @@ def _versions() -> dict[str, int]:
 def _key(external: External, prepared: Prepared, sha256: str) -> str:
     """16 hex digits that stand for everything that decides the numbers, and for the name."""
     identity = [external.method, sha256, prepared.fingerprint, prepared.summary["protocol"], _versions()]
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    return digest_of(identity)

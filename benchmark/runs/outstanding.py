@@ -9,9 +9,8 @@ from typing import Any
 
 from baselines.method import FittedMethod
 from baselines.registry import METHODS
-from baselines.settings import EncoderSettings
 from benchmark.plan.planner import PlannedRun
-from benchmark.plan.run_spec import RunSpec, TrainingSettings, settings_to_json
+from benchmark.plan.run_spec import SHARED, RunSpec, TrainingSettings, settings_to_json
 from benchmark.store.record import RunRecord
 
 KEPT_UNLESS_ASKED = ("done", "diverged", "failed")
@@ -78,8 +77,8 @@ def seconds_of(record: RunRecord) -> float:
 
 
 def _workload(spec: dict[str, Any]) -> str:
-    usual = {"encoder": EncoderSettings(), "training": TrainingSettings()}
-    tables = [settings_to_json(usual[name]) | spec[name] for name in usual]  # a setting that a record lacks was neutral
+    sections = ("encoder", "training")  # a setting that a record lacks was neutral
+    tables = [settings_to_json(SHARED[name]) | spec[name] for name in sections]
     return json.dumps(tables, sort_keys=True)
 
 

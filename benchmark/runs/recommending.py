@@ -13,9 +13,7 @@ import torch
 
 from baselines.method import FittedMethod, Scorer, TrainedMethod
 from baselines.registry import METHODS
-from baselines.settings import EncoderSettings
-from benchmark.plan.run_key import run_key
-from benchmark.plan.run_spec import EvaluationSettings, RunSpec, TrainingSettings, restored_settings
+from benchmark.plan.run_spec import RunSpec, run_key
 from benchmark.runs.evaluation import top_lists
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.run import training_data
@@ -24,34 +22,17 @@ from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
 from datasets.filtering import apply_filter
 from datasets.interactions import DataError, Interactions
-from datasets.protocol import Protocol
 from datasets.sequences import Sequences
 from datasets.split import pack
 
 
 def spec_of(record: RunRecord) -> RunSpec:
     """The specification that a record is about; DataError if the code has changed what it means."""
-    kept, name = record.spec, record.method
-    tables = (
-        (EncoderSettings(), kept["encoder"]),
-        (TrainingSettings(), kept["training"]),
-        (EvaluationSettings(), kept.get("evaluation", {})),
-        (METHODS[name].settings, kept["method"]["settings"]),
-    )
-    encoder, training, evaluation, settings = (restored_settings(*each) for each in tables)
-    about = {each: kept[each] for each in ("dataset", "title", "synthetic", "hparams", "profile", "seed")}
-    protocol = Protocol(**kept["protocol"])
-    spec = RunSpec(
-        **about,
-        protocol=protocol,
-        method=name,
-        encoder=encoder,
-        training=training,
-        evaluation=evaluation,
-        settings=settings,
-    )
+    spec = RunSpec.of_json(record.spec)
     if run_key(spec, record.data["fingerprint"]) != record.key:
-        raise DataError(f"run {record.key}: was made by an earlier version of {name}; do it again with run_all.py")
+        raise DataError(
+            f"run {record.key}: was made by an earlier version of {spec.method}; do it again with run_all.py"
+        )
     return spec
 
 

@@ -17,8 +17,7 @@ from baselines.encoder import Encoder
 from baselines.method import FittedMethod, Method, Scorer, TrainedMethod
 from baselines.registry import METHODS
 from baselines.training_data import TrainingData
-from benchmark.plan.run_key import run_key, versions
-from benchmark.plan.run_spec import RunSpec
+from benchmark.plan.run_spec import RunSpec, run_key, versions
 from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.downstream import downstream_metrics
 from benchmark.runs.environment import (

@@ -15,6 +15,7 @@ from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
 from baselines.transformer import Transformer
 from benchmark.plan.config import ConfigError, Configuration
+from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.run_spec import RunSpec, TrainingSettings
 from benchmark.runs import training
 from benchmark.runs.training import check_compiler, train
@@ -31,7 +32,9 @@ ROUNDING = 2.0**-8
 
 
 def spec(*assignments: str) -> RunSpec:
-    return Configuration("ml-1m", "equal", "paper", assignments).spec("ML-1M", False, Protocol(), "sasrec-ce", 0)
+    return Configuration("ml-1m", "equal", "paper", assignments).spec(
+        DatasetFacts("ML-1M", False, Protocol(), "f"), "sasrec-ce", 0
+    )
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from baselines.registry import METHODS
 from benchmark.cli.main import parse
 from benchmark.plan import config
 from benchmark.plan.config import Configuration
+from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.run_spec import RunSpec
 from benchmark.runs.external import External
 from benchmark.store.json_text import to_json
@@ -90,7 +91,9 @@ class Assignments:
         text = content.decode("utf-8", "surrogatepass")
         configuration = Configuration("ml-1m", "equal", "paper", [text])
         protocol = configuration.protocol(Protocol())
-        return configuration.profile, [configuration.spec("ML-1M", False, protocol, method, 0) for method in METHODS]
+        return configuration.profile, [
+            configuration.spec(DatasetFacts("ML-1M", False, protocol, "f"), method, 0) for method in METHODS
+        ]
 
     def check(self, content: bytes, result: tuple[str, list[RunSpec]]) -> str:
         """Whether all of it fits a record."""
@@ -126,7 +129,7 @@ class Toml:
         committed, config.CONFIGS = config.CONFIGS, self.folder
         try:
             configuration = Configuration("ml-1m", "equal", "paper")
-            return [configuration.spec("ML-1M", False, Protocol(), method, 0) for method in METHODS]
+            return [configuration.spec(DatasetFacts("ML-1M", False, Protocol(), "f"), method, 0) for method in METHODS]
         finally:
             config.CONFIGS = committed
 

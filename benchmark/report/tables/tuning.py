@@ -10,6 +10,7 @@ from typing import Any
 
 from baselines.registry import METHODS
 from benchmark.plan.config import Configuration
+from benchmark.plan.dataset_facts import UNKNOWN
 from benchmark.plan.selection import METRIC
 from benchmark.plan.tuning import trial_value
 from benchmark.report.methods import in_order, title_of
@@ -31,7 +32,6 @@ from benchmark.report.tables.layout import (
 from benchmark.report.tables.notes import closing_notes, notes
 from benchmark.report.tables.numbers import DASH, number, percent, signed
 from benchmark.store.record import RunRecord
-from datasets.protocol import Protocol
 
 Values = Mapping[str, float]
 """What a trial sets of the settings that its method searches."""
@@ -124,7 +124,7 @@ def _searched(method: str, spec: Mapping[str, Any], otherwise: Values) -> Values
 
 
 def _usual(results: Results, method: str) -> Values:
-    spec = Configuration(results.dataset, "equal", "paper").spec("", False, Protocol(), method, 0)
+    spec = Configuration(results.dataset, "equal", "paper").spec(UNKNOWN, method, 0)
     return _searched(method, spec.to_json(), {})
 
 

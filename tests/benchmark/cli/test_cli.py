@@ -24,7 +24,7 @@ from benchmark.cli.commands import main as run_command
 from benchmark.cli.main import main, parse
 from benchmark.cli.session import Session
 from benchmark.plan import experiments
-from benchmark.plan.own_files import name_of
+from benchmark.plan.dataset_facts import name_of
 from benchmark.store import atomic_files as atomic
 from benchmark.store.store import Store
 from datasets import synthetic

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmark.plan.config import ConfigError, Configuration
+from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.run_spec import MAX_SETTING, RunSetting
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import FIGURES
@@ -405,7 +406,7 @@ def test_a_tuned_value_that_is_none_is_told_with_its_place() -> None:
 
 def configured(method: str, tuned: Any, *assignments: str) -> Any:
     configuration = Configuration("ml-1m", "equal", "paper", assignments, tuned)
-    return configuration.spec("ML-1M", False, configuration.protocol(Protocol()), method, 0)
+    return configuration.spec(DatasetFacts("ML-1M", False, configuration.protocol(Protocol()), "f"), method, 0)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import torch
 
 from benchmark.cli.status import describe, hours_left, likely_device
 from benchmark.plan.config import Configuration
+from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.planner import PlannedRun, plan
 from benchmark.runs.preparation import Prepared, prepare
 from benchmark.runs.timing import seconds_per_epoch
@@ -73,7 +74,9 @@ def test_without_finished_runs_each_method_is_timed_once(
 @pytest.mark.parametrize("method", ["sasrec-sce", "ec4srec", "two-stage", "btsr-bce"])
 def test_an_epoch_is_timed_by_a_few_of_its_batches(prepared: Prepared, method: str, rows: str) -> None:
     sets = ["encoder.width=8", f"training.rows={rows}"]
-    spec = Configuration("synthetic", "equal", "paper", sets).spec("Synthetic", True, Protocol(), method, 0)
+    spec = Configuration("synthetic", "equal", "paper", sets).spec(
+        DatasetFacts("Synthetic", True, Protocol(), "f"), method, 0
+    )
     assert 0 < seconds_per_epoch(spec, prepared.split, torch.device("cpu")) < 1_000
 
 

@@ -11,6 +11,7 @@ from baselines.registry import METHODS
 from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings, Share, check_bounds
 from benchmark.plan.config import ConfigError, Configuration, _name_of, assign
+from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.run_spec import RunSpec, TrainingSettings
 from benchmark.store.schema import NAME
 from datasets.protocol import Protocol
@@ -20,7 +21,9 @@ from datasets.registry import DATASETS
 def spec(
     method: str = "btsr-ce", dataset: str = "ml-1m", hparams: str = "equal", profile: str = "paper", *sets: str
 ) -> RunSpec:
-    return Configuration(dataset, hparams, profile, sets).spec("ML-1M", False, Protocol(), method, seed=0)
+    return Configuration(dataset, hparams, profile, sets).spec(
+        DatasetFacts("ML-1M", False, Protocol(), "f"), method, seed=0
+    )
 
 
 def test_equal_hparams_are_the_same_for_all_methods() -> None:

@@ -15,8 +15,7 @@ from benchmark.plan.config import ConfigError, Configuration
 from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.experiments import NAMES, WINDOWS, all_experiments, experiments, window_protocols
 from benchmark.plan.planner import PlannedRun, choose_methods, plan
-from benchmark.plan.run_key import run_key
-from benchmark.plan.run_spec import TrainingSettings
+from benchmark.plan.run_spec import TrainingSettings, run_key
 from datasets.protocol import Protocol
 from datasets.sequences import Sequences
 
@@ -252,7 +251,7 @@ def test_methods_that_count_stay_the_same_runs_where_others_train_on_prefixes() 
         "sasrec-ce": "prefix",
     }
     spec = Configuration("ml-1m", "equal", "paper", ["training.rows='prefix'"]).spec(
-        "ML-1M", False, Protocol(), "mf", 0
+        DatasetFacts("ML-1M", False, Protocol(), "f"), "mf", 0
     )
     assert spec.training.rows == "user", "it knows users"
     kept = {run.key for run in usual} & {run.key for run in prefixes}

@@ -65,7 +65,7 @@ KINDS = {
 def test_the_command_of_a_run_plans_that_run_alone(kind: str) -> None:
     assert KINDS[kind]
     for spec in KINDS[kind]:
-        (again,) = planned_by(command_of(spec.to_json(), ""))
+        (again,) = planned_by(command_of(spec, ""))
         assert again.spec.identity() == spec.identity()
     assert (kind == "trial") == all(spec.is_trial for spec in KINDS[kind])
 
@@ -88,7 +88,7 @@ def test_a_dry_run_of_the_command_shows_that_run_alone_and_the_command(
     spec = KINDS[kind][-1]
     rules = {"protocol": spec.protocol.to_json(), "fingerprint": "f"}
     Store(tmp_path / "results").write_data(spec.dataset, "rules", rules, title="A title", synthetic=False)
-    command = command_of(spec.to_json(), "")
+    command = command_of(spec, "")
     (again,) = planned_by(command)
     assert main([*shlex.split(command)[2:-1], str(tmp_path), "--dry-run"]) == 0
     printed = capsys.readouterr().out
@@ -100,8 +100,8 @@ def test_a_tuned_run_is_repeated_without_what_tuning_stored() -> None:
     tuned = Configuration(
         "ml-1m", "tuned", "paper", (), {"btsr-ce": (("settings.alpha", 0.05), ("encoder.dropout", 0.5))}
     )
-    spec = tuned.spec("ML-1M", False, Protocol(), "btsr-ce", 2)
-    command = command_of(spec.to_json(), "")
+    spec = tuned.spec(DatasetFacts("ML-1M", False, Protocol(), "f"), "btsr-ce", 2)
+    command = command_of(spec, "")
     assert "--hparams" not in command
     assert "--set btsr-ce.alpha=0.05" in command
     (again,) = planned_by(command)
@@ -110,7 +110,7 @@ def test_a_tuned_run_is_repeated_without_what_tuning_stored() -> None:
 
 def test_a_command_names_ones_own_file_and_a_folder_of_its_own() -> None:
     spec = replace(KINDS["main"][0], dataset="my-shop")
-    command = command_of(spec.to_json(), "My Shop.csv")
+    command = command_of(spec, "My Shop.csv")
     assert command.startswith("python run_all.py --interactions 'My Shop.csv' --methods ")
     assert command.endswith(" --out-dir repeated")
 

@@ -11,8 +11,8 @@ import pytest
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from benchmark.plan.config import Configuration, assign
-from benchmark.plan.run_key import run_key, versions
-from benchmark.plan.run_spec import RunSpec, TrainingSettings
+from benchmark.plan.dataset_facts import DatasetFacts
+from benchmark.plan.run_spec import RunSpec, TrainingSettings, run_key, versions
 from benchmark.store.record import RunRecord
 from datasets.protocol import Protocol
 
@@ -57,7 +57,9 @@ def test_committed_runs_keep_their_keys(dataset: str) -> None:
 
 
 def spec(method: str = "btsr-ce", hparams: str = "equal", *sets: str) -> RunSpec:
-    return Configuration("ml-1m", hparams, "paper", sets).spec("ML-1M", False, Protocol(), method, seed=0)
+    return Configuration("ml-1m", hparams, "paper", sets).spec(
+        DatasetFacts("ML-1M", False, Protocol(), "f"), method, seed=0
+    )
 
 
 def key(spec: RunSpec, fingerprint: str = "f" * 64) -> str:
@@ -101,8 +103,8 @@ def test_other_data_changes_the_key() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "benchmark.plan.run_key.PROTOCOL_VERSION",
-        "benchmark.plan.run_key.EVALUATION_VERSION",
+        "benchmark.plan.run_spec.PROTOCOL_VERSION",
+        "benchmark.plan.run_spec.EVALUATION_VERSION",
         "baselines.method.Method.encoder_version",
     ],
 )

@@ -120,7 +120,9 @@ def test_a_choice_counts_only_where_all_trials_are_done() -> None:
     del values[found["duorec"].trials[3].key]
     changes = tuned_changes(CONFIGURATION, FACTS, ["sasrec-ce", "popularity"], values)
     assert list(changes) == ["sasrec-ce"]
-    spec = Configuration("ml-1m", "tuned", "paper", tuned=changes).spec("ML-1M", False, Protocol(), "sasrec-ce", 0)
+    spec = Configuration("ml-1m", "tuned", "paper", tuned=changes).spec(
+        DatasetFacts("ML-1M", False, Protocol(), "f"), "sasrec-ce", 0
+    )
     assert spec.encoder.dropout == dict(found["sasrec-ce"].trials[0].own)["encoder.dropout"]
     assert (spec.hparams, spec.profile, spec.is_trial) == ("tuned", "paper", False)
     for facts in (FACTS, None):

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from benchmark.plan.config import Configuration
+from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.experiments import BATCH_SIZES, PRETRAINED, experiments
 from benchmark.runs import downstream
 from benchmark.runs.downstream import SHARES, Task, Users, tasks_of
@@ -88,7 +89,7 @@ def test_a_probe_finds_a_class_that_lies_on_a_line_and_a_constant_finds_the_most
 
 def run(prepared: Prepared, method: str, seed: int = 0) -> dict[str, float]:
     configuration = Configuration("synthetic", "equal", "quick")
-    spec = configuration.spec("Synthetic", True, prepared.facts.protocol, method, seed, SMALL)
+    spec = configuration.spec(DatasetFacts("Synthetic", True, prepared.facts.protocol, "f"), method, seed, SMALL)
     record, _ = execute(spec, prepared, torch.device("cpu"), "")
     assert record.done, record.error
     assert record.selected_epoch in (None, 2)  # the last one: nothing is chosen

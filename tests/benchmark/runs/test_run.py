@@ -12,6 +12,7 @@ import torch
 from baselines.registry import METHODS
 from baselines.training_data import TrainingData
 from benchmark.plan.config import Configuration
+from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.run_spec import RunSpec
 from benchmark.runs import metrics, probes, run, summary
 from benchmark.runs.checkpoint import Checkpoint
@@ -59,7 +60,7 @@ def drawn(prepare_with: Callable[[Protocol], Prepared]) -> Prepared:
 
 def specify(method: str, *sets: str) -> RunSpec:
     configuration = Configuration("synthetic", "equal", "paper", [*TINY, *sets])
-    return configuration.spec("Synthetic", True, configuration.protocol(Protocol()), method, seed=3)
+    return configuration.spec(DatasetFacts("Synthetic", True, configuration.protocol(Protocol()), "f"), method, seed=3)
 
 
 class Watched:

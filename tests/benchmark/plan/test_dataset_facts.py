@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.plan.own_files import name_of
+from benchmark.plan.dataset_facts import name_of
 from benchmark.store.schema import NAME
 
 FILES = [
