@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +13,7 @@ from benchmark.cli.process import FAILURE
 from benchmark.plan.config import ConfigError
 from benchmark.runs.metrics import shown_in
 from benchmark.store.record import RunRecord
-from benchmark.store.store import Store, to_stderr
+from benchmark.store.store import Store
 
 ALWAYS = tuple(f"test {metric}" for metric in shown_in("run"))
 """Metrics that are shown of every run; others are shown where they differ."""
@@ -30,73 +29,53 @@ def add_arguments(parser: Parser) -> None:
 def run(options: Namespace) -> int:
     """Show the comparison; the exit code is 1 if the stores differ."""
     datasets = [] if ALL in (options.dataset or [ALL]) else options.dataset
-    records = []
-    for path in options.stores:
-        found = find_store(path).records()
-        records.append([record for record in found if not datasets or record.dataset in datasets])
-    comparison = compare_records(*records)
-    print(to_text(comparison, *map(str, options.stores)), end="")
-    return 0 if comparison.same else FAILURE
-
-
-@dataclass(frozen=True)
-class StoreComparison:
-    """All runs of two stores: those of both, those that only one has."""
-
-    both: tuple[tuple[RunRecord, RunRecord], ...]
-    only_first: tuple[RunRecord, ...]
-    only_second: tuple[RunRecord, ...]
-
-    @property
-    def same(self) -> bool:
-        """Whether both stores hold the same runs with the same metrics."""
-        return not self.only_first and not self.only_second and all(is_same(*pair) for pair in self.both)
-
-
-def is_same(first: RunRecord, second: RunRecord) -> bool:
-    """Whether a run ended in the same way with the same metrics to the last bit; times and machines do not count."""
-    return (first.status, first.metrics) == (second.status, second.metrics)
-
-
-def compare_records(first: Iterable[RunRecord], second: Iterable[RunRecord]) -> StoreComparison:
-    """Match two stores' records: the same dataset, method, key and seed is the same run."""
-    one, other = ({(r.dataset, r.method, r.key, r.seed): r for r in records} for records in (first, second))
-    return StoreComparison(
-        both=tuple((one[run], other[run]) for run in sorted(one.keys() & other.keys())),
-        only_first=tuple(one[run] for run in sorted(one.keys() - other.keys())),
-        only_second=tuple(other[run] for run in sorted(other.keys() - one.keys())),
-    )
+    found = [find_store(path).records() for path in options.stores]
+    chosen = ([record for record in records if not datasets or record.dataset in datasets] for records in found)
+    text, is_same = compare(*chosen)
+    print("A: {}\nB: {}\n".format(*options.stores))
+    print(text)
+    return 0 if is_same else FAILURE
 
 
 def find_store(path: Path) -> Store:
     """The store at `path`, a results directory or one that has it inside; ConfigError if there is no store."""
     root = path / "results" if (path / "results").is_dir() else path
-    store = Store(root, to_stderr)
+    store = Store(root)
     if not root.is_dir() or not store.datasets():
         fault = "holds no runs" if root.is_dir() else "is not a directory"
         raise ConfigError(f"{path} {fault}; name two --out-dir or results directories")
     return store
 
 
-def to_text(comparison: StoreComparison, first: str, second: str) -> str:
-    """The comparison as a plain table, `first` and `second` being the stores' names, and a line that sums it up."""
-    lines = [f"A: {first}", f"B: {second}", ""]
-    if comparison.both:
-        rows = [(_title(pair[0]), *row) for pair in comparison.both for row in _rows(*pair)]
+def compare(first: Iterable[RunRecord], second: Iterable[RunRecord]) -> tuple[str, bool]:
+    """The runs of two stores, A and B, as a plain table with a line that sums it up; and whether they are the same.
+
+    Runs are the same if they ended in the same way with the same metrics to the last bit; times and machines do not
+    count.
+    """
+    one, other = ({_title(record): record for record in records} for records in (first, second))
+    both = sorted(one.keys() & other.keys())
+    same = [run for run in both if _end(one[run]) == _end(other[run])]
+    lines = []
+    if both:
+        rows = [(run, *row) for run in both for row in _rows(one[run], other[run])]
         table = pd.DataFrame(rows, columns=["run", "metric", "A", "B", "B - A"])
         lines += [table.set_index(["run", "metric"]).to_string(), ""]
-    for name, records in (("A", comparison.only_first), ("B", comparison.only_second)):
-        lines += [f"only in {name}: {_title(record)} ({record.status})" for record in records]
-    same = sum(is_same(*pair) for pair in comparison.both)
+    alone = {"A": sorted(one.keys() - other.keys()), "B": sorted(other.keys() - one.keys())}
+    lines += [f"only in {name}: {run} ({(one | other)[run].status})" for name, runs in alone.items() for run in runs]
     lines.append(
-        f"{len(comparison.both)} runs in both: {same} with exactly the same metrics, {len(comparison.both) - same} "
-        f"with others; {len(comparison.only_first)} only in A, {len(comparison.only_second)} only in B"
+        f"{len(both)} runs in both: {len(same)} with exactly the same metrics, {len(both) - len(same)} "
+        f"with others; {len(alone['A'])} only in A, {len(alone['B'])} only in B"
     )
-    return "\n".join([*lines, ""])
+    return "\n".join(lines), len(same) == len(one | other)
 
 
 def _title(record: RunRecord) -> str:
     return f"{record.dataset} {record.method} {record.key} seed {record.seed}"
+
+
+def _end(record: RunRecord) -> tuple[str, dict[str, dict[str, float]]]:
+    return record.status, record.metrics
 
 
 def _rows(first: RunRecord, second: RunRecord) -> list[tuple[str, str, str, str]]:
@@ -108,7 +87,7 @@ def _rows(first: RunRecord, second: RunRecord) -> list[tuple[str, str, str, str]
         if name in ALWAYS or a != b:
             rows.append((name, _number(a), _number(b), _difference(a, b)))
     machines = [f"{r.hardware.get('device', '?')}, torch {r.versions.get('torch', '?')}" for r in (first, second)]
-    if not is_same(first, second) and machines[0] != machines[1]:
+    if _end(first) != _end(second) and machines[0] != machines[1]:
         rows.append(("machine", machines[0], machines[1], ""))
     return rows or [("no metrics", first.status, second.status, "")]
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from argparse import Namespace
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import replace
 
 from benchmark.cli.process import FAILURE
 from benchmark.cli.session import Session
@@ -21,45 +22,35 @@ from benchmark.store.store import Notify, Store, to_stderr
 TOLERANCE = 1e-9  # relative; another machine may sum in another order
 
 
-@dataclass
-class Recomputed:
-    """How many runs were checked, how many of them got metrics that they lacked, and how many differ."""
-
-    checked: int = 0
-    completed: int = 0
-    differing: int = 0
-
-
 def run(options: Namespace) -> int:
     """Recompute the runs of each dataset; the exit code is 1 if one of them differs from its record."""
     session, is_different = Session(options), False
     for _, data in session.prepare():
         found = recompute(session.store, data, to_stderr)
         print(
-            f"{data.title}: {found.checked} finished runs checked, {found.completed} got metrics that they lacked, "
-            f"{found.differing} differ from their records"
+            f"{data.title}: {found.total()} finished runs checked, {found['completed']} got metrics that they lacked, "
+            f"{found['differing']} differ from their records"
         )
-        is_different = is_different or found.differing > 0
+        is_different |= found["differing"] > 0
     return FAILURE if is_different else 0
 
 
-def recompute(store: Store, prepared: Prepared, notify: Notify) -> Recomputed:
+def recompute(store: Store, prepared: Prepared, notify: Notify) -> Counter[str]:
     """Compute the metrics of every finished run on this data from its arrays, and store those that it lacks.
 
-    A run whose record differs is named through `notify` and left as it is. Metrics that need the model, such as those
-    for other orders of tied events, stay as they were measured.
+    Returns how many runs were completed in this way, are differing from their record, or have been the same. A run
+    whose record differs is named through `notify` and left as it is. Metrics that need the model, such as those for
+    other orders of tied events, stay as they were measured.
     """
-    found = Recomputed()
+    found: Counter[str] = Counter()
     for record in store.records(prepared.name):
         if not record.done or record.is_trial or record.data["fingerprint"] != prepared.fingerprint:
             continue
-        found.checked += 1
         metrics, differing = _metrics(store, record, prepared)
+        found["differing" if differing else "same" if metrics == record.metrics else "completed"] += 1
         if differing:
-            found.differing += 1
             notify(f"{record.method} seed {record.seed} ({record.key}): its arrays give other values of {differing}")
         elif metrics != record.metrics:
-            found.completed += 1
             store.save(replace(record, metrics=metrics), store.arrays(record) or {}, overwrite=True)
     return found
 
@@ -68,10 +59,8 @@ def _metrics(store: Store, record: RunRecord, prepared: Prepared) -> tuple[dict[
     """The record's metrics with those that it lacks, and the names of those that its arrays contradict."""
     arrays = store.arrays(record) or {}
     split = prepared.split
-    if record.external:
-        fresh = {"test": metrics_of(arrays, split)}
-    else:
-        fresh = {"test": summarise(arrays, split.item_buckets, split.item_popularity)}
+    about = split.item_buckets, split.item_popularity
+    fresh = {"test": metrics_of(arrays, split) if record.external else summarise(arrays, *about)}
     if "validation_ranks" in arrays:
         fresh["validation"] = accuracy(arrays["validation_ranks"])
     differing = [

@@ -10,38 +10,34 @@ from typing import Any
 import pytest
 
 from benchmark.cli.commands import main as command
-from benchmark.cli.compare import compare_records, to_text
+from benchmark.cli.compare import compare
 from benchmark.store.store import Store
 
 
 def test_the_same_runs_with_the_same_metrics_are_the_same_whatever_the_machine(handmade: Callable[..., Any]) -> None:
     one = handmade().record(test={"ndcg@10": 0.05, "hr@10": 0.1})
     other = replace(one, hardware={"device": "cuda"}, timings={"fit_seconds": 1.0}, finished=one.started)
-    comparison = compare_records([one], [other])
-    assert comparison.same
-    shown = [
-        line.split() for line in to_text(comparison, "a", "b").splitlines() if "0.0500" in line or "0.1000" in line
-    ]
+    text, is_same = compare([one], [other])
+    assert is_same
+    shown = [line.split() for line in text.splitlines() if "0.0500" in line or "0.1000" in line]
     assert [words[-5:-3] for words in shown] == [["test", "hr@10"], ["test", "ndcg@10"]]
-    assert "1 runs in both: 1 with exactly the same metrics, 0 with others; 0 only in A" in to_text(
-        comparison, "a", "b"
-    )
+    assert "1 runs in both: 1 with exactly the same metrics, 0 with others; 0 only in A" in text
 
 
 def test_one_bit_is_a_difference(handmade: Callable[..., Any]) -> None:
     one = handmade().record(test={"ndcg@10": 0.3, "mrr@10": 0.02})
     other = handmade().record(test={"ndcg@10": 0.1 + 0.2, "mrr@10": 0.02})
-    comparison = compare_records([one], [other])
-    assert not comparison.same
-    (line,) = [line for line in to_text(comparison, "a", "b").splitlines() if "test ndcg@10" in line]
+    text, is_same = compare([one], [other])
+    assert not is_same
+    (line,) = [line for line in text.splitlines() if "test ndcg@10" in line]
     assert line.split()[-3:] == ["0.300000", "0.300000", "+5.6e-17"]
-    assert "mrr@10" not in to_text(comparison, "a", "b"), "what is equal is shown for the main metrics only"
+    assert "mrr@10" not in text, "what is equal is shown for the main metrics only"
 
 
 def test_differences_are_the_second_minus_the_first(handmade: Callable[..., Any]) -> None:
     one = handmade().record(test={"ndcg@10": 0.05, "effective_rank": 40.0})
     other = handmade().record(test={"ndcg@10": 0.0475, "overlap": 0.5})
-    lines = to_text(compare_records([one], [other]), "a", "b").splitlines()
+    lines = compare([one], [other])[0].splitlines()
     assert any(line.split()[-3:] == ["0.050000", "0.047500", "-0.002500"] for line in lines)
     assert any(line.split()[-5:] == ["40.000000", "-", "only", "in", "one"] for line in lines)
     assert any(line.split()[-5:] == ["-", "0.500000", "only", "in", "one"] for line in lines)
@@ -49,28 +45,23 @@ def test_differences_are_the_second_minus_the_first(handmade: Callable[..., Any]
 
 def test_a_run_that_failed_in_one_store_differs(handmade: Callable[..., Any]) -> None:
     one, other = handmade().record(), handmade().record(status="failed")
-    comparison = compare_records([one], [other])
-    assert not comparison.same
-    assert any(
-        line.split()[-4:] == ["status", "done", "failed", "differs"]
-        for line in to_text(comparison, "a", "b").split("\n")
-    )
-    both_failed = compare_records([other], [other])
-    assert both_failed.same
-    assert "no metrics" in to_text(both_failed, "a", "b")
+    text, is_same = compare([one], [other])
+    assert not is_same
+    assert any(line.split()[-4:] == ["status", "done", "failed", "differs"] for line in text.split("\n"))
+    text, is_same = compare([other], [other])
+    assert is_same
+    assert "no metrics" in text
 
 
 def test_runs_of_one_store_alone_are_named(handmade: Callable[..., Any]) -> None:
     maker = handmade()
-    comparison = compare_records([maker.record(seed=0), maker.record(seed=1)], [maker.record(seed=0)])
-    assert not comparison.same
-    assert [record.seed for record in comparison.only_first] == [1]
-    assert "only in A: ml-1m sasrec-ce" in to_text(comparison, "a", "b")
-    reverse = compare_records([maker.record(seed=0)], [maker.record(seed=0), maker.record(seed=1)])
-    assert not reverse.same, "a run that only the second store has is a difference, too"
-    assert [record.seed for record in reverse.only_second] == [1]
-    assert "only in B: ml-1m sasrec-ce" in to_text(reverse, "a", "b")
-    assert compare_records([], []).same
+    first, second = maker.record(seed=0), maker.record(seed=1)
+    for runs, others, store in (([first, second], [first], "A"), ([first], [first, second], "B")):
+        text, is_same = compare(runs, others)
+        assert not is_same, "a run that only one of the stores has is a difference"
+        assert f"only in {store}: ml-1m sasrec-ce {second.key} seed 1 (done)" in text
+        assert text.count("only in") == 3, "that line, and two numbers in the last one"
+    assert compare([], [])[1]
 
 
 def test_the_command_says_by_its_exit_code_whether_stores_differ(
