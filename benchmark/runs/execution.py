@@ -79,20 +79,16 @@ class _Held:
     weights: Arrays | None = None
 
 
+@dataclass
 class _Pass:
     """One pass over the runs that are left, except those that another process holds."""
 
-    def __init__(
-        self,
-        execution: Execution,
-        prepared: Prepared,
-        commands: dict[str, str],
-        durations: Durations,
-        progress: Progress,
-    ) -> None:
-        self.execution, self.store, self.progress = execution, execution.store, progress
-        self.prepared, self.commands, self.durations = prepared, commands, durations
-        self.held: dict[str, _Held] = {}
+    execution: Execution
+    prepared: Prepared
+    commands: dict[str, str]
+    durations: Durations
+    progress: Progress
+    held: dict[str, _Held] = field(default_factory=dict)
 
     def execute(self, left: list[PlannedRun]) -> int:
         """Execute and store runs; returns how many were started. Every claim is released, whatever happens."""
@@ -123,7 +119,7 @@ class _Pass:
             if not self.execution.is_left(run):
                 claim.close()  # another process has just finished it
                 continue
-            checkpoint = self.store.checkpoint_path(run.key)
+            checkpoint = self.execution.store.checkpoint_path(run.key)
             if self.execution.overwrite == "all":
                 checkpoint.unlink(missing_ok=True)
             job = RunJob(run.key, run.spec, self.commands[run.key], checkpoint)
@@ -132,13 +128,11 @@ class _Pass:
             yield job
 
     def _claim(self, claim: ExitStack, key: str) -> bool:
-        return claim.enter_context(self.store.claim(key))
+        return claim.enter_context(self.execution.store.claim(key))
 
     def _is_too_late(self, run: PlannedRun) -> bool:
-        if self.execution.deadline is None:
-            return False
-        expected = self.durations.estimate(run.spec) or 0.0
-        return time.monotonic() + expected > self.execution.deadline
+        deadline, expected = self.execution.deadline, self.durations.estimate(run.spec) or 0.0
+        return deadline is not None and time.monotonic() + expected > deadline
 
     def _follow(self, job: RunJob, news: News) -> None:
         if isinstance(news, SelectedWeights):
@@ -152,15 +146,15 @@ class _Pass:
         """Store a finished run. As long as that fails it stays in memory, at least for as long as it took."""
         is_over = run.record.status != "interrupted"
         overwrite = is_over and self.execution.overwrite == "all"
-        save = partial(self.store.save, run.record, run.arrays, overwrite=overwrite)
+        save = partial(self.execution.store.save, run.record, run.arrays, overwrite=overwrite)
         patience, weights = max(PATIENCE_SECONDS, seconds_of(run.record)), self.held[run.job.key].weights
         with suppress(AlreadyDone):  # imported meanwhile, or stored before an error at the very end
             if weights and run.record.done:
-                self._insist(partial(self.store.keep_model, run.record, weights), patience)
+                self._insist(partial(self.execution.store.keep_model, run.record, weights), patience)
                 self.progress.say(f"{run.record.method}: python -m benchmark recommend --run {run.record.key} uses it")
             self._insist(save, patience)
         self.durations.add(run.record)
-        if run.job.checkpoint and is_over:
+        if is_over:
             with suppress(OSError):  # the next start removes it
                 run.job.checkpoint.unlink()
         self.held.pop(run.job.key).claim.close()
@@ -173,9 +167,9 @@ class _Pass:
             device = self.execution.engine.device
             record = to_record(held.job.spec, self.prepared, device, held.job.command, outcome)
             with suppress(StoreError):  # it is done already, or the disk is full: neither keeps us from ending
-                self.store.save(record, {})
+                self.execution.store.save(record, {})
 
-    def _insist(self, action: Callable[[], T], patience: float | None = None) -> T:
+    def _insist(self, action: Callable[[], T], patience: float = PATIENCE_SECONDS) -> T:
         """Do something that writes to the store, again and again for `patience` seconds while it fails."""
         waited, said = 0.0, ""
         while True:
@@ -184,7 +178,7 @@ class _Pass:
             except AlreadyDone:
                 raise
             except StoreError as error:
-                if waited >= (PATIENCE_SECONDS if patience is None else patience):
+                if waited >= patience:
                     raise
                 if str(error) != said:
                     said = str(error)

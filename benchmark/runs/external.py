@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,12 @@ import torch
 
 from benchmark.plan.config import ConfigError
 from benchmark.plan.run_spec import EVALUATION_VERSION, digest_of
-from benchmark.runs.environment import code_version, hardware, package_versions, seconds_since
+from benchmark.runs.environment import seconds_since
 from benchmark.runs.evaluation import TOP_ITEMS, cells_of
 from benchmark.runs.preparation import Prepared, file_sha256
 from benchmark.runs.probes import history_bucket_shares
 from benchmark.runs.ranked_lists import read_ranked_lists
+from benchmark.runs.run import RunOutcome, record_of
 from benchmark.runs.summary import as_small_items, summarise
 from benchmark.store.json_text import printable
 from benchmark.store.npz import Arrays
@@ -35,8 +35,8 @@ from datasets.protocol import PROTOCOL_VERSION
 from datasets.sequences import Sequences
 from datasets.split import Split
 
-EXTERNAL_VERSION = 1
-"""Raise it when the same file would get other numbers; it is part of the run key."""
+VERSIONS = {"protocol": PROTOCOL_VERSION, "evaluation": EVALUATION_VERSION, "external": 1}
+"""Raise the last when the same file would get other numbers; they are part of the run key."""
 
 MAX_NAME = 60
 SETTING = "external"
@@ -106,7 +106,7 @@ def score(external: External, prepared: Prepared, command: str, known: Sequence[
     `command` repeats it. `known`: the dataset's records, to count the other files scored under this name before.
     """
     check_one_history(prepared)
-    started, clock = datetime.now(UTC), time.perf_counter()
+    outcome, clock = RunOutcome(), time.perf_counter()
     sha256, split = file_sha256(external.path), prepared.split
     lists = read_ranked_lists(external.path, split.test_user_labels, split.item_labels)
     try:
@@ -115,29 +115,9 @@ def score(external: External, prepared: Prepared, command: str, known: Sequence[
         raise DataError(f"{external.path}: {error}") from error
     same = [r for r in known if r.method == external.method and r.data["fingerprint"] == prepared.fingerprint]
     others = {str(r.spec["method"]["settings"].get("sha256")) for r in same} - {sha256}
-    record = RunRecord(
-        key=_key(external, prepared, sha256),
-        status="done",
-        spec=_spec(external, prepared, sha256),
-        data=prepared.for_record,
-        versions={**_versions(), **code_version(), **package_versions()},
-        hardware=hardware(torch.device("cpu")),
-        command=command,
-        started=started.isoformat(timespec="milliseconds"),
-        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        epochs=[],
-        selected_epoch=None,
-        timings={"evaluate_seconds": seconds_since(clock)},
-        peak_memory_bytes=None,
-        counts=counts | {"other_files_before": len(others)},
-        metrics={"test": metrics, "validation": {}},
-    )
-    return record, arrays
-
-
-def _spec(external: External, prepared: Prepared, sha256: str) -> dict[str, Any]:
-    settings = {"title": external.name, "file": external.file, "sha256": sha256}
-    return {
+    outcome.counts |= counts | {"other_files_before": len(others)}
+    outcome.metrics["test"], outcome.timings["evaluate_seconds"] = metrics, seconds_since(clock)
+    spec = {
         "dataset": prepared.name,
         "title": prepared.title,
         "synthetic": prepared.synthetic,
@@ -146,9 +126,19 @@ def _spec(external: External, prepared: Prepared, sha256: str) -> dict[str, Any]
         "profile": SETTING,
         "encoder": {},
         "training": {},
-        "method": {"name": external.method, "settings": settings},
+        "method": {
+            "name": external.method,
+            "settings": {"title": external.name, "file": external.file, "sha256": sha256},
+        },
         "seed": 0,
     }
+    key = key_of(external, prepared, sha256)
+    return record_of(key, spec, VERSIONS, prepared, torch.device("cpu"), command, outcome), arrays
+
+
+def key_of(external: External, prepared: Prepared, sha256: str) -> str:
+    """16 hex digits that stand for everything that decides the numbers, and for the name."""
+    return digest_of([external.method, sha256, prepared.fingerprint, prepared.summary["protocol"], VERSIONS])
 
 
 def summary_line(record: RunRecord) -> str:
@@ -235,13 +225,3 @@ def _cutoff(metric: str) -> int:
     """K of names such as `hr@10/bucket1`; 0 where there is none."""
     match = re.search(r"@(\d+)", metric)
     return int(match[1]) if match else 0
-
-
-def _versions() -> dict[str, int]:
-    return {"protocol": PROTOCOL_VERSION, "evaluation": EVALUATION_VERSION, "external": EXTERNAL_VERSION}
-
-
-def _key(external: External, prepared: Prepared, sha256: str) -> str:
-    """16 hex digits that stand for everything that decides the numbers, and for the name."""
-    identity = [external.method, sha256, prepared.fingerprint, prepared.summary["protocol"], _versions()]
-    return digest_of(identity)

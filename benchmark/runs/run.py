@@ -6,9 +6,10 @@ import statistics
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,23 +116,32 @@ def execute(
 
 def to_record(spec: RunSpec, prepared: Prepared, device: torch.device, command: str, outcome: RunOutcome) -> RunRecord:
     """The record of an outcome."""
+    key = run_key(spec, prepared.fingerprint)
+    return record_of(key, spec.to_json(), versions(spec), prepared, device, command, outcome)
+
+
+def record_of(
+    key: str,
+    spec: dict[str, Any],
+    made_by: dict[str, int],
+    prepared: Prepared,
+    device: torch.device,
+    command: str,
+    outcome: RunOutcome,
+) -> RunRecord:
+    """The record of an outcome, whatever its `spec`; `made_by` are the versions that decide its numbers."""
+    came_to = {each.name: getattr(outcome, each.name) for each in fields(outcome)}
+    del came_to["started"], came_to["arrays"]
     return RunRecord(
-        key=run_key(spec, prepared.fingerprint),
-        status=outcome.status,
-        spec=spec.to_json(),
+        **came_to,
+        key=key,
+        spec=spec,
         data=prepared.for_record,
-        versions={**versions(spec), **code_version(), **package_versions()},
+        versions={**made_by, **code_version(), **package_versions()},
         hardware=hardware(device),
         command=command,
-        started=outcome.started.isoformat(timespec="seconds"),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        epochs=outcome.epochs,
-        selected_epoch=outcome.selected_epoch,
-        timings=outcome.timings,
-        peak_memory_bytes=outcome.peak_memory_bytes,
-        counts=outcome.counts,
-        metrics=outcome.metrics,
-        error=outcome.error,
+        started=outcome.started.isoformat(timespec="milliseconds"),
+        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
 
 

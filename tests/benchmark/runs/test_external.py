@@ -167,12 +167,12 @@ def test_a_bad_file_is_one_line_that_says_where_and_what(tmp_path: Path, name: s
 def test_the_key_covers_everything_that_decides_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     def key(name: str = "x", sha256: str = "0", fingerprint: str = "f", quantile: float = 0.9) -> str:
         prepared: Any = SimpleNamespace(fingerprint=fingerprint, summary={"protocol": {"quantile": quantile}})
-        return external._key(External(name, Path("x.csv")), prepared, sha256)
+        return external.key_of(External(name, Path("x.csv")), prepared, sha256)
 
     keys = [key(), key(name="y"), key(sha256="1"), key(fingerprint="g"), key(quantile=0.8)]
-    for version in ("PROTOCOL_VERSION", "EVALUATION_VERSION", "EXTERNAL_VERSION"):
+    for version in ("protocol", "evaluation", "external"):
         with monkeypatch.context() as later:
-            later.setattr(external, version, getattr(external, version) + 1)
+            later.setattr(external, "VERSIONS", external.VERSIONS | {version: external.VERSIONS[version] + 1})
             keys.append(key())
     assert len(set(keys)) == len(keys)
     assert key() == keys[0]
