@@ -19,7 +19,7 @@ from benchmark.cli.options import (
     add_places,
     add_rules,
     add_runs,
-    add_workers,
+    read_number,
 )
 from benchmark.cli.process import fail, run
 from benchmark.cli.session import Plans, Records, Session, check_places
@@ -42,6 +42,7 @@ PROGRAM = "run_all.py"
 STAGES = ("prepare", "train", "report")
 ENGINES = ("inline", "local", "ray")
 OVERWRITE = ("never", "failed", "all")
+MAX_WORKERS = 1024
 POOLED = "windows"
 """The experiment that adds its many test users to the evidence on a claim."""
 EXAMPLES = """examples:
@@ -86,7 +87,12 @@ def parse(arguments: list[str] | None) -> Namespace:
     where.add_argument(
         "--engine", choices=ENGINES, help="inline: this process; local: worker processes; ray: a Ray cluster"
     )
-    add_workers(where)
+    where.add_argument(
+        "--workers",
+        type=read_number(MAX_WORKERS),
+        metavar="N",
+        help="runs at a time (default: one per core, or per GPU; with ray, of the cluster)",
+    )
     where.add_argument("--ray-address", metavar="A", help="of the cluster, such as auto or 10.0.0.1:6379")
     where.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: auto)")
     flow = parser.add_argument_group("flow")

@@ -25,7 +25,6 @@ ALL = "all"
 
 MAX_MESSAGE = 500
 MAX_SEEDS = 1000
-MAX_WORKERS = 1024
 ROOT = Path(__file__).resolve().parents[2]
 
 Arguments = argparse._ActionsContainer
@@ -36,29 +35,24 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are ConfigErrors: one printable line."""
 
     def __init__(self, program: str, description: str, epilog: str | None = None) -> None:
-        super().__init__(
-            prog=program,
-            description=description,
-            epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
+        raw = argparse.RawDescriptionHelpFormatter
+        super().__init__(prog=program, description=description, epilog=epilog, formatter_class=raw, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         remedy = "" if "; " in message else f"; see {self.prog} --help"
-        message = _shortened(printable(message))  # what was typed may be anything
-        raise ConfigError(message + remedy)
+        message, half = printable(message), MAX_MESSAGE // 2  # what was typed may be anything
+        # The beginning says what is wrong, the end what to do.
+        short = message if len(message) <= MAX_MESSAGE else f"{message[:half]} ... {message[-half:]}"
+        raise ConfigError(short + remedy)
 
 
 class Once(argparse.Action):
     """Stores the value of an option that may be given once; otherwise all but the last would be ignored silently."""
 
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
-    ) -> None:
-        if getattr(namespace, self.dest) is not None:
+    def __call__(self, parser: argparse.ArgumentParser, found: Any, values: Any, option: str | None = None) -> None:
+        if getattr(found, self.dest) is not None:
             parser.error(f"argument {option}: given more than once; give it once, several values with commas")
-        setattr(namespace, self.dest, values)
+        setattr(found, self.dest, values)
 
 
 # --- groups of options ----------------------------------------------------------------------------------------------
@@ -140,15 +134,6 @@ def add_places(parser: Arguments) -> None:
     parser.add_argument("--no-download", action="store_true", help="never fetch missing data")
 
 
-def add_workers(parser: Arguments) -> None:
-    parser.add_argument(
-        "--workers",
-        type=read_number(MAX_WORKERS),
-        metavar="N",
-        help="runs at a time (default: one per core, or per GPU; with ray, of the cluster)",
-    )
-
-
 # --- the datasets that are asked for --------------------------------------------------------------------------------
 
 
@@ -186,8 +171,8 @@ def chosen_datasets(
     names = dict.fromkeys((name for name in words if name != ALL), True)
     if ALL in words or not (words or own):
         names |= {name: name in names for name in every}
-    chosen = [_chosen(name, None, named, options, store) for name, named in names.items()]
-    return chosen + ([_chosen(name_of(own), own, True, options, store)] if own else [])
+    asked = [(name, None, named) for name, named in names.items()] + ([(name_of(own), own, True)] if own else [])
+    return [_chosen(*each, options, store) for each in asked]
 
 
 def _chosen(name: str, own: Path | None, named: bool, options: argparse.Namespace, store: Store) -> ChosenDataset:
@@ -245,7 +230,7 @@ def read_list(known: Collection[str] | None = None) -> Callable[[str], list[str]
     """A reader of comma-separated words, each of `known` if that is given."""
 
     def read(text: str) -> list[str]:
-        words = _words(text)
+        words = [word.strip() for word in text.split(",") if word.strip()]
         if not words:
             raise argparse.ArgumentTypeError("nothing named; leave it out for the default, or give names with commas")
         for word in words:
@@ -256,19 +241,13 @@ def read_list(known: Collection[str] | None = None) -> Callable[[str], list[str]
     return read
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
 def _seeds(text: str) -> list[int]:
     seeds: list[int] = []
-    for word in _words(text) or [text]:
+    for word in read_list()(text):
         match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", word, re.ASCII)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
         if not 0 <= last - first <= MAX_SEEDS:
-            raise argparse.ArgumentTypeError(
-                f"'{word:.60}' is not a seed or a range of seeds; use for example 0,1 or 0-4"
-            )
+            raise argparse.ArgumentTypeError(f"'{word:.60}' is neither a seed nor a range of them; use 0,1 or 0-4")
         seeds.extend(range(first, last + 1))
     return list(dict.fromkeys(seeds))
 
@@ -282,9 +261,3 @@ def read_number(largest: int) -> Callable[[str], int]:
         return int(text)
 
     return read
-
-
-def _shortened(message: str) -> str:
-    """Without its middle, where it is long: the beginning says what is wrong, the end what to do."""
-    half = MAX_MESSAGE // 2
-    return message if len(message) <= MAX_MESSAGE else f"{message[:half]} ... {message[-half:]}"

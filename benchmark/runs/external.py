@@ -1,4 +1,5 @@
-"""Recommendations that were made elsewhere for our test users, scored by our metrics: lists of ids -> run record.
+"""Recommendations that were made elsewhere for our test users, read from a table of users, items and ranks, and scored
+by our metrics: lists of ids -> run record.
 
 The lists come without scores. The rank of a target is its place in the user's list without the items of the user's own
 history, which our evaluation masks, too; it is 0, a miss, if the target is not in the list.
@@ -10,12 +11,14 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from benchmark.plan.config import ConfigError
@@ -24,7 +27,6 @@ from benchmark.runs.environment import seconds_since
 from benchmark.runs.evaluation import TOP_ITEMS, cells_of
 from benchmark.runs.preparation import Prepared, file_sha256
 from benchmark.runs.probes import history_bucket_shares
-from benchmark.runs.ranked_lists import read_ranked_lists
 from benchmark.runs.run import RunOutcome, record_of
 from benchmark.runs.summary import as_small_items, summarise
 from benchmark.store.json_text import printable
@@ -32,11 +34,20 @@ from benchmark.store.npz import Arrays
 from benchmark.store.record import EXTERNAL, RunRecord
 from datasets.interactions import DataError
 from datasets.protocol import PROTOCOL_VERSION
+from datasets.readers.delimited import rows
+from datasets.readers.sources import open_source
+from datasets.readers.table import NAMES, SEPARATED, layout_of
 from datasets.sequences import Sequences
 from datasets.split import Split
 
 VERSIONS = {"protocol": PROTOCOL_VERSION, "evaluation": EVALUATION_VERSION, "external": 1}
 """Raise the last when the same file would get other numbers; they are part of the run key."""
+
+COLUMNS: Mapping[str, Sequence[str]] = {"user": NAMES["user"], "item": NAMES["item"], "rank": ("rank",)}
+"""Accepted column names, compared like those of a table of interactions; other columns are ignored."""
+
+EXPECTED = f"the first line must name the columns userid, itemid and rank, {SEPARATED}"
+_NUMBER = re.compile("[0-9]{1,9}")
 
 MAX_NAME = 60
 SETTING = "external"
@@ -141,17 +152,75 @@ def key_of(external: External, prepared: Prepared, sha256: str) -> str:
     return digest_of([external.method, sha256, prepared.fingerprint, prepared.summary["protocol"], VERSIONS])
 
 
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def read_ranked_lists(path: Path, users: np.ndarray, items: np.ndarray) -> Sequences:
+    """One list per user, best first, as positions in `items`; empty for a user whom the file does not name.
+
+    `users` (N,), `items` (V,): the original ids that the file, plain or gzip, must use, written as `str` writes them.
+    The order of its rows does not matter. Raises DataError, with file and line number, for an unknown user or item, an
+    item that is twice in a list, ranks other than 1 to n, and a file that is not such a table.
+    """
+    user_index, item_index = ({str(label): i for i, label in enumerate(labels.tolist())} for labels in (users, items))
+    found = array("q")  # user, item, rank and line of each recommendation, one after the other
+    layout = replace(layout_of(path, COLUMNS, EXPECTED), quoted=True)
+    with open_source(path) as stream:
+        for line, *texts in rows(stream, layout, path):
+            try:
+                found.extend((*_recommendation(*map(str.strip, texts), user_index, item_index), line))
+            except ValueError as error:
+                raise DataError(f"{path}: line {line}: {error}") from error
+    cells = np.array(found, dtype=np.int64).reshape(-1, 4)
+    if not len(cells):
+        raise DataError(f"{path}: has no recommendations; give one line with user, item and rank for each")
+    listed = pd.DataFrame(cells, columns=["user", "item", "rank", "line"])
+    for user, item, _, line in listed[listed.duplicated(["user", "item"])].to_numpy():
+        raise DataError(
+            f"{path}: line {line}: item {str(items[item])!r:.60} is in the list of user {str(users[user])!r:.60} a "
+            "second time; list each item once"
+        )
+    listed = listed.sort_values(["user", "rank", "line"])
+    listed["place"] = listed.groupby("user").cumcount() + 1
+    lengths = np.bincount(listed["user"], minlength=len(users))
+    for user, _, rank, line, place in listed[listed["rank"] != listed["place"]].to_numpy():
+        n = lengths[user]
+        raise DataError(
+            f"{path}: line {line}: rank {rank} of user {str(users[user])!r:.60} stands where rank {place} should; "
+            f"number the user's {n} items from 1 to {n}, each rank once"
+        )
+    return Sequences.from_arrays(listed["item"].to_numpy(copy=True), np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def _recommendation(
+    user: str, item: str, rank: str, users: Mapping[str, int], items: Mapping[str, int]
+) -> tuple[int, int, int]:
+    """User, item and rank as numbers; ValueError if one is wrong."""
+    if any("\udc80" <= letter <= "\udcff" for letter in user + item):
+        raise ValueError("is not UTF-8 text; convert the file to UTF-8")
+    if user not in users:
+        raise ValueError(f"user {user!r:.60} is not a test user; use the ids in test_histories.csv of export-split")
+    if item not in items:
+        raise ValueError(f"item {item!r:.60} is not in the catalogue; use the ids in catalogue.csv of export-split")
+    if not _NUMBER.fullmatch(rank) or int(rank) < 1:
+        raise ValueError(f"rank {rank!r:.60} is not a whole number from 1; number each user's items 1, 2, 3, ...")
+    return users[user], items[item], int(rank)
+
+
+# --- scoring --------------------------------------------------------------------------------------------------------
+
+
 def summary_line(record: RunRecord) -> str:
     """One line for the terminal about a scored file."""
-    counts, settings = record.counts, record.spec["method"]["settings"]
-    value = record.metrics["test"].get("ndcg@10")
-    line = f"{record.title}: {settings['title']} (external): "
-    line += f"NDCG@10 {value:.4f}" if value is not None else "NDCG@10 unknown"
-    line += f"; {counts['users_without_list']} of {counts['users']} test users have no list and count as misses"
-    line += f"; {counts['history_items_dropped']} listed items of users' own histories dropped"
-    if counts["known_cutoff"] < TOP_ITEMS:
-        line += f"; the shortest list then has {counts['known_cutoff']} items: metrics at larger K are unknown"
-    return line
+    counts, value = record.counts, record.metrics["test"].get("ndcg@10")
+    known = counts["known_cutoff"]
+    return (
+        f"{record.title}: {record.spec['method']['settings']['title']} (external): "
+        + (f"NDCG@10 {value:.4f}" if value is not None else "NDCG@10 unknown")
+        + f"; {counts['users_without_list']} of {counts['users']} test users have no list and count as misses"
+        + f"; {counts['history_items_dropped']} listed items of users' own histories dropped"
+        + (f"; the shortest list then has {known} items: metrics at larger K are unknown" * (known < TOP_ITEMS))
+    )
 
 
 def measure(lists: Sequences, split: Split) -> tuple[Arrays, dict[str, float], dict[str, Any]]:
@@ -202,7 +271,8 @@ def metrics_of(arrays: Arrays, split: Split) -> dict[str, float]:
     metrics = summarise(arrays, split.item_buckets, split.item_popularity)
     targets = torch.arange(len(test.targets)) * n_items + test.targets
     metrics["masked_targets"] = torch.isin(targets, cells_of(test.histories, n_items)).double().mean().item()
-    return {name: value for name, value in metrics.items() if _cutoff(name) <= known}
+    cutoffs = {name: re.search(r"@(\d+)", name) for name in metrics}  # of names such as `hr@10/bucket1`
+    return {name: metrics[name] for name, cutoff in cutoffs.items() if not cutoff or int(cutoff[1]) <= known}
 
 
 def _known_cutoff(lists: Sequences, lengths: np.ndarray, available: np.ndarray, split: Split) -> int:
@@ -219,9 +289,3 @@ def _known_cutoff(lists: Sequences, lengths: np.ndarray, available: np.ndarray, 
             "recommend others, or leave the user out"
         )
     return int(min(TOP_ITEMS, reach[given].min()))
-
-
-def _cutoff(metric: str) -> int:
-    """K of names such as `hr@10/bucket1`; 0 where there is none."""
-    match = re.search(r"@(\d+)", metric)
-    return int(match[1]) if match else 0

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.runs.ranked_lists import COLUMNS, read_ranked_lists
+from benchmark.runs.external import COLUMNS, read_ranked_lists
 from datasets.download import check_recorded
 from datasets.interactions import DataError, Interactions
 from datasets.protocol import Protocol

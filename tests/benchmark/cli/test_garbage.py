@@ -22,8 +22,7 @@ from benchmark.plan.run_spec import MAX_SETTING, RunSetting
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import FIGURES
 from benchmark.report.tables.cost import cost_table
-from benchmark.runs.external import External
-from benchmark.runs.ranked_lists import read_ranked_lists
+from benchmark.runs.external import External, read_ranked_lists
 from benchmark.store.json_text import MAX_DEPTH, parse_json, printable
 from benchmark.store.npz import ArrayError, from_npz
 from benchmark.store.record import RecordError, RunRecord, check_arrays

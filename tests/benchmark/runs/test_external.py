@@ -19,10 +19,9 @@ from benchmark.cli.recompute import recompute
 from benchmark.plan.config import ConfigError
 from benchmark.report.figures.accuracy import accuracy_and_coverage
 from benchmark.runs import external
-from benchmark.runs.external import External, measure, parse_externals
+from benchmark.runs.external import External, measure, parse_externals, read_ranked_lists
 from benchmark.runs.metrics import CUTOFFS
 from benchmark.runs.preparation import prepare
-from benchmark.runs.ranked_lists import read_ranked_lists
 from benchmark.store.store import Store
 from datasets import synthetic
 from datasets.interactions import DataError
