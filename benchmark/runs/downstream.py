@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,39 +102,32 @@ def downstream_metrics(
     """`task/way/share`: the quality on the test users, with a `probe` and `tuned` for an encoder; without one, what the
     `majority` class and a `bag` of items reach.
     """
-    users, tasks = Users.draw(known, spec.seed), tasks_of(known, n_items)
-    histories = known.known.without_last(1)
-    found: dict[str, float] = {}
-    for task in tasks:
-        for way, scores_of in _ways(spec, known, histories, n_items, encoder, device, task):
-            for share, labelled in users.labelled.items():
-                say(f"{task.name}: {way} with {share} % of the labels")
-                found[f"{task.name}/{way}/{share}"] = scores_of(users, labelled)
-    return found
-
-
-def _ways(
-    spec: RunSpec,
-    known: UserLabels,
-    histories: Sequences,
-    n_items: int,
-    encoder: Encoder | None,
-    device: torch.device,
-    task: Task,
-) -> Iterator[tuple[str, Callable[[Users, np.ndarray], float]]]:
-    """Each way to predict, by name, and what gives its quality from the labelled users."""
+    users, histories = Users.draw(known, spec.seed), known.known.without_last(1)
+    ways: dict[str, Callable[[Task, np.ndarray], float]]
     if encoder is None:
         rows, items = (indices.numpy() for indices in histories.flatten())
         bag = sparse.csr_matrix((np.ones(len(rows)), (rows, items)), (len(histories), n_items))
         nothing = np.zeros((len(histories), 1))
-        yield "majority", lambda users, labelled: probe(nothing, task, users, labelled)
-        if task.seen is None:  # V classes of V features each would take hours
-            yield "bag", lambda users, labelled: probe(bag, task, users, labelled)
-        return
-    z = embeddings(encoder, histories.to(device), spec.encoder.maxlen).numpy()
-    yield "probe", lambda users, labelled: probe(z, task, users, labelled)
-    start = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
-    yield "tuned", lambda users, labelled: _fine_tuned(spec, known, start, n_items, device, task, users, labelled)
+        ways = {
+            "majority": lambda task, labelled: probe(nothing, task, users, labelled),
+            "bag": lambda task, labelled: probe(bag, task, users, labelled),
+        }
+    else:
+        z = embeddings(encoder, histories.to(device), spec.encoder.maxlen).numpy()
+        start = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+        ways = {
+            "probe": lambda task, labelled: probe(z, task, users, labelled),
+            "tuned": lambda task, labelled: _fine_tuned(spec, known, start, n_items, device, task, users, labelled),
+        }
+    found: dict[str, float] = {}
+    for task in tasks_of(known, n_items):
+        for way, quality in ways.items():
+            if way == "bag" and task.seen is not None:
+                continue  # V classes of V features each would take hours
+            for share, labelled in users.labelled.items():
+                say(f"{task.name}: {way} with {share} % of the labels")
+                found[f"{task.name}/{way}/{share}"] = quality(task, labelled)
+    return found
 
 
 # --- the linear probe -----------------------------------------------------------------------------------------------
@@ -153,7 +146,10 @@ def probe(features: Any, task: Task, users: Users, labelled: np.ndarray) -> floa
         with warnings.catch_warnings():  # of steps that did not suffice, and of many classes
             warnings.simplefilter("ignore")
             model.fit(features[labelled], classes)
-        return lambda rows: _on_all(_log(model.predict_proba(features[rows])), model.classes_, task)
+        smallest = np.finfo(float).tiny  # whose logarithm is finite
+        return lambda rows: _on_all(
+            np.log(np.maximum(model.predict_proba(features[rows]), smallest)), model.classes_, task
+        )
 
     if len(np.unique(classes)) == 1:  # nothing to regress on
         constant = _on_all(np.zeros((1, 1)), classes[:1], task)
@@ -161,10 +157,6 @@ def probe(features: Any, task: Task, users: Users, labelled: np.ndarray) -> floa
     models = [fitted(strength) for strength in (STRENGTHS if features.shape[1] > 1 else STRENGTHS[:1])]
     best = max(models, key=lambda score: task.quality(score(users.validation), users.validation))
     return task.quality(best(users.test), users.test)
-
-
-def _log(probabilities: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(probabilities, np.finfo(float).tiny))
 
 
 def _on_all(scores: np.ndarray, classes: np.ndarray, task: Task) -> np.ndarray:

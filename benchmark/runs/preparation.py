@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
@@ -80,7 +80,16 @@ def prepare(
     source = _source(name, data_dir, interactions_path, download)
     result, notes = _split_or_cached(source, protocol, cache_dir, notify)
     fingerprint = result.fingerprint()
-    for line in (*notes, *_warnings(result.summary)):
+    lines = list(notes)
+    if duplicates := result.summary["duplicate_rows"]:
+        kept = "they are kept, as the released code keeps them"
+        lines.append(f"rows that repeat an earlier one exactly: {duplicates}; {kept}")
+    if (share := result.summary["masked_share"]) > MASKED_SHARE_WORTH_A_WARNING:
+        lines.append(
+            f"{share:.0%} of the test targets are in the user's own history, whose items are never recommended: no "
+            "method can find them; check the data for repeated rows"
+        )
+    for line in lines:
         notify(f"{source.file}: {line}")
     summary = {
         "source": source.file,
@@ -94,16 +103,6 @@ def prepare(
     label = protocol.label(source.released_filter)
     store.write_data(name, label, summary, title=source.title, synthetic=source.synthetic)
     return Prepared(name, source.title, source.synthetic, label, result, fingerprint, summary)
-
-
-def _warnings(summary: Mapping[str, Any]) -> Iterator[str]:
-    if duplicates := summary["duplicate_rows"]:
-        yield f"rows that repeat an earlier one exactly: {duplicates}; they are kept, as the released code keeps them"
-    if (share := summary["masked_share"]) > MASKED_SHARE_WORTH_A_WARNING:
-        yield (
-            f"{share:.0%} of the test targets are in the user's own history, whose items are never recommended: no "
-            "method can find them; check the data for repeated rows"
-        )
 
 
 def interactions_of(name: str, data_dir: Path, interactions_path: Path | None) -> Interactions:
@@ -147,8 +146,10 @@ def _source(name: str, data_dir: Path, interactions_path: Path | None, download:
     dataset = DATASETS[name]
     about = (name, dataset.title, dataset.released_filter, dataset.is_synthetic)
     if dataset.is_synthetic:
-        data = synthetic.demo(seed=0)
-        return _RawData("embedded synthetic generator", _interactions_sha256(data), lambda: data, *about)
+        data, digest = synthetic.demo(seed=0), hashlib.sha256()
+        for values in (data.user_ids, data.item_ids, data.timestamps):
+            digest.update(values.astype("<i8").tobytes())
+        return _RawData("embedded synthetic generator", digest.hexdigest(), lambda: data, *about)
     path = locate(dataset, data_dir, download)
     return _RawData(path.name, file_sha256(path), partial(read_interactions, path, dataset), *about)
 
@@ -161,13 +162,6 @@ def file_sha256(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
-
-
-def _interactions_sha256(data: Interactions) -> str:
-    digest = hashlib.sha256()
-    for values in (data.user_ids, data.item_ids, data.timestamps):
-        digest.update(values.astype("<i8").tobytes())
-    return digest.hexdigest()
 
 
 # --- the cache --------------------------------------------------------------------------------------------
@@ -189,8 +183,11 @@ def _split_or_cached(
         result = split(interactions, protocol)
     except DataError as error:
         raise DataError(f"{source.file}: {error}") from error
+    arrays: dict[str, Any] = {**result.to_arrays(), "fingerprint": np.array(result.fingerprint())}
+    arrays["notes"] = np.array(interactions.notes, dtype=str)
     try:
-        _save(result, interactions.notes, path)
+        with replacing(path) as stream:
+            np.savez(stream, **arrays)  # compressing it would take as long as the split
     except StoreError as error:
         notify(f"{error}; going on without a cache")
     return result, interactions.notes
@@ -202,13 +199,6 @@ def _load(path: Path) -> tuple[Split, Sequence[str]]:
     if result.fingerprint() != str(arrays["fingerprint"]):
         raise ValueError("content and fingerprint differ")
     return result, arrays["notes"].tolist()
-
-
-def _save(result: Split, notes: Sequence[str], path: Path) -> None:
-    arrays: dict[str, Any] = {**result.to_arrays(), "fingerprint": np.array(result.fingerprint())}
-    arrays["notes"] = np.array(notes, dtype=str)
-    with replacing(path) as stream:
-        np.savez(stream, **arrays)  # compressing it would take as long as the split
 
 
 def _cache_key(source: _RawData, protocol: Protocol) -> str:

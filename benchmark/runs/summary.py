@@ -7,7 +7,7 @@ its metrics are the means.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from statistics import fmean
 
 import numpy as np
@@ -24,11 +24,6 @@ SMOOTHING = 0.01
 def as_small_items(items: np.ndarray, n_items: int) -> np.ndarray:
     """Items by index, and `n_items` for none, in the smaller of the two types that records keep them in."""
     return items.astype(np.uint16 if n_items < 2**16 - 1 else np.int32)
-
-
-def masked_share(ranks: np.ndarray) -> float:
-    """Share of targets that cannot be recommended because the user's history holds them."""
-    return float(np.mean(ranks == 0))
 
 
 def bucket_accuracy(ranks: np.ndarray, target_buckets: np.ndarray) -> dict[str, float]:
@@ -99,13 +94,9 @@ def popularity_divergence(
     defined = (history.sum(1) > 0) & (recommended.sum(1) > 0)
     if not defined.any():
         return float("nan")
-    p, q = _shares(history[defined]), _shares(recommended[defined])
+    p, q = (counts[defined] / counts[defined].sum(1, keepdims=True) for counts in (history, recommended))
     ratio = np.divide(p, (1 - SMOOTHING) * q + SMOOTHING * p, out=np.ones_like(p), where=p > 0)
     return float((p * np.log(ratio)).sum(1).mean())
-
-
-def _shares(amounts: np.ndarray) -> np.ndarray:
-    return amounts / amounts.sum(1, keepdims=True)
 
 
 def calibration_error(count: np.ndarray, confidence: np.ndarray, accuracy: np.ndarray) -> float:
@@ -116,6 +107,15 @@ def calibration_error(count: np.ndarray, confidence: np.ndarray, accuracy: np.nd
 def overlap(grid: np.ndarray, targets: np.ndarray, negatives: np.ndarray) -> float:
     """Integral of min(p, n) over that of p, densities of target and negative scores on `grid` (Fig. 2)."""
     return float(np.trapezoid(np.minimum(targets, negatives), grid) / np.trapezoid(targets, grid))
+
+
+PROBES: dict[str, tuple[Callable[..., float], tuple[str, ...]]] = {
+    "effective_rank": (effective_rank, ("singular_values",)),
+    "effective_rank_centred": (effective_rank, ("singular_values_centred",)),
+    "overlap": (overlap, ("score_grid", "target_density", "negative_density")),
+    "ece": (calibration_error, ("calibration_count", "calibration_confidence", "calibration_accuracy")),
+}
+"""Metrics of what was measured while the model was there, each with the arrays that it is computed from."""
 
 
 def by_draw(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
@@ -188,27 +188,17 @@ def _summarise_draw(
     arrays: Mapping[str, np.ndarray], item_buckets: np.ndarray, popularity: np.ndarray
 ) -> dict[str, float]:
     ranks, top_items, target_buckets = arrays["ranks"], arrays["top_items"], arrays["target_buckets"]
-    metrics = {"masked_targets": masked_share(ranks)} | accuracy(ranks) | of_lists(top_items, popularity)
-    metrics |= bucket_accuracy(ranks, target_buckets)
-    metrics |= bucket_coverage(top_items, target_buckets, item_buckets)
-    metrics |= shown_shares(top_items, item_buckets)
-    metrics[f"popularity_kl@{POPULARITY_CUTOFF}"] = popularity_divergence(
-        arrays["history_buckets"], top_items, item_buckets
-    )
-    metrics |= _probe_metrics(arrays)
+    divergence = popularity_divergence(arrays["history_buckets"], top_items, item_buckets)
+    metrics = {
+        "masked_targets": float(np.mean(ranks == 0)),  # they cannot be recommended: the user's history holds them
+        **accuracy(ranks),
+        **of_lists(top_items, popularity),
+        **bucket_accuracy(ranks, target_buckets),
+        **bucket_coverage(top_items, target_buckets, item_buckets),
+        **shown_shares(top_items, item_buckets),
+        f"popularity_kl@{POPULARITY_CUTOFF}": divergence,
+    }
+    for name, (of, needed) in PROBES.items():
+        if needed[0] in arrays:
+            metrics[name] = of(*(arrays[each] for each in needed))
     return {name: value for name, value in metrics.items() if np.isfinite(value)}
-
-
-def _probe_metrics(arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
-    metrics = {}
-    if "singular_values" in arrays:
-        metrics["effective_rank"] = effective_rank(arrays["singular_values"])
-    if "singular_values_centred" in arrays:
-        metrics["effective_rank_centred"] = effective_rank(arrays["singular_values_centred"])
-    if "score_grid" in arrays:
-        p, n = arrays["target_density"], arrays["negative_density"]
-        metrics["overlap"] = overlap(arrays["score_grid"], p, n)
-    if "calibration_count" in arrays:
-        confidence, accuracy = arrays["calibration_confidence"], arrays["calibration_accuracy"]
-        metrics["ece"] = calibration_error(arrays["calibration_count"], confidence, accuracy)
-    return metrics

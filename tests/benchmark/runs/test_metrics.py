@@ -30,7 +30,6 @@ def test_accuracy_counted_by_hand() -> None:
     assert metrics.hit_rate(RANKS, 4) == pytest.approx(4 / 6)
     assert metrics.ndcg(RANKS, 3) == pytest.approx((1 + 1 / math.log2(3) + 1 / 2) / 6)
     assert metrics.accuracy(RANKS)["mrr@10"] == pytest.approx((1 + 1 / 2 + 1 / 4 + 1 / 3) / 6)
-    assert summary.masked_share(RANKS) == pytest.approx(1 / 6)
 
 
 GAINS: dict[str, Callable[[int], float]] = {
