@@ -17,9 +17,9 @@ def add_arguments(parser: Parser) -> None:
 def run(options: Namespace) -> int:
     """Import; the exit code is 1 if a run of the archive cannot be used."""
     check_places(options.out_dir, ["results"])
-    summary = open_store(options.out_dir).import_archive(options.archive)
+    found = open_store(options.out_dir).import_archive(options.archive)
     print(
-        f"imported {len(summary.imported)} runs from {options.archive}; "
-        f"{len(summary.already_done)} were here already, {len(summary.unusable)} unusable"
+        f"imported {found['imported']} runs from {options.archive}; "
+        f"{found['already done']} were here already, {found['unusable']} unusable"
     )
-    return FAILURE if summary.unusable else 0
+    return FAILURE if found["unusable"] else 0

@@ -13,11 +13,12 @@ import io
 import itertools
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,9 +29,10 @@ from benchmark.store.npz import ArrayError, Arrays, from_npz, to_npz
 from benchmark.store.record import RecordError, RunRecord, check_arrays
 from benchmark.store.schema import NAME, DataDocument, SelectionDocument, check
 
-__all__ = ["ImportSummary", "Notify", "Store", "StoreError"]
+__all__ = ["Notify", "Store", "StoreError"]
 
 Notify = Callable[[str], None]
+T = TypeVar("T")
 
 _RECORD, _ARRAYS, _DATA, _SELECTION = "record.json", "arrays.npz", "data.json", "selection.json"
 _MEMBER = re.compile("N/(data\\.json|runs/N/N/(record\\.json|arrays\\.npz))".replace("N", NAME.pattern))
@@ -45,15 +47,6 @@ def to_stderr(line: str) -> None:
 
 class AlreadyDone(StoreError):
     """A run cannot be saved because it is done already."""
-
-
-@dataclass
-class ImportSummary:
-    """What an import did with each run; a run is named by its directory below results/."""
-
-    imported: list[str] = field(default_factory=list)
-    already_done: list[str] = field(default_factory=list)
-    unusable: list[str] = field(default_factory=list)
 
 
 class Store:
@@ -166,22 +159,28 @@ class Store:
         write_archive(path, self._members(chosen))
         return len(chosen)
 
-    def import_archive(self, path: Path) -> ImportSummary:
+    def import_archive(self, path: Path) -> Counter[str]:
         """Add the runs of an archive made by `export_archive`; a run that is done here stays as it is.
 
         The whole archive is read before anything is written: if it is damaged, or a member does not belong in a store,
-        all of it is refused with a StoreError. A run whose own files do not fit is named and left out.
+        all of it is refused with a StoreError. A run whose own files do not fit is named and left out. Returns how many
+        runs were "imported", were "already done" here, and are "unusable".
         """
         for name, _ in read_archive(path):
-            _check_member(name, path)
-        summary = ImportSummary()
-        for directory, members in itertools.groupby(read_archive(path), lambda member: _directory(member[0])):
+            is_file = name.partition("/")[0].endswith((".html", ".json"))  # index.html must not become a folder
+            if is_file or not _MEMBER.fullmatch(name):
+                raise StoreError(
+                    f"{path}: refused: member {name!r:.200} is not part of a store; "
+                    "give an archive that python -m benchmark export wrote"
+                )
+        found: Counter[str] = Counter()
+        for directory, members in itertools.groupby(read_archive(path), lambda member: member[0].rpartition("/")[0]):
             files = {name.rpartition("/")[2]: content for name, content in members}
             if _DATA in files:
-                self._import_data(directory, files[_DATA], path)
+                self._import_data(directory, files[_DATA], f"{path}: {directory}")
             else:
-                self._import_run(directory, files, path, summary)
-        return summary
+                found[self._import_run(directory, files, f"{path}: {directory}")] += 1
+        return found
 
     def _members(self, records: list[RunRecord]) -> Iterator[tuple[str, bytes]]:
         for dataset in sorted({record.dataset for record in records}):
@@ -192,32 +191,29 @@ class Store:
             for file in (_RECORD, _ARRAYS) if record.has_arrays else (_RECORD,):
                 yield (path / file).relative_to(self.root).as_posix(), (path / file).read_bytes()
 
-    def _import_data(self, dataset: str, content: bytes, path: Path) -> None:
-        received = self._parse_json(content, f"{path}: {dataset}/{_DATA}", _DATA)
+    def _import_data(self, dataset: str, content: bytes, source: str) -> None:
+        received = self._parsed(content, partial(_document, _DATA), f"{source}/{_DATA}")
         if received is not None and received["dataset"] != dataset:
-            self._note(f"{path}: {dataset}/{_DATA}: describes the dataset {received['dataset']}; not imported")
+            self._note(f"{source}/{_DATA}: describes the dataset {received['dataset']}; not imported")
         elif received is not None:
             theirs = received["protocols"]
             self._update(dataset, _DATA, lambda old: received | old | {"protocols": theirs | old.get("protocols", {})})
 
-    def _import_run(self, directory: str, files: Mapping[str, bytes], path: Path, summary: ImportSummary) -> None:
-        source = f"{path}: {directory}"
+    def _import_run(self, directory: str, files: Mapping[str, bytes], source: str) -> str:
         try:
-            record = self._record(files.get(_RECORD, b""), self.root / directory, f"{source}/{_RECORD}")
+            record = self._record_in(self.root / directory, files.get(_RECORD, b""), f"{source}/{_RECORD}")
             if not record.done:
                 raise RecordError(f"{source}/{_RECORD}: the run is {record.status}, not done")
             _arrays_of(record, io.BytesIO(files.get(_ARRAYS, b"")), f"{source}/{_ARRAYS}")
         except (RecordError, ArrayError) as error:
             self._note(f"{error}; not imported")
-            summary.unusable.append(directory)
-            return
+            return "unusable"
         kept = (_RECORD, _ARRAYS) if record.has_arrays else (_RECORD,)
-        is_new = self._write_run(record, {name: files[name] for name in kept})
-        (summary.imported if is_new else summary.already_done).append(directory)
+        return "imported" if self._write_run(record, {name: files[name] for name in kept}) else "already done"
 
     # Reading and writing
 
-    def _record(self, document: bytes, path: Path, source: str) -> RunRecord:
+    def _record_in(self, path: Path, document: bytes, source: str) -> RunRecord:
         record = RunRecord.from_json(document, source)
         if self._path_of(record) != path:
             raise RecordError(f"{source}: the record belongs in {str(self._path_of(record))!r:.300}")
@@ -225,15 +221,8 @@ class Store:
 
     def _read_run(self, path: Path) -> RunRecord | None:
         """The record in a directory; None if there is none that can be used, or if its arrays cannot."""
-        content = self._content(path / _RECORD)
-        if content is None:
-            return None
-        try:
-            record = self._record(content, path, str(path / _RECORD))
-        except RecordError as error:
-            self._note(f"{error}; treated as absent")
-            return None
-        return record if self.arrays(record) is not None else None
+        record = self._read(path / _RECORD, partial(self._record_in, path))
+        return record if record is not None and self.arrays(record) is not None else None
 
     def _write_run(self, record: RunRecord, files: Mapping[str, bytes], overwrite: bool = False) -> bool:
         """Write the files of a run, unless it is done already; returns whether they were written."""
@@ -244,28 +233,26 @@ class Store:
             write_directory(self._path_of(record), files)
             return True
 
-    def _read_json(self, dataset: str, file: str) -> dict[str, Any] | None:
-        path = self.root / _component(dataset) / file
-        content = self._content(path)
-        return None if content is None else self._parse_json(content, str(path), file)
-
-    def _content(self, path: Path) -> bytes | None:
+    def _read(self, path: Path, parse: Callable[[bytes, str], T]) -> T | None:
+        """What `parse` makes of a file; None if it is absent or, after a note, if it cannot be read or does not fit."""
         try:
-            return path.read_bytes()
+            content = path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
             self._note(f"{path}: cannot read ({error.strerror}); treated as absent")
             return None
+        return self._parsed(content, parse, str(path))
 
-    def _parse_json(self, text: bytes, source: str, file: str) -> dict[str, Any] | None:
+    def _parsed(self, content: bytes, parse: Callable[[bytes, str], T], source: str) -> T | None:
         try:
-            content = parse_json(text)
-            check(_DOCUMENTS[file], content)
-            return dict(content)
-        except ValueError as error:
-            self._note(f"{source}: does not fit ({error}); treated as absent")
+            return parse(content, source)
+        except RecordError as error:
+            self._note(f"{error}; treated as absent")
             return None
+
+    def _read_json(self, dataset: str, file: str) -> dict[str, Any] | None:
+        return self._read(self.root / _component(dataset) / file, partial(_document, file))
 
     def _update(self, dataset: str, file: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         """Write what `change` makes of a file's content, {} if it is absent, unless that is what is there."""
@@ -333,14 +320,11 @@ def _arrays_of(record: RunRecord, file: Path | io.BytesIO, source: str) -> Array
     return arrays
 
 
-def _directory(member: str) -> str:
-    return member.rpartition("/")[0]
-
-
-def _check_member(name: str, path: Path) -> None:
-    is_file = name.partition("/")[0].endswith((".html", ".json"))  # index.html and drill.json must not become folders
-    if is_file or not _MEMBER.fullmatch(name):
-        raise StoreError(
-            f"{path}: refused: member {name!r:.200} is not part of a store; "
-            "give an archive that python -m benchmark export wrote"
-        )
+def _document(file: str, content: bytes, source: str) -> dict[str, Any]:
+    """The content of a data.json or selection.json; raises RecordError if it does not fit."""
+    try:
+        document = parse_json(content)
+        check(_DOCUMENTS[file], document)
+    except ValueError as error:
+        raise RecordError(f"{source}: does not fit ({error})") from error
+    return dict(document)

@@ -196,8 +196,8 @@ class Imports:
             return f"wrote {strange}"
         notes: list[str] = []
         found = Store(self.root, notes.append).records()
-        if len(found) != len(result.imported) or notes:
-            return f"{len(result.imported)} imported, {len(found)} there; {notes}"
+        if len(found) != result["imported"] or notes:
+            return f"{result['imported']} imported, {len(found)} there; {notes}"
         return ""
 
     def _tar(self, rng: Random, members: list[tuple[str, bytes]], plain: bool) -> bytes:

@@ -64,7 +64,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     there.export_archive(tmp_path / "runs.tar.gz")
 
     here = Store(tmp_path / "results")
-    assert len(here.import_archive(tmp_path / "runs.tar.gz").imported) == len(records)
+    assert here.import_archive(tmp_path / "runs.tar.gz")["imported"] == len(records)
     error = {"type": "ValueError", "message": MARKUP, "traceback": f"{MARKUP}\n{MARKUP}"}
     here.save(maker.record("sasrec-ce", 7, status="failed", error=error), {})
     made = report(here, tmp_path, plans_of(here), records_in(here), lambda _: None)

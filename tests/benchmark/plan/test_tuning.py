@@ -195,7 +195,7 @@ def test_ones_own_data_is_tuned_without_test_numbers_and_then_run_as_was_chosen(
 
     store, other = Store(tmp_path / "results", print), Store(tmp_path / "other" / "results", print)
     assert store.export_archive(tmp_path / "trials.tar.gz") == len(records)
-    assert len(other.import_archive(tmp_path / "trials.tar.gz").imported) == len(records)
+    assert other.import_archive(tmp_path / "trials.tar.gz")["imported"] == len(records)
 
     assert main([*words, "--hparams", "tuned", "--experiments", "main", "--seeds", "0", "--stages", "train"]) == 0
     (tested,) = (record for record in store.records() if not record.is_trial)
