@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from baselines.registry import METHODS
 from benchmark.plan.config import ConfigError, Configuration, suggestion
 from benchmark.plan.dataset_facts import DatasetFacts, name_of, released_filter_of
-from benchmark.plan.experiments import DEFAULT, HOME, NAMES, all_experiments, window_protocols
+from benchmark.plan.experiments import DEFAULT, HOME, NAMES, all_experiments, obstacle, window_protocols
 from benchmark.plan.planner import choose_methods, methods_of
 from benchmark.plan.run_spec import HPARAMS, PROFILES
 from benchmark.plan.tuning import trial_values, tuned_changes
@@ -195,30 +195,10 @@ def _chosen(name: str, own: Path | None, named: bool, options: argparse.Namespac
 def _experiments(words: Sequence[str] | None, dataset: str, named: bool, protocol: Protocol) -> tuple[str, ...]:
     """The experiments that are asked for; ConfigError for one that this protocol does not allow."""
     words = DEFAULT if words is None else words
-    possible = all_experiments(dataset, protocol)
     if ALL in words:
-        return possible
-    for word, is_impossible, why in (
-        ("windows", protocol.is_leave_one_out, "leave-one-out has no time to divide; choose another --protocol"),
-        (
-            "windows",
-            "windows" not in possible,
-            "has its own times; leave out --set protocol.quantile and --set protocol.until",
-        ),
-        ("downstream", protocol.is_leave_one_out, "needs test users who never train; choose another --protocol"),
-        ("sets", protocol.preset != "sets", "asks about users without an order of items; add --protocol sets"),
-        (
-            "home",
-            protocol.preset != "leave-one-out",
-            "its numbers were published under leave-one-out; add --protocol leave-one-out",
-        ),
-        (
-            "home",
-            named and dataset not in HOME,
-            f"no published numbers are known for {dataset}; use --dataset {', '.join(HOME)}",
-        ),
-    ):
-        if word in words and is_impossible:
+        return all_experiments(dataset, protocol)
+    for word in words:  # a dataset that was not named may lack published numbers: it has no such runs then
+        if why := obstacle(word, dataset if named else next(iter(HOME)), protocol):
             raise ConfigError(f"--experiments {word}: {why}")
     return tuple(words)
 

@@ -216,10 +216,24 @@ def all_experiments(dataset: str, protocol: Protocol) -> tuple[str, ...]:
     """
     if protocol.preset == "sets":
         return ("sets",)
-    impossible = {"downstream", "sets", *(() if protocol in window_protocols(protocol)[:1] else ("windows",))}
-    if dataset not in HOME or not protocol.is_leave_one_out:
-        impossible.add("home")
-    return tuple(name for name in NAMES if name not in impossible)
+    return tuple(name for name in NAMES if name != "downstream" and not obstacle(name, dataset, protocol))
+
+
+def obstacle(name: str, dataset: str, protocol: Protocol) -> str:
+    """Why an experiment cannot be run on a dataset under a protocol, and what to do; empty if it can."""
+    if name == "windows" and protocol.is_leave_one_out:
+        return "leave-one-out has no time to divide; choose another --protocol"
+    if name == "windows" and protocol not in window_protocols(protocol)[:1]:
+        return "has its own times; leave out --set protocol.quantile and --set protocol.until"
+    if name == "downstream" and protocol.is_leave_one_out:
+        return "needs test users who never train; choose another --protocol"
+    if name == "sets" and protocol.preset != "sets":
+        return "asks about users without an order of items; add --protocol sets"
+    if name == "home" and protocol.preset != "leave-one-out":
+        return "its numbers were published under leave-one-out; add --protocol leave-one-out"
+    if name == "home" and dataset not in HOME:
+        return f"no published numbers are known for {dataset}; use --dataset {', '.join(HOME)}"
+    return ""
 
 
 def window_protocols(protocol: Protocol) -> tuple[Protocol, ...]:

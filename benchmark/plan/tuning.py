@@ -77,10 +77,11 @@ def searches(
 ) -> dict[str, Search]:
     """By method, the methods that it takes something over from included; one whose turn has not come is absent."""
     found: dict[str, Search] = {}
-    for method in _with_parents(methods):
-        parent = found.get(_parent(method) or "")
-        if METHODS[method].searched and (method == FIRST or (parent and parent.choice)):
-            inherited = _inherited(parent.changes if parent else (), method)
+    for method in dict.fromkeys(each for method in methods for each in _line(method)):
+        grid, parent = METHODS[method].searched, found.get(_parent(method) or "")
+        if grid and (method == FIRST or (parent and parent.choice)):
+            changes = parent.changes if parent else ()
+            inherited = tuple((key, value) for key, value in changes if key not in grid)
             found[method] = _search(configuration, facts, method, inherited, values)
     return found
 
@@ -103,28 +104,15 @@ def tuned_changes(
     return chosen
 
 
-# --- who takes over what --------------------------------------------------------------------------------------------
-
-
 def _parent(method: str) -> str | None:
     """The method whose choice this one takes over; None for the first."""
     return None if method == FIRST else METHODS[method].plain or FIRST
 
 
-def _with_parents(methods: Iterable[str]) -> list[str]:
-    """The methods and those that they take something over from, each after its parent."""
-    ordered: dict[str, None] = {}
-    for method in methods:
-        line = [method]
-        while parent := _parent(line[0]):
-            line.insert(0, parent)
-        ordered |= dict.fromkeys(line)
-    return list(ordered)
-
-
-def _inherited(changes: Changes, method: str) -> Changes:
-    """Of the parent's changes those that the method does not search itself."""
-    return tuple((key, value) for key, value in changes if key not in METHODS[method].searched)
+def _line(method: str) -> list[str]:
+    """The method after those that it takes something over from."""
+    parent = _parent(method)
+    return [*(_line(parent) if parent else []), method]
 
 
 # --- one method's search --------------------------------------------------------------------------------------------
@@ -135,11 +123,9 @@ def _search(
 ) -> Search:
     def trial(own: Changes) -> Trial:
         described = ", ".join(f"{key.rpartition('.')[2]} {value:g}" for key, value in own)
-        changes = (*inherited, *own)
-        spec = configuration.spec(facts, method, TRIAL_SEED, changes)
-        training = spec.training
-        training = replace(training, epochs=min(training.epochs, EPOCHS), patience=min(training.patience, PATIENCE))
-        spec = replace(spec, training=training, is_trial=True)
+        spec = configuration.spec(facts, method, TRIAL_SEED, (*inherited, *own))
+        most, patience = min(spec.training.epochs, EPOCHS), min(spec.training.patience, PATIENCE)
+        spec = replace(spec, training=replace(spec.training, epochs=most, patience=patience), is_trial=True)
         return Trial(f"{method}: {described}", own, spec, run_key(spec, facts.fingerprint))
 
     def is_possible(own: Changes) -> bool:
