@@ -21,7 +21,7 @@ from benchmark.bench.tables import ratio_lines, to_markdown
 from benchmark.bench.training import VARIANTS
 from benchmark.bench.turns import THREADS, Turns
 from benchmark.bench.workloads import SIZES
-from benchmark.cli.options import Parser, add_data_dir, add_list, add_output, read_number
+from benchmark.cli.options import DATA_DIR, OUT_DIR, Parser, list_option, read_number
 from benchmark.cli.process import FAILURE
 from benchmark.plan.config import ConfigError
 from benchmark.runs.environment import code_version, hardware, package_versions
@@ -46,23 +46,24 @@ EXAMPLES = """examples:
 def add_arguments(parser: Parser) -> None:
     """What to measure, and how."""
     parser.epilog = EXAMPLES
-    add_list(parser, "--cases", CASES, f"from {', '.join(CASES)} (default: {','.join(USUAL)}; with --against: peers)")
+    about = f"from {', '.join(CASES)} (default: {','.join(USUAL)}; with --against: peers)"
+    list_option("--cases", CASES, about)(parser)
     about = f"from {', '.join(SIZES)}; absent ones are generated; evaluation takes ml-1m or the first"
     chosen = f"{','.join(DATASETS)}; on a GPU {','.join(GPU_DATASETS)}"
-    add_list(parser, "--dataset", SIZES, f"{about} (default: {chosen})")
+    list_option("--dataset", SIZES, f"{about} (default: {chosen})")(parser)
     parser.add_argument("--repeats", type=read_number(100), default=5, help="laps of each contender (default: 5)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: cpu)")
     chosen = f"from {', '.join(VARIANTS)} (default: none; on a GPU all)"
-    add_list(parser, "--variants", VARIANTS, f"how else the case training trains SASRec (CE, SCE), {chosen}")
-    add_list(parser, "--against", PEERS, f"peers, from {', '.join(PEERS)} (default: all)")
+    list_option("--variants", VARIANTS, f"how else the case training trains SASRec (CE, SCE), {chosen}")(parser)
+    list_option("--against", PEERS, f"peers, from {', '.join(PEERS)} (default: all)")(parser)
     parser.add_argument(
         "--quality-seconds",
         type=read_number(86_400),
         default=600,
         help="how long each learns in the case peers-quality (default: 600)",
     )
-    add_data_dir(parser)
-    add_output(parser)
+    DATA_DIR(parser)
+    OUT_DIR(parser)
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works")
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cli.options import (
+    DATASET,
+    INTERACTIONS,
+    PLACES,
+    RULES,
+    RUNS,
     ChosenDataset,
     Parser,
-    add_datasets,
-    add_list,
-    add_places,
-    add_rules,
-    add_runs,
+    list_option,
     read_number,
 )
 from benchmark.cli.process import fail, run
@@ -69,13 +70,15 @@ def parse(arguments: list[str] | None) -> Namespace:
         EXAMPLES,
     )
     what = parser.add_argument_group("what to run")
-    add_datasets(what)
-    add_runs(what)
+    for add in (DATASET, INTERACTIONS, *RUNS):
+        add(what)
     what.add_argument("--claim", metavar="ID", help="run only what this claim of tables/claims.md needs, and judge it")
-    add_list(what, "--stages", STAGES, f"from {', '.join(STAGES)} (default: all)")
-    add_rules(parser.add_argument_group("under which rules"))
-    places = parser.add_argument_group("where data is")
-    add_places(places)
+    list_option("--stages", STAGES, f"from {', '.join(STAGES)} (default: all)")(what)
+    rules, places = parser.add_argument_group("under which rules"), parser.add_argument_group("where data is")
+    for add in RULES:
+        add(rules)
+    for add in PLACES:
+        add(places)
     places.add_argument(
         "--report-dir",
         type=Path,

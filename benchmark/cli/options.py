@@ -27,8 +27,8 @@ MAX_MESSAGE = 500
 MAX_SEEDS = 1000
 ROOT = Path(__file__).resolve().parents[2]
 
-Arguments = argparse._ActionsContainer
-"""A parser, or a group of its options."""
+Option = Callable[[argparse._ActionsContainer], object]
+"""Adds an option to a parser, or to a group of its options."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -55,83 +55,105 @@ class Once(argparse.Action):
         setattr(found, self.dest, values)
 
 
-# --- groups of options ----------------------------------------------------------------------------------------------
+# --- what the words mean --------------------------------------------------------------------------------------------
 
 
-def add_list(parser: Arguments, flag: str, known: Collection[str] | None, about: str) -> None:
+def read_list(known: Collection[str] | None = None) -> Callable[[str], list[str]]:
+    """A reader of comma-separated words, each of `known` if that is given."""
+
+    def read(text: str) -> list[str]:
+        words = [word.strip() for word in text.split(",") if word.strip()]
+        if not words:
+            raise argparse.ArgumentTypeError("nothing named; leave it out for the default, or give names with commas")
+        for word in words:
+            if known is not None and word not in known:
+                raise argparse.ArgumentTypeError(f"unknown '{word:.60}'{suggestion(word, known)}")
+        return words
+
+    return read
+
+
+def read_seeds(text: str) -> list[int]:
+    """Seeds and ranges of them, such as 0,1 or 0-4, each once."""
+    seeds: list[int] = []
+    for word in read_list()(text):
+        match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", word, re.ASCII)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if not 0 <= last - first <= MAX_SEEDS:
+            raise argparse.ArgumentTypeError(f"'{word:.60}' is neither a seed nor a range of them; use 0,1 or 0-4")
+        seeds.extend(range(first, last + 1))
+    return list(dict.fromkeys(seeds))
+
+
+def read_number(largest: int) -> Callable[[str], int]:
+    """A reader of whole numbers from 1 to `largest`."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not 1 <= int(text) <= largest:
+            raise argparse.ArgumentTypeError(f"'{text:.60}' is not a whole number; use one from 1 to {largest:,}")
+        return int(text)
+
+    return read
+
+
+# --- options --------------------------------------------------------------------------------------------------------
+
+
+def option(*flags: str, **about: Any) -> Option:
+    return lambda parser: parser.add_argument(*flags, **about)
+
+
+def list_option(flag: str, known: Collection[str] | None, about: str) -> Option:
     """An option that takes comma-separated words, each of `known` if that is given."""
-    parser.add_argument(flag, action=Once, type=read_list(known), metavar="NAME[,NAME]", help=about)
+    return option(flag, action=Once, type=read_list(known), metavar="NAME[,NAME]", help=about)
 
 
-def add_dataset(parser: Arguments) -> None:
-    parser.add_argument(
-        "--dataset",
-        action="extend",
-        type=read_list([*DATASETS, ALL]),
-        metavar="NAME[,NAME]",
-        help=f"{', '.join(PAPER_DATASETS)}; {ALL}: these, which are the paper's (default); or synthetic, "
-        "or one of the others that docs/running.md lists, such as ml-20m",
-    )
-
-
-def add_datasets(parser: Arguments) -> None:
-    add_dataset(parser)
-    parser.add_argument(
-        "--interactions",
-        action=Once,
-        type=Path,
-        metavar="FILE",
-        help="your own file with columns userid, itemid, timestamp, or user,item,rating,timestamp without a header",
-    )
-
-
-def add_runs(parser: Arguments) -> None:
-    add_list(parser, "--methods", None, "methods or families such as btsr (default: all)")
-    parser.add_argument(
-        "--seeds", action=Once, type=_seeds, help="such as 0,1 or 0-4 (default: 0-4, for the sweeps 0,1)"
-    )
-    about = f"from {', '.join(NAMES)}, or {ALL} of them (default: {','.join(DEFAULT)}: Tables 1 to 3)"
-    add_list(parser, "--experiments", [*NAMES, ALL], about)
-
-
-def add_protocol(parser: Arguments) -> None:
-    """--protocol and --set: under which rules data is split."""
-    text = "how data is filtered and split (default: released)"
-    parser.add_argument("--protocol", choices=PRESETS, default="released", help=text)
-    parser.add_argument(
+DATASET = option(
+    "--dataset",
+    action="extend",
+    type=read_list([*DATASETS, ALL]),
+    metavar="NAME[,NAME]",
+    help=f"{', '.join(PAPER_DATASETS)}; {ALL}: these, which are the paper's (default); or synthetic, "
+    "or one of the others that docs/running.md lists, such as ml-20m",
+)
+INTERACTIONS = option(
+    "--interactions",
+    action=Once,
+    type=Path,
+    metavar="FILE",
+    help="your own file with columns userid, itemid, timestamp, or user,item,rating,timestamp without a header",
+)
+RUNS = (
+    list_option("--methods", None, "methods or families such as btsr (default: all)"),
+    option("--seeds", action=Once, type=read_seeds, help="such as 0,1 or 0-4 (default: 0-4, for the sweeps 0,1)"),
+    list_option(
+        "--experiments",
+        [*NAMES, ALL],
+        f"from {', '.join(NAMES)}, or {ALL} of them (default: {','.join(DEFAULT)}: Tables 1 to 3)",
+    ),
+)
+PROTOCOL = (
+    option(
+        "--protocol", choices=PRESETS, default="released", help="how data is filtered and split (default: released)"
+    ),
+    option(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="such as training.epochs=50 or btsr.alpha=0.3"
-    )
-    parser.set_defaults(hparams="equal", profile="paper")
-
-
-def add_rules(parser: Arguments) -> None:
-    """--protocol, --set, --hparams and --profile: under which rules runs are made."""
-    add_protocol(parser)
-    parser.add_argument(
+    ),
+)
+RULES = (
+    *PROTOCOL,
+    option(
         "--hparams",
         choices=HPARAMS,
         default="equal",
         help="equal: the same for all methods; released: as published; tuned: what --experiments tune has chosen "
         "on validation (default: equal)",
-    )
-    parser.add_argument("--profile", choices=PROFILES, default="paper", help="quick: few epochs (default: paper)")
-
-
-def add_output(parser: Arguments) -> None:
-    parser.add_argument(
-        "--out-dir", type=Path, default=ROOT, help="holds results/, tables/ and figures/ (default: the clone)"
-    )
-
-
-def add_data_dir(parser: Arguments) -> None:
-    parser.add_argument("--data-dir", type=Path, default=ROOT / "data", help="raw data (default: data/ in the clone)")
-
-
-def add_places(parser: Arguments) -> None:
-    """--data-dir, --out-dir and --no-download: where data comes from and where runs are kept."""
-    add_data_dir(parser)
-    add_output(parser)
-    parser.add_argument("--no-download", action="store_true", help="never fetch missing data")
+    ),
+    option("--profile", choices=PROFILES, default="paper", help="quick: few epochs (default: paper)"),
+)
+OUT_DIR = option("--out-dir", type=Path, default=ROOT, help="holds results/, tables/ and figures/ (default: the clone)")
+DATA_DIR = option("--data-dir", type=Path, default=ROOT / "data", help="raw data (default: data/ in the clone)")
+PLACES = (DATA_DIR, OUT_DIR, option("--no-download", action="store_true", help="never fetch missing data"))
 
 
 # --- the datasets that are asked for --------------------------------------------------------------------------------
@@ -178,8 +200,8 @@ def chosen_datasets(
 def _chosen(name: str, own: Path | None, named: bool, options: argparse.Namespace, store: Store) -> ChosenDataset:
     equal = Configuration(name, "equal", options.profile, options.set)
     protocol = equal.protocol(Protocol.of_preset(options.protocol, released_filter_of(name)))
-    names = _experiments(getattr(options, "experiments", None), name, named, protocol)
-    methods, changes = choose_methods(getattr(options, "methods", None)), {}
+    names = _experiments(options.experiments, name, named, protocol)
+    methods, changes = choose_methods(options.methods), {}
     for method in methods:
         if METHODS[method].method.knows_users and protocol.preset != "sets":
             raise ConfigError(f"--methods {method}: knows no users but those who train; add --protocol sets")
@@ -201,43 +223,3 @@ def _experiments(words: Sequence[str] | None, dataset: str, named: bool, protoco
         if why := obstacle(word, dataset if named else next(iter(HOME)), protocol):
             raise ConfigError(f"--experiments {word}: {why}")
     return tuple(words)
-
-
-# --- what the words mean --------------------------------------------------------------------------------------------
-
-
-def read_list(known: Collection[str] | None = None) -> Callable[[str], list[str]]:
-    """A reader of comma-separated words, each of `known` if that is given."""
-
-    def read(text: str) -> list[str]:
-        words = [word.strip() for word in text.split(",") if word.strip()]
-        if not words:
-            raise argparse.ArgumentTypeError("nothing named; leave it out for the default, or give names with commas")
-        for word in words:
-            if known is not None and word not in known:
-                raise argparse.ArgumentTypeError(f"unknown '{word:.60}'{suggestion(word, known)}")
-        return words
-
-    return read
-
-
-def _seeds(text: str) -> list[int]:
-    seeds: list[int] = []
-    for word in read_list()(text):
-        match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", word, re.ASCII)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
-        if not 0 <= last - first <= MAX_SEEDS:
-            raise argparse.ArgumentTypeError(f"'{word:.60}' is neither a seed nor a range of them; use 0,1 or 0-4")
-        seeds.extend(range(first, last + 1))
-    return list(dict.fromkeys(seeds))
-
-
-def read_number(largest: int) -> Callable[[str], int]:
-    """A reader of whole numbers from 1 to `largest`."""
-
-    def read(text: str) -> int:
-        if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not 1 <= int(text) <= largest:
-            raise argparse.ArgumentTypeError(f"'{text:.60}' is not a whole number; use one from 1 to {largest:,}")
-        return int(text)
-
-    return read

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 
 from baselines.registry import METHODS
-from benchmark.cli.options import Parser, read_number
 from benchmark.cli.session import CACHE, check_unpublished, open_store
 from benchmark.plan.config import ConfigError
 from benchmark.plan.dataset_facts import name_of
@@ -15,30 +13,8 @@ from benchmark.store.record import RunRecord
 from benchmark.store.store import Store, to_stderr
 from datasets.interactions import DataError
 
-MAX_TOP = 10_000
 
-
-def add_arguments(parser: Parser) -> None:
-    parser.add_argument(
-        "--run", required=True, metavar="KEY", help="the run, by its folder in results/<dataset>/runs/<method>/"
-    )
-    parser.add_argument(
-        "--interactions", type=Path, metavar="FILE", help="the file of your own that the run was made from, if it was"
-    )
-    parser.add_argument(
-        "--histories",
-        type=Path,
-        metavar="FILE",
-        help="such a file of new users (default: every user of the run's data)",
-    )
-    parser.add_argument("--top", type=read_number(MAX_TOP), default=10, metavar="N", help="items a user (default: 10)")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the list: userid, itemid, rank")
-    parser.add_argument(
-        "--refit", action="store_true", help="train on all users first, for as many epochs as the run had selected"
-    )
-
-
-def run(options: Namespace) -> int:
+def recommend(options: Namespace) -> int:
     """Write the recommendations, all of them or none."""
     import torch
 

@@ -22,7 +22,7 @@ from benchmark.store.store import Notify, Store, to_stderr
 TOLERANCE = 1e-9  # relative; another machine may sum in another order
 
 
-def run(options: Namespace) -> int:
+def recompute_runs(options: Namespace) -> int:
     """Recompute the runs of each dataset; the exit code is 1 if one of them differs from its record."""
     session, is_different = Session(options), False
     for _, data in session.prepare():

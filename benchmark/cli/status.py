@@ -40,7 +40,7 @@ Hours = dict[str, float]
 """Hours of the runs that are left, by experiment; a run counts for the first experiment that needs it."""
 
 
-def run(options: Namespace) -> int:
+def status(options: Namespace) -> int:
     """Show each dataset's runs; the exit code is 0 if nothing is left."""
     session = Session(options)
     device, workers = likely_device("auto")

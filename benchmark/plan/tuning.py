@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise, product
+from itertools import chain, pairwise, product
 
 from baselines.method import Grid
 from baselines.registry import METHODS
@@ -77,7 +77,7 @@ def searches(
 ) -> dict[str, Search]:
     """By method, the methods that it takes something over from included; one whose turn has not come is absent."""
     found: dict[str, Search] = {}
-    for method in dict.fromkeys(each for method in methods for each in _line(method)):
+    for method in dict.fromkeys(chain.from_iterable(map(_line, methods))):
         grid, parent = METHODS[method].searched, found.get(_parent(method) or "")
         if grid and (method == FIRST or (parent and parent.choice)):
             changes = parent.changes if parent else ()

@@ -1,14 +1,14 @@
-"""python -m benchmark table: methods and metrics of one's choice as a table for a paper of one's own."""
+"""python -m benchmark table and audit: methods and metrics of one's choice as a table for a paper of one's own, and the
+paper's printed numbers against each other.
+"""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baselines.registry import METHODS
-from benchmark.cli.options import Parser, read_list
 from benchmark.cli.session import Session
 from benchmark.plan.config import ConfigError, suggestion
 from benchmark.plan.planner import choose_methods
@@ -19,25 +19,10 @@ from datasets.interactions import DataError
 if TYPE_CHECKING:
     from benchmark.report.query import Results
 
-FORMATS = ("latex", "markdown", "text")
 LEGEND = "[ ] best; * p < 0.05 in favour of a method against its rival"
 
 
-def add_arguments(parser: Parser) -> None:
-    parser.add_argument(
-        "--methods",
-        type=read_list(),
-        metavar="NAME[,NAME]",
-        help="the columns: methods, families such as btsr, names that score was given (default: all)",
-    )
-    parser.add_argument(
-        "--metrics", type=read_list(), default=["hr@10", "ndcg@10"], metavar="NAME[,NAME]", help="such as hr@10,gini@10"
-    )
-    parser.add_argument("--format", choices=FORMATS, default="latex", help="(default: latex, for the package booktabs)")
-    parser.add_argument("--to", type=Path, metavar="FILE", help="gets the table (default: standard output)")
-
-
-def run(options: Namespace) -> int:
+def table(options: Namespace) -> int:
     """Print or write the table: the best is bold, the second best underlined, a star marks who beats its rival."""
     from benchmark.report.shown_runs import planned_results  # pandas takes its time
     from benchmark.report.tables.formats import to_markdown, to_plain, to_tabular
@@ -61,15 +46,24 @@ def run(options: Namespace) -> int:
             remedy = suggestion(metric, [name for name in known if "/" not in name])
             remedy = "; python -m benchmark recompute adds it" if definition(metric) else remedy
             raise ConfigError(f"--metrics: no run of {dataset.name} has '{metric:.60}'{remedy}")
-    table = table_of_methods(results, methods, options.metrics)
+    shown = table_of_methods(results, methods, options.metrics)
     if options.format == "latex":
-        text = to_tabular(table)
+        text = to_tabular(shown)
     else:
-        text = to_markdown([table], head="") if options.format == "markdown" else to_plain(table, LEGEND)
+        text = to_markdown([shown], head="") if options.format == "markdown" else to_plain(shown, LEGEND)
     if options.to is None:
         print(text, end="")
     else:
         write_file(options.to, text.encode())
+    return 0
+
+
+def audit(options: Namespace) -> int:
+    """Write tables/audit.md and audit.csv; needs neither data nor runs."""
+    from benchmark.report.audit import write_audit
+
+    for path in write_audit(options.out_dir / "tables"):
+        print(f"table   {path}")
     return 0
 
 

@@ -1,7 +1,8 @@
-"""python -m benchmark export-split: what another recommender needs to recommend for our test users.
+"""python -m benchmark export-split and score: what another recommender needs to recommend for our test users, and its
+recommendations scored by our metrics.
 
-These are plain files with original ids; the test targets are withheld. They hold the publisher's data, so they are
-written only where the user says, and never into results/.
+What it needs are plain files with original ids; the test targets are withheld. They hold the publisher's data, so they
+are written only where the user says, and never into results/.
 """
 
 from __future__ import annotations
@@ -13,28 +14,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.cli.options import Parser
-from benchmark.cli.session import Session, check_unpublished
+from benchmark.cli.session import Session, check_places, check_unpublished
 from benchmark.plan.config import ConfigError
 from benchmark.runs.evaluation import TOP_ITEMS
-from benchmark.runs.external import check_one_history
+from benchmark.runs.external import check_one_history, parse_externals, score, summary_line
 from benchmark.runs.preparation import Prepared, interactions_of
 from benchmark.store.atomic_files import check_directory, write_directory, writing
 from benchmark.store.json_text import to_json
+from benchmark.store.store import to_stderr
 from datasets.interactions import DataError, Interactions
 from datasets.sequences import Sequences
 from datasets.split import Split, split_timestamps
 
-README = Path(__file__).with_suffix(".txt").read_text(encoding="utf-8")
+README = Path(__file__).with_name("export_split.txt").read_text(encoding="utf-8")
 
 
-def add_arguments(parser: Parser) -> None:
-    parser.add_argument(
-        "--to", type=Path, required=True, metavar="DIR", help="a new directory; it gets a folder for each dataset"
-    )
-
-
-def run(options: Namespace) -> int:
+def export_split(options: Namespace) -> int:
     """Write the split of each dataset."""
     directory = options.to
     with writing(directory, "--to"):
@@ -48,12 +43,40 @@ def run(options: Namespace) -> int:
     for dataset, data in session.prepare():
         interactions = interactions_of(dataset.name, options.data_dir, dataset.interactions)
         command = session.command(dataset.name, "python", "-m", "benchmark", "score", "mine.csv")
-        folder = export_split(data, interactions, command, directory)
+        folder = write_split(data, interactions, command, directory)
         print(f"{data.title}: written to {folder}; README.txt there explains the files")
     return 0
 
 
-def export_split(prepared: Prepared, interactions: Interactions, command: str, directory: Path) -> Path:
+def score_lists(options: Namespace) -> int:
+    """Score all files before any is stored; the next report shows them."""
+    externals = parse_externals(options.files)
+    for assignment in options.set:
+        if assignment.strip().startswith("evaluation."):
+            raise ConfigError(
+                f"--set {assignment:.60}: lists are scored with the users' histories masked; leave it out"
+            )
+    session = Session(options)
+    if len(session.chosen) != 1:
+        raise ConfigError("a file is about one dataset; name it with --dataset or --interactions")
+    name = session.chosen[0].name
+    check_places(options.out_dir, ["results"], [name])
+    [(_, data)] = session.prepare()
+    known, runs = session.store.records(name), []
+    for external in externals:
+        words = ("python", "-m", "benchmark", "score", f"{external.name}={external.file}")
+        runs.append(score(external, data, session.command(name, *words), known))
+    for record, arrays in runs:
+        session.store.save(record, arrays, overwrite=True)
+        to_stderr(summary_line(record))
+    print(f"to see them in the tables: {session.command(name, 'python', 'run_all.py', '--stages', 'report')}")
+    return 0
+
+
+# --- the files of export-split --------------------------------------------------------------------------------------
+
+
+def write_split(prepared: Prepared, interactions: Interactions, command: str, directory: Path) -> Path:
     """Write the folder <directory>/<dataset>, completely or not at all, and return it.
 
     `interactions` are those that were split; their timestamps are written. `command` scores a file of recommendations.

@@ -1,17 +1,18 @@
-"""python -m benchmark compare: the metrics of two stores' runs side by side, and the runs that only one of them has."""
+"""python -m benchmark export, import and compare: runs move from one store to another, and stand side by side."""
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
-import pandas as pd
-
-from benchmark.cli.options import ALL, Parser, add_dataset
+from benchmark.cli.options import ALL
 from benchmark.cli.process import FAILURE
+from benchmark.cli.session import Session, check_places, open_store
 from benchmark.plan.config import ConfigError
 from benchmark.runs.metrics import shown_in
+from benchmark.store.atomic_files import check_directory
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
 
@@ -21,12 +22,36 @@ ALWAYS = tuple(f"test {metric}" for metric in shown_in("run"))
 DECIMALS = 6
 
 
-def add_arguments(parser: Parser) -> None:
-    parser.add_argument("stores", nargs=2, type=Path, metavar="STORE", help="an --out-dir or a results directory")
-    add_dataset(parser)
+def export_runs(options: Namespace) -> int:
+    """Write the archive: the finished runs of the plan, and all runs of these datasets that were scored only."""
+    path = options.to
+    if path.name in ("", "..") or (os.path.lexists(path) and not os.path.isfile(path)):
+        raise ConfigError(f"--to {path}: cannot be written as a file; name one such as runs.tar.gz")
+    check_directory(path.parent, "--to")
+    session = Session(options)
+    plans = session.plan(options.seeds)
+    keys = [planned.key for runs in plans.values() for planned in runs]
+    keys += [record.key for name in plans for record in session.store.records(name) if record.external]
+    count = session.store.export_archive(path, keys)
+    print(f"exported {count} finished runs to {path}")
+    return 0 if count else FAILURE
 
 
-def run(options: Namespace) -> int:
+def import_runs(options: Namespace) -> int:
+    """Import; the exit code is 1 if a run of the archive cannot be used."""
+    check_places(options.out_dir, ["results"])
+    found = open_store(options.out_dir).import_archive(options.archive)
+    print(
+        f"imported {found['imported']} runs from {options.archive}; "
+        f"{found['already done']} were here already, {found['unusable']} unusable"
+    )
+    return FAILURE if found["unusable"] else 0
+
+
+# --- compare --------------------------------------------------------------------------------------------------------
+
+
+def compare_stores(options: Namespace) -> int:
     """Show the comparison; the exit code is 1 if the stores differ."""
     datasets = [] if ALL in (options.dataset or [ALL]) else options.dataset
     found = [find_store(path).records() for path in options.stores]
@@ -53,6 +78,8 @@ def compare(first: Iterable[RunRecord], second: Iterable[RunRecord]) -> tuple[st
     Runs are the same if they ended in the same way with the same metrics to the last bit; times and machines do not
     count.
     """
+    import pandas as pd  # it takes its time, and the other commands do without
+
     one, other = ({_title(record): record for record in records} for records in (first, second))
     both = sorted(one.keys() & other.keys())
     same = [run for run in both if _end(one[run]) == _end(other[run])]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmark.cli.commands import main as command
-from benchmark.cli.compare import compare
+from benchmark.cli.stores import compare
 from benchmark.store.store import Store
 
 
