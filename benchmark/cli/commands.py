@@ -136,6 +136,14 @@ COMMANDS: dict[str, Command] = {
 }
 """By name. What the options of `bench` may be is known to its module alone, which adds them with `add_arguments`."""
 
+USUAL = dict.fromkeys(("methods", "experiments", "workers")) | {
+    "hparams": "equal",
+    "profile": "paper",
+    "device": "auto",
+    "overwrite": "never",
+}
+"""What stands for options that a command does not have."""
+
 PROGRAM = "python -m benchmark"
 
 
@@ -156,9 +164,7 @@ def parse(name: str, words: list[str]) -> tuple[Callable[[Namespace], int], Name
     parser = Parser(f"{PROGRAM} {name}", f"{command.summary[0].upper()}{command.summary[1:]}.")
     for add in command.options or [place.add_arguments]:
         add(parser)
-    # A command that does not have these options goes by the usual values.
-    usual = Namespace(words=words, hparams="equal", profile="paper", methods=None, experiments=None)
-    return getattr(place, function), parser.parse_args(words, usual)
+    return getattr(place, function), Namespace(**USUAL | vars(parser.parse_args(words)), words=words)
 
 
 def _run(words: list[str]) -> int:

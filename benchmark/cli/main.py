@@ -6,7 +6,6 @@ import argparse
 import re
 import time
 from argparse import Namespace
-from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,21 +16,17 @@ from benchmark.cli.options import (
     PLACES,
     RULES,
     RUNS,
-    ChosenDataset,
     Parser,
     list_option,
     read_number,
 )
 from benchmark.cli.process import fail, run
 from benchmark.cli.session import Plans, Records, Session, check_places
-from benchmark.cli.status import LONG_HOURS, cores, describe, hours_left, likely_device, overview
+from benchmark.cli.status import LONG_HOURS, cores, dry_run, estimate
 from benchmark.plan.config import ConfigError
-from benchmark.plan.planner import PlannedRun
 from benchmark.plan.repeat import command_of
 from benchmark.runs.outstanding import left_of, records_of
-from benchmark.store.record import RunRecord
 from benchmark.store.store import to_stderr
-from datasets.download import MissingData
 from datasets.registry import DATASETS, PAPER_DATASETS
 
 if TYPE_CHECKING:
@@ -146,7 +141,7 @@ def _reproduce(options: Namespace) -> int:
     deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
     session = Session(options, options.claim.datasets if options.claim else PAPER_DATASETS)
     if options.dry_run:
-        return _show_plan(session)
+        return dry_run(session)
     is_trained, is_reported = "train" in options.stages, "report" in options.stages
     names, place = [dataset.name for dataset in session.chosen], session.report_place()
     writes_report = is_reported and (not options.claim or options.report_dir is not None)
@@ -168,49 +163,6 @@ def _reproduce(options: Namespace) -> int:
     return _conclude(options, plans, stored, late)
 
 
-def _show_plan(session: Session) -> int:
-    """--dry-run: what is done and what is left; only data that the store does not know yet is read."""
-    unknown = [
-        dataset
-        for dataset in session.chosen
-        if None in [session.facts(dataset.name, each) for each in (dataset.protocol, *dataset.windows)]
-    ]
-    session.prepare(unknown, download=False)
-    plans = session.plan(session.options.seeds)
-    for dataset in session.chosen:
-        if runs := plans.get(dataset.name):
-            stored = session.store.records(dataset.name)
-            lines, left = overview(runs, stored, session.options.overwrite)
-            print("\n".join(lines))
-            if left:
-                print("\n".join(_estimate(session, dataset, stored, left)))
-                print(f"  The first run is {left[0].key}. This command makes it alone: {_command(left[0], dataset)}")
-    return 0
-
-
-def _command(planned: PlannedRun, dataset: ChosenDataset) -> str:
-    """The command that makes this one run and nothing else, in a folder of its own."""
-    return command_of(planned.spec, dataset.file)
-
-
-def _estimate(
-    session: Session, dataset: ChosenDataset, stored: list[RunRecord], left: list[PlannedRun], from_hours: float = 0.0
-) -> list[str]:
-    """How long these runs take, in lines; none if it is less than `from_hours`.
-
-    Data that is known from an earlier time is read only if no finished run tells.
-    """
-    device, usual = likely_device(session.options.device)
-    workers, key = session.options.workers or usual, (dataset.name, dataset.protocol)
-    found = hours_left(left, session.store, stored, device, workers, session.prepared.get(key))
-    if found is None:
-        with suppress(MissingData):
-            session.prepare([dataset], download=False)
-        found = hours_left(left, session.store, stored, device, workers, session.prepared.get(key))
-    is_short = found is not None and sum(found[0].values()) < from_hours
-    return [] if is_short else describe(found, workers, device)
-
-
 def _train(session: Session, plans: Plans, device: torch.device, deadline: float | None) -> set[str]:
     """Execute all plans; returns the keys of the runs that the time budget kept from starting."""
     from benchmark.runs.execution import Execution
@@ -227,10 +179,10 @@ def _train(session: Session, plans: Plans, device: torch.device, deadline: float
         stored = store.records(dataset.name)
         left = left_of(plans.get(dataset.name, ()), stored, options.overwrite)
         if left and not left[0].spec.synthetic:
-            for line in _estimate(session, dataset, stored, left, LONG_HOURS):
+            for line in estimate(session, dataset, stored, left, from_hours=LONG_HOURS):
                 to_stderr(line.strip())
         while runs := plans.get(dataset.name):
-            commands = {run.key: _command(run, dataset) for run in runs}
+            commands = {run.key: command_of(run.spec, dataset.file) for run in runs}
             for protocol, window in groupby(runs, key=lambda run: run.spec.protocol):
                 if not execution.out_of_time:
                     execution.run(list(window), session.prepared[dataset.name, protocol], commands)

@@ -10,19 +10,23 @@ import statistics
 import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baselines.method import FittedMethod
 from baselines.registry import METHODS
+from benchmark.cli.options import ChosenDataset
 from benchmark.cli.process import FAILURE
 from benchmark.cli.session import Session
 from benchmark.plan.planner import PlannedRun
+from benchmark.plan.repeat import command_of
 from benchmark.plan.run_spec import RunSpec
 from benchmark.runs.outstanding import Durations, left_of, records_of
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
+from datasets.download import MissingData
 
 if TYPE_CHECKING:
     from benchmark.runs.preparation import Prepared
@@ -42,17 +46,58 @@ Hours = dict[str, float]
 
 def status(options: Namespace) -> int:
     """Show each dataset's runs; the exit code is 0 if nothing is left."""
-    session = Session(options)
-    device, workers = likely_device("auto")
-    total_left = 0
-    for name, runs in session.plan(options.seeds).items():
-        stored = session.store.records(name)
-        lines, left = overview(runs, stored, "never")
-        if left:
-            lines += describe(hours_left(left, session.store, stored, device, workers), workers, device)
-        print("\n".join(lines))
-        total_left += len(left)
-    return FAILURE if total_left else 0
+    return FAILURE if show_plans(Session(options), reads_data=False) else 0
+
+
+def dry_run(session: Session) -> int:
+    """Do the same for `run_all.py --dry-run`, and read the data of datasets that the store does not know yet."""
+    unknown = [
+        dataset
+        for dataset in session.chosen
+        if None in [session.facts(dataset.name, each) for each in (dataset.protocol, *dataset.windows)]
+    ]
+    session.prepare(unknown, download=False)
+    show_plans(session, reads_data=True)
+    return 0
+
+
+def show_plans(session: Session, reads_data: bool) -> int:
+    """Show which runs of each dataset are done and left, and an estimate; returns how many are left in all."""
+    plans, total_left = session.plan(session.options.seeds), 0
+    for dataset in session.chosen:
+        if runs := plans.get(dataset.name):
+            stored = session.store.records(dataset.name)
+            lines, left = overview(runs, stored, session.options.overwrite)
+            if left:
+                lines += estimate(session, dataset, stored, left, reads_data)
+                command = command_of(left[0].spec, dataset.file)
+                lines.append(f"  The first run is {left[0].key}. This command makes it alone: {command}")
+            print("\n".join(lines))
+            total_left += len(left)
+    return total_left
+
+
+def estimate(
+    session: Session,
+    dataset: ChosenDataset,
+    stored: Sequence[RunRecord],
+    left: Sequence[PlannedRun],
+    reads_data: bool = False,
+    from_hours: float = 0.0,
+) -> list[str]:
+    """How long these runs take, in lines; none if it is less than `from_hours`.
+
+    Data that is known from an earlier time is read only if no finished run tells, and `reads_data`.
+    """
+    device, usual = likely_device(session.options.device)
+    workers, key = session.options.workers or usual, (dataset.name, dataset.protocol)
+    found = hours_left(left, session.store, stored, device, workers, session.prepared.get(key))
+    if found is None and reads_data:
+        with suppress(MissingData):
+            session.prepare([dataset], download=False)
+        found = hours_left(left, session.store, stored, device, workers, session.prepared.get(key))
+    is_short = found is not None and sum(found[0].values()) < from_hours
+    return [] if is_short else describe(found, workers, device)
 
 
 def overview(
