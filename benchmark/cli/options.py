@@ -193,8 +193,8 @@ def chosen_datasets(
     names = dict.fromkeys((name for name in words if name != ALL), True)
     if ALL in words or not (words or own):
         names |= {name: name in names for name in every}
-    asked = [(name, None, named) for name, named in names.items()] + ([(name_of(own), own, True)] if own else [])
-    return [_chosen(*each, options, store) for each in asked]
+    chosen = [_chosen(name, None, named, options, store) for name, named in names.items()]
+    return chosen + ([_chosen(name_of(own), own, True, options, store)] if own else [])
 
 
 def _chosen(name: str, own: Path | None, named: bool, options: argparse.Namespace, store: Store) -> ChosenDataset:

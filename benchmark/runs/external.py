@@ -166,9 +166,10 @@ def read_ranked_lists(path: Path, users: np.ndarray, items: np.ndarray) -> Seque
     found = array("q")  # user, item, rank and line of each recommendation, one after the other
     layout = replace(layout_of(path, COLUMNS, EXPECTED), quoted=True)
     with open_source(path) as stream:
-        for line, *texts in rows(stream, layout, path):
+        for line, user, item, rank in rows(stream, layout, path):
             try:
-                found.extend((*_recommendation(*map(str.strip, texts), user_index, item_index), line))
+                given = _recommendation(user.strip(), item.strip(), rank.strip(), user_index, item_index)
+                found.extend((*given, line))
             except ValueError as error:
                 raise DataError(f"{path}: line {line}: {error}") from error
     cells = np.array(found, dtype=np.int64).reshape(-1, 4)
