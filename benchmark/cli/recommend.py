@@ -1,27 +1,40 @@
-"""python -m benchmark recommend: the top items of a finished run, for every user of a file or for new histories."""
+"""python -m benchmark recommend: the top items of a finished run, for every user of a file or for new histories.
+
+The lists have original ids, which come from the source; that is read again, for results/ holds none.
+"""
 
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Iterator
 
+import numpy as np
+import pandas as pd
+import torch
+
+from baselines.method import Scorer, TrainedMethod
 from baselines.registry import METHODS
 from benchmark.cli.session import CACHE, check_unpublished, open_store
 from benchmark.plan.config import ConfigError
 from benchmark.plan.dataset_facts import name_of
+from benchmark.plan.run_spec import RunSpec, run_key
+from benchmark.runs.evaluation import top_lists
+from benchmark.runs.preparation import interactions_of, prepare
+from benchmark.runs.run import training_data
+from benchmark.runs.training import train
 from benchmark.store.atomic_files import replacing
+from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store, to_stderr
-from datasets.interactions import DataError
+from datasets.filtering import apply_filter
+from datasets.interactions import DataError, Interactions
+from datasets.reading import read_interactions
+from datasets.sequences import Sequences
+from datasets.split import pack
 
 
 def recommend(options: Namespace) -> int:
     """Write the recommendations, all of them or none."""
-    import torch
-
-    from benchmark.runs.preparation import interactions_of, prepare
-    from benchmark.runs.recommending import kept_scorer, recommendations, refitted, spec_of
-    from datasets.reading import read_interactions
-
     check_unpublished(options.out, "--out", options.out_dir)
     store = open_store(options.out_dir)
     record = _find(store, options.run)
@@ -31,7 +44,11 @@ def recommend(options: Namespace) -> int:
             f"--interactions {own}: run {record.key} was made from {record.data['source']}; give that file, "
             "and others with --histories"
         )
-    spec, device = spec_of(record), torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    spec, device = RunSpec.of_json(record.spec), torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if run_key(spec, record.data["fingerprint"]) != record.key:
+        raise DataError(
+            f"run {record.key}: was made by an earlier version of {spec.method}; do it again with run_all.py"
+        )
     prepared = prepare(
         dataset,
         options.data_dir,
@@ -45,16 +62,21 @@ def recommend(options: Namespace) -> int:
     if prepared.fingerprint != record.data["fingerprint"]:
         raise DataError(f"{prepared.summary['source']}: is not the data that run {record.key} was made from; give that")
     everything = interactions_of(dataset, options.data_dir, own)
-    if options.refit:
-        scorer, catalogue = refitted(spec, everything, record.selected_epoch, device)
-    else:
-        scorer = kept_scorer(spec, prepared, store.model(record), device)
-        catalogue = prepared.split.item_labels
+    weights = None if options.refit else store.model(record)
+    catalogue, sequences = prepared.split.item_labels, prepared.split.train
+    if options.refit:  # nothing is held out: all users, and every item that the protocol's filter leaves
+        kept, _ = apply_filter(spec.protocol.filter, everything)
+        catalogue, (_, sequences) = kept.item_labels, _histories(kept, kept.item_labels)
+    elif weights is None and issubclass(METHODS[spec.method].method, TrainedMethod):
+        raise DataError(
+            "the weights of this run were not kept; use --refit, or do the run again with --keep-models --overwrite all"
+        )
+    scorer = _scorer(spec, sequences, len(catalogue), weights, record.selected_epoch, device)
     histories = everything if options.histories is None else read_interactions(options.histories)
     users = 0
     with replacing(options.out, "--out") as stream:
         stream.write(b"userid,itemid,rank\n")
-        for frame in recommendations(scorer, spec, histories, catalogue, options.top, device):
+        for frame in _recommendations(scorer, spec, histories, catalogue, options.top, device):
             users += frame["userid"].nunique()
             stream.write(frame.to_csv(index=False, header=False, lineterminator="\n").encode())
     unknown = histories.n_users - users
@@ -77,3 +99,49 @@ def _find(store: Store, name: str) -> RunRecord:
     if METHODS[record.method].method.knows_users:
         raise ConfigError(f"--run {name:.60}: {record.method} knows no users but its own; name another run")
     return record
+
+
+def _scorer(
+    spec: RunSpec, sequences: Sequences, n_items: int, weights: Arrays | None, epochs: int | None, device: torch.device
+) -> Scorer:
+    """The run's model with these weights, or else trained on the users' sequences for these epochs; one that counts is
+    fitted to them in either case.
+    """
+    method = METHODS[spec.method].method(spec.settings)
+    if isinstance(method, TrainedMethod) and weights is not None:
+        encoder = method.build_encoder(n_items, spec.encoder, spec.training.precision)
+        encoder.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+        return encoder.to(device).eval().score
+    data = training_data(spec, sequences, n_items, device)
+    if isinstance(method, TrainedMethod):
+        assert epochs is not None
+        return train(method, data, epochs, spec.encoder, spec.training, spec.seed).encoder.score
+    return method.fit(data)
+
+
+def _histories(interactions: Interactions, catalogue: np.ndarray) -> tuple[np.ndarray, Sequences]:
+    """Each user's items in time order, file order where simultaneous, as positions in `catalogue` (V,) of original ids;
+    and the users' original ids, (N,). Items that are not in the catalogue are left out, and users who have no other.
+    """
+    index = pd.Index(catalogue.astype(str)).get_indexer(pd.Index(interactions.item_labels.astype(str)))
+    items = index[interactions.item_ids]  # (n,), -1 for what the model does not know
+    rows, users, offsets = pack(interactions, items >= 0)
+    return interactions.user_labels[users], Sequences.from_arrays(items[rows], offsets)
+
+
+def _recommendations(
+    scorer: Scorer, spec: RunSpec, histories: Interactions, catalogue: np.ndarray, top: int, device: torch.device
+) -> Iterator[pd.DataFrame]:
+    """The best items of a few users at a time: a row with userid, itemid and rank (from 1) for each, best first.
+
+    Items of a user's own history are left out where the run left them out of its rankings.
+    """
+    users, sequences = _histories(histories, catalogue)
+    if not len(users):
+        raise DataError("none of the histories has an item that the run knows; use the item ids of its own data")
+    mask_seen, done = spec.evaluation.mask_seen, 0
+    for lists in top_lists(scorer, sequences.to(device), len(catalogue), spec.encoder.maxlen, top, mask_seen):
+        rows, ranks = np.nonzero(lists.cpu().numpy() < len(catalogue))
+        items = catalogue[lists.cpu().numpy()[rows, ranks]]
+        yield pd.DataFrame({"userid": users[done + rows], "itemid": items, "rank": ranks + 1})
+        done += len(lists)
