@@ -29,7 +29,7 @@ class Choice:
             "choice": self.choice,
             "stage": "validation",
             "metric": METRIC,
-            "evidence": {method: dict(grounds) for method, grounds in self.evidence.items()},
+            "evidence": self.evidence,
         }
 
 
@@ -40,14 +40,10 @@ def choose(rows: pd.DataFrame, candidates: Sequence[str]) -> Choice | None:
     has such a run.
     """
     relevant = rows[(rows["status"] == "done") & (rows["stage"] == "validation") & (rows["metric"] == METRIC)]
-    evidence, means = {}, {}
+    evidence: dict[str, dict[str, Any]] = {}
     for method in candidates:
         runs = relevant[relevant["method"] == method].sort_values("seed")
         if len(runs):
-            means[method] = float(runs["value"].mean())
-            evidence[method] = {
-                "seeds": [int(seed) for seed in runs["seed"]],
-                "values": [float(value) for value in runs["value"]],
-                "mean": means[method],
-            }
-    return Choice(max(means, key=means.__getitem__), evidence) if means else None
+            seeds, values = runs["seed"].astype(int).tolist(), runs["value"].tolist()
+            evidence[method] = {"seeds": seeds, "values": values, "mean": float(runs["value"].mean())}
+    return Choice(max(evidence, key=lambda method: evidence[method]["mean"]), evidence) if evidence else None

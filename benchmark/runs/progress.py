@@ -42,7 +42,11 @@ class Progress:
 
     def follow(self, job: RunJob, news: dict[str, Any] | str) -> None:
         """Show the news of a run: the row of an epoch, or in words what it is doing now."""
-        what, aside = (news, "") if isinstance(news, str) else _epoch(news)
+        what, aside = news, ""
+        if isinstance(news, dict):
+            value = news["validation"].get(METRIC)
+            what = f"epoch {news['epoch']}" + (f" {METRIC} {value:.4f}" if value is not None else "")
+            aside = f" ({news['seconds']:.1f} s an epoch)"
         self.under_way[job.key] = f"{_name(job)} {what}"
         if self.bar is not None:
             self.bar.set_postfix_str(" | ".join(self.under_way.values()))
@@ -82,9 +86,3 @@ class Progress:
 
 def _name(job: RunJob) -> str:
     return f"{job.spec.title} {job.spec.method} seed {job.spec.seed}"
-
-
-def _epoch(row: dict[str, Any]) -> tuple[str, str]:
-    value = row["validation"].get(METRIC)
-    validation = f" {METRIC} {value:.4f}" if value is not None else ""
-    return f"epoch {row['epoch']}{validation}", f" ({row['seconds']:.1f} s an epoch)"
