@@ -1,5 +1,5 @@
-"""python -m benchmark table and audit: methods and metrics of one's choice as a table for a paper of one's own, and the
-paper's printed numbers against each other.
+"""python -m benchmark table and audit: a table of chosen methods and metrics for a user's own paper, and the paper's
+printed numbers checked against each other.
 """
 
 from __future__ import annotations

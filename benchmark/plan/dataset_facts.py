@@ -42,7 +42,7 @@ UNKNOWN = DatasetFacts("", False, Protocol(), "")
 
 
 def released_filter_of(dataset: str) -> str:
-    """What the released preprocessing filters; a file of one's own is not filtered."""
+    """What the released preprocessing filters; a user's own file is not filtered."""
     return DATASETS[dataset].released_filter if dataset in DATASETS else "none"
 
 

@@ -57,7 +57,7 @@ class Task:
     seen: Sequences | None = None
 
     def quality(self, scores: np.ndarray, users: np.ndarray) -> float:
-        """Of scores (m, n_classes) of these users (m,); -inf where a class cannot be predicted."""
+        """How good scores (m, n_classes) of these users (m,) are; -inf where a class cannot be predicted."""
         wanted = self.classes[users]
         if self.seen is None:
             return float((scores.argmax(1) == wanted).mean())

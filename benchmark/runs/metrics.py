@@ -116,7 +116,7 @@ METRICS: dict[str, Metric] = {
 
 
 def definition(metric: str) -> Metric | None:
-    """What METRICS says of a name such as `hr@10` or `hr@10/bucket1`; None for one without a cut-off or unknown."""
+    """The entry of METRICS for a name such as `hr@10` or `hr@10/bucket1`; None if it is unknown or has no cut-off."""
     name, _, cutoff = metric.partition("@")
     return METRICS.get(name) if cutoff else None
 

@@ -18,7 +18,7 @@ except ImportError:  # a machine that only trains can do without
     tqdm = None
 
 LINE_SECONDS = 60.0
-"""Where there is no terminal, how long after its last line a run under way gets another one."""
+"""Without a terminal, a run under way is mentioned again after this time."""
 
 
 class Progress:

@@ -82,9 +82,10 @@ def execute(
     on_news: Callable[[News], None] = lambda news: None,
     checkpoint: Path | Checkpoint | None = None,
 ) -> tuple[RunRecord, Arrays]:
-    """Do the run, or go on with it if `checkpoint`, or the file at that path, has its state. A loss or score that is
-    not finite gives a record `diverged`, an error of the operating system, such as a full disk, one `interrupted`, for
-    that is no fault of the run, any other exception one `failed`.
+    """Do the run, or go on with it if `checkpoint`, or the file at that path, has its state.
+
+    A loss or score that is not finite gives a record `diverged`. An error of the operating system, such as a full disk,
+    gives one `interrupted`, because the run is not at fault, and any other exception gives one `failed`.
     """
     outcome = RunOutcome()
     code_version()  # remembered from now on: what is edited while this runs did not make the record

@@ -35,8 +35,8 @@ class _FewRows(TrainingData):
 
 
 def seconds_per_epoch(spec: RunSpec, split: Split, device: torch.device) -> float:
-    """Of a method that is trained: all its batches, as two small ones tell what a batch and what a target costs, and
-    validation.
+    """How long an epoch of a trained method takes, with validation; two small batches tell what a batch and what a target
+    of it costs.
     """
     torch.set_num_threads(1)  # as runs have
     data = TrainingData(split.train, split.n_items, spec.encoder.maxlen)

@@ -80,7 +80,7 @@ class InlineEngine(Engine):
 class Death:
     """How a worker ended without a result: the error's type, its cause in words, and what died.
 
-    A job is given up once it has lost `limit` of these.
+    A job is given up after `limit` deaths of the same kind.
     """
 
     error: str
