@@ -241,7 +241,7 @@ def _report(session: Session, plans: Plans, stored: Records) -> None:
             print(finding.as_text())
         if options.report_dir is None:
             return
-    place = session.report_place(plans)
+    place = session.report_place()
     is_whole = place == options.out_dir
     rendered = report(store, place, plans, stored, to_stderr, session.command, is_whole=is_whole)
     lines = [*rendered.plain, *(f"table   {path}" for path in rendered.tables)]

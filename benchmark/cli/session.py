@@ -7,14 +7,13 @@ import shlex
 import time
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cli.options import ROOT, ChosenDataset, chosen_datasets
 from benchmark.plan.config import ConfigError
 from benchmark.plan.dataset_facts import DatasetFacts
-from benchmark.plan.experiments import DEFAULT
+from benchmark.plan.experiments import DEFAULT, MAIN_SEEDS
 from benchmark.plan.planner import PlannedRun, choose_methods, plan
 from benchmark.plan.run_spec import shortened
 from benchmark.plan.tuning import trial_values
@@ -118,27 +117,18 @@ class Session:
             rules += ["--set", assignment]
         return shlex.join([*words, *rules])
 
-    def report_place(self, plans: Plans | None = None) -> Path:
-        """Where the report of these plans goes: into a folder of its own if options leave out some of the usual runs.
-
-        Without `plans`, where it will go unless the options turn out to leave nothing out.
-        """
+    def report_place(self) -> Path:
+        """Where a report goes: into a folder of its own if the options leave out some of the usual runs."""
         options = self.options
         if options.report_dir is not None:
             return Path(options.report_dir)
-        folder = narrowing(options)
-        if not folder or (plans is not None and self._has_usual_runs(plans)):
+        has_usual_seeds = set(MAIN_SEEDS) <= set(options.seeds or MAIN_SEEDS)
+        if has_usual_seeds and all(
+            set(DEFAULT) <= set(each.experiments) and set(choose_methods(None)) <= set(each.methods)
+            for each in self.chosen
+        ):
             return Path(options.out_dir)
-        return Path(options.out_dir / REPORTS / folder)
-
-    def _has_usual_runs(self, plans: Plans) -> bool:
-        methods = choose_methods(None)
-        usual = [replace(each, experiments=DEFAULT, methods=methods, windows=()) for each in self.chosen]
-        try:
-            whole = self.plan(None, usual)
-        except ConfigError:  # an assignment that only the named methods or experiments have
-            return False
-        return all(_uses(runs) <= _uses(plans.get(name, ())) for name, runs in whole.items())
+        return Path(options.out_dir, REPORTS, narrowing(options))
 
     def _prepare(self, dataset: ChosenDataset, protocol: Protocol, download: bool) -> Prepared:
         from benchmark.runs.preparation import prepare, with_labels  # it needs torch, which takes seconds to import
@@ -215,7 +205,3 @@ def narrowing(options: Namespace) -> str:
         named = {"claim": [options.claim.id], "seeds": options.seeds}
     name = "_".join(f"{flag}-{'+'.join(map(str, values))}" for flag, values in named.items() if values)
     return shortened(re.sub(r"[^A-Za-z0-9.+_-]", "-", name), MAX_NAME)
-
-
-def _uses(runs: Iterable[PlannedRun]) -> set[tuple[str, int, str]]:
-    return {(run.key, run.spec.seed, experiment) for run in runs for experiment in run.uses}

@@ -129,7 +129,7 @@ def hours_left(
     workers: int,
     prepared: Prepared | None = None,
 ) -> tuple[Hours, str] | None:
-    """How long one dataset's runs take, with `workers` at a time on a `device` of this type, and by what that is judged.
+    """How long one dataset's runs take with `workers` at a time on a `device` of this type, and what that is judged by.
 
     `records`: those that the store has of the dataset. Where no finished run tells, batches are timed with the data
     that is `prepared`, and a run is taken to have as many epochs as those of the other datasets in the store; None

@@ -35,8 +35,8 @@ class _FewRows(TrainingData):
 
 
 def seconds_per_epoch(spec: RunSpec, split: Split, device: torch.device) -> float:
-    """How long an epoch of a trained method takes, with validation; two small batches tell what a batch and what a target
-    of it costs.
+    """How long an epoch of a trained method takes, validation included: two small batches tell what a batch and what a
+    target costs.
     """
     torch.set_num_threads(1)  # as runs have
     data = TrainingData(split.train, split.n_items, spec.encoder.maxlen)
