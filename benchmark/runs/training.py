@@ -81,8 +81,8 @@ def train(
             raise Diverged(f"{reason} in epoch {len(run.epochs)}")
         if checkpoint:
             checkpoint.offer(run.state)
-    run.encoder.load_state_dict(run.best.state)
-    return Trained(run.encoder.eval(), run.epochs, run.best.epoch, run.seconds_before, run.continued)
+    run.encoder.load_state_dict(run.best["state"])
+    return Trained(run.encoder.eval(), run.epochs, run.best["epoch"], run.seconds_before, run.continued)
 
 
 def check_compiler(device: torch.device) -> None:
@@ -139,7 +139,7 @@ class _InFlight:
         if not isinstance(validation, int):
             popularity = _validate(Popularity(Popularity.Settings()).fit(data), validation, data)
             self.plateau = min(PLATEAU * popularity[METRIC], (popularity[METRIC] + 1) / 2)
-        self.best = Best(self.pretraining)
+        self.best: State = {"value": -math.inf, "epoch": 0, "state": {}}
         self.epochs: list[EpochRow] = []
         self.started, self.seconds_before, self.continued = time.perf_counter(), 0.0, 0
 
@@ -150,7 +150,7 @@ class _InFlight:
             return done == self.validation
         if done >= self.settings.epochs:
             return True
-        if done < self.pretraining + WARM_UP_EPOCHS or done - self.best.epoch < patience:
+        if done < self.pretraining + WARM_UP_EPOCHS or done - self.best["epoch"] < patience:
             return False
         return fmean(row["validation"][METRIC] for row in self.epochs[-patience:]) > self.plateau
 
@@ -165,16 +165,22 @@ class _InFlight:
         if not math.isfinite(loss):
             reason = f"the loss is {loss}"
         elif isinstance(self.validation, int):
-            self.best.offer(number, number, self.encoder)
+            self._offer(number, number)
         else:
             try:
                 metrics = _validate(self.encoder.eval().score, self.validation, self.data)
-                self.best.offer(metrics[METRIC], number, self.encoder)
+                self._offer(metrics[METRIC], number)
             except NonFiniteScores as error:
                 reason = str(error)
         seconds = round(seconds_since(started), 4)
         self.epochs.append({"epoch": number, "seconds": seconds, "loss": loss, "terms": terms, "validation": metrics})
         return reason
+
+    def _offer(self, value: float, epoch: int) -> None:
+        """Keep the weights of this epoch if it is strictly better than all since pretraining ended."""
+        if epoch > self.pretraining and value > self.best["value"]:
+            weights = {name: tensor.clone() for name, tensor in self.encoder.state_dict().items()}
+            self.best = {"value": value, "epoch": epoch, "state": weights}
 
     def state(self) -> State:
         """All of it, for a checkpoint."""
@@ -183,7 +189,7 @@ class _InFlight:
             "beside": self.beside.state_dict(),
             "method": self.method.state(),
             "optimizer": self.optimizer.state_dict(),
-            "best": {"value": self.best.value, "epoch": self.best.epoch, "state": self.best.state},
+            "best": self.best,
             "epochs": self.epochs,
             "order": self.order.get_state(),
             "rng": self.rng.get_state(),
@@ -198,8 +204,8 @@ class _InFlight:
         self.encoder.load_state_dict(state["encoder"])
         self.beside.load_state_dict(state["beside"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.best.value, self.best.epoch = state["best"]["value"], state["best"]["epoch"]
-        self.best.state = {name: tensor.to(self.device) for name, tensor in state["best"]["state"].items()}
+        weights = {name: tensor.to(self.device) for name, tensor in state["best"]["state"].items()}
+        self.best = {"value": state["best"]["value"], "epoch": state["best"]["epoch"], "state": weights}
         self.epochs = state["epochs"]
         self.order.set_state(state["order"])
         self.rng.set_state(state["rng"])
@@ -229,21 +235,6 @@ class _InFlight:
                 totals[name] = totals.get(name, 0.0) + term.detach()
             steps += 1
         return {name: float(total) / steps for name, total in totals.items()}
-
-
-class Best:
-    """The best epoch after `pretraining` and a copy of its weights."""
-
-    def __init__(self, pretraining: int) -> None:
-        self.pretraining = pretraining
-        self.value, self.epoch = -math.inf, 0
-        self.state: dict[str, Tensor] = {}
-
-    def offer(self, value: float, epoch: int, encoder: Encoder) -> None:
-        """Keep this epoch if it is strictly better."""
-        if epoch > self.pretraining and value > self.value:
-            self.value, self.epoch = value, epoch
-            self.state = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
 
 
 def _batches(rows: Tensor, batch_size: int, order: torch.Generator) -> Iterator[tuple[Tensor, np.ndarray]]:
