@@ -61,8 +61,9 @@ class RayEngine(WorkerEngine):
         code_version()  # remembered before the code is sent
         _connect(address)
         self.device = _device(device)
-        gpus = math.ceil(max(1, (workers or 0) / ray.cluster_resources()["GPU"])) if self.device.type == "cuda" else 0
-        self.task = ray.remote(_work).options(max_retries=0, num_cpus=1, num_gpus=1 / gpus if gpus else 0)
+        on_gpu = self.device.type == "cuda"
+        sharing = math.ceil(max(1, (workers or 0) / ray.cluster_resources()["GPU"])) if on_gpu else 1
+        self.task = ray.remote(_work).options(max_retries=0, num_cpus=1, num_gpus=1 / sharing if on_gpu else 0)
         self.sent: tuple[Prepared | None, Any] = None, None
 
     def room(self) -> int:
