@@ -111,9 +111,8 @@ numbers and their sources are in benchmark/paper/home.csv."""
 
 @dataclass(frozen=True)
 class Experiment:
-    """One question: what it shows, the seeds it is usually answered with, and what has to be run."""
+    """One question: the seeds it is usually answered with, and what has to be run."""
 
-    title: str
     seeds: tuple[int, ...]
     variants: tuple[Variant, ...]
 
@@ -144,35 +143,19 @@ def experiments(dataset: str) -> dict[str, Experiment]:
     """By name, in the order of NAMES."""
     swept = "btsr-sce" if dataset in SCALABLE else "btsr-ce"
     plain = METHODS[swept].plain or swept
+    objectives = [name for name in METHODS if name.startswith(("sasrec-", "btsr-"))]
+    regimes = Variant("sasrec-bce", "sasrec-bce"), *_sweep(swept, "settings.alpha", REGIMES)
     found = {
-        "main": Experiment("Table 2: BT-SR against its baselines", MAIN_SEEDS, _as_they_are(METHODS)),
-        "objectives": Experiment(
-            "Table 1: the three objectives with and without Barlow Twins",
-            MAIN_SEEDS,
-            _as_they_are(name for name in METHODS if name.startswith(("sasrec-", "btsr-"))),
-        ),
-        "regimes": Experiment(
-            "Table 3 and Figure 5: two regimes of alpha",
-            SWEEP_SEEDS,
-            (Variant("sasrec-bce", "sasrec-bce"), *_sweep(swept, "settings.alpha", REGIMES)),
-        ),
-        **{name: Experiment(sweep.title, SWEEP_SEEDS, sweep.variants(swept)) for name, sweep in SWEEPS.items()},
-        "ties": Experiment("Simultaneous test events: file order and draws", SWEEP_SEEDS, _as_they_are((plain, swept))),
-        "windows": Experiment(
-            "Table 2 in ten windows of time, for the power of many test users", SWEEP_SEEDS, tuple(_windows())
-        ),
-        "home": Experiment(
-            "Baselines under leave-one-out, as configured where their numbers were published",
-            (TRIAL_SEED,),
-            HOME.get(dataset, ()),
-        ),
-        "downstream": Experiment(
-            "Green et al.: pretraining with Barlow Twins against a dual encoder, on downstream tasks",
-            MAIN_SEEDS,
-            tuple(_downstream()),
-        ),
-        "sets": Experiment("Users as sets: does Barlow Twins help beyond sequences?", MAIN_SEEDS, tuple(_sets())),
-        "tune": Experiment("Grid search on validation, the same budget for every method", (TRIAL_SEED,), ()),
+        "main": Experiment(MAIN_SEEDS, _as_they_are(METHODS)),  # Table 2: BT-SR against its baselines
+        "objectives": Experiment(MAIN_SEEDS, _as_they_are(objectives)),  # Table 1: with and without Barlow Twins
+        "regimes": Experiment(SWEEP_SEEDS, regimes),  # Table 3 and Figure 5: two regimes of alpha
+        **{name: Experiment(SWEEP_SEEDS, sweep.variants(swept)) for name, sweep in SWEEPS.items()},
+        "ties": Experiment(SWEEP_SEEDS, _as_they_are((plain, swept))),  # file order of simultaneous events and draws
+        "windows": Experiment(SWEEP_SEEDS, tuple(_windows())),  # Table 2 in ten windows, for more test users
+        "home": Experiment((TRIAL_SEED,), HOME.get(dataset, ())),  # baselines as where their numbers were published
+        "downstream": Experiment(MAIN_SEEDS, tuple(_downstream())),  # Barlow Twins and a dual encoder as pretraining
+        "sets": Experiment(MAIN_SEEDS, tuple(_sets())),  # does Barlow Twins help beyond sequences?
+        "tune": Experiment((TRIAL_SEED,), ()),  # a search on validation with the same budget for every method
     }
     return {name: found[name] for name in NAMES}
 
@@ -278,34 +261,23 @@ class Sweep:
     sweeps use on a dataset, such as `btsr-ce`; a sweep of another method leaves that aside.
     """
 
-    title: str
     shown: str
     variants: Callable[[str], tuple[Variant, ...]]
 
 
 SWEEPS: dict[str, Sweep] = {
-    "alpha": Sweep(
-        "Figures 3, 4, 6 and 8: alpha",
+    "alpha": Sweep(  # Figures 3, 4, 6 and 8
         "with other values of alpha, the weight of Barlow Twins",
         lambda swept: _sweep(swept, "settings.alpha", ALPHAS),
     ),
-    "lambda": Sweep(
-        "Figures 7 and 9: lambda",
+    "lambda": Sweep(  # Figures 7 and 9
         "with other values of lambda, the weight of the off-diagonal terms",
         lambda swept: _sweep(swept, "settings.lambd", (0.0, *GRID)),
     ),
-    "views": Sweep(
-        "Section 5.2: other views, and a projector instead of L2 normalisation",
-        "with other second views, and with a projector instead of L2 normalisation",
-        _views,
-    ),
-    "noise": Sweep(
-        "Robustness: random items among the training inputs",
-        "with random items in place of a share of the training inputs",
-        _noise,
-    ),
+    # Section 5.2: views other than twins.
+    "views": Sweep("with other second views, and with a projector instead of L2 normalisation", _views),
+    "noise": Sweep("with random items in place of a share of the training inputs", _noise),
     "weights": Sweep(
-        "Weights of the added losses: as published, and a fiftieth of it",
         "with other weights of what is added to the next-item loss, as shares of the usual ones",
         lambda _: tuple(_weights()),
     ),
