@@ -10,7 +10,6 @@ search goes on by one step beyond that edge, until the best trial has worse ones
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise, product
@@ -48,12 +47,11 @@ class Trial:
 class Search:
     """A method's trials so far; `choice` is the best of them, None while one of them is outstanding.
 
-    `inherited`: what it takes over from another method's choice. `extended`: the number of trials beyond the grid.
+    `inherited`: what it takes over from another method's choice.
     """
 
     inherited: Changes
     trials: tuple[Trial, ...]
-    extended: int
     choice: Trial | None
 
     @property
@@ -139,13 +137,12 @@ def _search(
     asked = [tuple(zip(grid, point, strict=True)) for point in product(*grid.values())]
     while True:
         trials = tuple(map(trial, asked))
-        extended = len(trials) - math.prod(map(len, grid.values()))
         if any(each.key not in values for each in trials):
-            return Search(inherited, trials, extended, None)
+            return Search(inherited, trials, None)
         best = max(trials, key=lambda each: values[each.key])
         beyond = [own for own in steps_beyond(grid, asked, best.own) if is_possible(own)]
         if not beyond:
-            return Search(inherited, trials, extended, best)
+            return Search(inherited, trials, best)
         asked += beyond
 
 

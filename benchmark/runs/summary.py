@@ -80,16 +80,14 @@ def effective_rank(singular_values: np.ndarray) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum())) if len(shares) else 0.0
 
 
-def popularity_divergence(
-    history_buckets: np.ndarray, top_items: np.ndarray, item_buckets: np.ndarray, k: int = POPULARITY_CUTOFF
-) -> float:
+def popularity_divergence(history_buckets: np.ndarray, top_items: np.ndarray, item_buckets: np.ndarray) -> float:
     """Mean over users of KL(p || 0.99 q + 0.01 p), in nats: calibration to taste in popularity (Steck 2018).
 
-    p: shares of the buckets in a user's history, `history_buckets` (N, 3); q: in the user's top k. Users
+    p: shares of the buckets in a user's history, `history_buckets` (N, 3); q: in the user's top 10. Users
     with an empty history or without any recommendation are left out; NaN if that is all of them.
     """
     history = np.asarray(history_buckets, dtype=np.float64)
-    shown = np.append(item_buckets, N_BUCKETS)[top_items[:, :k]]  # (N, k)
+    shown = np.append(item_buckets, N_BUCKETS)[top_items[:, :POPULARITY_CUTOFF]]  # (N, 10)
     recommended = (shown[:, :, None] == np.arange(N_BUCKETS)).sum(1)
     defined = (history.sum(1) > 0) & (recommended.sum(1) > 0)
     if not defined.any():
