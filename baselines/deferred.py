@@ -9,24 +9,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "F",
-    "gru",
-    "importance",
-    "kernels",
-    "regularizers",
-    "sequences",
-    "torch",
-    "transformer",
-    "user_table",
-    "views",
-]
-
 if TYPE_CHECKING:
     import torch
     import torch.nn.functional as F
 
-    from baselines import gru, importance, kernels, regularizers, transformer, user_table, views
+    from baselines import encoder as encoders
+    from baselines import importance, kernels, regularizers, transformer, views
     from datasets import sequences
 else:
 
@@ -38,7 +26,9 @@ else:
             return getattr(import_module(self.name), attribute)
 
     torch, F, sequences = map(_Deferred, ("torch", "torch.nn.functional", "datasets.sequences"))
-    gru, importance, kernels, regularizers, transformer, user_table, views = (
+    encoders, importance, kernels, regularizers, transformer, views = (
         _Deferred(f"baselines.{name}")
-        for name in ("gru", "importance", "kernels", "regularizers", "transformer", "user_table", "views")
+        for name in ("encoder", "importance", "kernels", "regularizers", "transformer", "views")
     )
+
+__all__ = ["F", "encoders", "importance", "kernels", "regularizers", "sequences", "torch", "transformer", "views"]

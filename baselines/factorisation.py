@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Interval
 
-from baselines.deferred import F, regularizers, sequences, torch, user_table
+from baselines.deferred import F, encoders, regularizers, sequences, torch
 from baselines.method import FittedMethod, Scorer, Terms, TrainedMethod
 from baselines.settings import EncoderSettings, Precision, Weight
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from baselines.encoder import UserTable
     from baselines.training_data import TrainBatch, TrainingData
-    from baselines.user_table import UserTable
     from datasets.sequences import Batch
 
 
@@ -26,7 +26,7 @@ class MatrixFactorisation(TrainedMethod):
     """
 
     version = 1
-    encoder_version = 1  # raise it whenever the numbers of user_table.py change
+    encoder_version = 1  # raise it whenever the numbers of UserTable change
     knows_users = True
 
     @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class MatrixFactorisation(TrainedMethod):
 
     def build_encoder(self, n_items: int, settings: EncoderSettings, precision: Precision) -> UserTable:
         """Called after `prepare`, for the number of users."""
-        return user_table.UserTable(len(self.data.sequences), n_items, settings, precision)
+        return encoders.UserTable(len(self.data.sequences), n_items, settings, precision)
 
     def loss(self, encoder: UserTable, batch: TrainBatch, rng: torch.Generator) -> Terms:  # type: ignore[override]
         """The mean over all items of the batch's users: each user's logsumexp counts once for each of their items."""

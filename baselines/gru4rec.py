@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from baselines.btsr import BTSR
-from baselines.deferred import gru
+from baselines.deferred import encoders
 from baselines.method import TrainedMethod
 from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings, Precision
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 class OnGRU(TrainedMethod):
     """A method whose encoder is recurrent."""
 
-    encoder_version = 1  # raise it whenever the numbers of gru.py change
+    encoder_version = 1  # raise it whenever the numbers of GRU change
 
     def build_encoder(self, n_items: int, settings: EncoderSettings, precision: Precision) -> Encoder:
-        return gru.GRU(n_items, settings, precision)
+        return encoders.GRU(n_items, settings, precision)
 
 
 class GRU4Rec(OnGRU, SASRec):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from baselines.btsr import BTSR
 from baselines.cl4srec import CL4SRec
+from baselines.counting import Markov, Popularity
 from baselines.duorec import DuoRec
 from baselines.ec4srec import EC4SRec
 from baselines.factorisation import EASE, MatrixFactorisation
 from baselines.gru4rec import GRU4Rec, RecurrentBTSR
-from baselines.markov import Markov
 from baselines.method import Entry
 from baselines.objectives import (
     BinaryCrossEntropy,
@@ -17,10 +17,8 @@ from baselines.objectives import (
     SampledCrossEntropy,
     ScalableCrossEntropy,
 )
-from baselines.popularity import Popularity
-from baselines.pretraining import DualEncoder, RandomViews
+from baselines.pretraining import DualEncoder, RandomViews, TwoStage
 from baselines.sasrec import SASRec
-from baselines.two_stage import TwoStage
 
 # What tuning searches where methods share a class: eight trials each, as for every method.
 BCE_GRID = {"settings.objective.negatives": (16, 64, 256, 512), "training.learning_rate": (0.0005, 0.001)}

@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.dropout import Dropout
-from baselines.encoder import Encoder
+from baselines.encoder import Dropout, Encoder
 from baselines.settings import EncoderSettings, Precision
 from datasets.sequences import Batch
 

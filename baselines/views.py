@@ -34,7 +34,11 @@ def scattered(batch: Batch, share: float, rng: torch.Generator) -> Tensor:
 
 def stretch(batch: Batch, share: float, rng: torch.Generator, at_least: int = 0) -> Tensor:
     """A share of each row's positions, at least `at_least`, next to one another; each place is equally likely."""
-    return _stretch(batch, _count(batch.lengths, share).clamp_min(at_least), rng)
+    counts = _count(batch.lengths, share).clamp_min(at_least)
+    u = torch.rand(len(counts), generator=rng, device=counts.device, dtype=torch.float64)
+    start = (u * (batch.lengths - counts + 1)).long()[:, None]  # (B, 1)
+    columns = torch.arange(batch.items.shape[1], device=counts.device)
+    return (columns >= start) & (columns < start + counts[:, None])
 
 
 def most_important(batch: Batch, importance: Tensor, share: float) -> Tensor:
@@ -259,10 +263,3 @@ def _lowest(keys: Tensor, batch: Batch, counts: Tensor) -> Tensor:
     order = keys.masked_fill(~batch.mask(), torch.inf).sort(dim=1, stable=True).indices
     columns = torch.arange(keys.shape[1], device=keys.device)
     return torch.zeros_like(order, dtype=torch.bool).scatter_(1, order, columns < counts[:, None])
-
-
-def _stretch(batch: Batch, counts: Tensor, rng: torch.Generator) -> Tensor:
-    u = torch.rand(len(counts), generator=rng, device=counts.device, dtype=torch.float64)
-    start = (u * (batch.lengths - counts + 1)).long()[:, None]  # (B, 1)
-    columns = torch.arange(batch.items.shape[1], device=counts.device)
-    return (columns >= start) & (columns < start + counts[:, None])

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from baselines.counting import Popularity
 from baselines.encoder import Encoder
 from baselines.method import Scorer, Terms, TrainedMethod
-from baselines.popularity import Popularity
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
 from benchmark.plan.config import ConfigError

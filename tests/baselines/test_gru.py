@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.gru import GRU
+from baselines.encoder import GRU
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from datasets.sequences import Batch

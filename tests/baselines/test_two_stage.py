@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from baselines.method import TrainedMethod
+from baselines.pretraining import TwoStage
 from baselines.regularizers import barlow_twins
 from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings, Shares
 from baselines.training_data import TrainingData
 from baselines.transformer import Transformer
-from baselines.two_stage import TwoStage
 from baselines.views import two_random_views
 from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.training import Trained, train

@@ -214,7 +214,7 @@ def test_a_failing_method_is_recorded_and_the_others_go_on(
     def fail(*arguments: Any) -> Any:
         raise RuntimeError("no such luck\nsecond line")
 
-    monkeypatch.setattr("baselines.markov.Markov.fit", fail)
+    monkeypatch.setattr("baselines.counting.Markov.fit", fail)
     runs = planned(("markov", "sasrec-ce"))
     Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
     assert statuses(store)["markov", 0] == "failed"
@@ -381,7 +381,7 @@ def test_an_error_of_the_machine_is_no_failure_of_the_run(
 
     runs = planned(["markov"], [0])
     with monkeypatch.context() as failing:
-        failing.setattr("baselines.markov.Markov.fit", full)
+        failing.setattr("baselines.counting.Markov.fit", full)
         Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
     assert statuses(store) == {("markov", 0): "interrupted"}
     Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))

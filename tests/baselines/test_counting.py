@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.markov import Markov
-from baselines.popularity import Popularity
+from baselines.counting import Markov, Popularity
 from baselines.training_data import TrainingData
 from datasets.sequences import Batch
 

@@ -1,4 +1,4 @@
-"""First-order Markov chain: what usually comes next, by counting; a sanity baseline."""
+"""The sanity baselines, which count: most popular, and a first-order Markov chain."""
 
 from __future__ import annotations
 
@@ -13,6 +13,22 @@ if TYPE_CHECKING:
 
     from baselines.training_data import TrainingData
     from datasets.sequences import Batch, Sequences
+
+
+class Popularity(FittedMethod):
+    """Scores an item by its number of training interactions, the same for everyone: what a personalised method must
+    beat.
+    """
+
+    version = 1
+
+    def fit(self, data: TrainingData) -> Scorer:
+        counts = torch.bincount(data.sequences.items, minlength=data.n_items).float()
+
+        def score(histories: Batch) -> Tensor:
+            return counts.expand(len(histories.lengths), -1)
+
+        return score
 
 
 class Markov(FittedMethod):
