@@ -9,10 +9,9 @@ from pathlib import Path
 
 from datasets.interactions import DataError, Interactions
 from datasets.publishers import amazon, movielens
-from datasets.readers import table
-from datasets.readers.delimited import Layout, read_delimited
+from datasets.readers.columns import utc_clock
+from datasets.readers.delimited import Layout, read_delimited, read_table
 from datasets.readers.json_lines import Fields, read_json_lines
-from datasets.readers.timestamps import utc_clock
 from datasets.registry import Dataset, Published
 
 READING_VERSION = 1
@@ -35,18 +34,18 @@ READERS: dict[str, Callable[[Path], Interactions]] = {
     "yelp": partial(read_json_lines, fields=_YELP, member=_YELP_REVIEWS),
     "gowalla": partial(read_delimited, layout=_GOWALLA),
     "behance": partial(read_delimited, layout=_BEHANCE),
-    "table": table.read,
+    "table": read_table,
 }
 """What reads the files of each of the registry's formats: all interactions, in file order."""
 
 
 def read_interactions(path: Path, dataset: Dataset | None = None) -> Interactions:
-    """Read what `locate` found for the dataset, or, without one, anybody's table (see `datasets.readers.table`).
+    """Read what `locate` found for the dataset, or, without one, anybody's table.
 
     Raises DataError (one line) if the file cannot be used or, for a publisher's own file, is not all there.
     """
     if dataset is None or path.name in dataset.tables:
-        return table.read(path)
+        return read_table(path)
     data = (dataset.reader or READERS[dataset.format])(path)
     names = {Path(name).name: published for published in dataset.published for name in published.names}
     return _checked(data, names[path.name], path) if path.name in names else data

@@ -34,9 +34,8 @@ from benchmark.store.npz import Arrays
 from benchmark.store.record import EXTERNAL, RunRecord
 from datasets.interactions import DataError
 from datasets.protocol import PROTOCOL_VERSION
-from datasets.readers.delimited import rows
+from datasets.readers.delimited import NAMES, SEPARATED, layout_of, rows
 from datasets.readers.sources import open_source
-from datasets.readers.table import NAMES, SEPARATED, layout_of
 from datasets.sequences import Sequences
 from datasets.split import Split
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from datasets.interactions import DataError, Interactions
-from datasets.readers.assemble import Row, assemble
+from datasets.readers.columns import Clock, Row, assemble, unix_clock
 from datasets.readers.sources import BYTE_ORDER_MARK, open_source
-from datasets.readers.timestamps import Clock, unix_clock
 
 MAX_LINE = 16 << 20
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from datasets.interactions import Interactions
+from datasets.readers.columns import utc_clock
 from datasets.readers.delimited import Layout, read_delimited
-from datasets.readers.timestamps import utc_clock
 
 LAYOUT = Layout(user=0, item=1, time=2, fields=3, delimiter="|", clock=utc_clock("0000-00-00 00:00:00"))
 

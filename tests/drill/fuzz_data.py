@@ -17,7 +17,7 @@ from datasets.download import check_recorded
 from datasets.interactions import DataError, Interactions
 from datasets.protocol import Protocol
 from datasets.publishers import amazon, movielens
-from datasets.readers import table
+from datasets.readers.delimited import NAMES, read_table
 from datasets.reading import READERS
 from datasets.split import split
 from tests.drill import fuzz_oracles as oracles
@@ -77,7 +77,7 @@ class File:
 
 def data_targets(folder: Path) -> Iterator[File | Downloads]:
     """One target for each format, with `folder` to write in."""
-    names = {role: table.NAMES[role] for role in ("user", "item", "time")}
+    names = {role: NAMES[role] for role in ("user", "item", "time")}
     yelp_time = oracles.calendar_second("%Y-%m-%d %H:%M:%S")
     as_ratings = partial(oracles.delimited, delimiter="::", places=(0, 1, 3), fields=4)
     yield File("ratings.dat", "ratings.dat", 10_000, folder, valid.ratings, movielens.read, as_ratings)
@@ -125,8 +125,8 @@ def data_targets(folder: Path) -> Iterator[File | Downloads]:
         partial(oracles.json_lines, keys=("user_id", "business_id", "date"), second=yelp_time),
         JSON_LINES,
     )
-    yield File("tables", "mine.csv", 14_000, folder, valid.table, table.read, partial(oracles.table, names=names))
-    yield File("u.data", "u.data", 3_000, folder, valid.u_data, table.read, partial(oracles.table, names=names))
+    yield File("tables", "mine.csv", 14_000, folder, valid.table, read_table, partial(oracles.table, names=names))
+    yield File("u.data", "u.data", 3_000, folder, valid.u_data, read_table, partial(oracles.table, names=names))
     yield File(
         "archives of ratings",
         "ml-1m.zip",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from datasets.interactions import DataError, Interactions
 from datasets.publishers import amazon, movielens
-from datasets.readers import table
+from datasets.readers.delimited import NAMES, read_table
 from datasets.reading import READERS
 from tests.drill import fuzz_oracles as oracles
 from tests.drill.fuzz import unclear
@@ -72,14 +72,14 @@ def texts(draw: st.DrawFn, header: str, delimiters: tuple[str, ...], width: int)
 @PROPERTY
 @given(content=texts(HEADER, (",",), 3))
 def test_any_table(tmp_path: Path, content: bytes) -> None:
-    names = {role: table.NAMES[role] for role in ("user", "item", "time")}
-    agree(tmp_path / "mine.csv", content, table.read, partial(oracles.table, names=names))
+    names = {role: NAMES[role] for role in ("user", "item", "time")}
+    agree(tmp_path / "mine.csv", content, read_table, partial(oracles.table, names=names))
 
 
 @PROPERTY
 @given(content=texts("7,8,5,978300760\n", (",",), 4))
 def test_any_table_without_a_header(tmp_path: Path, content: bytes) -> None:
-    agree(tmp_path / "mine.csv", content, table.read, partial(oracles.table, names=table.NAMES))
+    agree(tmp_path / "mine.csv", content, read_table, partial(oracles.table, names=NAMES))
 
 
 @PROPERTY
@@ -173,7 +173,7 @@ def test_any_bytes(tmp_path: Path, content: bytes) -> None:
         (movielens.read, "r.dat"),
         (READERS["gowalla"], "c.txt"),
         (READERS["yelp"], "y.json"),
-        (table.read, "t.csv"),
+        (read_table, "t.csv"),
     ):
         path = tmp_path / name
         path.write_bytes(content)
@@ -253,14 +253,14 @@ def test_what_cannot_be_told_is_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(DataError, match=pattern) as caught:
-        (table.read if name == "mine.csv" else amazon.read)(path)
+        (read_table if name == "mine.csv" else amazon.read)(path)
     assert not unclear(str(caught.value), name)
 
 
 def test_blanks_around_an_id_do_not_belong_to_it_wherever_it_stands(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text(HEADER + " 7, 3,5\n7,\u30003\u00a0,6\n \n\n7 ,3,8\n")
-    data = table.read(path)
+    data = read_table(path)
     assert data.user_labels.tolist() == [7]
     assert data.item_labels.tolist() == [3]
     assert data.notes == (
@@ -272,7 +272,7 @@ def test_blanks_around_an_id_do_not_belong_to_it_wherever_it_stands(tmp_path: Pa
 def test_delimiters_and_line_breaks_in_quotes_are_no_fields(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text("userid,itemid,timestamp,note\n" + '1,2,3,"so, so\n, so"\n' * 5)
-    assert len(table.read(path)) == 5
+    assert len(read_table(path)) == 5
 
 
 def test_a_line_made_to_be_slow_is_not(tmp_path: Path) -> None:

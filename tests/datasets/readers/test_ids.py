@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from datasets.interactions import DataError, Interactions
-from datasets.readers.assemble import PLACEHOLDERS, Ids, assemble
+from datasets.readers.columns import PLACEHOLDERS, Ids, assemble
 
 
 def read(users: list[str], items: list[str] | None = None) -> Interactions:

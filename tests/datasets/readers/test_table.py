@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 from datasets.interactions import DataError
-from datasets.readers import table
+from datasets.readers import delimited
+from datasets.readers.delimited import read_table
 
 ROWS = [("7", "30", 978300760), ("7", "10", 978300750), ("2", "30", 978300760)]
 
@@ -30,7 +31,7 @@ def csv_text(header: str = "userid,itemid,timestamp", newline: str = "\n") -> st
 
 
 def assert_rows(path: Path) -> None:
-    data = table.read(path)
+    data = read_table(path)
     assert data.user_labels[data.user_ids].tolist() == [7, 7, 2]
     assert data.item_labels[data.item_ids].tolist() == [30, 10, 30]
     assert (data.timestamps // data.ticks_per_second).tolist() == [978300760, 978300750, 978300760]
@@ -79,7 +80,7 @@ def test_what_pandas_writes_with_any_separator(tmp_path: Path, delimiter: str) -
     frame["timestamp"] = range(6)
     path = tmp_path / "mine.txt"
     frame.to_csv(path, sep=delimiter, index=False)
-    data = table.read(path)
+    data = read_table(path)
     assert data.user_labels[data.user_ids].tolist() == frame["userid"].tolist()
     assert data.item_labels[data.item_ids].tolist() == data.timestamps.tolist() == list(range(6))
     assert data.notes == (("quotes stand around fields, in which lines may break",) if delimiter in "\t|" else ())
@@ -112,7 +113,7 @@ def test_ratings_without_a_header(tmp_path: Path, delimiter: str, rating: str) -
     ]
     path = write(tmp_path / "a.txt", "\n".join(lines))
     assert_rows(path)
-    assert table.read(path).notes[0].startswith("has no header; its columns are read as user, item, rating, timestamp")
+    assert read_table(path).notes[0].startswith("has no header; its columns are read as user, item, rating, timestamp")
 
 
 @pytest.mark.parametrize(
@@ -123,26 +124,26 @@ def test_columns_without_names_are_not_guessed(tmp_path: Path, line: str) -> Non
         "the first line must name the columns .*, unless it is a user, an item, a rating and Unix seconds, as in 7,30"
     )
     with pytest.raises(DataError, match=f"line 1: {message}.*; it reads '{line}'"):
-        table.read(write(tmp_path / "a.csv", f"{line}\n{line}\n"))
+        read_table(write(tmp_path / "a.csv", f"{line}\n{line}\n"))
 
 
 def test_text_ids_keep_their_exact_form(tmp_path: Path) -> None:
     text = 'userid,itemid,timestamp\n007,NA,1\n7,"a,""b""",2\nnull,é 日,3\n'
-    data = table.read(write(tmp_path / "a.csv", text))
+    data = read_table(write(tmp_path / "a.csv", text))
     assert data.user_labels[data.user_ids].tolist() == ["007", "7", "null"]
     assert data.item_labels[data.item_ids].tolist() == ["NA", 'a,"b"', "é 日"]
 
 
 def test_duplicate_rows_are_kept(tmp_path: Path) -> None:
-    assert len(table.read(write(tmp_path / "a.csv", "userid,itemid,timestamp\n1,2,3\n1,2,3\n"))) == 2
+    assert len(read_table(write(tmp_path / "a.csv", "userid,itemid,timestamp\n1,2,3\n1,2,3\n"))) == 2
 
 
 def test_many_batches_are_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datasets.readers.assemble.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("datasets.readers.columns.ROWS_AT_ONCE", 7)
     rng = np.random.default_rng(0)
     rows = np.column_stack([rng.integers(0, 50, 100), rng.integers(0, 9, 100), rng.integers(0, 10**9, 100)])
     text = "userid,itemid,timestamp\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows)
-    data = table.read(write(tmp_path / "a.csv", text))
+    data = read_table(write(tmp_path / "a.csv", text))
     read = np.column_stack([data.user_labels[data.user_ids], data.item_labels[data.item_ids], data.timestamps])
     assert (read == rows).all()
 
@@ -187,7 +188,7 @@ def test_bad_input_is_one_line_that_names_file_place_and_remedy(tmp_path: Path, 
     content, message = BAD[kind]
     path = write(tmp_path / "mine.csv", content)
     with pytest.raises(DataError, match=message) as error:
-        table.read(path)
+        read_table(path)
     assert str(error.value).startswith(f"{path}: ")
     assert "\n" not in str(error.value)
     assert ";" in str(error.value)  # after the semicolon comes what to do
@@ -196,14 +197,14 @@ def test_bad_input_is_one_line_that_names_file_place_and_remedy(tmp_path: Path, 
 def test_a_bad_line_far_down_is_found(tmp_path: Path) -> None:
     text = HEADER + "1,2,3\n" * 5000 + "1,2,x\n" + "1,2,3\n" * 50
     with pytest.raises(DataError, match="line 5002: timestamp 'x'"):
-        table.read(write(tmp_path / "a.csv", text))
+        read_table(write(tmp_path / "a.csv", text))
 
 
 def test_bad_u_data(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 2: has 3 instead of 4 fields separated by tabs"):
-        table.read(write(tmp_path / "u.data", "1\t2\t3\t978300760\n1\t2\t3\n"))
+        read_table(write(tmp_path / "u.data", "1\t2\t3\t978300760\n1\t2\t3\n"))
     with pytest.raises(DataError, match="no such file"):
-        table.read(tmp_path / "absent.csv")
+        read_table(tmp_path / "absent.csv")
 
 
 @pytest.mark.parametrize(
@@ -216,11 +217,11 @@ def test_bad_u_data(tmp_path: Path) -> None:
     ],
 )
 def test_real_tables(real_data: Callable[[str], Path], name: str, size: tuple[int, int, int]) -> None:
-    data = table.read(real_data(name))
+    data = read_table(real_data(name))
     assert (len(data), data.n_users, data.n_items) == size
 
 
 def test_reading_depends_on_no_version_of_pandas() -> None:
-    words = "import sys, datasets.readers.table; print(sorted({'pandas', 'torch', 'scipy'} & set(sys.modules)))"
-    root = Path(table.__file__).parents[2]
+    words = "import sys, datasets.readers.delimited; print(sorted({'pandas', 'torch', 'scipy'} & set(sys.modules)))"
+    root = Path(delimited.__file__).parents[2]
     assert subprocess.check_output([sys.executable, "-c", words], cwd=root, text=True) == "[]\n"

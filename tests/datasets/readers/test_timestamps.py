@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets.interactions import DataError
-from datasets.readers import table
-from datasets.readers.timestamps import Timestamps, unix_clock, utc_clock
+from datasets.readers.columns import Timestamps, unix_clock, utc_clock
+from datasets.readers.delimited import read_table
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_the_unit_is_recognised_and_the_order_is_kept(tmp_path: Path, kind: str)
     written, ticks, ticks_per_second, note = COLUMNS[kind]
     path = tmp_path / "mine.csv"
     path.write_text("userid,itemid,timestamp\n" + "".join(f"1,{row},{text}\n" for row, text in enumerate(written)))
-    data = table.read(path)
+    data = read_table(path)
     assert data.timestamps.tolist() == ticks
     assert data.timestamps.dtype == np.int64
     assert data.ticks_per_second == ticks_per_second
