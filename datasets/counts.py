@@ -1,4 +1,4 @@
-"""Counts and shares of interactions and splits: what filters go by, what reports say about the data."""
+"""Counts and shares of interactions and splits: what reports say about the data."""
 
 from __future__ import annotations
 
@@ -7,32 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from datasets.filtering import distinct, size
 from datasets.interactions import Interactions
 from datasets.protocol import N_BUCKETS
 from datasets.sequences import Sequences, TwinIndex
-
-
-def size(data: Interactions) -> dict[str, int]:
-    """How many users, items and interactions."""
-    return {"users": data.n_users, "items": data.n_items, "interactions": len(data)}
-
-
-def distinct(values: np.ndarray) -> np.ndarray:
-    """The distinct values of an integer array (n,), ascending.
-
-    By sorting: since NumPy 2.3 `np.unique` hashes, which took 80 times as long on six million pairs of ids.
-    """
-    ordered = np.sort(values)
-    return ordered[np.diff(ordered, prepend=ordered[:1] - 1) != 0]
-
-
-def distinct_partners(ids: np.ndarray, partners: np.ndarray, n_ids: int = 0) -> np.ndarray:
-    """How many different partners each id meets, (max id + 1,) int64, or (n_ids,) if that is longer.
-
-    `ids`, `partners` (n,): aligned and not negative, such as the item and the user of each interaction.
-    """
-    width = int(partners.max()) + 1
-    return np.bincount(distinct(ids.astype(np.int64) * width + partners) // width, minlength=n_ids)
 
 
 def duplicate_rows(data: Interactions) -> int:
@@ -69,36 +47,21 @@ def data_summary(raw: Interactions, filtered: Interactions) -> dict[str, Any]:
 
 
 def split_summary(train: Sequences, events: Sequences, item_buckets: np.ndarray) -> dict[str, Any]:
-    """JSON-ready sizes of both populations and of the buckets (V,), and shares that qualify the results."""
+    """JSON-ready sizes of both populations and of the buckets (V,), and shares that qualify results: of the training
+    sequences whose final item ends no other, and of the test users whose test target lies in their history already.
+    """
+    is_twinless = TwinIndex.build(train.final_items()).group_sizes == 1  # (U,)
+    owners = torch.repeat_interleave(events.lengths)  # (M,)
+    is_target = events.items == events.final_items()[owners]  # (M,), once for each user at least
+    is_masked = torch.bincount(owners[is_target]) > 1  # (N,)
     buckets_of_events = item_buckets[train.items.numpy()]
     return {
         "train_users": len(train),
         "train_interactions": len(train.items),
         "items": len(item_buckets),
         "test_users": len(events),
-        "twinless_share": twinless_share(train),
-        "masked_share": masked_share(events),
+        "twinless_share": float(is_twinless.double().mean()),
+        "masked_share": float(is_masked.double().mean()),
         "bucket_sizes": np.bincount(item_buckets, minlength=N_BUCKETS).tolist(),
         "bucket_interactions": np.bincount(buckets_of_events, minlength=N_BUCKETS).tolist(),
     }
-
-
-def twinless_share(train: Sequences) -> float:
-    """Share of the training sequences whose final item ends no other sequence."""
-    return float((TwinIndex.build(train.final_items()).group_sizes == 1).double().mean())
-
-
-def masked_share(events: Sequences) -> float:
-    """Share of the test users whose last item, the test target, lies in their history already."""
-    owners = torch.repeat_interleave(events.lengths)
-    is_target = events.items == events.final_items()[owners]
-    return float((torch.bincount(owners[is_target]) > 1).double().mean())
-
-
-def tied_share(timestamps: np.ndarray, offsets: np.ndarray) -> float:
-    """Share of the test users whose last two events are simultaneous.
-
-    `timestamps` (total,) of all events; `offsets` (N + 1,): user i has `offsets[i] : offsets[i + 1]`.
-    """
-    last = offsets[1:] - 1
-    return float(np.mean(timestamps[last] == timestamps[last - 1]))

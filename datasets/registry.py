@@ -1,15 +1,23 @@
-"""Which datasets exist, what they are called and where their files come from; `datasets.reading` reads these."""
+"""Which datasets exist, what they are called, where their files come from, and what reads them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from datasets.download import MissingData, Remote, check_recorded, fetch
-from datasets.interactions import Interactions
+from datasets.interactions import DataError, Interactions
 from datasets.protocol import Filter
+from datasets.publishers import amazon, movielens
+from datasets.readers.columns import utc_clock
+from datasets.readers.delimited import Layout, read_delimited, read_table
+from datasets.readers.json_lines import Fields, read_json_lines
+
+READING_VERSION = 1
+"""Part of the keys of cached splits: raise it whenever the same file is read as other interactions."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +38,13 @@ class Published:
 class Dataset:
     """A dataset: `title` as the paper prints it; `remote` is where its publisher offers a file.
 
-    `format`: which reader of `datasets.reading` takes the published files; `reader` reads them if none of these does.
-    `released_filter`: the filter of the paper's released code. `page`: the web page with its terms. `table`: what a
-    prepared table is called, if not as the dataset. Without `published` files it is generated (`datasets.synthetic`).
+    `reader`: what reads the published files, all interactions in file order. `released_filter`: the filter of the
+    paper's released code. `page`: the web page with its terms. `table`: what a prepared table is called, if not as the
+    dataset. Without `published` files it is generated (`datasets.synthetic`).
     """
 
     name: str
     title: str
-    format: str = ""
     published: tuple[Published, ...] = ()
     released_filter: Filter = "none"
     remote: Remote | None = None
@@ -70,6 +77,16 @@ _AMAZON_2014 = f"{_SNAP}/amazon/productGraph"
 _AMAZON_2018 = "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_v2/categoryFilesSmall"
 _GROUPLENS = "https://files.grouplens.org/datasets/movielens"
 
+# Yelp Open Dataset: the reviews plain, gzip, or inside the published tar or zip; their texts are streamed past.
+_YELP_REVIEWS = "yelp_academic_dataset_review.json"
+_YELP = Fields(user="user_id", item="business_id", time="date", clock=utc_clock("0000-00-00 00:00:00"))
+
+# Gowalla check-ins (Cho, Myers and Leskovec 2011), each user's newest first: user, time, latitude, longitude, location.
+_GOWALLA = Layout(user=0, item=4, time=1, fields=5, delimiter="\t", clock=utc_clock("0000-00-00T00:00:00Z"))
+
+# Behance (He, Fang, Wang and McAuley 2016), who appreciated which project: user, project, Unix seconds.
+_BEHANCE = Layout(user=0, item=1, time=2, fields=3, delimiter=" ")
+
 _YELP_ARCHIVES = ("yelp_dataset.tar", "yelp_dataset.tgz", "yelp_dataset.zip", "Yelp-JSON.zip")
 _KINDLE_DIGEST = "sha256:616edbb9ee9b5e1f0212e0a75e226df3abb66548d833df3ea8a3c53942541200"  # as OmniRec's loader has it
 _KINDLE_REMARK = (
@@ -92,7 +109,7 @@ def _movielens(size: str) -> Dataset:
     return Dataset(
         name=f"ml-{size}",
         title=f"ML-{size.upper()}",
-        format="movielens",
+        reader=movielens.read,
         published=(Published((archive, *files), counts, verified=size in ("100k", "1m")),),
         remote=Remote(f"{_GROUPLENS}/{archive}", f"md5:{md5}", verified=True),
         page=f"https://grouplens.org/datasets/movielens/{size}/",
@@ -108,7 +125,7 @@ def _amazon(year: str, category: str, *counts: str) -> Dataset:
         return Dataset(
             name=f"amazon-{short}-2018",
             title=f"Amazon {title} 2018",
-            format="amazon 5-core",
+            reader=amazon.read_five_core,
             published=(Published(files),),
             remote=Remote(f"{_AMAZON_2018}/{category}.csv"),
             page="https://cseweb.ucsd.edu/~jmcauley/datasets/amazon_v2/",
@@ -118,7 +135,7 @@ def _amazon(year: str, category: str, *counts: str) -> Dataset:
     return Dataset(
         name=f"amazon-{short}",
         title=f"Amazon {title}",
-        format="amazon 5-core",
+        reader=amazon.read_five_core,
         published=(core, replace(core, names=_or_gzip(f"ratings_{category}.csv"))),
         remote=Remote(f"{_AMAZON_2014}/categoryFiles/ratings_{category}.csv"),
         page=_AMAZON_2014,
@@ -144,15 +161,15 @@ _ALL = (
     Dataset(
         name="yelp",
         title="Yelp",
-        format="yelp",
-        published=(Published((*_or_gzip("yelp_academic_dataset_review.json"), *_YELP_ARCHIVES)),),
+        reader=partial(read_json_lines, fields=_YELP, member=_YELP_REVIEWS),
+        published=(Published((*_or_gzip(_YELP_REVIEWS), *_YELP_ARCHIVES)),),
         released_filter="one-pass",
         page="https://www.yelp.com/dataset (accept the terms there)",
     ),
     Dataset(
         name="gowalla",
         title="Gowalla",
-        format="gowalla",
+        reader=partial(read_delimited, layout=_GOWALLA),
         published=(Published(_or_gzip("loc-gowalla_totalCheckins.txt"), (6_442_892, 107_092, 1_280_969)),),
         released_filter="one-pass",
         remote=Remote(f"{_SNAP}/loc-gowalla_totalCheckins.txt.gz"),
@@ -162,7 +179,7 @@ _ALL = (
         _KINDLE,
         name="kindle-store",
         title="Kindle Store",
-        format="amazon",
+        reader=amazon.read,
         published=(
             Published(_or_gzip("ratings_Kindle_Store.csv"), (3_205_467, 1_406_890, 430_530)),
             replace(_KINDLE.published[0], remark=_KINDLE_REMARK),
@@ -176,7 +193,7 @@ _ALL = (
     Dataset(
         name="behance",
         title="Behance",
-        format="behance",
+        reader=partial(read_delimited, layout=_BEHANCE),
         published=(Published(_or_gzip("Behance_appreciate_1M"), (1_000_000, 63_497, 178_788)),),
         released_filter="one-pass",  # as for the paper's other datasets that are published whole
         remote=Remote("https://datarepo.eng.ucsd.edu/mcauley_group/gdrive/behance/Behance_appreciate_1M.gz"),
@@ -186,7 +203,7 @@ _ALL = (
     Dataset(
         name="books-sample",
         title="Books (sample)",
-        format="table",
+        reader=read_table,
         published=(Published(_or_gzip("amazon-books.csv"), (517_167, 38_234, 38_519), verified=True),),
         page=f"{_AMAZON_2014} (a million users of its Books, drawn at random, and then the 5-core of what they rated)",
     ),
@@ -216,3 +233,31 @@ def locate(dataset: Dataset, data_dir: Path, download: bool = False) -> Path:
         f"{dataset.name}: no file in {data_dir}; {source} and put it into {data_dir}; "
         f"accepted names: {', '.join(dataset.files)}"
     )
+
+
+def read_interactions(path: Path, dataset: Dataset | None = None) -> Interactions:
+    """Read what `locate` found for the dataset, or, without one, anybody's table.
+
+    Raises DataError (one line) if the file cannot be used or, for a publisher's own file, is not all there.
+    """
+    if dataset is None or path.name in dataset.tables:
+        return read_table(path)
+    assert dataset.reader, "generated data has no file"
+    data = dataset.reader(path)
+    names = {Path(name).name: published for published in dataset.published for name in published.names}
+    return _checked(data, names[path.name], path) if path.name in names else data
+
+
+def _checked(data: Interactions, published: Published, path: Path) -> Interactions:
+    """The data with notes on what to know about the file; DataError if a part of it is missing."""
+    notes = list(data.notes)
+    if published.remark:
+        notes.append(published.remark)
+    found = (len(data), data.n_users, data.n_items)
+    if published.counts not in (None, found):
+        expected = "{:,} interactions of {:,} users with {:,} items".format(*published.counts)
+        message = f"holds {'{:,}, {:,} and {:,}'.format(*found)} instead of {expected}"
+        if published.verified:
+            raise DataError(f"{path}: {message}; fetch it again, or give your own version as a table (--interactions)")
+        notes.append(f"{message} (as others report; it could not be checked here): is it another version of the file?")
+    return replace(data, notes=tuple(notes))

@@ -19,14 +19,8 @@ from typing import Any
 import numpy as np
 
 from datasets.cases import Cases, Stage, drawn_cases, ordered_cases
-from datasets.counts import (
-    data_summary,
-    distinct_partners,
-    popularity_buckets,
-    split_summary,
-    tied_share,
-)
-from datasets.filtering import apply_filter
+from datasets.counts import data_summary, popularity_buckets, split_summary
+from datasets.filtering import apply_filter, distinct_partners
 from datasets.interactions import DataError, Interactions
 from datasets.protocol import OPEN, TIE_DRAWS, Protocol
 from datasets.sequences import Sequences
@@ -81,7 +75,7 @@ class Split:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """All of it as arrays that `np.savez` stores without pickling; `from_arrays` is the way back."""
-        arrays = {name: value for name in _names(self) if isinstance(value := getattr(self, name), np.ndarray)}
+        arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         for name, sequences in (("train", self.train), ("event", self.events)):
             arrays[f"{name}_items"] = sequences.items.numpy().astype(np.int32)
             arrays[f"{name}_lengths"] = sequences.lengths.numpy()
@@ -94,9 +88,9 @@ class Split:
             Sequences.from_arrays(arrays[f"{name}_items"], _offsets(arrays[f"{name}_lengths"]))
             for name in ("train", "event")
         )
-        values: dict[str, Any] = {name: arrays[name] for name in _names(cls) if name not in ("train", "events")}
-        values |= {"tie_draws": int(arrays["tie_draws"]), "summary": json.loads(str(arrays["summary"]))}
-        return cls(train=train, events=events, **values)
+        known: dict[str, Any] = {"train": train, "events": events, "tie_draws": int(arrays["tie_draws"])}
+        known["summary"] = json.loads(str(arrays["summary"]))
+        return cls(**known, **{field.name: arrays[field.name] for field in fields(cls) if field.name not in known})
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels to another process as arrays."""
@@ -118,14 +112,12 @@ class Split:
         return digest.hexdigest()
 
 
-def _names(split: Split | type[Split]) -> list[str]:
-    return [field.name for field in fields(split)]
-
-
 def split(interactions: Interactions, protocol: Protocol) -> Split:
     """Filter, divide, pack. Raises DataError (one line) if nothing is left to train or to test on."""
     data, filter_steps = apply_filter(protocol.filter, interactions)
-    _check_variety(data)
+    for kind, count in (("user", data.n_users), ("item", data.n_items)):
+        if count == 1:
+            raise DataError(f"only one {kind}; give more data, or filter less with --set protocol.filter=none")
     if protocol.preset == "sets":
         data = _without_order(data)
     cut = _leave_one_out(data, protocol) if protocol.is_leave_one_out else _cut(data, protocol)
@@ -142,6 +134,7 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
 
     rows, test_users, offsets = pack(data, cut.evaluates, protocol.tie_seed)
     events = Sequences.from_arrays(item_index[data.item_ids[rows]], offsets)
+    times, last = data.timestamps[rows], offsets[1:] - 1
 
     return Split(
         train=train,
@@ -157,7 +150,7 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
         item_buckets=item_buckets,
         summary={
             **cut.summary,
-            "tied_share": tied_share(data.timestamps[rows], offsets),
+            "tied_share": float(np.mean(times[last] == times[last - 1])),
             "filter_steps": filter_steps,
             **data_summary(interactions, data),
             **split_summary(train, events, item_buckets),
@@ -185,20 +178,6 @@ def split_timestamps(interactions: Interactions, protocol: Protocol) -> tuple[np
     return seconds[train_rows], seconds[event_rows]
 
 
-def _check_variety(data: Interactions) -> None:
-    for kind, count in (("user", data.n_users), ("item", data.n_items)):
-        if count == 1:
-            raise DataError(f"only one {kind}; give more data, or filter less with --set protocol.filter=none")
-
-
-def _check_times(data: Interactions) -> None:
-    if data.timestamps.min() == data.timestamps.max():
-        raise DataError(
-            f"all timestamps equal {data.timestamps[0]}, so nothing divides training from test; "
-            "give the time of each interaction in Unix seconds"
-        )
-
-
 @dataclass(frozen=True, eq=False)
 class _Cut:
     trains: np.ndarray  # (n,) bool: rows that are trained on
@@ -208,7 +187,11 @@ class _Cut:
 
 
 def _cut(data: Interactions, protocol: Protocol) -> _Cut:
-    _check_times(data)
+    if data.timestamps.min() == data.timestamps.max():
+        raise DataError(
+            f"all timestamps equal {data.timestamps[0]}, so nothing divides training from test; "
+            "give the time of each interaction in Unix seconds"
+        )
     begin, end = window(data.timestamps, protocol)
     before_end = data.timestamps < end  # (n,)
     in_window = before_end & (data.timestamps >= begin)  # (n,)

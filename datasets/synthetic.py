@@ -8,9 +8,7 @@ helps beyond that, and the tail is long. Users arrive at any time, stay for a wh
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -36,8 +34,6 @@ HOME_SHARE = 0.7  # of the moves that do not follow
 STAY_SHARE = 0.7  # of an intent's probability in the chain
 REMEMBERED = 32
 ATTEMPTS = 4
-
-WRITTEN_AT_ONCE = 250_000
 
 
 def demo(seed: int = 0) -> Interactions:
@@ -191,22 +187,3 @@ def _cover(walked: np.ndarray, items: int, rng: np.random.Generator) -> np.ndarr
     covered = walked.copy()
     covered[rng.choice(np.flatnonzero(is_spare), size=len(unmet), replace=False)] = unmet
     return covered
-
-
-def write_gowalla(interactions: Interactions, path: Path) -> None:
-    """Write in the format of Gowalla's publisher, in the same order; gzip if the name ends in .gz.
-
-    Ids must be integers. The coordinates are made up, one place per item.
-    """
-    places = [
-        f"{label * 0.618 % 120 - 60:.6f}\t{label * 0.414 % 360 - 180:.6f}\t{label}\n"
-        for label in interactions.item_labels
-    ]
-    with gzip.open(path, "wt") if path.suffix == ".gz" else path.open("w") as file:
-        for first in range(0, len(interactions), WRITTEN_AT_ONCE):
-            rows = slice(first, first + WRITTEN_AT_ONCE)
-            users = interactions.user_labels[interactions.user_ids[rows]]
-            times = np.datetime_as_string(interactions.timestamps[rows].astype("datetime64[s]"))
-            items = interactions.item_ids[rows]
-            lines = zip(users.tolist(), times.tolist(), items.tolist(), strict=True)
-            file.writelines(f"{user}\t{time}Z\t{places[item]}" for user, time, item in lines)

@@ -19,8 +19,7 @@ from datasets import synthetic
 from datasets.cases import Cases
 from datasets.download import MissingData
 from datasets.protocol import Protocol
-from datasets.reading import read_interactions
-from datasets.registry import DATASETS, locate
+from datasets.registry import DATASETS, locate, read_interactions
 from datasets.sequences import Sequences
 from datasets.split import Split, split
 

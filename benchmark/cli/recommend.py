@@ -28,7 +28,7 @@ from benchmark.store.record import RunRecord
 from benchmark.store.store import Store, to_stderr
 from datasets.filtering import apply_filter
 from datasets.interactions import DataError, Interactions
-from datasets.reading import read_interactions
+from datasets.registry import read_interactions
 from datasets.sequences import Sequences
 from datasets.split import pack
 

@@ -24,8 +24,7 @@ from datasets import synthetic
 from datasets.interactions import DataError, Interactions
 from datasets.protocol import PROTOCOL_VERSION, Protocol
 from datasets.readers.sources import check_plain, open_source
-from datasets.reading import READING_VERSION, read_interactions
-from datasets.registry import DATASETS, locate
+from datasets.registry import DATASETS, READING_VERSION, locate, read_interactions
 from datasets.split import Split, split
 from datasets.user_labels import UserLabels, user_labels
 

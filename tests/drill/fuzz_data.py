@@ -18,7 +18,7 @@ from datasets.interactions import DataError, Interactions
 from datasets.protocol import Protocol
 from datasets.publishers import amazon, movielens
 from datasets.readers.delimited import NAMES, read_table
-from datasets.reading import READERS
+from datasets.registry import DATASETS
 from datasets.split import split
 from tests.drill import fuzz_oracles as oracles
 from tests.drill import fuzz_valid as valid
@@ -106,7 +106,7 @@ def data_targets(folder: Path) -> Iterator[File | Downloads]:
         8_000,
         folder,
         valid.checkins,
-        READERS["gowalla"],
+        DATASETS["gowalla"].reader,
         partial(
             oracles.delimited,
             delimiter="\t",
@@ -121,7 +121,7 @@ def data_targets(folder: Path) -> Iterator[File | Downloads]:
         10_000,
         folder,
         valid.yelp_reviews,
-        READERS["yelp"],
+        DATASETS["yelp"].reader,
         partial(oracles.json_lines, keys=("user_id", "business_id", "date"), second=yelp_time),
         JSON_LINES,
     )

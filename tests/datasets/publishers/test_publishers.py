@@ -17,10 +17,11 @@ import pytest
 from datasets.download import MissingData
 from datasets.interactions import DataError, Interactions
 from datasets.publishers import amazon, movielens
-from datasets.reading import READERS
+from datasets.registry import DATASETS
 
 YELP_REVIEWS = "yelp_academic_dataset_review.json"
 
+READERS = {name: DATASETS[name].reader for name in ("behance", "gowalla", "yelp")}
 ROWS = [("A7", "0205616461", 1287532527), ("A7", "B10", 1287532520), ("A2", "0205616461", 1287532527)]
 INTEGER_ROWS = [(7, 30, 1287532527), (7, 10, 1287532520), (2, 30, 1287532527)]
 

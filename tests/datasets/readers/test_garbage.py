@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from datasets.interactions import DataError, Interactions
 from datasets.publishers import amazon, movielens
 from datasets.readers.delimited import NAMES, read_table
-from datasets.reading import READERS
+from datasets.registry import DATASETS
 from tests.drill import fuzz_oracles as oracles
 from tests.drill.fuzz import unclear
 
@@ -139,7 +139,7 @@ def check_ins(draw: st.DrawFn) -> bytes:
 def test_any_check_ins(tmp_path: Path, content: bytes) -> None:
     second = oracles.calendar_second("%Y-%m-%dT%H:%M:%SZ")
     oracle = partial(oracles.delimited, delimiter="\t", places=(0, 4, 1), fields=5, second=second)
-    agree(tmp_path / "loc-gowalla_totalCheckins.txt", content, READERS["gowalla"], oracle)
+    agree(tmp_path / "loc-gowalla_totalCheckins.txt", content, DATASETS["gowalla"].reader, oracle)
 
 
 yelp_reviews = st.fixed_dictionaries(
@@ -163,7 +163,7 @@ def test_any_reviews_of_yelp(tmp_path: Path, lines: list[Any], dense: bool, ends
     content = "".join(json.dumps(line, separators=separators) + ends for line in lines).encode()
     second = oracles.calendar_second("%Y-%m-%d %H:%M:%S")
     oracle = partial(oracles.json_lines, keys=("user_id", "business_id", "date"), second=second)
-    agree(tmp_path / "yelp_academic_dataset_review.json", content, READERS["yelp"], oracle)
+    agree(tmp_path / "yelp_academic_dataset_review.json", content, DATASETS["yelp"].reader, oracle)
 
 
 @PROPERTY
@@ -171,8 +171,8 @@ def test_any_reviews_of_yelp(tmp_path: Path, lines: list[Any], dense: bool, ends
 def test_any_bytes(tmp_path: Path, content: bytes) -> None:
     for read, name in (
         (movielens.read, "r.dat"),
-        (READERS["gowalla"], "c.txt"),
-        (READERS["yelp"], "y.json"),
+        (DATASETS["gowalla"].reader, "c.txt"),
+        (DATASETS["yelp"].reader, "y.json"),
         (read_table, "t.csv"),
     ):
         path = tmp_path / name
