@@ -125,7 +125,6 @@ class Entry:
 
     @property
     def searched(self) -> Grid:
-        """What tuning searches for this method."""
         grid: Grid = self.method.grid if self.grid is None else self.grid
         return grid
 

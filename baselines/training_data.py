@@ -48,7 +48,6 @@ class TrainingData:
 
     @cached_property
     def host_owners(self) -> np.ndarray | None:
-        """`owners` in host memory."""
         return None if self.owners is None else self.owners.cpu().numpy()
 
     @cached_property
@@ -115,7 +114,6 @@ class TrainingData:
         return replace(self, sequences=prefixes, noisy=noisy, users=self.sequences, owners=owners)
 
     def to(self, device: torch.device) -> TrainingData:
-        """The same data with its arrays on `device`."""
         noisy, users = (None if each is None else each.to(device) for each in (self.noisy, self.users))
         owners = None if self.owners is None else self.owners.to(device)
         return replace(self, sequences=self.sequences.to(device), noisy=noisy, users=users, owners=owners)
@@ -145,7 +143,6 @@ class TrainBatch:
 
     @property
     def host_users(self) -> np.ndarray:
-        """(B,) the same in host memory."""
         return self.host_rows if self.data.host_owners is None else self.data.host_owners[self.host_rows]
 
     @cached_property

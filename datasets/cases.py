@@ -33,7 +33,6 @@ class Cases:
     mask_seen: bool = True
 
     def to(self, device: torch.device) -> Cases:
-        """The same with histories and targets on another device."""
         return replace(self, histories=self.histories.to(device), targets=self.targets.to(device))
 
     def per_user(self, values: np.ndarray) -> np.ndarray:

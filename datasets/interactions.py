@@ -37,12 +37,10 @@ class Interactions:
 
     @property
     def n_users(self) -> int:
-        """Number of distinct users."""
         return len(self.user_labels)
 
     @property
     def n_items(self) -> int:
-        """Number of distinct items."""
         return len(self.item_labels)
 
     def select(self, keep: np.ndarray) -> Interactions:

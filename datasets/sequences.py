@@ -50,7 +50,6 @@ class Sequences:
 
     @cached_property
     def longest(self) -> int:
-        """The largest of the lengths."""
         return int(self.host_lengths.max())
 
     def without_last(self, k: int) -> Sequences:
@@ -87,7 +86,6 @@ class Sequences:
         return rows, self.items[places]
 
     def to(self, device: torch.device) -> Sequences:
-        """The same sequences with their arrays on `device`."""
         return Sequences(self.items.to(device), self.starts.to(device), self.lengths.to(device))
 
 

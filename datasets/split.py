@@ -59,7 +59,6 @@ class Split:
 
     @property
     def n_items(self) -> int:
-        """V, the number of items in the catalogue."""
         return len(self.item_labels)
 
     @property
@@ -88,12 +87,11 @@ class Split:
             Sequences.from_arrays(arrays[f"{name}_items"], _offsets(arrays[f"{name}_lengths"]))
             for name in ("train", "event")
         )
-        known: dict[str, Any] = {"train": train, "events": events, "tie_draws": int(arrays["tie_draws"])}
-        known["summary"] = json.loads(str(arrays["summary"]))
-        return cls(**known, **{field.name: arrays[field.name] for field in fields(cls) if field.name not in known})
+        values: dict[str, Any] = {**arrays, "train": train, "events": events, "tie_draws": int(arrays["tie_draws"])}
+        values["summary"] = json.loads(str(arrays["summary"]))
+        return cls(**{field.name: values[field.name] for field in fields(cls)})
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travels to another process as arrays."""
         return Split.from_arrays, (self.to_arrays(),)
 
     def fingerprint(self) -> str:

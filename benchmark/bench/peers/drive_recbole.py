@@ -27,7 +27,6 @@ from benchmark.bench.peers.peer_task import INTERACTIONS, PeerTask, serve
 
 
 def main(task: PeerTask, line: LapLine) -> None:
-    """Make laps until it is enough."""
     config = Config(model="SASRec", dataset=INTERACTIONS, config_dict=_settings(task))
     init_seed(config["seed"], config["reproducibility"])
     train, *_ = SequentialDataset(config).build()

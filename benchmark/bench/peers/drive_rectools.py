@@ -22,7 +22,6 @@ from benchmark.bench.peers.peer_task import PeerTask, serve
 
 
 def main(task: PeerTask, line: LapLine) -> None:
-    """Make laps until it is enough."""
     seed_everything(task.seed)
     settings = {
         "loss": "softmax",

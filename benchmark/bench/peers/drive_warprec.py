@@ -30,7 +30,6 @@ CONTRASTS = {
 
 
 def main(task: PeerTask, line: LapLine) -> None:
-    """Make laps until it is enough."""
     settings = {
         "embedding_size": task.width,
         "inner_size": task.width,
