@@ -14,11 +14,10 @@ from typing import Any
 
 import torch
 
-from benchmark.bench.cases import CASES, ON_REQUEST
+from benchmark.bench.cases import CASES, ON_REQUEST, VARIANTS
 from benchmark.bench.measures import BenchOptions, CaseResult
 from benchmark.bench.peers.peers import PEERS
 from benchmark.bench.tables import ratio_lines, to_markdown
-from benchmark.bench.training import VARIANTS
 from benchmark.bench.turns import THREADS, Turns
 from benchmark.bench.workloads import SIZES
 from benchmark.cli.options import DATA_DIR, OUT_DIR, Parser, list_option, read_number

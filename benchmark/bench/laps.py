@@ -21,8 +21,8 @@ from baselines.settings import EncoderSettings
 from baselines.training_data import TrainBatch
 from baselines.transformer import Transformer
 from benchmark.bench import naive
-from benchmark.bench.lap_line import Lap
 from benchmark.bench.profile import synchronize
+from benchmark.bench.turns import Lap
 from benchmark.bench.workloads import TrainingLoad, random_cases
 from benchmark.plan.run_spec import RunSpec
 from benchmark.plan.selection import METRIC

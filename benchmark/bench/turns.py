@@ -1,6 +1,10 @@
 """Contenders take turns: A, B, A, B, ..., each in a fresh process of its own, one at a time.
 
-So all of them meet the same conditions on the machine, and the peak memory of a process is that of one contender.
+So all of them meet the same conditions on the machine, and the peak memory of a process is that of one contender. The
+bench sends words, and a process answers with dictionaries: to "go" it makes a lap and sends {"seconds": ..., ...}; for
+"count" and "profile" the lap is watched, and what was seen is added (see `profile`); to "stop" it sends {"peak":
+..., "added": ...}, bytes, and ends; {"failed": why} means that it cannot go on. This module is also imported in the
+environments of other libraries, which have torch and numpy, but not what else the suite needs.
 """
 
 from __future__ import annotations
@@ -9,16 +13,20 @@ import contextlib
 import math
 import multiprocessing
 import resource
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from platform import python_version
 from typing import Any, Literal
 
 import torch
 
-from benchmark.bench.lap_line import NO_MEMORY, Lap, LapLine
+from benchmark.bench.profile import WATCHES
+from benchmark.runs.environment import peak_memory, reset_peak_memory
 
 PRELOADED = ["benchmark.bench.laps", "torch._dynamo"]
 """Imported once for all processes; the first step of an optimiser would import the latter, 100 MiB of code."""
@@ -27,6 +35,71 @@ THREADS = 1  # of each contender, as in a run
 FREE_SHARE = 0.8  # of the memory that is free, what a contender may take on a CPU
 
 Status = Literal["measured", "skipped", "failed"]
+
+Lap = Callable[..., None]
+"""Takes the seconds of a lap and what else is to be said of it; returns when it is the contender's turn again."""
+
+NO_MEMORY = "not enough memory"
+CPU = torch.device("cpu")
+
+
+class Enough(Exception):
+    """Ends a contender from within its lap."""
+
+
+class LapLine:
+    """A contender's end of the line to the bench, `connection`."""
+
+    def __init__(self, connection: Connection, device: torch.device = CPU) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the bench ends us
+        self._connection, self._device = connection, device
+        self._before, self._peak = 0, 0
+        self._packages: tuple[str, ...] = ("torch", "numpy")
+        self._watch: Any = None
+
+    def data_is_there(self) -> None:
+        """From here on memory counts as added."""
+        reset_peak_memory(self._device)
+        self._before = peak_memory(self._device)
+
+    def ready(self, *packages: str) -> None:
+        """The laps will be made by these packages too, whose versions are told; wait for the first turn."""
+        self._packages = (*packages, *self._packages)
+        self.turn()
+
+    def turn(self) -> None:
+        """Wait for the next turn; raises Enough when there is none."""
+        word = self._connection.recv()
+        if word == "go":
+            return
+        self._peak = self._peak or peak_memory(self._device)  # a watch needs memory of its own
+        if word == "stop":
+            self._connection.send({"peak": self._peak, "added": self._peak - self._before})
+            raise Enough
+        self._watch = WATCHES[word](self._device)
+        self._watch.__enter__()
+
+    def lap(self, seconds: float, **more: float) -> None:
+        """Say how long the lap took and wait for the next turn; `targets`: how many next items it learnt from."""
+        seen: dict[str, Any] = {}
+        if self._watch:
+            self._watch.__exit__(None, None, None)
+            seen, self._watch = self._watch.seen(seconds), None
+        versions = ", ".join([f"python {python_version()}", *(f"{name} {version(name)}" for name in self._packages)])
+        self._connection.send({"seconds": seconds, "versions": versions, **more, **seen})
+        self.turn()
+
+    def serve(self, work: Callable[[LapLine], None]) -> None:
+        """Do the work, which makes laps until it is enough; say so if it fails."""
+        try:
+            work(self)
+        except Enough:
+            return
+        except Exception as error:
+            text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
+                text = f"{NO_MEMORY} ({text.rpartition('memory: ')[2].partition('. ')[0]})"
+            self._connection.send({"failed": text[:200]})
 
 
 @dataclass
@@ -47,15 +120,14 @@ class Contender:
     def serve(self, connection: Connection, device: torch.device) -> None:
         """What its process does."""
 
-        def set_up_and_run() -> None:
+        def set_up_and_run(line: LapLine) -> None:
             line.turn()
             line.data_is_there()
             assert self.run
             self.run(device, line.lap)
 
-        line = LapLine(connection, device)
         torch.set_num_threads(THREADS)
-        line.serve(set_up_and_run)
+        LapLine(connection, device).serve(set_up_and_run)
 
     def judge(self, answer: dict[str, Any]) -> dict[str, Any]:
         """The answer to a "go", completed by what the process does not know itself."""

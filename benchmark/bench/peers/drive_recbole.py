@@ -22,8 +22,8 @@ from recbole.model.sequential_recommender import SASRec
 from recbole.trainer import Trainer
 from recbole.utils import init_seed
 
-from benchmark.bench.lap_line import LapLine
 from benchmark.bench.peers.peer_task import INTERACTIONS, PeerTask, serve
+from benchmark.bench.turns import LapLine
 
 
 def main(task: PeerTask, line: LapLine) -> None:

@@ -16,9 +16,9 @@ from rectools.dataset import Dataset
 from rectools.models import SASRecModel
 from rectools.models.nn.item_net import IdEmbeddingsItemNet
 
-from benchmark.bench.lap_line import LapLine
 from benchmark.bench.peers.lightning_laps import Laps
 from benchmark.bench.peers.peer_task import PeerTask, serve
+from benchmark.bench.turns import LapLine
 
 
 def main(task: PeerTask, line: LapLine) -> None:

@@ -17,9 +17,9 @@ import pandas as pd
 from warprec.data.dataset import Dataset
 from warprec.recommenders import sequential_recommender
 
-from benchmark.bench.lap_line import LapLine
 from benchmark.bench.peers.lightning_laps import Laps
 from benchmark.bench.peers.peer_task import PeerTask, serve
+from benchmark.bench.turns import LapLine
 
 CONTRASTS = {
     "SASRec": {},

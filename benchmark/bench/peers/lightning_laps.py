@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback
 
-from benchmark.bench.lap_line import LapLine
 from benchmark.bench.peers.peer_task import PeerTask
+from benchmark.bench.turns import LapLine
 
 
 @dataclass(eq=False)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.bench.lap_line import LapLine
+from benchmark.bench.turns import LapLine
 
 INTERACTIONS, HISTORIES = "train", "validation.npz"
 
@@ -99,4 +100,4 @@ def serve(main: Callable[[PeerTask, LapLine], None]) -> None:
     task, line = PeerTask(**json.loads(sys.argv[1])), LapLine(Connection(int(sys.argv[2])))
     del sys.argv[1:]  # RecBole would take them for its own
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    line.serve(lambda: main(task, line))
+    line.serve(partial(main, task))

@@ -26,11 +26,10 @@ from benchmark.bench import cases as bench_cases
 from benchmark.bench import command as command_module
 from benchmark.bench import laps, naive, turns
 from benchmark.bench.cases import CASES
-from benchmark.bench.lap_line import Lap
 from benchmark.bench.measures import BenchOptions, BenchRatio, CaseResult, Group, compare, growth
 from benchmark.bench.naive import NaiveEncoder, PaddedBatch, PaddedUsers
 from benchmark.bench.tables import to_markdown
-from benchmark.bench.turns import Contender, Result, Turns
+from benchmark.bench.turns import Contender, Lap, Result, Turns
 from benchmark.bench.workloads import random_cases
 from benchmark.cli.commands import main as command
 from benchmark.runs.evaluation import evaluate_ranks

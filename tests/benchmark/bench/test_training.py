@@ -18,7 +18,7 @@ from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainBatch, TrainingData
 from baselines.transformer import Transformer as Encoder
-from benchmark.bench import laps, training
+from benchmark.bench import cases, laps
 from benchmark.bench.measures import BenchOptions, Group
 from benchmark.bench.turns import Contender, Result, Turns
 from benchmark.bench.workloads import recipe, training_load
@@ -123,14 +123,14 @@ def test_training_is_measured_in_each_precision_and_compiled(device: str, monkey
         return Group(title, unit, True, workload, results, ratios)
 
     monkeypatch.setattr(BenchOptions, "measure", measure)
-    monkeypatch.setattr(training, "peaks", lambda device, quick: {"fp32": 1e10, "bf16": 4e10, "bytes": 1e9})
+    monkeypatch.setattr(cases, "peaks", lambda device, quick: {"fp32": 1e10, "bf16": 4e10, "bytes": 1e9})
     turns = Turns(torch.device(device), 2)
-    options = BenchOptions(turns, ("beauty",), Path("nowhere"), True, lambda line: None, tuple(training.VARIANTS))
-    case = training.training(options)
+    options = BenchOptions(turns, ("beauty",), Path("nowhere"), True, lambda line: None, tuple(cases.VARIANTS))
+    case = cases.training(options)
     [group] = case.groups
     by_name = {contender.name: contender for contender in found}
-    for method in training.VARIED:
-        labels = [method, *(f"{method}, {label}" for label in training.VARIANTS)]
+    for method in cases.VARIED:
+        labels = [method, *(f"{method}, {label}" for label in cases.VARIANTS)]
         trained = [by_name[label].run.args[1].training for label in labels]
         assert [each.precision for each in trained] == ["fp32", "bf16", "fp32", "bf16"]
         assert [each.compile for each in trained] == [False, False, True, True]
@@ -160,17 +160,17 @@ def test_seconds_of_an_epoch_are_those_of_all_its_targets() -> None:
     epoch = whole.targets_of_epoch(16)
     assert epoch == round(whole.targets(whole.rows) * complete / len(whole.rows))
     result = Result("ours", part.targets(part.rows), seconds=[3.0])
-    columns = training._columns(result, {}, epoch, 1.0, 1.0)
+    columns = cases._columns(result, {}, epoch, 1.0, 1.0)
     assert columns == {"epoch s": pytest.approx(3.0 * epoch / part.targets(part.rows))}
 
 
 def test_pretraining_is_measured_apart() -> None:
     load = training_load(training_batch().data.sequences, N_ITEMS, 9, batch_size=16, steps=2)
-    main, pretraining = training.ours(Turns(CPU, 3), load, recipe("two-stage", "ml-1m", 9, 16))
+    main, pretraining = cases.ours(Turns(CPU, 3), load, recipe("two-stage", "ml-1m", 9, 16))
     said: dict[str, list[float]] = {}
     for contender in (main, pretraining):
         spec, skipped = contender.run.args[1:3]
-        method = training.METHODS["two-stage"].method(spec.settings)
+        method = cases.METHODS["two-stage"].method(spec.settings)
         said[contender.name] = [skipped, method.pretraining_epochs(spec.training.epochs)]
         assert spec.training.epochs - skipped > 3 + 4
     assert said["two-stage"][0] == said["two-stage"][1] > 0

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmark.bench.lap_line import Lap
 from benchmark.bench.measures import CaseResult, Group
 from benchmark.bench.profile import BETWEEN, REST, WorkCounter, kind_of, peaks
 from benchmark.bench.tables import _breakdown
-from benchmark.bench.turns import Contender, Result, Turns
+from benchmark.bench.turns import Contender, Lap, Result, Turns
 
 CPU = torch.device("cpu")
 
