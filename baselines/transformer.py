@@ -112,48 +112,37 @@ class CausalAttention(nn.Module):
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         q, k, v = map(F.linear, (query, memory, memory), weights, biases)  # (T or B, D), (T, D), (T, D)
         queries = layout.pad_last(q) if last_only else layout.pad(q)  # (rows, Q, D) for each grid
-        lengths = layout.lengths if last_only else [None] * len(layout.grids)
         keys, values = layout.pad(k), layout.pad(v)  # (rows, L, D) for each grid
-        if self.padding == "attended":
-            y = list(map(self._attend_padding, queries, keys, values, layout.lengths, lengths))
-        else:
-            y = list(map(self._attend, queries, keys, values, lengths))
+        ends = layout.lengths if last_only else [None] * len(layout.grids)
+        y = list(map(self._attend, queries, keys, values, layout.lengths, ends))
         return self.out_proj(layout.pack_last(y) if last_only else layout.pack(y))
 
-    def _split(self, x: Tensor) -> Tensor:
-        """(rows, ., D) -> (rows, heads, ., D / heads)."""
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
-
-    def _attend_padding(self, q: Tensor, k: Tensor, v: Tensor, lengths: Tensor, known: Tensor | None) -> Tensor:
-        """As `_attend` with `known` for its `lengths`; `lengths` (rows,) of the rows, whose padding is one more key."""
-        _, b_k, b_v = self.in_proj_bias.to(k.dtype).chunk(3)  # (D,)
-        k, v = (torch.cat([x, b.expand(len(x), 1, -1)], 1) for x, b in ((k, b_k), (v, b_v)))  # (rows, L + 1, D)
-        q, k, v = map(self._split, (q, k, v))
-        places = torch.arange(k.shape[2] - 1, device=k.device)
-        hidden = places > places[:, None] if known is None else (places >= known[:, None])[:, None, None]
-        mask = q.new_zeros(hidden.shape).masked_fill_(hidden, -torch.inf).expand(len(k), 1, q.shape[2], -1)
-        padded = (self.maxlen - lengths).to(q.dtype).log()  # (rows,) -inf, no key at all, for a row that fills maxlen
-        mask = torch.cat([mask, padded[:, None, None, None].expand(-1, 1, q.shape[2], 1)], 3)  # (rows, 1, Q, L + 1)
-        logits = (q * q.shape[3] ** -0.5) @ k.mT + mask  # (rows, heads, Q, L + 1)
-        y = self.dropout(logits.softmax(3)) @ v  # (rows, heads, Q, D / heads)
-        return y.transpose(1, 2).flatten(2)  # (rows, Q, D)
-
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, lengths: Tensor | None) -> Tensor:
-        """`q` (rows, Q, D), `k`, `v` (rows, L, D) -> (rows, Q, D). With `lengths` (rows,) a query attends to all real
-        keys of its row, without it to its own position and those before.
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, lengths: Tensor, ends: Tensor | None) -> Tensor:
+        """`q` (rows, Q, D), `k`, `v` (rows, L, D), `lengths` (rows,) -> (rows, Q, D). A query attends to its own
+        place and those before it or, with `ends` (rows,), to all places before that end, which are the real ones.
         """
         # Real positions come first, so causality alone hides the padding from them, and no row is without a key.
-        q, k, v = map(self._split, (q, k, v))
-        places = torch.arange(k.shape[2], device=k.device)
-        if q.is_cuda:
-            real = None if lengths is None else (places < lengths[:, None])[:, None, None]  # (rows, 1, 1, L)
+        places = torch.arange(k.shape[1], device=k.device)
+        if self.padding == "attended":  # the key and the value of a zeroed item come last
+            _, b_k, b_v = self.in_proj_bias.to(k.dtype).chunk(3)  # (D,)
+            k, v = (torch.cat([x, b.expand(len(x), 1, -1)], 1) for x, b in ((k, b_k), (v, b_v)))  # (rows, L + 1, D)
+        # (rows, ., D) -> (rows, heads, ., D / heads)
+        q, k, v = (x.unflatten(2, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))
+        if q.is_cuda and self.padding == "masked":
+            real = None if ends is None else (places < ends[:, None])[:, None, None]  # (rows, 1, 1, L)
             p = self.dropout.p if self.training else 0.0
             y = F.scaled_dot_product_attention(q, k, v, real, p, is_causal=real is None)
         else:  # on short sequences the formula itself beats the built-in, above all in the backward pass
             # (Q, L), or (rows, 1, 1, L), either of which fits (rows, heads, Q, L)
-            hidden = places > places[:, None] if lengths is None else (places >= lengths[:, None])[:, None, None]
+            hidden = places > places[:, None] if ends is None else (places >= ends[:, None])[:, None, None]
             mask = q.new_zeros(hidden.shape).masked_fill_(hidden, -torch.inf)
-            logits = (q * q.shape[3] ** -0.5) @ k.mT + mask  # (rows, heads, Q, L)
+            if self.padding == "attended":
+                padded = (
+                    (self.maxlen - lengths).to(q.dtype).log()
+                )  # (rows,) -inf, no key at all, where maxlen is filled
+                padded = padded[:, None, None, None].expand(-1, 1, q.shape[2], 1)
+                mask = torch.cat([mask.expand(len(k), 1, q.shape[2], -1), padded], 3)  # (rows, 1, Q, L + 1)
+            logits = (q * q.shape[3] ** -0.5) @ k.mT + mask  # (rows, heads, Q, L), or L + 1
             y = self.dropout(logits.softmax(3)) @ v  # (rows, heads, Q, D / heads)
         return y.transpose(1, 2).flatten(2)  # (rows, Q, heads, D / heads) -> (rows, Q, D)
 

@@ -153,7 +153,7 @@ def test_the_worked_example_passes_the_tests_of_methods_trains_and_is_reported(w
 
     run("-m", "ruff", "check", "baselines")
     run("-m", "ruff", "format", "--check", "baselines/steady.py")
-    run("-m", "mypy", "baselines")
+    run("-m", "mypy", "--cache-dir", str(ROOT / ".mypy_cache"), "baselines")
     tests = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/baselines/test_methods.py", "-k", "steady")
     assert "4 passed" in tests
     chosen = ["--dataset", "synthetic", "--methods", "steady,popularity", "--seeds", "0"]

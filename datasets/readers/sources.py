@@ -44,8 +44,10 @@ _COMPRESSIONS: tuple[tuple[re.Pattern[bytes], Callable[[IO[bytes]], Any]], ...] 
     (re.compile(rb"\xfd7zXZ\x00"), lzma.LZMAFile),
 )
 
-_FORMAT_ERRORS = (zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, struct.error)
-_DAMAGE = (EOFError, OSError, RuntimeError, LookupError, ValueError, *_FORMAT_ERRORS)
+_DAMAGE = (
+    *(EOFError, OSError, RuntimeError, LookupError, ValueError),
+    *(zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, struct.error),
+)
 """What the standard library raises at damaged, encrypted or nonsensical compressed files and archives."""
 
 
@@ -130,7 +132,9 @@ class _Source:
         return self.member is not None and PurePosixPath(name).name == self.member
 
     def _check_member(self, name: str, is_plain: bool) -> None:
-        if _leads_outside(name) or not is_plain:
+        place = PurePosixPath(name.replace("\\", "/"))  # on any system
+        is_outside = place.is_absolute() or ".." in place.parts or re.match(r"[A-Za-z]:", name) or "\0" in name
+        if is_outside or not is_plain:
             raise DataError(
                 f"{self.path}: its member {name!r:.100} is a link, a device or points outside the archive; get the "
                 "publisher's own file"
@@ -140,12 +144,6 @@ class _Source:
         if self.member is None:
             return DataError(f"{self.path}: is an archive; unpack it and give the file of interactions inside")
         return DataError(f"{self.path}: holds no intact file called {self.member}; get the publisher's own archive")
-
-
-def _leads_outside(name: str) -> bool:
-    """Whether a member of that name would be unpacked outside of the archive's folder, on any system."""
-    place = PurePosixPath(name.replace("\\", "/"))
-    return place.is_absolute() or ".." in place.parts or re.match(r"[A-Za-z]:", name) is not None or "\0" in name
 
 
 def _buffered(stream: Any) -> io.BufferedReader:
