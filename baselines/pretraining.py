@@ -105,6 +105,6 @@ class DualEncoder(TrainedMethod):
         targets = self.targets[batch.rows]  # (B,)
         logits = encoder.last(batch.inputs) @ self.tower(encoder.item_table[targets]).T  # (B, B)
         logits = logits / self.settings.temperature - self.log_q[targets]
-        same = targets[:, None] == targets  # another row with the same target is no negative
+        same = targets[:, None] == targets  # another row with the same target is not a negative
         own = torch.arange(len(targets), device=targets.device)
         return {"in-batch": F.cross_entropy(logits.masked_fill(same.fill_diagonal_(False), -torch.inf), own)}

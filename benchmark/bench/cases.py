@@ -131,7 +131,7 @@ def ours(turns: Turns, load: TrainingLoad, recipe: RunSpec) -> list[Contender]:
     times = turns.repeats + 4  # with the warm-up and the watches
     short, long = lasting(recipe, 4 * times), lasting(recipe, 40 * times)
     pretraining = method.pretraining_epochs(short.training.epochs)
-    skipped = pretraining or int(recipe.training.compile)  # the epoch that the compiler takes is no lap
+    skipped = pretraining or int(recipe.training.compile)  # an epoch spent compiling is not a lap
     stages = {recipe.method: (short, skipped)} | ({f"{recipe.method}, pretraining": (long, 0)} if pretraining else {})
     return [
         Contender(

@@ -31,8 +31,8 @@ from benchmark.store.store import to_stderr
 DATASETS, GPU_DATASETS = ("ml-1m", "beauty"), ("gowalla", "ml-1m", "beauty")
 USUAL = [name for name in CASES if name not in ON_REQUEST]
 GPU_SECONDS, GPU_SECONDS_EACH = 270.0, 2.0
-"""On a GPU, which may be lent for some minutes, no contenders are started after the former (the last ones may take
-another minute, to compile), nor get more laps than the latter allows."""
+"""On a GPU, which may be lent for a few minutes, no contender is started after the former (the last may take another
+minute to compile), and none gets more laps than the latter allows."""
 EXAMPLES = """examples:
   python -m benchmark bench                                   every case not on request: some fifteen minutes
   python -m benchmark bench --cases training,evaluation,scaling --device cuda             six minutes
@@ -73,10 +73,10 @@ def run(options: Namespace) -> int:
     if given.on_gpu:  # its figures stand beside those of the CPU, under its name
         name = re.sub(r"[^a-z0-9]+", "-", hardware(given.turns.device)["name"].lower()).strip("-")
         folder, table = folder / name, f"bench-{name}.md"
-        cases = sorted(cases, key=lambda case: case == "training")  # which takes what is left of the time
+        cases = sorted(cases, key=lambda case: case == "training")  # which takes the time that is left
     torch.set_num_threads(THREADS)
     directory: Path = options.out_dir / folder
-    _documents(directory, without=cases)  # may the table be written in the end?
+    _documents(directory, without=cases)  # fails now rather than after hours if the table cannot be written
     code = 0
     for name in cases:
         started = datetime.now(UTC)
@@ -140,8 +140,8 @@ def _document(name: str, found: CaseResult, options: Namespace, started: datetim
 
 
 def _documents(directory: Path, without: Collection[str] = ()) -> list[dict[str, Any]]:
-    """What was measured there, now or earlier, cases that there are no more last; StoreError where the table cannot be
-    made of it.
+    """What was measured there, now or earlier; cases that no longer exist come last. StoreError where a file cannot be
+    shown in the table.
     """
     found, names = [], dict.fromkeys([*CASES, *sorted(path.stem for path in directory.glob("*.json"))])
     for path in (directory / f"{name}.json" for name in names if name not in without):

@@ -171,7 +171,7 @@ def draw_ours(final: np.ndarray, rows: np.ndarray, device: torch.device, lap: La
 
 
 def _time(work: Callable[[], object], device: torch.device, lap: Lap) -> None:
-    """Make a lap of `work` for ever; what it returns is dropped before the next one."""
+    """Make lap after lap of `work`; what it returns is dropped before the next one."""
     while True:
         clock = time.perf_counter()
         found = work()

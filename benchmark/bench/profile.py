@@ -71,7 +71,7 @@ class KindProfile(torch.profiler.profile):
     def seen(self, seconds: float) -> dict[str, Any]:
         kinds: dict[str, float] = defaultdict(float)
         for event in self.key_averages():
-            if event.device_type.name == "CPU":  # a GPU's kernels are told once more, by the name of each
+            if event.device_type.name == "CPU":  # the kernels of a GPU are listed again, each by its own name
                 own = event.self_device_time_total if self.on_gpu else event.self_cpu_time_total
                 kinds[kind_of(event.key)] += own / 1e6
         kinds[BETWEEN] = max(seconds - sum(kinds.values()), 0.0)

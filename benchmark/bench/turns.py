@@ -37,7 +37,7 @@ FREE_SHARE = 0.8  # of the memory that is free, what a contender may take on a C
 Status = Literal["measured", "skipped", "failed"]
 
 Lap = Callable[..., None]
-"""Takes the seconds of a lap and what else is to be said of it; returns when it is the contender's turn again."""
+"""Takes the seconds of a lap and whatever else describes it; returns when it is the contender's turn again."""
 
 NO_MEMORY = "not enough memory"
 CPU = torch.device("cpu")
@@ -63,7 +63,7 @@ class LapLine:
         self._before = peak_memory(self._device)
 
     def ready(self, *packages: str) -> None:
-        """The laps will be made by these packages too, whose versions are told; wait for the first turn."""
+        """These packages make the laps too, so their versions are reported; wait for the first turn."""
         self._packages = (*packages, *self._packages)
         self.turn()
 
@@ -104,7 +104,7 @@ class LapLine:
 
 @dataclass
 class Contender:
-    """`run` sets up, then makes laps for ever, each of `amount` units of work; it must survive pickling, and is None
+    """`run` sets up, then makes laps without end, each of `amount` units of work; it must survive pickling, and is None
     where `serve` has another way. `lack`: what keeps it from being started. `watched`: which watches of `profile` it
     makes a lap for when all others are done. `work`: the name of what it computes, and the precision; the same for
     those that compute the same.
@@ -203,7 +203,7 @@ class Running:
             self.result.laps.append(self.contender.judge(answer))
 
     def finish(self, repeats: int) -> None:
-        """Ask for what is to be watched and for the memory, and say what did not go as it should."""
+        """Have the watched laps made, ask for the memory, and note what went wrong."""
         result = self.result
         for word in self.contender.watched:
             result.seen |= self.ask(word)

@@ -50,7 +50,7 @@ class BenchData:
         return training_load(self.split.train, self.split.n_items, maxlen, batch_size, steps)
 
     def about(self, batch_size: int, maxlen: int) -> dict[str, int]:
-        """What a table says of training on it."""
+        """What a table says about training on it."""
         return {"batch_size": batch_size, "items": self.split.n_items, "maxlen": maxlen}
 
 

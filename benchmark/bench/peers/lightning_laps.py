@@ -18,8 +18,8 @@ from benchmark.bench.turns import LapLine
 class Laps(Callback):  # type: ignore[misc]  # Lightning is not there where types are checked
     """Holds every epoch until it is its turn, and reports it.
 
-    `packages`: whose versions are told. `targets_of`: how many next items a batch predicts. `write_vectors`: writes
-    those of the task after a lap, where it is judged.
+    `packages`: those whose versions are reported. `targets_of`: how many next items a batch predicts. `write_vectors`:
+    writes those of the task after a lap, where it is judged.
     """
 
     task: PeerTask
@@ -34,7 +34,7 @@ class Laps(Callback):  # type: ignore[misc]  # Lightning is not there where type
         return self  # RecTools trains with a copy of its trainer, but there is one line
 
     def trainer(self) -> dict[str, Any]:
-        """Arguments of a trainer for ever: no logger, checkpoints or progress bar, and no validation."""
+        """Arguments of a trainer that never ends, without logger, checkpoints, progress bar or validation."""
         batches = self.task.batches or 1.0
         silent = dict.fromkeys(["logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"], False)
         limits = {"max_epochs": -1, "limit_train_batches": batches, "callbacks": [self]}

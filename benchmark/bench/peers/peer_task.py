@@ -89,7 +89,7 @@ class PeerTask:
         np.savez(self.vectors, users=users.numpy(), items=items)
 
     def laps_of(self, loader: Any) -> Iterator[Iterator[Any]]:
-        """The loader's batches for ever, in portions that make a lap each."""
+        """The loader's batches, over and over, in portions that make a lap each."""
         batches = (batch for _ in iter(int, 1) for batch in loader)
         while True:
             yield islice(batches, self.batches or len(loader))
