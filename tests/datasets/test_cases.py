@@ -5,10 +5,8 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from scipy.stats import chisquare
@@ -16,7 +14,7 @@ from scipy.stats import chisquare
 from datasets.cases import Cases, drawn_cases, ordered_cases
 from datasets.protocol import TIE_DRAWS, Protocol
 from datasets.sequences import Sequences
-from datasets.split import split
+from datasets.split import Split, split
 from tests.datasets.rows import from_columns
 
 Users = list[list[int]]
@@ -163,12 +161,10 @@ def test_a_split_knows_by_its_protocol_whether_it_draws(history: str) -> None:
     [("ml-1m.csv.gz", 750, 1308, 1112, 242), ("beauty.csv.gz", 1116, 5746, 4484, 955)],
 )
 def test_draws_on_real_data(
-    real_data: Callable[[str], Path], name: str, users: int, cases: int, histories: int, moved: int
+    real_split: Callable[[str, Protocol], Split], name: str, users: int, cases: int, histories: int, moved: int
 ) -> None:
     """How many cases and validation histories ten draws lead to, and for how many users any of them moves a target."""
-    table = pd.read_csv(real_data(name))
-    data = from_columns(table["userid"], table["itemid"], table["timestamp"])
-    found = split(data, Protocol())
+    found = real_split(name, Protocol())
     validation = found.cases("validation")
     assert validation.draws is not None
     places = torch.stack([validation.histories.starts, validation.histories.lengths]).T

@@ -128,16 +128,18 @@ def test_every_dataset_that_is_not_generated_has_a_reader() -> None:
 @pytest.mark.parametrize(
     ("name", "file", "size"),
     [
-        ("ml-1m", "ml-1m.csv.gz", 1_000_072),
-        ("beauty", "beauty.csv.gz", 198_502),
-        ("ml-100k", "ml-100k-u.data", 100_000),
-        ("books-sample", "amazon-books.csv.gz", 517_167),
+        ("ml-1m", "ml-1m.csv.gz", (1_000_072, 6_040, 3_674)),
+        ("beauty", "beauty.csv.gz", (198_502, 22_363, 12_101)),
+        ("ml-100k", "ml-100k-u.data", (100_000, 943, 1_682)),
+        ("books-sample", "amazon-books.csv.gz", (517_167, 38_234, 38_519)),
     ],
 )
-def test_real_data_is_located_and_read(real_data: Callable[[str], Path], name: str, file: str, size: int) -> None:
+def test_real_data_is_located_and_read(
+    real_data: Callable[[str], Path], name: str, file: str, size: tuple[int, int, int]
+) -> None:
     path = locate(DATASETS[name], real_data(file).parent)
-    data = read_interactions(path, DATASETS[name])  # which checks the numbers of users and items where they are known
-    assert (path.name, len(data)) == (file, size)
+    data = read_interactions(path, DATASETS[name])
+    assert (path.name, len(data), data.n_users, data.n_items) == (file, *size)
     assert not data.notes
 
 

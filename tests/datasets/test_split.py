@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -469,16 +466,7 @@ def test_data_that_cannot_be_split_gives_one_line(rows: list[Row], protocol: Pro
 # --- the numbers that prove it is the paper's protocol ------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def read(real_data: Callable[[str], Path]) -> Callable[[str], Interactions]:
-    @functools.cache
-    def read_table(name: str) -> Interactions:
-        table = pd.read_csv(real_data(name))
-        return from_columns(table["userid"], table["itemid"], table["timestamp"])
-
-    return read_table
-
-
+RealSplit = Callable[[str, Protocol], Split]
 COLUMNS = (
     "threshold",
     "train_users",
@@ -501,9 +489,9 @@ COLUMNS = (
     ],
 )
 def test_populations_on_real_data(
-    read: Callable[[str], Interactions], name: str, filter_name: str, expected: tuple[int, ...]
+    real_split: RealSplit, name: str, filter_name: str, expected: tuple[int, ...]
 ) -> None:
-    found = split(read(name), Protocol(filter=filter_name))
+    found = real_split(name, Protocol(filter=filter_name))
     assert tuple(found.summary[column] for column in COLUMNS) == expected
     assert (len(found.train), len(found.train.items), found.n_items) == expected[1:4]
     assert len(found.events) == expected[5]
@@ -516,14 +504,12 @@ def test_populations_on_real_data(
         ("beauty.csv.gz", 11_848, [1197, 1188, 1159, 1173, 1116]),
     ],
 )
-def test_users_of_ten_windows_on_real_data(
-    read: Callable[[str], Interactions], name: str, total: int, last_five: list[int]
-) -> None:
+def test_users_of_ten_windows_on_real_data(real_split: RealSplit, name: str, total: int, last_five: list[int]) -> None:
     bounds = [round(0.05 * k, 2) for k in range(10, 21)]
-    found = [split(read(name), Protocol(quantile=begin, until=end)) for begin, end in pairwise(bounds)]
-    counts = [len(each.events) for each in found]
+    windows = [Protocol(quantile=begin, until=end) for begin, end in pairwise(bounds)]
+    assert windows[-1] == Protocol()
+    counts = [len(real_split(name, protocol).events) for protocol in windows]
     assert (sum(counts), counts[5:]) == (total, last_five)
-    assert found[-1].fingerprint() == split(read(name), Protocol()).fingerprint()
 
 
 @pytest.mark.parametrize(
@@ -536,10 +522,8 @@ def test_users_of_ten_windows_on_real_data(
         ("gowalla-1000-users.csv.gz", "one-pass", "masked_share", 0.31),
     ],
 )
-def test_shares_on_real_data(
-    read: Callable[[str], Interactions], name: str, filter_name: str, share: str, expected: float
-) -> None:
-    assert round(split(read(name), Protocol(filter=filter_name)).summary[share], 2) == expected
+def test_shares_on_real_data(real_split: RealSplit, name: str, filter_name: str, share: str, expected: float) -> None:
+    assert round(real_split(name, Protocol(filter=filter_name)).summary[share], 2) == expected
 
 
 @dataclass

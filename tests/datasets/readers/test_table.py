@@ -207,18 +207,9 @@ def test_bad_u_data(tmp_path: Path) -> None:
         read_table(tmp_path / "absent.csv")
 
 
-@pytest.mark.parametrize(
-    ("name", "size"),
-    [
-        ("beauty.csv.gz", (198_502, 22_363, 12_101)),
-        ("gowalla-1000-users.csv.gz", (157_251, 1_000, 24_209)),
-        ("ml-100k-u.data", (100_000, 943, 1_682)),
-        ("ml-1m.csv.gz", (1_000_072, 6_040, 3_674)),
-    ],
-)
-def test_real_tables(real_data: Callable[[str], Path], name: str, size: tuple[int, int, int]) -> None:
-    data = read_table(real_data(name))
-    assert (len(data), data.n_users, data.n_items) == size
+def test_a_real_table(real_data: Callable[[str], Path]) -> None:
+    data = read_table(real_data("gowalla-1000-users.csv.gz"))
+    assert (len(data), data.n_users, data.n_items) == (157_251, 1_000, 24_209)
 
 
 def test_reading_depends_on_no_version_of_pandas() -> None:
