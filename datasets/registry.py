@@ -143,7 +143,7 @@ def _amazon(year: str, category: str, *counts: str) -> Dataset:
     )
 
 
-_AMAZON = [_amazon(*line.split(",")) for line in (Path(__file__).parent / "amazon.csv").read_text().split()[1:]]
+_AMAZON = [_amazon(*line.split(",")) for line in (Path(__file__).parent / "amazon.csv").read_text("ascii").split()[1:]]
 _BEAUTY, _KINDLE = (
     next(each for each in _AMAZON if each.name == name) for name in ("amazon-beauty", "amazon-kindle-store")
 )

@@ -39,9 +39,6 @@ PaddedBatch = dict[str, Tensor]
 `twin_lengths` (B,): the twins' items but the last."""
 
 
-# --- the encoder ------------------------------------------------------------------------------------------------------
-
-
 class NaiveEncoder(nn.Module):
     """The computation of `baselines.transformer` on padded rows; its `state_dict` fits here and the other way."""
 
@@ -98,9 +95,6 @@ def last_states(states: Tensor, lengths: Tensor) -> Tensor:
     return states[torch.arange(len(states), device=states.device), lengths - 1]
 
 
-# --- batches ----------------------------------------------------------------------------------------------------------
-
-
 class PaddedUsers(Dataset[PaddedBatch]):
     """The named rows (n,) of the training data, one padded row at a time."""
 
@@ -135,9 +129,6 @@ def loader(data: TrainingData, rows: Tensor, with_twins: bool, batch_size: int, 
     return DataLoader(users, batch_size, shuffle=True, generator=torch.Generator().manual_seed(seed))
 
 
-# --- losses -----------------------------------------------------------------------------------------------------------
-
-
 def loss(encoder: NaiveEncoder, batch: PaddedBatch, alpha: float = 0.0, lambd: float = 0.0) -> Tensor:
     """L_pred, plus alpha times L_BT where the batch has twins; a scalar."""
     states = encoder(batch["inputs"], batch["lengths"])  # (B, L, D)
@@ -148,9 +139,6 @@ def loss(encoder: NaiveEncoder, batch: PaddedBatch, alpha: float = 0.0, lambd: f
     z_a = last_states(states, batch["lengths"])
     z_b = last_states(encoder(batch["twins"], batch["twin_lengths"]), batch["twin_lengths"])
     return next_item + alpha * barlow_twins(z_a, z_b, lambd)
-
-
-# --- twins ------------------------------------------------------------------------------------------------------------
 
 
 def final_items(data: TrainingData) -> np.ndarray:
@@ -168,9 +156,6 @@ def scan_twins(final: np.ndarray, anchor: int) -> np.ndarray:
 def list_twins(final: np.ndarray) -> list[np.ndarray]:
     """The twins of each of n sequences; O(n * n) time, and memory for every pair."""
     return [scan_twins(final, anchor) for anchor in range(len(final))]
-
-
-# --- evaluation -------------------------------------------------------------------------------------------------------
 
 
 @torch.inference_mode()
