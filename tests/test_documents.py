@@ -156,7 +156,7 @@ def test_the_worked_example_passes_the_tests_of_methods_trains_and_is_reported(w
     run("-m", "mypy", "--cache-dir", str(ROOT / ".mypy_cache"), "baselines")
     tests = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/baselines/test_methods.py", "-k", "steady")
     assert "4 passed" in tests
-    chosen = ["--dataset", "synthetic", "--methods", "steady,popularity", "--seeds", "0"]
+    chosen = ["--dataset", "synthetic", "--profile", "quick", "--methods", "steady,popularity", "--seeds", "0"]
     report = run("run_all.py", *chosen, "--set", "training.epochs=1", "--engine", "inline")
     assert "Steady" in report
     [table] = (worked_example / "reports").rglob("table2.csv")

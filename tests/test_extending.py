@@ -71,8 +71,9 @@ def run(folder: Path, *words: str) -> str:
 def test_seven_tasks_take_a_file_and_a_line_each(extended: Path) -> None:
     methods = ["sasrec-ce", "btsr-ce", "sasrec-gbce", "btsr-gbce", "mean", "masked", "duorec"]
     words = ["--dataset", "synthetic,clicks", "--profile", "quick", "--seeds", "0", "--engine", "inline"]
-    words += ["--methods", ",".join(methods), "--experiments", "main,temperature", "--set", "training.epochs=1"]
-    run(extended, "run_all.py", *words)
+    words += ["--methods", ",".join(methods), "--experiments", "main,temperature"]
+    tiny = ["training.epochs=1", "encoder.width=8", "encoder.maxlen=10"]
+    run(extended, "run_all.py", *words, *(word for each in tiny for word in ("--set", each)))
     [reports] = (extended / "reports").iterdir()
     for dataset in ("synthetic", "clicks"):
         tables = {path.name: path for path in (reports / "tables" / dataset).rglob("*.csv")}
