@@ -177,7 +177,7 @@ class Running:
         theirs.close()
 
     def say(self, word: str) -> None:
-        """Say a word of `lap_line`; `hear` gives the answer."""
+        """Say a word; `hear` gives the answer."""
         with contextlib.suppress(OSError):  # the process has ended; the answer will say why
             self.connection.send(word)
 
