@@ -22,8 +22,7 @@ from benchmark.store.atomic_files import StoreError
 from benchmark.store.schema import NAME
 from benchmark.store.store import Store
 from datasets.protocol import Protocol
-from tests.drill.fuzz_json import json_changed
-from tests.drill.fuzz_mutations import cut, flipped, inserted, mutated
+from tests.drill.fuzz_mutations import cut, flipped, inserted, json_changed, mutated
 
 BINARY = (flipped, flipped, flipped, cut, inserted)
 NAMES = (

@@ -23,8 +23,7 @@ from datasets.split import split
 from tests.drill import fuzz_oracles as oracles
 from tests.drill import fuzz_valid as valid
 from tests.drill.fuzz_containers import extracted, packed
-from tests.drill.fuzz_json import json_line_changed
-from tests.drill.fuzz_mutations import BYTES, LINES, Mutation, long_line, mutated
+from tests.drill.fuzz_mutations import BYTES, LINES, Mutation, json_line_changed, long_line, mutated
 
 TEXTS = (*BYTES, *LINES, *LINES, long_line)
 JSON_LINES = (*BYTES, *LINES, *(json_line_changed,) * 8, long_line)

@@ -20,8 +20,17 @@ from benchmark.store.record import RunRecord, check_arrays
 from benchmark.store.store import Store
 from datasets.protocol import Protocol
 from tests.benchmark.conftest import Handmade
-from tests.drill.fuzz_json import json_changed
-from tests.drill.fuzz_mutations import BYTES, Mutation, cut, encoded, flipped, inserted, long_line, mutated
+from tests.drill.fuzz_mutations import (
+    BYTES,
+    Mutation,
+    cut,
+    encoded,
+    flipped,
+    inserted,
+    json_changed,
+    long_line,
+    mutated,
+)
 from tests.drill.fuzz_report import report_problem
 
 JSON = (*BYTES, encoded, long_line, *(json_changed,) * 20)
