@@ -5,9 +5,8 @@ Where the paper gives no amount ("substantially", "markedly", "significantly"), 
 
 from __future__ import annotations
 
-from benchmark.paper.claim import Claim
+from benchmark.paper.claim import AgainstBaselines, Ahead, Claim, Peaks
 from benchmark.paper.printed import BTSR, CONTRASTIVE, SASREC
-from benchmark.paper.rules import AgainstBaselines, Ahead, Peaks
 
 FIGURES_1_AND_2 = ("ml-1m", "yelp", "gowalla")
 """Their "three datasets" are not named; section 5.1.2 reads Figure 2 on Yelp, Gowalla and MovieLens."""

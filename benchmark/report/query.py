@@ -7,7 +7,7 @@ against other runs user by user.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -39,9 +39,6 @@ COST = "cost"
 """The stage of the frame that holds what a run took: seconds, epochs, bytes."""
 
 LoadArrays = Callable[[RunRecord], Arrays | None]
-
-PerUser = np.ndarray | float | None
-"""(N,) what each test user contributes to a metric; one number where it is not a mean over users; None if lost."""
 
 
 @dataclass(frozen=True)
@@ -273,6 +270,16 @@ class Results:
         _, ours, theirs = self.paired(candidate, baseline, metric, stage)
         return paired_t_test(ours, theirs, is_higher_better(metric))
 
+    def against_best(
+        self, candidate: RunGroup, rivals: Iterable[RunGroup], metric: str
+    ) -> tuple[RunGroup, PairedTest] | None:
+        """The best of the rivals, each over the seeds that it shares with the candidate, the first of equals, and the
+        candidate's test against it; None if no rival shares a seed.
+        """
+        tests = [(rival, self.difference(candidate, rival, metric)) for rival in rivals]
+        best = max if is_higher_better(metric) else min
+        return best((each for each in tests if each[1].n), key=lambda each: each[1].baseline, default=None)
+
     def users(self, runs: RunGroup, metric: str, seeds: Collection[int] | None = None) -> np.ndarray | None:
         """(N,) float64: what each test user contributes to HR, NDCG or MRR, averaged over all seeds or over these.
 
@@ -292,7 +299,8 @@ class Results:
     def user_differences(self, candidate: RunGroup, baseline: RunGroup, metric: str) -> np.ndarray | None:
         """(N,): candidate minus baseline per user, each averaged over the seeds that both have; None if unknown."""
         seeds, _, _ = self.paired(candidate, baseline, metric)
-        return per_user_difference(self.users(candidate, metric, seeds), self.users(baseline, metric, seeds))
+        ours, theirs = self.users(candidate, metric, seeds), self.users(baseline, metric, seeds)
+        return None if ours is None or theirs is None or ours.shape != theirs.shape else ours - theirs
 
     def printed(self, metric: str) -> Printed | None:
         """What Table 2 of the paper prints; None for generated data, whatever its name."""
@@ -329,13 +337,6 @@ class Results:
         for *where, seed, value in zip(*columns, strict=True):
             found[tuple(where)][seed] = value
         return found
-
-
-def per_user_difference(ours: PerUser, theirs: PerUser) -> np.ndarray | None:
-    """(N,); None where users do not tell: unknown ones, others, or no mean over users."""
-    if isinstance(ours, np.ndarray) and isinstance(theirs, np.ndarray) and ours.shape == theirs.shape:
-        return ours - theirs
-    return None
 
 
 def _measured(record: RunRecord) -> Iterator[tuple[str, str, float]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -16,7 +17,7 @@ from benchmark.plan.planner import PlannedRun
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import About, JudgedClaim, judge_claims
 from benchmark.report.claims.tables import claims_tables
-from benchmark.report.figures import accuracy, curves, gains, popularity, scores, sweeps, tuning, windows
+from benchmark.report.figures import accuracy, curves, gains, popularity, scores, sweeps
 from benchmark.report.figures.canvas import appearance, save
 from benchmark.report.page.page import DatasetReport, write_page
 from benchmark.report.query import Results
@@ -41,8 +42,6 @@ from benchmark.report.tables.windows import window_tables
 from benchmark.store.atomic_files import StoreError, write_file
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
-
-__all__ = ["Rendered", "RunSetting", "claim_findings", "report"]
 
 Notify = Callable[[str], None]
 Plans = Mapping[str, Sequence[PlannedRun]]
@@ -80,13 +79,18 @@ FIGURES: dict[str, Callable[[Results], Figure | None]] = {
     "views": accuracy.views,
     "noise": sweeps.noise,
     "ties": accuracy.ties,
-    "windows": windows.windows,
-    "tuning": tuning.tuning,
+    "windows": gains.windows,
+    "tuning": sweeps.tuning,
     "reliability": scores.reliability,
     "popularity-calibration": popularity.popularity_calibration,
 }
 """Likewise; they are drawn and saved within `canvas.appearance()`."""
 
+TABLES_TOGETHER: dict[str, Callable[[Sequence[Results]], Made | None]] = {
+    "table1": table_1,
+    "tuning": tuning_tables,
+    "table2": lambda shown: table_2(shown) if sum(bool(results.ran) for results in shown) > 1 else None,
+}
 FIGURES_TOGETHER: dict[str, Callable[[Sequence[Results]], Figure | None]] = {
     "gains": gains.gains,
 }
@@ -95,15 +99,11 @@ FIGURES_TOGETHER: dict[str, Callable[[Sequence[Results]], Figure | None]] = {
 
 @dataclass
 class Rendered:
-    """What a report wrote, and what it could not show because nothing was run for it.
-
-    `plain`: each dataset's Table 2 as text for a terminal.
-    """
+    """What a report wrote; `plain`: each dataset's Table 2 as text for a terminal."""
 
     plain: list[str] = field(default_factory=list)
     tables: list[Path] = field(default_factory=list)
     figures: list[Path] = field(default_factory=list)
-    not_run: list[str] = field(default_factory=list)
     page: Path | None = None
 
 
@@ -123,35 +123,30 @@ def report(
     the page to `out_dir` and leaves the store alone. Several datasets also get tables and figures together. What has no
     runs is named through `notify`. Raises StoreError if a directory cannot be written.
     """
-    rendered = Rendered()
-    findings: list[JudgedClaim] = []
+    rendered, findings = Rendered(), list[JudgedClaim]()
     found = _results(store, planned, stored)
     for dataset in planned:
         if dataset not in found or not found[dataset].ran:
-            _note(rendered, f"{dataset}: nothing of Table 2 has been run", notify)
+            notify(f"{dataset}: nothing of Table 2 has been run")
     reports = [_render(results, out_dir, rendered, notify) for results in found.values()]
     for results in found.values() if is_whole else ():
         _store_choice(store, results, notify)
     for setting in dict.fromkeys(results.setting for results in found.values()):
         together = [results for results in found.values() if results.setting == setting]
-        words = _words(setting)
+        names = _names(setting)
+        folder = out_dir.joinpath("tables", *names)
         if len(together) > 1:
-            folder = _folder(out_dir / "tables", setting)
-            for name, tabulate in {"table1": table_1, "tuning": tuning_tables}.items():
+            for name, tabulate in TABLES_TOGETHER.items():
                 if made := tabulate(together):
-                    rendered.tables += _write_tables(name, *made, folder, words)
-            if sum(bool(results.ran) for results in together) > 1 and (made := table_2(together)):
-                rendered.tables += _write_tables("table2", *made, folder, words)
+                    rendered.tables += _write_tables(name, *made, folder, names)
             for name, draw in FIGURES_TOGETHER.items():
-                with appearance():
-                    if figure := draw(together):
-                        rendered.figures += save(figure, _folder(out_dir / "figures", setting) / name)
+                rendered.figures += _draw(draw, together, out_dir.joinpath("figures", *names, name))
         else:  # what is about one dataset alone stands with it
-            folder = _folder(out_dir / "tables" / together[0].dataset, setting)
-            words = [*words, together[0].dataset]
+            folder = out_dir.joinpath("tables", together[0].dataset, *names)
+            names = [*names, together[0].dataset]
         judged = judge_claims(together, about=about)
         overview, details, rows = claims_tables(judged)
-        rendered.tables += _write_tables("claims", overview, rows, folder, words, details)
+        rendered.tables += _write_tables("claims", overview, rows, folder, names, details)
         findings += judged
     rendered.page = write_page(store.root, reports, findings, None if is_whole else out_dir)
     return rendered
@@ -174,35 +169,36 @@ def _results(store: Store, planned: Plans, stored: Records) -> dict[str, Results
 
 
 def _render(results: Results, out_dir: Path, rendered: Rendered, notify: Notify) -> DatasetReport:
-    tables, figures = (_folder(out_dir / kind / results.dataset, results.setting) for kind in ("tables", "figures"))
+    names = _names(results.setting)
+    tables, figures = (out_dir.joinpath(kind, results.dataset, *names) for kind in ("tables", "figures"))
     printed, drawn = dict[str, Sequence[Table]](), dict[str, Path]()
     for name, tabulate in TABLES.items():
         if made := tabulate(results):
             printed[name] = made[0]
-            rendered.tables += _write_tables(name, *made, tables, _words(results.setting))
+            rendered.tables += _write_tables(name, *made, tables, names)
     if "table2" in printed:
         rendered.plain.append(to_plain(printed["table2"][0]))
     for name, draw in FIGURES.items():
-        with appearance():
-            if figure := draw(results):
-                rendered.figures += save(figure, figures / name)
-                drawn[name] = figures / f"{name}.png"
-    gaps = [name for name in TABLES if name not in printed] + [name for name in FIGURES if name not in drawn]
-    needed = {name: {"tuning": "tune", "alpha-guide": "alpha"}.get(name, name) for name in gaps}
-    gaps = [name for name in gaps if needed[name] not in NAMES or results.experiment(needed[name])]
-    gaps = list(dict.fromkeys(gaps))  # some names are those of a table and of a figure
+        if saved := _draw(draw, results, figures / name):
+            rendered.figures += saved
+            drawn[name] = figures / f"{name}.png"
+    gaps = [*(name for name in TABLES if name not in printed), *(name for name in FIGURES if name not in drawn)]
+    needed = {name: {"tuning": "tune", "alpha-guide": "alpha"}.get(name, name) for name in gaps}  # once each
+    gaps = [name for name, each in needed.items() if each not in NAMES or results.experiment(each)]
     if gaps:
-        _note(rendered, f"{results.dataset}: no run has what these show: {', '.join(gaps)}", notify)
+        notify(f"{results.dataset}: no run has what these show: {', '.join(gaps)}")
     return DatasetReport(results, printed, drawn, tables, gaps)
 
 
-def _folder(base: Path, setting: RunSetting) -> Path:
-    return base if setting == RunSetting() else base / setting.name
-
-
-def _words(setting: RunSetting) -> list[str]:
-    """With what the labels of a setting begin, so that one LaTeX document can show several."""
+def _names(setting: RunSetting) -> list[str]:
+    """The folder of a setting other than the usual, with which its tables' labels begin too."""
     return [] if setting == RunSetting() else [setting.name]
+
+
+def _draw(draw: Callable[[Any], Figure | None], shown: Results | Sequence[Results], stem: Path) -> list[Path]:
+    with appearance():
+        figure = draw(shown)
+        return save(figure, stem) if figure else []
 
 
 def _write_tables(
@@ -210,14 +206,14 @@ def _write_tables(
     tables: Sequence[Table],
     rows: pd.DataFrame | Sequence[Mapping[str, object]],
     folder: Path,
-    words: Sequence[str],
+    names: Sequence[str],
     wordy: Sequence[Table] = (),
 ) -> list[Path]:
     """Write them in all three forms, `wordy` tables to Markdown alone, and return the files.
 
-    Their labels begin with `words`.
+    Their labels begin with `names`, so that one LaTeX document can show several settings.
     """
-    tables = [replace(table, name=label_of(*words, table.name)) for table in tables]
+    tables = [replace(table, name=label_of(*names, table.name)) for table in tables]
     contents = {
         folder / f"{name}.tex": to_latex(tables),
         folder / f"{name}.md": to_markdown([*tables, *wordy]),
@@ -236,8 +232,3 @@ def _store_choice(store: Store, results: Results, notify: Notify) -> None:
         store.write_selection(results.dataset, results.setting.name, "btsr", results.choice.to_json())
     except StoreError as error:
         notify(str(error))
-
-
-def _note(rendered: Rendered, line: str, notify: Notify) -> None:
-    rendered.not_run.append(line)
-    notify(line)

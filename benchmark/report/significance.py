@@ -42,27 +42,27 @@ class SeedSummary:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """A paired two-sided t-test over n pairs; `t` and `p` are NaN where there is no test."""
+    """A candidate against a baseline over n pairs: the means of both, their difference, and a two-sided t-test of it,
+    whose `t` and `p` are NaN where there is none.
+    """
 
     n: int
+    candidate: float
+    baseline: float
     difference: float
-    t: float
-    p: float
+    t: float = math.nan
+    p: float = math.nan
     higher_is_better: bool = True
+
+    @property
+    def improvement(self) -> float:
+        """As the paper's Improve, in percent."""
+        return improvement(self.candidate, self.baseline)
 
     @property
     def star(self) -> bool:
         """Whether the candidate earns a star: p < 0.05 and a difference in its favour."""
         return self.p < LEVEL and (self.difference > 0 if self.higher_is_better else self.difference < 0)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A candidate against the `best` of several baselines on the runs that both have; `improvement` in percent."""
-
-    best: int
-    improvement: float
-    test: PairedTest
 
 
 @dataclass(frozen=True)
@@ -94,40 +94,24 @@ def paired_t_test(candidate: np.ndarray, baseline: np.ndarray, higher_is_better:
     if ours.shape != theirs.shape:
         shapes = f"{ours.shape} and {theirs.shape}"
         raise ValueError(f"runs of shapes {shapes} do not pair; give one per seed, NaN where there is none")
+    pairs = ~np.isnan(ours - theirs)
+    ours, theirs = ours[pairs], theirs[pairs]
+    if not (n := len(ours)):
+        return PairedTest(0, math.nan, math.nan, math.nan, higher_is_better=higher_is_better)
     noise = ROUNDING * np.maximum(np.abs(ours), np.abs(theirs))
-    differences = _present(np.where(np.abs(ours - theirs) <= noise, 0.0, ours - theirs))
-    n = len(differences)
-    mean = float(differences.mean()) if n else math.nan
-    if n < MIN_SEEDS:
-        return PairedTest(n, mean, math.nan, math.nan, higher_is_better)
-    if not differences.any():
-        return PairedTest(n, 0.0, 0.0, 1.0, higher_is_better)
-    deviation = float(differences.std(ddof=1))
-    if deviation <= np.nanmax(noise):
-        return PairedTest(n, mean, math.nan, math.nan, higher_is_better)
-    t = mean / (deviation / math.sqrt(n))
-    return PairedTest(n, mean, t, float(2 * stats.t.sf(abs(t), n - 1)), higher_is_better)
+    differences = np.where(np.abs(ours - theirs) <= noise, 0.0, ours - theirs)
+    mean, t, p = float(differences.mean()), math.nan, math.nan
+    if n >= MIN_SEEDS and not differences.any():
+        t, p = 0.0, 1.0
+    elif n >= MIN_SEEDS and (deviation := float(differences.std(ddof=1))) > noise.max():
+        t = mean / (deviation / math.sqrt(n))
+        p = float(2 * stats.t.sf(abs(t), n - 1))
+    return PairedTest(n, float(ours.mean()), float(theirs.mean()), mean, t, p, higher_is_better)
 
 
 def improvement(candidate: float, baseline: float) -> float:
     """The paper's Improve: the difference in percent of the baseline; NaN for a baseline of 0."""
     return 100 * (candidate - baseline) / baseline if baseline else math.nan
-
-
-def compare(candidate: np.ndarray, baselines: np.ndarray, higher_is_better: bool = True) -> Comparison:
-    """The candidate's runs (R,) against the best of the baselines (R, M), seed against seed.
-
-    Everything rests on the runs that the candidate shares with a baseline: the best is the one with the best mean
-    over them, the first of equals. Raises ValueError if there are none.
-    """
-    ours, theirs = np.asarray(candidate, dtype=np.float64), np.asarray(baselines, dtype=np.float64)
-    shared = ~np.isnan(theirs) & ~np.isnan(ours)[:, None]  # (R, M)
-    if not shared.any():
-        raise ValueError("no baseline has a run to compare with")
-    means = np.where(shared, theirs, 0.0).sum(0) / np.maximum(shared.sum(0), 1)
-    best = int(np.argmax(np.where(shared.any(0), means if higher_is_better else -means, -np.inf)))
-    gain = improvement(float(ours[shared[:, best]].mean()), float(means[best]))
-    return Comparison(best, gain, paired_t_test(ours, theirs[:, best], higher_is_better))
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

@@ -5,16 +5,13 @@ It needs no run: the printed tables and audit.toml are all it reads.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from benchmark.paper import printed
 from benchmark.paper.audit import sentences, table2
-from benchmark.paper.audit.finding import AuditFinding
+from benchmark.paper.audit.finding import AuditFinding, audit_data
 from benchmark.paper.audit.rate_sizes import Population, runs_behind, sizes
 
 
@@ -26,12 +23,6 @@ class Check:
     title: str
     method: str
     findings: tuple[AuditFinding, ...]
-
-
-@cache
-def audit_data() -> dict[str, Any]:
-    """What the audit needs beyond the tables, audit.toml as it stands: quotations with their places, counted sizes."""
-    return tomllib.loads((Path(__file__).parent / "audit.toml").read_text(encoding="utf-8"))
 
 
 def populations() -> list[Population]:
@@ -67,7 +58,7 @@ def _computed(data: dict[str, Any]) -> dict[str, Iterable[AuditFinding]]:
         "choice": sentences.named_objectives(one, data["objectives"], "Section 5"),
         "barlow-twins": sentences.barlow_twins_gains(one),
         "cross-entropy": sentences.cross_entropy(one),
-        "modest-coverage": sentences.coverage_gains(two, quotes["modest_coverage"]["datasets"]),
-        "higher-coverage": sentences.coverage_gains(two, quotes["higher_coverage"]["datasets"]),
+        "modest-coverage": sentences.coverage_gains("modest-coverage", two, quotes["modest_coverage"]["datasets"]),
+        "higher-coverage": sentences.coverage_gains("higher-coverage", two, quotes["higher_coverage"]["datasets"]),
         "top-1-drop": sentences.top_1_drop(two, drop["datasets"], drop["at_least_points"]),
     }

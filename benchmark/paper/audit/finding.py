@@ -1,10 +1,15 @@
-"""What every check of the paper shares: a finding with its verdict, the rounding of printed numbers, their look."""
+"""What every check of the paper shares: a finding with its verdict, its words, and the rounding of printed numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import jinja2
 
 from baselines.registry import METHODS
 
@@ -33,8 +38,19 @@ class AuditFinding:
     verdict: AuditVerdict
 
 
-def agreement(holds: bool) -> AuditVerdict:
-    return "agrees" if holds else "disagrees"
+def finding(check: str, verdict: AuditVerdict | bool, **facts: object) -> AuditFinding:
+    """What the templates of a check in audit.toml say of these facts; a verdict of True is that the paper agrees."""
+    told: AuditVerdict = ("agrees" if verdict else "disagrees") if isinstance(verdict, bool) else verdict
+    place, printed, follows = (
+        " ".join(template.render(facts, verdict=told).split()) for template in _templates()[check]
+    )
+    return AuditFinding(place, printed, follows, told)
+
+
+@cache
+def audit_data() -> dict[str, Any]:
+    """What the audit needs beyond the tables, audit.toml as it stands: quotations with their places, counted sizes."""
+    return tomllib.loads((Path(__file__).parent / "audit.toml").read_text(encoding="utf-8"))
 
 
 def improve(ours: float, baseline: float) -> float:
@@ -58,3 +74,20 @@ def number(value: float) -> str:
 
 def percent(value: float) -> str:
     return f"{value:+.1f} %".replace("-", "\u2212")
+
+
+def p_value(p: float) -> str:
+    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".")
+
+
+@cache
+def _templates() -> Mapping[str, Sequence[jinja2.Template]]:
+    """Of each check that is computed those of the place, of what is printed, and of what follows."""
+    words = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+    words.filters |= {each.__name__: each for each in (title, titles, number, percent, p_value)}
+    words.globals |= {"improve": improve, "RUNS": RUNS, "SIGNIFICANT": SIGNIFICANT}
+    return {
+        check["name"]: [words.from_string(check[part]) for part in ("place", "printed", "follows")]
+        for check in audit_data()["checks"]
+        if "follows" in check
+    }

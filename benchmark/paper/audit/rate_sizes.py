@@ -12,17 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from benchmark.paper.audit.finding import (
-    HALF_UNIT,
-    RUNS,
-    SIGNIFICANT,
-    SLACK,
-    AuditFinding,
-    AuditVerdict,
-    agreement,
-    number,
-    title,
-)
+from benchmark.paper.audit.finding import HALF_UNIT, RUNS, SIGNIFICANT, SLACK, AuditFinding, AuditVerdict, finding
 from benchmark.paper.printed import TABLE_2_METHODS, Printed, Table2
 
 MOST_RUNS = 20
@@ -81,22 +71,14 @@ def fewest_runs(values: np.ndarray, size: int, most: int = MOST_RUNS) -> int | N
 def sizes(table: Table2, known: Sequence[Population]) -> Iterator[AuditFinding]:
     """Whether the counted sizes are those that the printed rates of single methods point to."""
     for population in known:
-        verdict: AuditVerdict = "cannot be told"
-        text = f"Steps of 1/{population.size:,} are finer than the four printed decimals: any value fits."
+        verdict: AuditVerdict | bool = "cannot be told"  # where any value fits, as the steps are finer than print
+        most, found, values = 0, list[int](), np.array([])
         if 1 / population.size >= 2 * HALF_UNIT:
             rows = population.rows(table)
             values = np.array([row.values[method] for row in rows.values() for method in population.methods])
-            first, last = population.search
-            most, found = fitting_sizes(values, first, last)
-            fit = f"{found[0]:,} fits" if len(found) == 1 else f"{len(found)} sizes (the first is {found[0]:,}) fit"
-            text = (
-                f"{fit} {most} of the {len(values)} values of {', '.join(map(title, population.methods))}, more than "
-                f"any other size from {first:,} to {last:,} does; {population.source}, there are {population.size:,} "
-                f"{population.unit}."
-            )
-            verdict = agreement(found == [population.size])
-        place = f"Table 2, {population.dataset}, {population.metric}@K"
-        yield AuditFinding(place, f"no number of {population.unit}", text, verdict)
+            most, found = fitting_sizes(values, *population.search)
+            verdict = found == [population.size]
+        yield finding("sizes", verdict, population=population, most=most, found=found, values=values)
 
 
 def runs_behind(table: Table2, known: Sequence[Population]) -> Iterator[AuditFinding]:
@@ -105,44 +87,27 @@ def runs_behind(table: Table2, known: Sequence[Population]) -> Iterator[AuditFin
         rows = [(population, population.rows(table)) for population in known if population.dataset == dataset]
         if rows:
             for method in TABLE_2_METHODS:
-                yield _runs_behind(f"Table 2, {dataset}, {title(method)}", method, rows)
+                yield _runs_behind(dataset, method, rows)
         else:
-            text = "The paper does not print the number of test users, and it has not been counted on the data."
-            yield AuditFinding(f"Table 2, {dataset}", "hr@K, cov@K", text, "cannot be told")
+            yield finding("five-runs", "cannot be told", dataset=dataset, populations=[], shown={})
 
 
-def _runs_behind(place: str, method: str, rows: Sequence[tuple[Population, Mapping[str, Printed]]]) -> AuditFinding:
+def _runs_behind(dataset: str, method: str, rows: Sequence[tuple[Population, Mapping[str, Printed]]]) -> AuditFinding:
     """A value that no mean over five runs rounds to settles it; else the chance that such means look like one run's."""
-    chance, single, shown, impossible = 1.0, True, [], []
+    chance, single, shown, impossible = 1.0, True, dict[str, float](), []
     for population, cells in rows:
         values = np.array([row.values[method] for row in cells.values()])
-        shown += [f"{metric} {number(value)}" for metric, value in zip(cells, values, strict=True)]
+        shown |= dict(zip(cells, values.tolist(), strict=True))
         chance *= chance_of_single(population.size, RUNS) ** len(values)
         single &= bool(is_multiple(values, population.size).all())
-        strange = values[~is_multiple(values, population.size * RUNS)]
-        if len(strange):
-            impossible.append(
-                f"{', '.join(map(number, strange))}: no mean over {RUNS} runs with {population.size:,} "
-                f"{population.unit} (no multiple of 1/{population.size * RUNS:,}); "
-                f"{_explaining_runs(values, population.size)}."
-            )
-    printed = "; ".join(shown)
-    steps = " and ".join(f"1/{population.size:,} ({population.metric})" for population, _ in rows)
-    if impossible:
-        return AuditFinding(place, printed, " ".join(impossible), "disagrees")
-    if not single:
-        text = f"Not all are multiples of {steps}, as a single run's would be; all can be means over {RUNS} runs."
-        return AuditFinding(place, printed, text, "agrees")
-    probability = f"{chance:.4f}".removeprefix("0") if chance >= 0.0001 else "below .0001"
-    text = (
-        f"All are multiples of {steps}, as a single run's are; means over {RUNS} runs would look like this with "
-        f"probability {probability}."
-    )
-    return AuditFinding(place, printed, text, "disagrees" if chance < SIGNIFICANT else "cannot be told")
-
-
-def _explaining_runs(values: np.ndarray, size: int) -> str:
-    runs = fewest_runs(values, size)
-    if runs is None:
-        return f"nor does any number of runs up to {MOST_RUNS} give all {len(values)} values"
-    return f"the fewest runs that give all {len(values)} values are {runs}"
+        strange = values[~is_multiple(values, population.size * RUNS)].tolist()
+        if strange:
+            impossible.append((population, strange, len(values), fewest_runs(values, population.size)))
+    verdict: AuditVerdict = "cannot be told"
+    if impossible or (single and chance < SIGNIFICANT):
+        verdict = "disagrees"
+    elif not single:
+        verdict = "agrees"
+    facts = {"shown": shown, "impossible": impossible, "chance": chance, "most_runs": MOST_RUNS}
+    populations = [population for population, _ in rows]
+    return finding("five-runs", verdict, dataset=dataset, method=method, populations=populations, **facts)

@@ -19,25 +19,25 @@ from benchmark.paper.audit.finding import (
     SLACK,
     AuditFinding,
     AuditVerdict,
-    agreement,
+    finding,
     improve,
-    number,
-    percent,
-    title,
-    titles,
 )
-from benchmark.paper.printed import BASELINES, TABLE_2_METHODS, Printed, Table2
+from benchmark.paper.printed import BASELINES, TABLE_2_METHODS, Table2
 
 
 def improvements(table: Table2) -> Iterator[AuditFinding]:
-    """Improve of every cell against the best printed baseline; where it differs, which printed values would give it."""
+    """Improve of every cell against the best printed baseline; where it differs, which printed values would give it,
+    which BT-SR value it implies, and whether the printed value is also a baseline's.
+    """
     for (dataset, metric), row in table.items():
-        follows = f"{percent(improve(row.btsr, row.best))} over {titles(row.best_baselines)}, {number(row.best)}"
+        explaining = {
+            rival: [name for name in BASELINES if row.values[name] > row.values[rival]]
+            for rival in BASELINES
+            if _gives(row.btsr, row.values[rival], row.improve)
+        }
+        same = [name for name in BASELINES if row.values[name] == row.btsr]
         agrees = _gives(row.btsr, row.best, row.improve)
-        if not agrees:
-            follows = " ".join([f"{follows}.", *_baselines_that_explain(row), _value_that_explains(row)])
-        printed = f"{percent(row.improve)} for {number(row.btsr)}"
-        yield AuditFinding(f"Table 2, {dataset}, {metric}", printed, follows, agreement(agrees))
+        yield finding("improve", agrees, dataset=dataset, metric=metric, row=row, explaining=explaining, same=same)
 
 
 def _gives(ours: float, baseline: float, percentage: float) -> bool:
@@ -45,26 +45,6 @@ def _gives(ours: float, baseline: float, percentage: float) -> bool:
     low = improve(ours - HALF_UNIT, baseline + HALF_UNIT)
     high = improve(ours + HALF_UNIT, baseline - HALF_UNIT)
     return low <= percentage + HALF_PERCENT + SLACK and high >= percentage - HALF_PERCENT - SLACK
-
-
-def _baselines_that_explain(row: Printed) -> list[str]:
-    found = []
-    for rival in BASELINES:
-        value = row.values[rival]
-        if _gives(row.btsr, value, row.improve):
-            above = [name for name in BASELINES if row.values[name] > value]
-            found.append(
-                f"The printed percentage is that over {title(rival)}, {number(value)}, which would be the best "
-                f"baseline without {titles(above)}."
-            )
-    return found or ["No baseline's printed value gives the printed percentage."]
-
-
-def _value_that_explains(row: Printed) -> str:
-    """Which BT-SR value the printed percentage implies, and whether the printed value is also a baseline's."""
-    text = f"Over the best baseline it implies {number(row.best * (1 + row.improve / 100))} for BT-SR"
-    same = [name for name in BASELINES if row.values[name] == row.btsr]
-    return f"{text}; the value printed is also {titles(same)}'s." if same else f"{text}."
 
 
 def stars(table: Table2) -> Iterator[AuditFinding]:
@@ -76,19 +56,15 @@ def stars(table: Table2) -> Iterator[AuditFinding]:
     """
     for (dataset, metric), row in table.items():
         lead, deviation = row.btsr - row.best, row.btsr_deviation
-        p = one_sample_p(row.btsr, deviation, RUNS, row.best)
-        follows = f"p {_p_value(p)} against {number(row.best)}, {titles(row.best_baselines)}"
         surely, possibly = (_significant(lead, deviation, side) for side in (-HALF_UNIT, HALF_UNIT))
-        verdict: AuditVerdict = agreement(row.starred and surely)
-        if row.starred and not surely:
-            needed = largest_significant_deviation(max(0.0, lead), RUNS)
-            follows += f"; p < {SIGNIFICANT} requires differences with a deviation below {needed:.5f}"
-            verdict = "cannot be told" if possibly else "disagrees"
-        elif surely and not row.starred:
-            follows += "; no star is printed"
+        verdict: AuditVerdict = "agrees" if row.starred and surely else "disagrees"
+        if row.starred and possibly and not surely:
+            verdict = "cannot be told"
         if row.starred or surely:
-            printed = f"{number(row.btsr)}{'*' if row.starred else ''} ± {number(deviation)}"
-            yield AuditFinding(f"Table 2, {dataset}, {metric}", printed, f"{follows}.", verdict)
+            p = one_sample_p(row.btsr, deviation, RUNS, row.best)
+            needed = largest_significant_deviation(max(0.0, lead), RUNS)
+            facts = {"dataset": dataset, "metric": metric, "row": row, "p": p, "needed": needed, "surely": surely}
+            yield finding("stars", verdict, **facts)
 
 
 def _significant(lead: float, deviation: float, rounded: float) -> bool:
@@ -119,23 +95,17 @@ def ndcg_gains(table: Table2) -> Iterator[AuditFinding]:
         rows = [table.get((dataset, metric)) for metric in ("hr@5", "hr@10", "ndcg@5", "ndcg@10")]
         if None not in rows:
             for method in TABLE_2_METHODS:
-                values = [row.values[method] for row in rows if row]
-                yield _ndcg_gain(f"Table 2, {dataset}, {title(method)}", *values)
+                yield _ndcg_gain(dataset, method, *(row.values[method] for row in rows if row))
 
 
-def _ndcg_gain(place: str, hr5: float, hr10: float, ndcg5: float, ndcg10: float) -> AuditFinding:
+def _ndcg_gain(dataset: str, method: str, hr5: float, hr10: float, ndcg5: float, ndcg10: float) -> AuditFinding:
     least, most = 1 / math.log2(11), 1 / math.log2(7)
     hits, gain = hr10 - hr5, ndcg10 - ndcg5
-    printed = f"HR {number(hr5)} to {number(hr10)}, NDCG {number(ndcg5)} to {number(ndcg10)}"
     low, high = least * (hits - 2 * HALF_UNIT), most * (hits + 2 * HALF_UNIT)
-    follows = f"A gain of {number(hits)} in HR means one of {low:.5f} to {high:.5f} in NDCG; printed is {number(gain)}"
     agrees = gain + 2 * HALF_UNIT >= low - SLACK and gain - 2 * HALF_UNIT <= high + SLACK
-    if not agrees:
-        first = math.ceil(1e4 * (hr5 - 2 * HALF_UNIT + (gain - 2 * HALF_UNIT) / most)) / 1e4
-        last = math.floor(1e4 * (hr5 + 2 * HALF_UNIT + (gain + 2 * HALF_UNIT) / least)) / 1e4
-        follows += f"; the other three values fit an HR@10 from {number(first)} to {number(last)}"
-    return AuditFinding(place, printed, f"{follows}.", agreement(agrees))
-
-
-def _p_value(p: float) -> str:
-    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".")
+    values = {"hr5": hr5, "hr10": hr10, "ndcg5": ndcg5, "ndcg10": ndcg10, "hits": hits, "gain": gain}
+    fitting = {  # the HR@10 that the other three values fit
+        "first": math.ceil(1e4 * (hr5 - 2 * HALF_UNIT + (gain - 2 * HALF_UNIT) / most)) / 1e4,
+        "last": math.floor(1e4 * (hr5 + 2 * HALF_UNIT + (gain + 2 * HALF_UNIT) / least)) / 1e4,
+    }
+    return finding("ndcg-gain", agrees, dataset=dataset, method=method, low=low, high=high, **values, **fitting)

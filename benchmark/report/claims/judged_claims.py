@@ -80,7 +80,7 @@ def judge_claims(
 
 
 def _judged(claim: Claim, results: Results, reported: bool, about: str) -> JudgedClaim:
-    judgement = judge(RULES[type(claim.rule)](results, claim.rule))
+    judgement = judge(list(RULES[type(claim.rule)](results, claim.rule)))
     command = f"python run_all.py --claim {claim.id} {about}"
     needed = [
         runs_of(results, claim.rule.experiment, variant.label)
@@ -94,9 +94,7 @@ def _judged(claim: Claim, results: Results, reported: bool, about: str) -> Judge
         dataset=results.dataset,
         title=results.title,
         synthetic=results.synthetic,
-        verdict=judgement.verdict,
-        evidence=judgement.evidence,
-        numbers=judgement.numbers,
+        **vars(judgement),
         command=f"{command}{pooled} --stages report",
         missing="" if complete else command,
         reported=reported,

@@ -1,16 +1,16 @@
-"""How each form of claim is read off the runs: pure functions of Results, named like the forms in `paper/rules.py`."""
+"""How each form of claim is read off the runs: pure functions of Results, named like the forms in `paper/claim.py`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from benchmark.paper import rules as forms
+from benchmark.paper import claim as forms
 from benchmark.paper.printed import BASELINES, BTSR, Printed
 from benchmark.plan.selection import METRIC
 from benchmark.report.claims.sides import (
@@ -26,11 +26,10 @@ from benchmark.report.claims.sides import (
     runs_of,
     side,
     sides_of,
-    title_of_runs,
     variants,
 )
-from benchmark.report.claims.verdicts import MIN_VOTES, Reading, seeds_and_users, vote
-from benchmark.report.query import Results
+from benchmark.report.claims.verdicts import MIN_VOTES, Reading, not_run, seeds_and_users, vote
+from benchmark.report.query import COST, Results
 from benchmark.report.significance import MIN_SEEDS, summarise_seeds, variance_ratio_test
 from benchmark.report.tables.numbers import count, number, p_value, percent, signed
 
@@ -38,27 +37,25 @@ ROUNDING = 1e-12
 """A deviation below this share of its mean is that of equal numbers."""
 
 
-def ahead(results: Results, rule: forms.Ahead) -> list[Reading]:
-    return [_ahead(results, rule, *pair, metric) for pair in rule.pairs for metric in rule.metrics]
+def ahead(results: Results, rule: forms.Ahead) -> Iterator[Reading]:
+    for first, second in rule.pairs:
+        for metric in rule.metrics:
+            both = sides_of(results, rule.experiment, metric, (first, second), in_windows=not rule.margin)
+            leader = both[first]
+            if rule.margin:
+                leader = combined(f"{leader.title} less {rule.margin:.0%}", [(1 - rule.margin, leader)])
+            yield lead(leader, both[second], metric)
 
 
-def _ahead(results: Results, rule: forms.Ahead, first: str, second: str, metric: str) -> Reading:
-    if not rule.margin:
-        both = sides_of(results, rule.experiment, metric, (first, second))
-        return lead(both[first], both[second], metric)
-    leader, trailer = (side(results, rule.experiment, label, metric) for label in (first, second))
-    less = combined(f"{leader.title} less {rule.margin:.0%}", [(1 - rule.margin, leader)])
-    return lead(less, trailer, metric)
-
-
-def against_baselines(results: Results, rule: forms.AgainstBaselines) -> list[Reading]:
+def against_baselines(results: Results, rule: forms.AgainstBaselines) -> Iterator[Reading]:
     """Whether BT-SR, on the objective that validation chose, is ahead of the best of its rivals, or behind it.
 
     The best of k rivals is chosen with hindsight, so where it leads its p counts k times; that BT-SR is ahead is only
     confirmed if all rivals were run.
     """
-    metrics = [metric for metric in rule.metrics if _is_printed(results.printed(metric), rule)]
-    return [reading for metric in metrics for reading in _against_best(results, rule, metric)]
+    for metric in rule.metrics:
+        if _is_printed(results.printed(metric), rule):
+            yield from _against_best(results, rule, metric)
 
 
 def _is_printed(row: Printed | None, rule: forms.AgainstBaselines) -> bool:
@@ -70,8 +67,7 @@ def _is_printed(row: Printed | None, rule: forms.AgainstBaselines) -> bool:
 def _against_best(results: Results, rule: forms.AgainstBaselines, metric: str) -> list[Reading]:
     ours, ran = contest(results, rule.rivals, metric, in_windows=not (rule.seeds_alone or rule.at_most))
     if not ran or not ours.values:
-        absent = [*(["BT-SR"] if not ours.values else []), *(["every baseline"] if not ran else [])]
-        return [Reading(f"{metric}: not run: {', '.join(absent)}", ran=False)]
+        return [not_run(metric, *([] if ours.values else ["BT-SR"]), *([] if ran else ["every baseline"]))]
     is_ahead, higher = rule.place == "ahead", rule.better == "higher"
     best = best_against(ran, ours, lower=not higher)
     reading = lead(*((ours, best) if is_ahead == higher else (best, ours)), metric)
@@ -127,22 +123,34 @@ def steadier(results: Results, rule: forms.Steadier) -> list[Reading]:
     return [Reading(text, math.log(f), p, evidence=seeds_and_users(fewest, two[0].tested))]
 
 
-def slower(results: Results, rule: forms.Slower) -> list[Reading]:
-    return [_slower(results, rule, first, second) for first, second in rule.pairs]
+def ratio(results: Results, rule: forms.Ratio) -> Iterator[Reading]:
+    for first, second in rule.pairs:
+        yield _ratio(results, rule, first, second)
 
 
-def _slower(results: Results, rule: forms.Slower, first: str, second: str) -> Reading:
-    """Only runs on the same hardware are compared."""
-    two = [runs_of(results, rule.experiment, label) for label in (first, second)]
-    titles = " against ".join(map(title_of_runs, two))
-    ours, theirs = ({run.seed: run for run in runs.done if run.timings.get(rule.timing)} for runs in two)
-    if not ours or not theirs:
-        return Reading(f"{rule.timing}: not run: {titles}", ran=False)
-    same = [seed for seed in sorted(ours.keys() & theirs.keys()) if ours[seed].hardware == theirs[seed].hardware]
-    factors = [ours[seed].timings[rule.timing] / theirs[seed].timings[rule.timing] for seed in same]
-    shown = ", ".join(f"{factor:.2f}" for factor in factors) or "no seed on the same hardware"
-    text = f"{rule.timing}: {titles}, by seed {shown} times ({rule.at_least:g} required)"
-    return vote([factor >= rule.at_least for factor in factors], [factor < 1 for factor in factors], text)
+def _ratio(results: Results, rule: forms.Ratio, first: str, second: str) -> Reading:
+    stage = COST if rule.of_cost else "test"
+    high, low = (side(results, rule.experiment, label, rule.metric, stage) for label in (first, second))
+    if rule.of_cost and not (high.values and low.values):
+        return not_run(rule.metric, f"{high.title} against {low.title}")
+    if gap := missing(rule.metric, low, high):
+        return gap
+    seeds = common_seeds(high, low)
+    if rule.of_cost:
+        machines = [
+            {run.seed: run.hardware for run in runs_of(results, rule.experiment, label).done}
+            for label in (first, second)
+        ]
+        seeds = [seed for seed in seeds if machines[0][int(seed)] == machines[1][int(seed)]]
+    factors = [high.values[seed] / low.values[seed] if low.values[seed] else math.inf for seed in seeds]
+    none = "no seed on the same hardware" if rule.of_cost else "no seed in common"
+    shown = ", ".join(f"{factor:.2f}" for factor in factors) or none
+    means = f"{high.title} against {low.title}, "
+    if not rule.of_cost:
+        means = f"{low.title} {number(low.mean)}, {high.title} {number(high.mean)}; "
+    text = f"{rule.metric}: {means}by seed {shown} times ({rule.at_least:g} required)"
+    holds, fails = [factor >= rule.at_least for factor in factors], [factor < rule.below for factor in factors]
+    return vote(holds, fails, text, 0 if rule.of_cost else high.tested)
 
 
 # --- along a sweep --------------------------------------------------------------------------------------------------
@@ -176,8 +184,7 @@ def _peak(sweep: Mapping[str, Side], at: Collection[str], metric: str) -> Readin
     inside = [over(shared, one) for label, one in ran.items() if label in at]
     outside = [over(shared, one) for label, one in ran.items() if label not in at]
     if not inside or not outside:
-        absent = ", ".join(one.title for one in sweep.values() if not one.values)
-        return Reading(f"{metric}: not run: {absent}", ran=False)
+        return not_run(metric, *(one.title for one in sweep.values() if not one.values))
     if not shared:
         return Reading(f"{metric}: the {len(ran)} values that were run have no seed in common")
     best, rival = (max(group, key=lambda one: one.mean) for group in (inside, outside))
@@ -188,43 +195,28 @@ def _peak(sweep: Mapping[str, Side], at: Collection[str], metric: str) -> Readin
     return replace(reading, text=text, confirms=len(ran) == len(sweep), contradicts=all_inside)
 
 
-def trend(results: Results, rule: forms.Trend) -> list[Reading]:
+def trend(results: Results, rule: forms.Trend) -> Iterator[Reading]:
     """Kendall's tau of each metric's means over seeds along the sweep, exact where no two tie."""
-    return [_trend(results, rule, metric) for metric in rule.metrics]
-
-
-def _trend(results: Results, rule: forms.Trend, metric: str) -> Reading:
     sweep = variants(results.dataset, rule.experiment)
-    found = sides_of(results, rule.experiment, metric)
-    points = [(variant.value, found[variant.label]) for variant in sweep if found[variant.label].values]
-    if len(points) < 2:
-        return Reading(f"{metric}: {count(len(points), 'value')} of {len(sweep)} run", ran=False)
-    seeds = min(len(one.values) for _, one in points)
-    tested = stats.kendalltau([x for x, _ in points], [one.mean for _, one in points])
-    tau, p = float(tested.statistic), float(tested.pvalue)
-    means = ", ".join(f"{number(one.mean)} at {x:g}" for x, one in points)
-    text = f"{metric}: {means} (means of {count(seeds, 'seed')} or more)"
-    evidence = seeds_and_users(seeds, points[0][1].tested)
-    if math.isnan(tau):
-        return Reading(f"{text}; all the same", evidence=evidence)
-    text += f"; Kendall's tau {tau:+.2f} over {len(points)} of {len(sweep)} values, p {p_value(p)}"
-    if seeds < MIN_VOTES:
-        text, p = f"{text}; one seed is too few to decide", math.nan
-    return Reading(text, tau if rule.rises else -tau, p, evidence=evidence)
-
-
-def ratio(results: Results, rule: forms.Ratio) -> list[Reading]:
-    first, last = (side(results, rule.experiment, label, rule.metric) for label in (rule.start, rule.end))
-    if gap := missing(rule.metric, first, last):
-        return [gap]
-    factors = [after / before if before else math.inf for before, after in zip(*by_seed(first, last), strict=True)]
-    shown = ", ".join(f"{factor:.2f}" for factor in factors) or "no seed in common"
-    text = (
-        f"{rule.metric}: {first.title} {number(first.mean)}, {last.title} {number(last.mean)}; by seed {shown} times "
-        f"({rule.at_least:g} required)"
-    )
-    holds, fails = [factor >= rule.at_least for factor in factors], [factor < rule.below for factor in factors]
-    return [vote(holds, fails, text, first.tested)]
+    for metric in rule.metrics:
+        found = sides_of(results, rule.experiment, metric)
+        points = [(variant.value, found[variant.label]) for variant in sweep if found[variant.label].values]
+        if len(points) < 2:
+            yield Reading(f"{metric}: {count(len(points), 'value')} of {len(sweep)} run", ran=False)
+            continue
+        seeds = min(len(one.values) for _, one in points)
+        tested = stats.kendalltau([x for x, _ in points], [one.mean for _, one in points])
+        tau, p = float(tested.statistic), float(tested.pvalue)
+        means = ", ".join(f"{number(one.mean)} at {x:g}" for x, one in points)
+        text = f"{metric}: {means} (means of {count(seeds, 'seed')} or more)"
+        if math.isnan(tau):
+            text += "; all the same"
+        else:
+            text += f"; Kendall's tau {tau:+.2f} over {len(points)} of {len(sweep)} values, p {p_value(p)}"
+        if seeds < MIN_VOTES and not math.isnan(tau):
+            text, p = f"{text}; one seed is too few to decide", math.nan
+        evidence = seeds_and_users(seeds, points[0][1].tested)
+        yield Reading(text, tau if rule.rises else -tau, p, evidence=evidence)
 
 
 def grows(results: Results, rule: forms.Grows) -> list[Reading]:
@@ -254,8 +246,7 @@ def drops(results: Results, rule: forms.Drops) -> list[Reading]:
     starts = [one for one in sides_of(results, rule.experiment, metric, rule.start).values() if one.values]
     last = side(results, rule.experiment, rule.end, metric)
     if not starts or not last.values:
-        wanted = f"{rule.experiment} {', '.join(rule.start)} or {rule.end}"
-        return [Reading(f"{metric}: not run: {wanted}", ran=False)]
+        return [not_run(metric, f"{rule.experiment} {', '.join(rule.start)} or {rule.end}")]
     reading = lead(best_against(starts, last), last, metric)
     least, most = reading.interval
     if math.isnan(least):
@@ -272,23 +263,21 @@ def hurts(results: Results, rule: forms.Hurts) -> list[Reading]:
     on_validation = {label: side(results, rule.experiment, label, METRIC, "validation") for label in others}
     ran = [label for label, one in on_validation.items() if one.values]
     if not ran or not zero.values:
-        wanted = zero.title if ran else f"{rule.experiment} above {rule.label}"
-        return [Reading(f"{rule.metric}: not run: {wanted}", ran=False)]
+        return [not_run(rule.metric, zero.title if ran else f"{rule.experiment} above {rule.label}")]
     best = max(ran, key=lambda label: on_validation[label].mean)
     reading = lead(side(results, rule.experiment, best, rule.metric), zero, rule.metric)
     text = f"{reading.text}; chosen on validation among {len(ran)} of {len(others)} values"
     return [replace(reading, text=text, contradicts=len(ran) == len(others))]
 
 
-RULES: dict[type[forms.Rule], Callable[[Results, Any], list[Reading]]] = {
+RULES: dict[type[forms.Rule], Callable[[Results, Any], Iterable[Reading]]] = {
     forms.Ahead: ahead,
     forms.AgainstBaselines: against_baselines,
     forms.LosesLess: loses_less,
     forms.Steadier: steadier,
-    forms.Slower: slower,
+    forms.Ratio: ratio,
     forms.Peaks: peaks,
     forms.Trend: trend,
-    forms.Ratio: ratio,
     forms.Grows: grows,
     forms.Drops: drops,
     forms.Hurts: hurts,

@@ -11,9 +11,9 @@ import numpy as np
 
 from benchmark.paper.printed import BTSR
 from benchmark.plan.experiments import Variant, experiments
-from benchmark.report.claims.verdicts import NO_INTERVAL, Reading, in_words, seeds_and_users
+from benchmark.report.claims.verdicts import NO_INTERVAL, Reading, in_words, not_run, seeds_and_users
 from benchmark.report.methods import title_of
-from benchmark.report.query import PerUser, Results, RunGroup, per_user_difference
+from benchmark.report.query import COST, Results, RunGroup
 from benchmark.report.significance import (
     LEVEL,
     MIN_SEEDS,
@@ -26,6 +26,9 @@ from benchmark.report.significance import (
 from benchmark.report.tables.numbers import count, number, p_value, signed
 from benchmark.report.tables.windows import Windows, chosen_btsr, pooled_difference, windows_of
 from benchmark.runs.metrics import is_mean_over_users
+
+PerUser = np.ndarray | float | None
+"""(N,) what each test user contributes to a metric; one number where it is not a mean over users; None if lost."""
 
 TARGET_SCORE = "target_score"
 """The mean score of the test targets, from the density that a run keeps of them."""
@@ -59,10 +62,10 @@ class Side:
 
 
 def side(results: Results, experiment: str, label: str, metric: str, stage: str = "test") -> Side:
-    """A metric of the variant with this label; without values if it was not run."""
+    """A metric of the variant with this label; without values if it was not run. A cost of 0 was not measured."""
     runs = runs_of(results, experiment, label)
     found = _target_scores(results, runs) if metric == TARGET_SCORE else results.values(runs, metric, stage)
-    values: dict[float, float] = dict(found.items())
+    values: dict[float, float] = {seed: value for seed, value in found.items() if value or stage != COST}
 
     def users(seeds: Collection[float]) -> PerUser:
         if is_mean_over_users(metric):
@@ -73,24 +76,23 @@ def side(results: Results, experiment: str, label: str, metric: str, stage: str 
     return Side(title_of_runs(runs), values, users, runs.done[0].data["test_users"] if runs.done else 0)
 
 
-def sides_of(results: Results, experiment: str, metric: str, labels: Sequence[str] = ()) -> dict[str, Side]:
+def sides_of(
+    results: Results, experiment: str, metric: str, labels: Sequence[str] = (), in_windows: bool = True
+) -> dict[str, Side]:
     """Of these variants of an experiment, or of all that are planned, whether they were run or not.
 
     Methods that are compared as they are stand in windows of time if all that ran have runs there: see `pooled`.
     """
     labels = labels or [variant.label for variant in variants(results.dataset, experiment)]
-    if windows := pooled(results, experiment, metric, labels):
+    if in_windows and (windows := pooled(results, experiment, metric, labels)):
         return {label: _in_windows(windows, label, metric) for label in labels}
     return {label: side(results, experiment, label, metric) for label in labels}
 
 
 def contest(results: Results, rivals: Sequence[str], metric: str, in_windows: bool = True) -> tuple[Side, list[Side]]:
     """BT-SR on the objective that validation chose, without values if it was not run, and the rivals that were run."""
-    names = (*rivals, *BTSR)
-    windows = pooled(results, "main", metric, names) if in_windows else None
-    found = {
-        name: _in_windows(windows, name, metric) if windows else side(results, "main", name, metric) for name in names
-    }
+    found = sides_of(results, "main", metric, (*rivals, *BTSR), in_windows)
+    windows = found[BTSR[0]].windows
     btsr = chosen_btsr(windows) if windows else results.btsr
     return found[btsr] if btsr else Side("BT-SR", {}, lambda _: None), [found[r] for r in rivals if found[r].values]
 
@@ -196,7 +198,7 @@ def best_against(rivals: Sequence[Side], other: Side, lower: bool = False) -> Si
 def missing(metric: str, *sides: Side) -> Reading | None:
     """A reading that names the sides without runs; None if all have some."""
     absent = [one.title for one in sides if not one.values]
-    return Reading(f"{metric}: not run: {', '.join(absent)}", ran=False) if absent else None
+    return not_run(metric, *absent) if absent else None
 
 
 def common_seeds(*sides: Side) -> list[float]:
@@ -225,27 +227,25 @@ def lead(leader: Side, trailer: Side, metric: str) -> Reading:
     if not seeds:
         return Reading(f"{metric}: {leader.title} and {trailer.title} have no seed in common")
     ours, theirs = by_seed(leader, trailer)
-    difference, users = float((ours - theirs).mean()), user_differences(leader, trailer, seeds)
+    test, users = paired_t_test(ours, theirs), user_differences(leader, trailer, seeds)
     text = (
-        f"{metric}: {leader.title} {number(float(ours.mean()))}, {trailer.title} {number(float(theirs.mean()))}, "
-        f"difference {signed(difference)}; "
+        f"{metric}: {leader.title} {number(test.candidate)}, {trailer.title} {number(test.baseline)}, "
+        f"difference {signed(test.difference)}; "
     )
-    interval = summarise_seeds(ours - theirs).interval if len(seeds) >= MIN_SEEDS else NO_INTERVAL
-    evidence = seeds_and_users(len(seeds), leader.tested)
-    found = Reading(text, difference, interval=interval, seeds=len(seeds), evidence=evidence)
-    if len(seeds) >= MIN_SEEDS:
-        p = paired_t_test(ours, theirs).p
-        said = "none, for the difference is the same on all of them" if math.isnan(p) else p_value(p)
-        text += f"paired t-test over {len(seeds)} seeds, p {said}"
-        return replace(found, text=text + (_detectable(ours - theirs, users) if p >= LEVEL else ""), p=p)
-    text += f"{count(len(seeds), 'seed')}, too few for a test over seeds"
+    found = Reading(text, test.difference, seeds=test.n, evidence=seeds_and_users(test.n, leader.tested))
+    if test.n >= MIN_SEEDS:
+        said = "none, for the difference is the same on all of them" if math.isnan(test.p) else p_value(test.p)
+        text += f"paired t-test over {test.n} seeds, p {said}"
+        text += _detectable(ours - theirs, users) if test.p >= LEVEL else ""
+        return replace(found, text=text, p=test.p, interval=summarise_seeds(ours - theirs).interval)
+    text += f"{count(test.n, 'seed')}, too few for a test over seeds"
     if users is None:
         return replace(found, text=text)
     over_users = paired_bootstrap(users, CLAIM_RESAMPLES)
-    agree = len(seeds) > 1 and abs(int(np.sign(ours - theirs).sum())) == len(seeds)
+    agree = test.n > 1 and abs(int(np.sign(ours - theirs).sum())) == test.n
     text += f"; bootstrap over {len(users)} users, p {p_value(over_users.p)}"
-    text += "" if agree or len(seeds) < 2 else ", but the seeds disagree"
-    interval = (over_users.low, over_users.high) if len(seeds) > 1 else NO_INTERVAL
+    text += "" if agree or test.n < 2 else ", but the seeds disagree"
+    interval = (over_users.low, over_users.high) if test.n > 1 else NO_INTERVAL
     p = over_users.p if agree else math.nan
     return replace(found, text=text + ("" if p < LEVEL else _detectable(None, users)), p=p, interval=interval)
 
@@ -271,7 +271,9 @@ def _lead_in_windows(windows: Windows, leader: Side, trailer: Side, metric: str)
 
 def user_differences(leader: Side, trailer: Side, seeds: Collection[float]) -> np.ndarray | None:
     """(N,) leader minus trailer per test user, each averaged over the seeds; None where users do not tell."""
-    return per_user_difference(leader.users(seeds), trailer.users(seeds))
+    ours, theirs = leader.users(seeds), trailer.users(seeds)
+    alike = isinstance(ours, np.ndarray) and isinstance(theirs, np.ndarray) and ours.shape == theirs.shape
+    return np.asarray(ours) - np.asarray(theirs) if alike else None
 
 
 def _detectable(seeds: np.ndarray | None, users: np.ndarray | None) -> str:

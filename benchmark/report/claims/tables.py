@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
 import pandas as pd
 
-from benchmark.paper.printed import CITATION
 from benchmark.report.claims.judged_claims import DECIDED, VERDICTS, JudgedClaim
 from benchmark.report.claims.rules import RULES
 from benchmark.report.claims.sides import METHODS_AS_THEY_ARE
-from benchmark.report.significance import MIN_SEEDS
-from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table, warning
+from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table, label_of, warning
+from benchmark.report.tables.notes import notes
 from benchmark.report.tables.numbers import DASH
 
 
@@ -25,10 +23,12 @@ def claims_tables(findings: Sequence[JudgedClaim]) -> tuple[list[Table], list[Ta
     on_settings = [f for f in findings if f.claim.rule.experiment not in METHODS_AS_THEY_ARE]
     parts = {"methods": (on_methods, "the methods"), "settings": (on_settings, "alpha, lambda, views and noise")}
     overview = [_overview(name, part, about, findings) for name, (part, about) in parts.items() if part]
-    if overview:
-        overview[-1] = replace(overview[-1], notes=tuple(_overview_notes(findings)))
     names = dict.fromkeys(finding.dataset for finding in findings if finding.reported)
-    details = [_details([f for f in findings if f.dataset == name]) for name in names]
+    reported = [[finding for finding in findings if finding.dataset == name] for name in names]
+    if overview:
+        counts = {mine[0].title: counted(mine) for mine in reported}
+        overview[-1] = replace(overview[-1], notes=tuple(notes("claims", counts=counts)))
+    details = [_details(mine) for mine in reported]
     return overview, details, pd.DataFrame([_row(finding) for finding in findings])
 
 
@@ -48,25 +48,6 @@ def _overview(name: str, part: Sequence[JudgedClaim], about: str, findings: Sequ
     )
 
 
-def _overview_notes(findings: Sequence[JudgedClaim]) -> Iterable[str]:
-    yield (
-        f"Confirmed or contradicted by a two-sided paired t-test, seed against seed, p < .05 on at least {MIN_SEEDS} "
-        "seeds. Two seeds that agree are read over users instead, by a paired bootstrap; one seed decides nothing. "
-        "Where all methods of a comparison were run in windows of time, their accuracy is compared there: a bootstrap "
-        "of whole users and a t-test over windows must both have p < .05. A claim about several numbers is confirmed "
-        "if all are, contradicted if one is after Holm's correction. A claim that is read off a figure is decided by "
-        f"thresholds, whose reasons stand with the claims in benchmark/paper. {DASH}: the claim is not about the "
-        f"dataset. Claims: {CITATION}."
-    )
-    for name in dict.fromkeys(finding.dataset for finding in findings if finding.reported):
-        mine = [finding for finding in findings if finding.dataset == name]
-        yield f"{mine[0].title}: {counted(mine)}."
-    yield (
-        "python run_all.py --claim CLAIM --dataset DATASET runs what is missing; with --stages report it gives the "
-        "verdict from the store. claims.csv has every command."
-    )
-
-
 def counted(findings: Sequence[JudgedClaim]) -> str:
     """How many claims are decided and how many are not, such as `3 decided (1 confirmed, 2 contradicted), ...`."""
     counts, parts = Counter(finding.verdict for finding in findings), []
@@ -79,7 +60,7 @@ def counted(findings: Sequence[JudgedClaim]) -> str:
 def _details(findings: Sequence[JudgedClaim]) -> Table:
     """The claims on one dataset with the numbers that decide them."""
     return Table(
-        name=re.sub("[^a-z0-9]+", "-", f"{findings[0].dataset}-claims"),
+        name=label_of(findings[0].dataset, "claims"),
         caption=f"{warning(findings[0].synthetic)}The paper's claims, judged by the runs on {findings[0].title}.",
         heads=(_dataset_head(findings[0]), *map(Head, ("verdict", "the paper", "the runs", "command"))),
         sections=(tuple(_detail(finding) for finding in findings),),
@@ -116,7 +97,7 @@ def _row(finding: JudgedClaim) -> Mapping[str, object]:
         "place": finding.claim.place,
         "quote": finding.claim.quote,
         "reading": finding.claim.reading,
-        "rule": RULES[type(finding.claim.rule)].__name__,
+        "rule": "slower" if getattr(finding.claim.rule, "of_cost", False) else RULES[type(finding.claim.rule)].__name__,
         "dataset": finding.dataset,
         "title": finding.title,
         "synthetic": finding.synthetic,

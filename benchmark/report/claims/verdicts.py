@@ -48,6 +48,11 @@ class Reading:
         return replace(self, p=p, text=f"{self.text} ({corrected})")
 
 
+def not_run(metric: str, *titles: str) -> Reading:
+    """A reading that names what has no runs."""
+    return Reading(f"{metric}: not run: {', '.join(titles)}", ran=False)
+
+
 @dataclass(frozen=True)
 class Judgement:
     """A verdict, the numbers that it rests on, one text per comparison, and the evidence that decided it, in words."""

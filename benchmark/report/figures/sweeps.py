@@ -1,4 +1,4 @@
-"""How results depend on a number: BT-SR on alpha and on lambda, and both methods on the share of noise.
+"""How results depend on a number: BT-SR on alpha and on lambda, both methods on noise, each on what is tuned.
 
 Variants that have not run leave a gap in their line and are named.
 """
@@ -6,20 +6,23 @@ Variants that have not run leave a gap in their line and are named.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from benchmark.plan.selection import METRIC
-from benchmark.report.figures.canvas import INK, MOST_TICKS, panels, points_of, seeds_note
+from benchmark.report.figures.canvas import GREY, INK, MOST_TICKS, panels, points_of, seeds_note
 from benchmark.report.figures.captions import paper_figure
 from benchmark.report.figures.popularity import BUCKETS
 from benchmark.report.methods import Dashes, MethodStyle, in_order, style_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import SeedSummary, summarise_seeds
+from benchmark.report.tables.tuning import MethodTuning, in_words, tunings
 
 BY_CUTOFF, BY_BUCKET = ("@1", "@5", "@10"), ("/bucket1", "/bucket2", "/bucket3")
 PANELS = (
@@ -40,6 +43,17 @@ PANELS = (
 
 LINES: tuple[tuple[str, Dashes, float], ...] = (("o", "-", 0.28), ("v", (0, (4, 1.5)), 0.48), ("P", (0, (1, 1.2)), 0.7))
 """Marker, dashes and lightness of the three lines in a panel."""
+
+TRIAL_COLUMNS = 3
+TRIAL_LINES = (
+    ("o", "-", 0.28),
+    ("v", "--", 0.48),
+    ("P", ":", 0.66),
+    ("s", "-.", 0.38),
+    ("D", "-", 0.58),
+    ("X", "--", 0.74),
+)
+"""Marker, dashes and lightness of the lines in a panel, one for each value of the second setting."""
 
 
 def sensitivity_to_alpha(results: Results) -> Figure | None:
@@ -139,3 +153,59 @@ def _at(groups: Sequence[RunGroup], setting: str, symbol: str) -> str:
     settings = (record.spec["method"]["settings"] for group in groups for record in group.done)
     values = {s[setting] for s in settings if s.get(setting) is not None}
     return f" at {symbol} = {values.pop():g}" if len(values) == 1 else ""
+
+
+# --- trials of tuning -------------------------------------------------------------------------------------------------
+
+
+def tuning(results: Results) -> Figure | None:
+    """A panel for each method: its first setting across, a line for each value of its second; what was chosen is a
+    star, what is published a ring, and the dashed line is the best trial of SASRec (CE).
+    """
+    methods = tunings(results)
+    if not methods:
+        return None
+    rows = -(-len(methods) // TRIAL_COLUMNS)
+    figure, axes = panels(results, "trials of tuning on validation", rows, TRIAL_COLUMNS, 0.6 + 1.9 * rows)
+    reference = next((each.best for each in methods if each.method == "sasrec-ce" and each.best), None)
+    for axis, method in zip(axes.flat, methods, strict=False):
+        _trials_panel(axis, method)
+        if reference:
+            axis.axhline(reference.validation, color=GREY, linestyle="--", linewidth=0.9, zorder=1)
+    for axis in axes.flat[len(methods) :]:
+        axis.remove()
+    for axis in axes[:, 0]:
+        axis.set_ylabel(METRIC.upper())
+    marks = [("*", "chosen", INK), ("o", "published", "none")]
+    kinds = [
+        Line2D([], [], linestyle="none", marker=marker, markersize=8, color=INK, markerfacecolor=face, label=label)
+        for marker, label, face in marks
+    ]
+    kinds.append(Line2D([], [], color=GREY, linestyle="--", label="best of SASRec (CE)"))
+    figure.legend(handles=kinds, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _trials_panel(axis: Axes, method: MethodTuning) -> None:
+    """Values stand at equal distances, whatever lies between them."""
+    style = style_of(method.method)
+    across, *others = method.trials[0].values
+    ticks = sorted({trial.values[across] for trial in method.trials})
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for trial in method.trials:
+        label = in_words({key: trial.values[key] for key in others})
+        lines.setdefault(label, []).append((ticks.index(trial.values[across]), trial.validation))
+    for (label, points), (marker, dashes, lightness) in zip(sorted(lines.items()), cycle(TRIAL_LINES), strict=False):
+        x, y = zip(*sorted(points), strict=True)
+        colour = to_hex(sns.set_hls_values(style.colour, l=lightness))
+        axis.plot(x, y, marker=marker, linestyle=dashes, color=colour, markersize=3.5, linewidth=1.0, label=label)
+    for trial in method.trials:
+        place = ticks.index(trial.values[across]), trial.validation
+        if trial is method.best:
+            axis.plot(*place, marker="*", markersize=11, color=style.colour, markeredgecolor=INK, markeredgewidth=0.5)
+        if trial.values == method.published:
+            axis.plot(*place, marker="o", markersize=9, color="none", markeredgecolor=INK, markeredgewidth=0.8)
+    axis.set(title=style.title, xlabel=in_words({across: 0.0}).rpartition(" ")[0])
+    axis.set_xticks(range(len(ticks)), [f"{tick:g}" for tick in ticks], fontsize=6)
+    if others:
+        axis.legend(fontsize=5.5, handlelength=1.8)

@@ -59,15 +59,6 @@ Link = Callable[[str], str | None]
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _TEMPLATES = Path(__file__).parent / "templates"
-_CHIPS = {
-    "confirmed": "good",
-    "contradicted": "bad",
-    "inconclusive": "open",
-    "done": "good",
-    "failed": "bad",
-    "diverged": "bad",
-}
-_SIGNS = {"good": "\u2713", "bad": "\u2717", "open": "~", "none": "\u2013"}
 
 
 @dataclass(frozen=True)
@@ -173,7 +164,6 @@ def _table(report: DatasetReport, name: str, identity: str, folder: Path, store:
     ids = [f"{identity}-{name}" + (f"-{i}" if i else "") for i in range(len(tables))]
     return {
         "name": name,
-        "identity": ids[0] if ids else "",
         "parts": [to_html(table, own, link, origin) for table, own in zip(tables, ids, strict=True)],
         "files": {suffix: _relative(report.folder / f"{name}.{suffix}", folder) for suffix in ("csv", "tex", "md")},
     }
@@ -192,14 +182,6 @@ def _picture(name: str, results: Results, path: Path, folder: Path) -> Mapping[s
         return shown | {"uri": ""}
     uri = f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
     return shown | {"uri": uri, "width": width // 2, "height": height // 2}
-
-
-def _chip(word: str, text: str = "") -> Markup:
-    """A verdict or status as a small label, in words and a sign beside its colour."""
-    kind = _CHIPS.get(word, "none")
-    return Markup('<span class="chip {}"><span aria-hidden="true">{}</span> {}</span>').format(
-        kind, _SIGNS[kind], text or word
-    )
 
 
 def _digest(text: str) -> str:
@@ -233,16 +215,11 @@ def _target(table: Table, stack: Stack, column: int, link: Link, origin: str | N
     return None if head.printed else next(filter(None, map(link, named)), origin)
 
 
-def _has_digit(text: str) -> bool:
-    return any(character.isdigit() for character in text)
-
-
 _ENVIRONMENT = environment(
     Path(__file__).parent,
     {
-        "chip": _chip,
         "digest": _digest,
-        "has_digit": _has_digit,
+        "has_digit": lambda text: any(map(str.isdigit, text)),
         "slug": slug,
         "sort_value": sort_value,
         "target": _target,

@@ -48,16 +48,6 @@ class RunRow:
         trained = self.record.epochs and self.record.selected_epoch is not None
         return f"{self.record.selected_epoch} of {len(self.record.epochs)}" if trained else DASH
 
-    @property
-    def minutes(self) -> str:
-        seconds = self.record.timings.get("fit_seconds")
-        return DASH if seconds is None else f"{seconds / 60:.1f}"
-
-    @property
-    def machine(self) -> str:
-        device, torch = self.record.hardware.get("device"), self.record.versions.get("torch")
-        return DASH if self.record.external else f"{device or 'unknown'}, torch {torch or 'unknown'}"
-
 
 def run_rows(results: Results, identity: str) -> list[RunRow]:
     """Each run once, in the order in which it is first shown. `identity`: with what the anchors begin."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from benchmark.plan.selection import METRIC
 from benchmark.report.query import Results, RunGroup
-from benchmark.report.significance import LEVEL, PairedBootstrap, paired_bootstrap
-from benchmark.report.tables.cells import row_of
-from benchmark.report.tables.layout import Head, Made, for_machines, table_of
-from benchmark.report.tables.notes import closing_notes, notes, status_notes
+from benchmark.report.significance import LEVEL, paired_bootstrap
+from benchmark.report.tables.layout import Head, Made, for_machines, table_by_columns
+from benchmark.report.tables.notes import notes_on_runs
 from benchmark.report.tables.numbers import DASH, number, signed
 from benchmark.runs.summary import user_means
 from benchmark.store.npz import Arrays
@@ -25,33 +24,10 @@ GOALS: Mapping[str, float] = {"accuracy first": 0.0, "balanced": 0.02, "coverage
 
 RESAMPLES = 500
 
-
-@dataclass(frozen=True)
-class Effect:
-    """A difference to alpha 0 and its 95 % interval over users."""
-
-    difference: float
-    low: float
-    high: float
-
-    @property
-    def is_clear(self) -> bool:
-        return not self.low <= 0 <= self.high
-
-    def __str__(self) -> str:
-        return f"{signed(self.difference)} [{signed(self.low)}, {signed(self.high)}]"
-
-
-@dataclass(frozen=True)
-class Value:
-    """A value of alpha: its means over the seeds that alpha 0 has too, and what they differ by."""
-
-    runs: RunGroup
-    seeds: tuple[int, ...]
-    accuracy: float
-    coverage: float
-    accuracy_effect: Effect | None
-    coverage_effect: Effect | None
+Effects = dict[str, Any]
+"""A value of alpha: its means over the seeds that alpha 0 has too, and by how much they differ from those of alpha 0,
+with 95 % intervals over users; None for alpha 0 itself.
+"""
 
 
 def alpha_guide(results: Results) -> Made | None:
@@ -60,72 +36,76 @@ def alpha_guide(results: Results) -> Made | None:
     """
     groups = results.own("alpha")
     zero = next((runs for runs in groups if runs.swept == 0), None)
-    if zero is None:
+    found = [(runs, row) for runs in groups if zero and (row := _row(results, runs, zero))]
+    if len(found) < 2:
         return None
-    values = [value for runs in groups if (value := _value(results, runs, zero))]
-    if len(values) < 2:
-        return None
-    goals = {goal: take(goal, values) for goal in GOALS}
-    lines = []
-    for value in values:
-        serves = ", ".join(goal for goal, taken in goals.items() if taken is value) or DASH
-        texts = [number(value.accuracy), _text(value.accuracy_effect)]
-        texts += [number(value.coverage), _text(value.coverage_effect), serves, str(len(value.seeds))]
-        lines.append((row_of(value.runs.title, texts, runs=value.runs),))
-    table = table_of(
+    rows = [row for _, row in found]
+    taken = {goal: take(goal, rows) for goal in GOALS}
+    seeds = {row["alpha"]: str(row.pop("seeds")) for row in rows}
+    for row in rows:
+        row["take_for"] = ", ".join(goal for goal, chosen in taken.items() if chosen is row)
+    table = table_by_columns(
         results,
         "alpha-guide",
         f"Which alpha to take on {results.heading}: accuracy on validation and coverage, and what they differ by from "
         "those of alpha 0.",
         [
-            *(Head("validation", METRIC), Head("costs", "or brings")),
-            *(Head(COVERAGE), Head("costs", "or brings"), Head("take it for"), Head("seeds")),
+            (Head("validation", METRIC), lambda row: number(row["validation"])),
+            (Head("costs", "or brings"), lambda row: _effect(row, "validation")),
+            (Head(COVERAGE), lambda row: number(row["coverage"])),
+            (Head("costs", "or brings"), lambda row: _effect(row, "coverage")),
+            (Head("take it for"), lambda row: row["take_for"] or DASH),
+            (Head("seeds"), lambda row: seeds[row["alpha"]]),
         ],
-        [lines],
-        [
-            *notes("alpha-guide", goals=GOALS, taken=goals, values=values, clear=clear_effects(values)),
-            *closing_notes(results, groups),
-            *status_notes({runs.title: runs for runs in groups}),
-        ],
+        [[(runs.title, row, runs) for runs, row in found]],
+        notes_on_runs(
+            "alpha-guide",
+            results,
+            groups,
+            goals=GOALS,
+            taken={goal: runs.title for goal, chosen in taken.items() for runs, row in found if row is chosen},
+            clear={
+                what: [runs.title for runs, row in found if _is_clear(row, measured)]
+                for what, measured in (("accuracy", "validation"), ("coverage", "coverage"))
+            },
+        ),
     )
-    return [table], for_machines(results, [_record(value, goals) for value in values])
+    return [table], for_machines(results, rows)
 
 
-def take(goal: str, values: Sequence[Value]) -> Value:
+def take(goal: str, rows: Sequence[Effects]) -> Effects:
     """The value with the highest coverage among those that give up no more accuracy than the goal allows."""
-    enough = (1 - GOALS[goal]) * max(value.accuracy for value in values)
-    return max((value for value in values if value.accuracy >= enough), key=lambda value: value.coverage)
+    enough = (1 - GOALS[goal]) * max(row["validation"] for row in rows)
+    return max((row for row in rows if row["validation"] >= enough), key=lambda row: row["coverage"])
 
 
-def clear_effects(values: Sequence[Value]) -> dict[str, list[str]]:
-    """The values of alpha at which a difference to alpha 0 is clear of zero, by what differs."""
-    return {
-        "accuracy": [v.runs.title for v in values if v.accuracy_effect and v.accuracy_effect.is_clear],
-        "coverage": [v.runs.title for v in values if v.coverage_effect and v.coverage_effect.is_clear],
-    }
-
-
-def _value(results: Results, runs: RunGroup, zero: RunGroup) -> Value | None:
+def _row(results: Results, runs: RunGroup, zero: RunGroup) -> Effects | None:
     """None unless both have runs of a same seed with arrays."""
     ours, theirs = _arrays(results, runs), _arrays(results, zero)
-    seeds = tuple(sorted(ours.keys() & theirs.keys()))
+    covered, usually = results.values(runs, COVERAGE), results.values(zero, COVERAGE)
+    seeds = sorted(ours.keys() & theirs.keys() & covered.keys() & usually.keys())
     if not seeds:
         return None
-    mine, base = [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds]
-    accuracy, usual = _accuracies(mine), _accuracies(base)
-    n_items = int(runs.done[0].data["items"])
-    coverage = float(np.mean([_coverages(each, n_items, None) for each in mine]))
-    if runs is zero:
-        return Value(runs, seeds, float(accuracy.mean()), coverage, None, None)
-    of_users = paired_bootstrap(accuracy - usual)
-    return Value(
-        runs,
-        seeds,
-        float(accuracy.mean()),
-        coverage,
-        _effect(of_users),
-        _coverage_effect(mine, base, n_items, len(accuracy)),
+    accuracy, usual = (  # (N,) each, what a user contributes to validation NDCG@10
+        np.mean([user_means(METRIC, {"ranks": side[seed]["validation_ranks"]}) for seed in seeds], axis=0)
+        for side in (ours, theirs)
     )
+    gain = float(np.mean([covered[seed] - usually[seed] for seed in seeds]))
+    row = {"alpha": runs.swept, "validation": float(accuracy.mean())}
+    row["coverage"] = float(np.mean([covered[seed] for seed in seeds]))
+    of_users, low, high = None, None, None
+    if runs is not zero:
+        of_users = paired_bootstrap(accuracy - usual)
+        pairs, items = [(ours[seed], theirs[seed]) for seed in seeds], int(runs.done[0].data["items"])
+        low, high = (gain + edge for edge in _coverage_spread(pairs, items, len(accuracy)))
+    for part in ("difference", "low", "high"):
+        row[f"validation_{part}"] = getattr(of_users, part, None)
+    return row | {
+        "coverage_difference": gain if of_users else None,
+        "coverage_low": low,
+        "coverage_high": high,
+        "seeds": len(seeds),
+    }
 
 
 def _arrays(results: Results, runs: RunGroup) -> dict[int, Arrays]:
@@ -133,57 +113,39 @@ def _arrays(results: Results, runs: RunGroup) -> dict[int, Arrays]:
     return {seed: each for seed, each in loaded.items() if each and {"validation_ranks", "top_items"} <= each.keys()}
 
 
-def _accuracies(runs: Sequence[Arrays]) -> np.ndarray:
-    """What each user contributes to validation NDCG@10, averaged over the runs: (N,)."""
-    return np.mean([user_means(METRIC, {"ranks": each["validation_ranks"]}) for each in runs], axis=0)
+def _coverage_spread(pairs: Sequence[tuple[Arrays, Arrays]], n_items: int, n_users: int) -> tuple[float, float]:
+    """How far below and above its centre the difference in coverage lies in 95 % of the samples of users.
 
-
-def _effect(found: PairedBootstrap) -> Effect:
-    return Effect(found.difference, found.low, found.high)
-
-
-def _coverage_effect(mine: Sequence[Arrays], base: Sequence[Arrays], n_items: int, n_users: int) -> Effect:
-    """The difference in coverage, averaged over the seeds, and its interval over resampled users.
-
-    Fewer distinct users show fewer items, so that resampled coverages are too low. Their differences are centred at the
-    observed one, and their spread alone is used.
+    Fewer distinct users show fewer items, so that resampled coverages are too low: their spread alone is used.
     """
     random = np.random.default_rng(0)
     weights = random.multinomial(n_users, np.full(n_users, 1 / n_users), size=RESAMPLES).T  # (N, R) times drawn
-    pairs = list(zip(mine, base, strict=True))
-    observed, resampled = (
-        np.mean([_coverages(ours, n_items, each) - _coverages(theirs, n_items, each) for ours, theirs in pairs], axis=0)
-        for each in (None, weights)
-    )
-    low, high = np.quantile(resampled - resampled.mean(), [LEVEL / 2, 1 - LEVEL / 2]) + observed
-    return Effect(float(observed), float(low), float(high))
+    resampled = [_coverages(ours, n_items, weights) - _coverages(theirs, n_items, weights) for ours, theirs in pairs]
+    difference = np.mean(resampled, axis=0)  # (R,)
+    low, high = np.quantile(difference - difference.mean(), [LEVEL / 2, 1 - LEVEL / 2])
+    return float(low), float(high)
 
 
-def _coverages(arrays: Arrays, n_items: int, weights: np.ndarray | None) -> np.ndarray:
-    """Coverage@10 of all users' lists, a scalar; or with `weights` (N, R) of R samples of users, (R,). Of tie draws the
-    mean.
-    """
-    n_users = np.atleast_2d(arrays["ranks"]).shape[1]
-    lists = arrays["top_items"][:, :CUTOFF].reshape(-1, n_users, CUTOFF)  # (K, N, 10)
-    found = []
+def _coverages(arrays: Arrays, n_items: int, weights: np.ndarray) -> np.ndarray:
+    """Coverage@10 of R samples of users, (R,), from how often each is drawn, `weights` (N, R); the mean over draws."""
+    n_users = len(weights)
+    lists = arrays["top_items"][:, :CUTOFF].reshape(-1, n_users * CUTOFF).astype(np.int64)  # (K, N * 10)
+    users, ones, found = np.repeat(np.arange(n_users), CUTOFF), np.ones(n_users * CUTOFF), []
     for draw in lists:
-        users, items = np.repeat(np.arange(n_users), CUTOFF), draw.ravel().astype(np.int64)
-        real = items < n_items  # a short list is filled up
-        shape = (n_items, n_users)
-        shown = sparse.csr_matrix((np.ones(int(real.sum())), (items[real], users[real])), shape=shape)
-        times = shown @ (np.ones((n_users, 1)) if weights is None else weights)  # (V, R)
-        found.append((times > 0).mean(0))
-    mean = np.mean(found, axis=0)
-    return mean[0] if weights is None else mean
+        shown = sparse.csr_matrix((ones, (draw, users)), shape=(n_items + 1, n_users))[:n_items]  # the last is no item
+        found.append((shown @ weights > 0).mean(0))
+    return np.asarray(np.mean(found, axis=0))
 
 
-def _text(effect: Effect | None) -> str:
-    return str(effect) if effect else DASH
+def _effect(row: Effects, measured: str) -> str:
+    """A difference to alpha 0 and its interval."""
+    if row[f"{measured}_difference"] is None:
+        return DASH
+    difference, low, high = (signed(row[f"{measured}_{part}"]) for part in ("difference", "low", "high"))
+    return f"{difference} [{low}, {high}]"
 
 
-def _record(value: Value, goals: Mapping[str, Value]) -> dict[str, object]:
-    row: dict[str, object] = {"alpha": value.runs.swept, "validation": value.accuracy, "coverage": value.coverage}
-    for name, effect in (("validation", value.accuracy_effect), ("coverage", value.coverage_effect)):
-        for part in ("difference", "low", "high"):
-            row[f"{name}_{part}"] = getattr(effect, part) if effect else None
-    return row | {"take_for": ", ".join(goal for goal, taken in goals.items() if taken is value)}
+def _is_clear(row: Effects, measured: str) -> bool:
+    """Whether its interval leaves out zero."""
+    low, high = row[f"{measured}_low"], row[f"{measured}_high"]
+    return low is not None and not low <= 0 <= high

@@ -4,13 +4,13 @@ recommends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmark.report.query import Results, RunGroup
+from benchmark.report.query import Results
 from benchmark.report.tables.cells import means_table, rows_of_means
-from benchmark.report.tables.layout import Cell, Head, Made, Table, for_machines
+from benchmark.report.tables.layout import Head, Made, Table, for_machines
 from benchmark.report.tables.notes import closing_notes, notes
 from benchmark.runs.metrics import METRICS, definition, shown_in
 from datasets.protocol import N_BUCKETS
@@ -19,55 +19,53 @@ ACCURACY = {"hr@1": "hr@1/bucket{}", "hr@10": "hr@10/bucket{}", "ndcg@10": "ndcg
 COVERAGE = {"cov@10 by user": "cov@10/bucket{}/users", "cov@10 by item": "cov@10/bucket{}/items"}
 """What heads three columns, and the metric of a bucket from 1 on."""
 
-COLUMNS = ("metric", "method", "mean", "deviation", "runs")
-
 
 def bucket_tables(results: Results) -> Made | None:
     """Two tables, methods down and buckets across; None if no run has such a metric."""
     accuracy, coverage = (
-        {pattern.format(b): Head(band, f"bucket {b}") for band, pattern in bands.items() for b in _BUCKETS}
+        {
+            pattern.format(bucket): Head(band, f"bucket {bucket}")
+            for band, pattern in bands.items()
+            for bucket in range(1, N_BUCKETS + 1)
+        }
         for bands in (ACCURACY, COVERAGE)
     )
-    groups = _groups(results, [*accuracy, *coverage])
-    if not groups:
-        return None
-    said = [*notes("buckets", members=_members(results)), *closing_notes(results, groups)]
-    reading = notes("buckets", members=None)
-    tables = [
-        _table(results, groups, "buckets", "Accuracy by popularity of the target", accuracy, said),
-        _table(results, groups, "bucket-coverage", "Coverage by popularity", coverage, reading),
-    ]
-    return tables, for_machines(results, rows_of_means(results, groups, [*accuracy, *coverage], *COLUMNS))
+    members = notes("buckets", members=_members(results))
+    return _by_method(
+        results,
+        [*accuracy, *coverage],
+        ("buckets", "Accuracy by popularity of the target", accuracy, members),
+        ("bucket-coverage", "Coverage by popularity", coverage, notes("buckets", members=None)),
+    )
 
 
 def diversity_table(results: Results) -> Made | None:
     """What every method recommends: coverage, concentration, popularity, novelty; None if no run has the last three."""
     metrics = shown_in("lists")
-    groups = _groups(results, [metric for metric in metrics if not (known := definition(metric)) or not known.paper])
+    beyond = [metric for metric in metrics if not (known := definition(metric)) or not known.paper]
+    heads = {metric: Head(METRICS[metric.partition("@")[0]].title, metric) for metric in metrics}
+    return _by_method(results, beyond, ("diversity", "What is recommended", heads, notes("diversity")))
+
+
+def _by_method(
+    results: Results, needed: Sequence[str], *described: tuple[str, str, Mapping[str, Head], list[str]]
+) -> Made | None:
+    """A table of each name, caption, metrics with their heads, and notes, the first with how the runs were made; the
+    paper's columns above, the others below. None if no method has any of the metrics `needed`.
+    """
+    every = [results.method(method) for method in (*results.contestants, *results.extras)]
+    groups = [runs for runs in every if any(results.values(runs, metric) for metric in needed)]
     if not groups:
         return None
-    heads = {metric: Head(METRICS[metric.partition("@")[0]].title, metric) for metric in metrics}
-    said = [*notes("diversity"), *closing_notes(results, groups)]
-    table = _table(results, groups, "diversity", "What is recommended", heads, said)
-    return [table], for_machines(results, rows_of_means(results, groups, metrics, *COLUMNS))
-
-
-_BUCKETS = range(1, N_BUCKETS + 1)
-
-
-def _groups(results: Results, metrics: Sequence[str]) -> list[RunGroup]:
-    """The methods that have any of these metrics."""
-    every = [results.method(method) for method in (*results.contestants, *results.extras)]
-    return [runs for runs in every if any(results.values(runs, metric) for metric in metrics)]
-
-
-def _table(
-    results: Results, groups: list[RunGroup], name: str, what: str, heads: dict[str, Head], said: list[str]
-) -> Table:
-    """The paper's columns above, the others below."""
-    papers = [[runs for runs in groups if (runs.method in results.contestants) is wanted] for wanted in (True, False)]
-    more = {Head("runs"): lambda runs: (Cell(str(len(runs.done))), "")}
-    return means_table(results, name, f"{what} on {results.heading}.", papers, heads, said, more)
+    sections = [[runs for runs in groups if (runs.method in results.contestants) is wanted] for wanted in (True, False)]
+    tables = list[Table]()
+    for name, what, heads, said in described:
+        closing = [] if tables else closing_notes(results, groups)
+        caption, count = f"{what} on {results.heading}.", (Head("runs"), lambda runs: str(len(runs.done)))
+        tables.append(means_table(results, name, caption, sections, heads, [*said, *closing], [count]))
+    metrics = [metric for _, _, heads, _ in described for metric in heads]
+    columns = ("metric", "method", "mean", "deviation", "runs")
+    return tables, for_machines(results, rows_of_means(results, groups, metrics, *columns))
 
 
 def _members(results: Results) -> list[int]:

@@ -8,31 +8,20 @@ from types import MappingProxyType
 
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import PairedTest, SeedSummary
-from benchmark.report.tables.layout import Cell, Head, Kind, Place, Row, Stack, Table, table_of
+from benchmark.report.tables.layout import (
+    Cell,
+    Columns,
+    Head,
+    Pair,
+    Place,
+    Stack,
+    Table,
+    row_of,
+    stack,
+    table_by_columns,
+)
 from benchmark.report.tables.numbers import DASH, DECIMALS, count, number, p_value, signed
 from benchmark.runs.metrics import definition, is_higher_better
-
-Pair = tuple[Cell, str]
-"""A cell and the text below it."""
-
-
-def stack(label: str, pairs: Sequence[Pair], *more: Row, runs: RunGroup | None = None) -> Stack:
-    """A row of cells, what stands below them, and `more` rows; those without any text are left out."""
-    rows = (
-        Row(label, tuple(cell for cell, _ in pairs), runs=_name(runs)),
-        row_of("", [text for _, text in pairs], "below"),
-        *more,
-    )
-    return tuple(row for row in rows if any(cell.text for cell in row.cells))
-
-
-def row_of(label: str, texts: Sequence[str], kind: Kind = "value", runs: RunGroup | None = None) -> Row:
-    """A row of plain texts."""
-    return Row(label, tuple(map(Cell, texts)), kind, _name(runs))
-
-
-def _name(runs: RunGroup | None) -> str:
-    return runs.name if runs and runs.records else ""
 
 
 def mean(summary: SeedSummary, place: Place = "", star: bool = False, decimals: int = DECIMALS) -> Pair:
@@ -48,20 +37,18 @@ def means_table(
     sections: Sequence[Sequence[RunGroup]],
     metrics: Mapping[str, Head],
     notes: Iterable[str],
-    more: Mapping[Head, Callable[[RunGroup], Pair]],
+    more: Columns[RunGroup],
 ) -> Table:
     """A line per group, a column per metric with the best in bold, then `more` columns."""
-    groups = [runs for section in sections for runs in section]
-    columns = {metric: {runs.label: results.summary(runs, metric) for runs in groups} for metric in metrics}
-    best = {metric: best_of(summaries, metric) for metric, summaries in columns.items()}
 
-    def line(runs: RunGroup) -> Stack:
-        label = runs.label
-        means = [mean(columns[each][label], best[each][label], False, decimals_of(each)) for each in metrics]
-        return stack(runs.title, [*means, *(make(runs) for make in more.values())], runs=runs)
+    def column(metric: str) -> Callable[[RunGroup], Pair]:
+        summaries = {runs.label: results.summary(runs, metric) for section in sections for runs in section}
+        best = best_of({label: summary.mean for label, summary in summaries.items()}, metric)
+        return lambda runs: mean(summaries[runs.label], best[runs.label], decimals=decimals_of(metric))
 
-    lines = [[line(runs) for runs in section] for section in sections]
-    return table_of(results, name, caption, [*metrics.values(), *more], lines, notes)
+    columns = [*((head, column(metric)) for metric, head in metrics.items()), *more]
+    lines = [[(runs.title, runs, runs) for runs in section] for section in sections]
+    return table_by_columns(results, name, caption, columns, lines, notes)
 
 
 def rows_of_means(
@@ -90,7 +77,7 @@ def contrast(
     of the pair has more.
     """
     decimals, summaries = decimals_of(metric), {runs.label: results.summary(runs, metric) for runs in groups}
-    best = best_of(summaries, metric)
+    best = best_of({label: summary.mean for label, summary in summaries.items()}, metric)
     shown = [mean(summary, best[name], False, decimals) for name, summary in summaries.items()]
     for first, second in pairs:
         test = results.difference(first, second, metric)
@@ -126,8 +113,8 @@ def tested(test: PairedTest | None) -> dict[str, object]:
     return {"difference": test.difference, "pairs": test.n, "p": test.p, "star": test.star}
 
 
-def done_of_asked(runs: RunGroup) -> Cell:
-    return Cell(f"{len(runs.done)}/{runs.asked}" if runs.asked else DASH)
+def done_of_asked(runs: RunGroup) -> str:
+    return f"{len(runs.done)}/{runs.asked}" if runs.asked else DASH
 
 
 def decimals_of(metric: str) -> int:
@@ -135,16 +122,16 @@ def decimals_of(metric: str) -> int:
     return known.decimals if known else DECIMALS
 
 
-def places(summaries: Mapping[str, SeedSummary], metric: str) -> dict[str, Place]:
-    """Which are best and second best of the means as printed; equal ones share a place."""
-    printed = {key: round(each.mean, decimals_of(metric)) for key, each in summaries.items() if each.n}
+def places(means: Mapping[str, float], metric: str) -> dict[str, Place]:
+    """Which are best and second best of the means as printed; equal ones share a place, NaN has none."""
+    printed = {key: round(mean, decimals_of(metric)) for key, mean in means.items() if not math.isnan(mean)}
     ranked = sorted(set(printed.values()), reverse=is_higher_better(metric))
     best: dict[float, Place] = dict(zip(ranked, ("best", "second"), strict=False))
-    return {key: best.get(printed[key], "") if key in printed else "" for key in summaries}
+    return {key: best.get(printed[key], "") if key in printed else "" for key in means}
 
 
-def best_of(summaries: Mapping[str, SeedSummary], metric: str) -> dict[str, Place]:
+def best_of(means: Mapping[str, float], metric: str) -> dict[str, Place]:
     """The best place alone, and no place at all where all are equal."""
-    ranked = places(summaries, metric)
+    ranked = places(means, metric)
     distinct = "second" in ranked.values()
     return {key: "best" if place == "best" and distinct else "" for key, place in ranked.items()}

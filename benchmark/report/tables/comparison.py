@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,22 +17,19 @@ from benchmark.report.significance import (
     LEVEL,
     PairedTest,
     SeedSummary,
-    compare,
     holm,
     smallest_detectable_difference,
     standard_error,
 )
 from benchmark.report.tables.cells import places
 from benchmark.report.tables.layout import Place
-from benchmark.runs.metrics import is_higher_better, is_mean_over_users
+from benchmark.runs.metrics import is_mean_over_users
 
 
-@dataclass(frozen=True)
-class Versus:
-    """A method against its rival over the seeds that both have; `improvement` in percent."""
+class Versus(NamedTuple):
+    """A method's rival, and the test of the two."""
 
     rival: str
-    improvement: float
     test: PairedTest
 
 
@@ -116,15 +114,11 @@ def compare_methods(
     which it is compared with the best.
     """
     summaries = {method: results.summary(results.method(method), metric) for method in methods}
-    ranked = places({method: summaries[method] for method in placed}, metric)
+    ranked = places({method: summaries[method].mean for method in placed}, metric)
     versus = {}
     for method, rivals in tested.items():
-        ours = results.values(results.method(method), metric)
-        theirs = [results.values(results.method(rival), metric) for rival in rivals]
-        if any(ours.keys() & by_seed.keys() for by_seed in theirs):
-            matrix = [[by_seed.get(seed, math.nan) for by_seed in theirs] for seed in ours]
-            found = compare(np.array(list(ours.values())), np.array(matrix), is_higher_better(metric))
-            versus[method] = Versus(rivals[found.best], found.improvement, found.test)
+        if best := results.against_best(results.method(method), map(results.method, rivals), metric):
+            versus[method] = Versus(best[0].method, best[1])
     return MetricComparison(metric, summaries, ranked, versus, results.printed(metric))
 
 

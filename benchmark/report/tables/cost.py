@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from statistics import fmean, median
 
 from benchmark.report.query import COST, Results, RunGroup
-from benchmark.report.tables.cells import row_of
-from benchmark.report.tables.layout import Head, Made, for_machines, table_of
+from benchmark.report.tables.layout import Head, Made, for_machines, row_of, table_of
 from benchmark.report.tables.notes import machines_note, notes
-from benchmark.report.tables.numbers import DASH, number
+from benchmark.report.tables.numbers import number
 
 REFERENCE = "sasrec-ce"
 HIGH_FACTOR = 4
@@ -30,36 +28,37 @@ def cost_table(results: Results) -> Made | None:
     groups = [runs for runs in results.experiment("main") if runs.done and not runs.external]
     if not groups:
         return None
-    costs = {runs.method: _costs(results, runs) for runs in groups}
-    heads, texts = list[Head](), {method: list[str]() for method in costs}
-    high: dict[str, list[str]] = {}
-    for name, (head, unit, decimals) in COLUMNS.items():
-        heads += [head] if name == "epochs" else [head, Head("factor")]
-        for method, cost in costs.items():
-            texts[method].append(number(cost[name] / unit, decimals))
-            if name != "epochs":
-                factor = cost[name] / (costs.get(REFERENCE, {}).get(name) or math.nan)
-                texts[method].append(DASH if math.isnan(factor) else f"{factor:.1f}")
-                if factor > HIGH_FACTOR:
-                    high.setdefault(method, []).append(f"{factor:.1f}")
-    named = [f"{results.method(method).title} ({', '.join(high[method])})" for method in costs if method in high]
-    reference = results.method(REFERENCE).title if REFERENCE in costs else ""
+    costs = [_costs(results, runs) for runs in groups]
+    reference = next((cost for runs, cost in zip(groups, costs, strict=True) if runs.method == REFERENCE), {})
+    lines, high = [], {}
+    for runs, cost in zip(groups, costs, strict=True):
+        factors = {name: cost[name] / (reference.get(name) or math.nan) for name in COLUMNS if name != "epochs"}
+        if above := [number(factor, 1) for factor in factors.values() if factor > HIGH_FACTOR]:
+            high[runs.title] = f"{runs.title} ({', '.join(above)})"
+        texts = list[str]()
+        for name, (_, unit, decimals) in COLUMNS.items():
+            texts += [number(cost[name] / unit, decimals), *([number(factors[name], 1)] if name in factors else [])]
+        lines.append((row_of(runs.title, [*texts, str(len(runs.done))], runs=runs),))
+    heads = [[head] if name == "epochs" else [head, Head("factor")] for name, (head, *_) in COLUMNS.items()]
+    said = notes(
+        "cost",
+        reference=results.method(REFERENCE).title if reference else "",
+        high=list(high.values()),
+        limit=HIGH_FACTOR,
+    )
     table = table_of(
         results,
         "cost",
         f"What each method costs on {results.heading}.",
-        [*heads, Head("runs")],
-        [[(row_of(runs.title, [*texts[runs.method], str(len(runs.done))], runs=runs),) for runs in groups]],
-        [
-            *notes("cost", reference=reference, high=named, limit=HIGH_FACTOR),
-            machines_note(results.records("main")),
-        ],
+        [*(head for pair in heads for head in pair), Head("runs")],
+        [lines],
+        [*said, machines_note(results.records("main"))],
     )
-    rows = [{"method": runs.method, "runs": len(runs.done), **costs[runs.method]} for runs in groups]
+    rows = [{"method": runs.method, "runs": len(runs.done), **cost} for runs, cost in zip(groups, costs, strict=True)]
     return [table], for_machines(results, rows)
 
 
-def _costs(results: Results, runs: RunGroup) -> Mapping[str, float]:
+def _costs(results: Results, runs: RunGroup) -> dict[str, float]:
     """Of each of COLUMNS the median over the finished runs, of epochs their mean; NaN where nothing is known."""
 
     def over_runs(metric: str, whole: bool = False) -> float:

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmark.report.query import Results
-from benchmark.report.tables.cells import row_of
-from benchmark.report.tables.layout import Head, Made, for_machines, table_of
+from benchmark.report.tables.layout import Head, Made, for_machines, row_of, table_of
 from benchmark.report.tables.notes import masked_note, notes
 from benchmark.report.tables.numbers import DASH
 

@@ -6,9 +6,8 @@ from typing import Any
 
 from benchmark.paper.printed import PublishedRun, published_runs
 from benchmark.report.query import Results, RunGroup
-from benchmark.report.tables.cells import row_of
-from benchmark.report.tables.layout import Head, Made, Stack, for_machines, table_of
-from benchmark.report.tables.notes import closing_notes, notes, status_notes
+from benchmark.report.tables.layout import Columns, Head, Made, for_machines, table_by_columns
+from benchmark.report.tables.notes import notes_on_runs
 from benchmark.report.tables.numbers import DASH, number
 
 MARGINS = (5, 10)
@@ -21,21 +20,19 @@ def home_table(results: Results) -> Made | None:
     if not any(runs.done for runs in groups):
         return None
     published = {run.label: run for run in published_runs(results.dataset)}
-    rows = [_row(results, runs, published[runs.label], m) for runs in groups for m in published[runs.label].values]
-    lines = [[_line(runs, row) for row in rows if row["variant"] == runs.label] for runs in groups]
-    table = table_of(
+    rows = [[_row(results, runs, published[runs.label], m) for m in published[runs.label].values] for runs in groups]
+    table = table_by_columns(
         results,
         "home",
         f"Baselines on {results.heading} as configured where their numbers were published.",
-        [Head("ours"), Head("published"), Head("ratio"), Head("within")],
-        lines,
+        COLUMNS,
         [
-            *notes("home", published={runs.title: published[runs.label] for runs in groups}),
-            *closing_notes(results, groups),
-            *status_notes({runs.title: runs for runs in groups}),
+            [(f"{runs.title}, {row['metric']}", row, runs) for row in mine]
+            for runs, mine in zip(groups, rows, strict=True)
         ],
+        notes_on_runs("home", results, groups, published={runs.title: published[runs.label] for runs in groups}),
     )
-    return [table], for_machines(results, rows)
+    return [table], for_machines(results, [row for mine in rows for row in mine])
 
 
 def _row(results: Results, runs: RunGroup, published: PublishedRun, metric: str) -> dict[str, Any]:
@@ -58,8 +55,14 @@ def _row(results: Results, runs: RunGroup, published: PublishedRun, metric: str)
     }
 
 
-def _line(runs: RunGroup, row: dict[str, Any]) -> Stack:
+def _within(row: dict[str, Any]) -> str:
     margin = row["within_percent"]
-    within = DASH if row["runs"] == 0 else f"{margin} %" if margin else f"not {MARGINS[-1]} %"
-    texts = [number(row["mean"]), number(row["published"]), number(row["ratio"], 2), within]
-    return (row_of(f"{runs.title}, {row['metric']}", texts, runs=runs),)
+    return DASH if row["runs"] == 0 else f"{margin} %" if margin else f"not {MARGINS[-1]} %"
+
+
+COLUMNS: Columns[dict[str, Any]] = (
+    (Head("ours"), lambda row: number(row["mean"])),
+    (Head("published"), lambda row: number(row["published"])),
+    (Head("ratio"), lambda row: number(row["ratio"], 2)),
+    (Head("within"), _within),
+)

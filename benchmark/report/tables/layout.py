@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
-from benchmark.report.query import Results
+from benchmark.report.query import Results, RunGroup
 
 Place = Literal["", "best", "second"]
 Kind = Literal["value", "below", "paper"]
@@ -48,6 +48,16 @@ class Head:
 
 Stack = tuple[Row, ...]
 """The rows that belong together: a value and what stands below it."""
+
+Pair = tuple[Cell, str]
+"""A cell and the text below it."""
+
+Thing = TypeVar("Thing")
+Columns = Sequence[tuple[Head, Callable[[Thing], str | Pair]]]
+"""What a table says of each thing that it has a line for: its columns' heads, and what they show of it."""
+
+Line = tuple[str, Thing, RunGroup | None]
+"""A label, the thing that the line is about, and the runs that its numbers come from."""
 
 Made = tuple[Sequence["Table"], Sequence[Mapping[str, object]]]
 """Tables as printed, and the same for machines as rows of a CSV file."""
@@ -93,6 +103,36 @@ def table_of(
         bands=tuple(bands),
         runs=runs,
     )
+
+
+def table_by_columns(
+    results: Results,
+    name: str,
+    caption: str,
+    columns: Columns[Thing],
+    sections: Sequence[Sequence[Line[Thing]]],
+    notes: Iterable[str],
+) -> Table:
+    """A table of one dataset with a line for each thing, which consists of what the columns show of it."""
+
+    def line(label: str, thing: Thing, runs: RunGroup | None) -> Stack:
+        shown = [show(thing) for _, show in columns]
+        return stack(label, [(Cell(each), "") if isinstance(each, str) else each for each in shown], runs=runs)
+
+    lines = [[line(*each) for each in section] for section in sections]
+    return table_of(results, name, caption, [head for head, _ in columns], lines, notes)
+
+
+def stack(label: str, pairs: Sequence[Pair], *more: Row, runs: RunGroup | None = None) -> Stack:
+    """A row of cells, what stands below them, and `more` rows; those without any text are left out."""
+    first = Row(label, tuple(cell for cell, _ in pairs), runs=runs.name if runs else "")
+    rows = (first, row_of("", [text for _, text in pairs], "below"), *more)
+    return tuple(row for row in rows if any(cell.text for cell in row.cells))
+
+
+def row_of(label: str, texts: Sequence[str], kind: Kind = "value", runs: RunGroup | None = None) -> Row:
+    """A row of plain texts."""
+    return Row(label, tuple(map(Cell, texts)), kind, runs.name if runs else "")
 
 
 def label_of(*words: str) -> str:

@@ -29,6 +29,12 @@ def notes(table: str, **facts: object) -> list[str]:
     return [line for point in points if (line := " ".join(point.split()))]
 
 
+def notes_on_runs(table: str, results: Results, groups: Sequence[RunGroup], /, **facts: object) -> list[str]:
+    """What the template says, which of the groups' runs are left out, and how the others were made."""
+    named = {runs.title: runs for runs in groups}
+    return [*notes(table, **facts), *status_notes(named), *closing_notes(results, groups)]
+
+
 def closing_notes(results: Results, groups: Sequence[RunGroup]) -> list[str]:
     """Under which rules and on which machines these runs were made; nothing without any."""
     records = [record for group in groups for record in group.done]

@@ -5,18 +5,18 @@ from __future__ import annotations
 from benchmark.report.query import Results
 from benchmark.report.tables.cells import contrast, rows_of_means
 from benchmark.report.tables.layout import Head, Made, for_machines, table_of
-from benchmark.report.tables.notes import closing_notes, notes, status_notes
+from benchmark.report.tables.notes import notes_on_runs
 
 METRICS = ("hr@10", "ndcg@10", "cov@10", "hr@50", "ndcg@50", "cov@50")
-PLAIN, TWINS = "mf", "mf-bt"
 
 
 def sets_table(results: Results) -> Made | None:
     """A line per metric, a column per method, and what Barlow Twins change; None without a finished run."""
-    groups = [runs for runs in results.experiment("sets") if runs.done]
+    every = results.experiment("sets")
+    groups = [runs for runs in every if runs.done]
     if not groups:
         return None
-    plain, twins = (results.group("sets", name) for name in (PLAIN, TWINS))
+    plain, twins = results.group("sets", "mf"), results.group("sets", "mf-bt")
     pairs = [(twins, plain)] if twins and plain else []
     heads = [Head(runs.style.title, runs=runs.name) for runs in groups]
     table = table_of(
@@ -25,11 +25,7 @@ def sets_table(results: Results) -> Made | None:
         f"Users as sets on {results.heading}: two random items of every user are held out.",
         [*heads, *(Head("Barlow Twins", "minus none") for _ in pairs)],
         [[contrast(results, metric, metric, groups, pairs) for metric in METRICS]],
-        [
-            *notes("sets"),
-            *closing_notes(results, groups),
-            *status_notes({runs.title: runs for runs in results.experiment("sets")}),
-        ],
+        notes_on_runs("sets", results, every),
     )
     columns = ("variant", "method", "metric", "mean", "deviation", "runs", "runs_asked")
     return [table], for_machines(results, rows_of_means(results, groups, METRICS, *columns))

@@ -15,7 +15,7 @@ from scipy import stats
 from benchmark.plan.selection import METRIC
 from benchmark.report.query import Results
 from benchmark.report.significance import LEVEL, improvement, standard_error
-from benchmark.report.tables.cells import mean, row_of, stack
+from benchmark.report.tables.cells import mean
 from benchmark.report.tables.comparison import (
     MainComparison,
     MetricComparison,
@@ -23,7 +23,19 @@ from benchmark.report.tables.comparison import (
     main_comparison,
     resolution,
 )
-from benchmark.report.tables.layout import Cell, Head, Made, Stack, Table, for_machines, table_of
+from benchmark.report.tables.layout import (
+    Cell,
+    Columns,
+    Head,
+    Made,
+    Stack,
+    Table,
+    for_machines,
+    row_of,
+    stack,
+    table_by_columns,
+    table_of,
+)
 from benchmark.report.tables.notes import closing_notes, notes
 from benchmark.report.tables.numbers import DASH, count, number, percent, signed
 from benchmark.runs.metrics import is_mean_over_users
@@ -182,25 +194,19 @@ def resolutions(comparison: MainComparison) -> list[Resolution]:
     return []
 
 
+USERS: Columns[Resolution] = (
+    (Head("sampling", "error"), lambda each: number(each.error)),
+    (Head("smallest", "detectable"), lambda each: number(each.detectable)),
+    (Head("our", "difference"), lambda each: signed(each.difference)),
+    (Head("lead in", "the paper", printed=True), lambda each: signed(each.printed_lead)),
+)
+
+
 def _user_table(results: Results, found: Sequence[Resolution]) -> Table:
     titles = [results.method(method).title for method in (found[0].method, found[0].rival) if method]
-    rows = [
-        row_of(r.metric, [number(r.error), number(r.detectable), signed(r.difference), signed(r.printed_lead)])
-        for r in found
-    ]
-    return table_of(
-        results,
-        "users",
-        f"What the test users of {results.heading} can tell: {' and '.join(titles)}.",
-        [
-            Head("sampling", "error"),
-            Head("smallest", "detectable"),
-            Head("our", "difference"),
-            Head("lead in", "the paper", printed=True),
-        ],
-        [[(row,) for row in rows]],
-        what_follows(results, found),
-    )
+    caption = f"What the test users of {results.heading} can tell: {' and '.join(titles)}."
+    lines = [[(each.metric, each, None) for each in found]]
+    return table_by_columns(results, "users", caption, USERS, lines, what_follows(results, found))
 
 
 def what_follows(results: Results, found: Sequence[Resolution]) -> list[str]:

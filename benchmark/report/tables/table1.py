@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from baselines.registry import METHODS
 from benchmark.paper.printed import BTSR, table1
 from benchmark.plan.selection import METRIC
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.tables.cells import contrast, described, done_of_asked, tested
-from benchmark.report.tables.layout import Cell, Head, Made, Row, Stack, Table, for_machines, label_of, warning
+from benchmark.report.tables.layout import Head, Made, Stack, Table, for_machines, label_of, row_of, warning
 from benchmark.report.tables.notes import closing_notes, notes, status_notes
 from benchmark.report.tables.numbers import count
 from benchmark.runs.metrics import METRICS, shown_in
@@ -25,7 +25,10 @@ class Objective:
     regularised: RunGroup
 
 
-def objectives(shown: Sequence[Results]) -> Mapping[Results, list[Objective]]:
+Shown = Mapping[Results, Sequence[Objective]]
+
+
+def objectives(shown: Sequence[Results]) -> Shown:
     """Of each dataset the paper's three, and others whose two methods have runs on any of them.
 
     The runs are those that the experiment planned, or else those of Table 2, which are the same.
@@ -38,13 +41,13 @@ def objectives(shown: Sequence[Results]) -> Mapping[Results, list[Objective]]:
     def group(results: Results, method: str) -> RunGroup:
         return results.group("objectives", method) or results.method(method)
 
-    kept = [
-        names
-        for names in pairs.items()
-        if names[1] in BTSR or any(all(group(results, name).records for name in names) for results in shown)
-    ]
+    def was_run(*methods: str) -> bool:
+        return any(all(group(results, method).records for method in methods) for results in shown)
+
+    names = {method: METHODS[method].title.partition("(")[2].rstrip(")") or METHODS[method].title for method in METHODS}
+    kept = [(plain, method) for plain, method in pairs.items() if method in BTSR or was_run(plain, method)]
     return {
-        results: [Objective(_name(second), group(results, first), group(results, second)) for first, second in kept]
+        results: [Objective(names[method], group(results, plain), group(results, method)) for plain, method in kept]
         for results in shown
     }
 
@@ -61,56 +64,46 @@ def table_1(shown: Sequence[Results]) -> Made | None:
     Datasets without a run are left out; None if that is all of them.
     """
     ran = {results: found for results, found in objectives(shown).items() if any(runs.done for runs in _groups(found))}
-    metrics = [
-        metric
-        for metric in shown_in("lists")
-        if any(results.summary(runs, metric).n for results, found in ran.items() for runs in _groups(found))
-    ]
+    if not ran:
+        return None
+    measured = [(results, runs) for results, found in ran.items() for runs in _groups(found)]
+    metrics = [m for m in shown_in("lists") if any(results.values(runs, m) for results, runs in measured)]
+    tables = [_table(ran, "table1", f"{METRIC.upper()} of", ", in the form of the paper's Table 1", [], _notes(ran))]
+    if metrics:
+        more = any(not METRICS[metric.partition("@")[0]].paper for metric in metrics)
+        said = notes("table1-lists", more=more)
+        tables.append(_table(ran, "table1-lists", "What is recommended by", "", metrics, said))
     records = [
         row
         for metric in (METRIC, *metrics)
         for results, found in ran.items()
         for row in for_machines(results, [_record(results, each, metric) for each in found])
     ]
-    tables = [_table(ran), *([_table(ran, metrics)] if metrics else [])] if ran else []
-    return (tables, records) if ran else None
-
-
-def _name(method: str) -> str:
-    """`CE` of `BT-SR (CE)`."""
-    title = METHODS[method].title
-    return title.partition("(")[2].removesuffix(")") or title
+    return tables, records
 
 
 def _groups(found: Sequence[Objective]) -> list[RunGroup]:
     return [*(each.plain for each in found), *(each.regularised for each in found)]
 
 
-def _table(shown: Mapping[Results, list[Objective]], metrics: Sequence[str] = ()) -> Table:
+def _table(shown: Shown, name: str, what: str, form: str, metrics: Sequence[str], said: Sequence[str]) -> Table:
     """Table 1 itself, or of other metrics what is recommended."""
-    one = next(iter(shown)) if len(shown) == 1 else None
-    first = next(iter(shown.values()))
-    if metrics:
-        name, form, more = "table1-lists", "", any(not METRICS[metric.partition("@")[0]].paper for metric in metrics)
-        what, said = "What is recommended by", notes("table1-lists", more=more)
-    else:
-        name, form, what, said = "table1", ", in the form of the paper's Table 1", "NDCG@10 of", _notes(shown)
-    number = "three" if len(first) == len(BTSR) else len(first)
-    text = f"{what} {number} objectives without and with Barlow Twins"
-    where = one.heading if one else "several datasets"
-    groups = [Head("", runs=runs.name if one and runs.records else "") for runs in _groups(first)]
-    names = [*(each.name for each in first), *(f"{each.name} + BT" for each in first)]
-    alone = "SASRec" if all(each.plain.method.startswith("sasrec-") for each in first) else "alone"
+    (one, found), *others = shown.items()
+    where, names = "several datasets" if others else one.heading, [each.name for each in found]
+    n, heads = len(found), [*names, *(f"{each} + BT" for each in names)]
+    alone = "SASRec" if all(each.plain.method.startswith("sasrec-") for each in found) else "alone"
+    synthetic = one.synthetic and not others
     return Table(
-        name=label_of(one.dataset, name) if one else name,
-        caption=f"{warning(bool(one and one.synthetic))}{text} on {where}{form}.",
-        bands=(("", 1), (alone, len(first)), ("with Barlow Twins", len(first)), ("with minus without", len(first))),
+        name=name if others else label_of(one.dataset, name),
+        caption=f"{warning(synthetic)}{what} {'three' if n == len(BTSR) else n} objectives without and with Barlow "
+        f"Twins on {where}{form}.",
+        bands=(("", 1), (alone, n), ("with Barlow Twins", n), ("with minus without", n)),
         heads=(
-            Head("" if metrics else METRIC, "SYNTHETIC" if one and one.synthetic else ""),
-            *(replace(head, first=name) for head, name in zip(groups, names, strict=True)),
-            *(Head(each.name, "difference") for each in first),
+            Head("" if metrics else METRIC, "SYNTHETIC" if synthetic else ""),
+            *(Head(head, runs=runs.name) for head, runs in zip(heads, _groups(found), strict=True)),
+            *(Head(each, "difference") for each in names),
         ),
-        sections=tuple(tuple(_stacks(results, found, metrics, one is None)) for results, found in shown.items()),
+        sections=tuple(tuple(_stacks(results, each, metrics, bool(others))) for results, each in shown.items()),
         notes=tuple(said),
     )
 
@@ -123,26 +116,18 @@ def _stacks(results: Results, found: Sequence[Objective], metrics: Sequence[str]
     if not metrics:
         means = contrast(results, label, METRIC, groups, pairs, printed_means(results), seeds_below=False)
         numbers = [count(results.difference(*pair, METRIC).n, "pair") for pair in pairs]
-        yield (*means, Row("runs", (*map(done_of_asked, groups), *map(Cell, numbers)), "below"))
+        yield (*means, row_of("runs", [*map(done_of_asked, groups), *numbers], "below"))
 
 
-def _notes(shown: Mapping[Results, list[Objective]]) -> list[str]:
+def _notes(shown: Shown) -> list[str]:
     cells = [(results, each) for results, found in shown.items() for each in found]
     tests = [results.difference(each.regularised, each.plain, METRIC) for results, each in cells]
-    compared = [test for test in tests if test.n]
-    said = notes(
-        "table1",
-        printed=any(map(printed_means, shown)),
-        cells=len(cells),
-        compared=len(compared),
-        higher=sum(test.difference > 0 for test in compared),
-        starred=sum(test.star for test in compared),
-    )
+    said = notes("table1", printed=any(map(printed_means, shown)), cells=tests, compared=[t for t in tests if t.n])
     for results, found in shown.items():
+        groups = {runs.title: runs for runs in _groups(found)}
         prefix = f"{results.title}: " if len(shown) > 1 else ""
-        said += [f"{prefix}{note}" for note in status_notes({runs.title: runs for runs in _groups(found)})]
-        if len(shown) == 1:
-            said += closing_notes(results, [runs for each in found for runs in (each.plain, each.regularised)])
+        said += [f"{prefix}{note}" for note in status_notes(groups)]
+        said += closing_notes(results, list(groups.values())) if len(shown) == 1 else []
     return said
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from benchmark.report.methods import STYLES, title_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import paired_bootstrap
-from benchmark.report.tables.cells import Pair, decimals_of, mean, p_of, row_of, stack
+from benchmark.report.tables.cells import decimals_of, mean, p_of
 from benchmark.report.tables.comparison import (
     MainComparison,
     MetricComparison,
@@ -20,7 +20,19 @@ from benchmark.report.tables.comparison import (
     rivals_of,
     starred_after_holm,
 )
-from benchmark.report.tables.layout import Cell, Head, Made, Row, Stack, Table, for_machines, table_of
+from benchmark.report.tables.layout import (
+    Cell,
+    Head,
+    Made,
+    Pair,
+    Row,
+    Stack,
+    Table,
+    for_machines,
+    row_of,
+    stack,
+    table_of,
+)
 from benchmark.report.tables.notes import left_out_notes, machines_note, masked_note, notes, setting_text
 from benchmark.report.tables.numbers import DASH, number, percent
 from benchmark.runs.metrics import is_mean_over_users
@@ -121,7 +133,7 @@ def _pair(row: MetricComparison, column: Column, results: Results) -> Pair:
     if versus is None:
         return Cell(DASH), ""
     sides = [row.summaries[each] for each in (method, versus.rival)]
-    return Cell(percent(versus.improvement)), p_of(versus.test, *sides)
+    return Cell(percent(versus.test.improvement)), p_of(versus.test, *sides)
 
 
 def _printed(row: MetricComparison, column: Column, results: Results) -> Cell:
@@ -215,7 +227,7 @@ def _record(row: MetricComparison, method: str, results: Results) -> dict[str, o
         "best": row.places.get(method) == "best",
         "second": row.places.get(method) == "second",
         "best_baseline": versus.rival if versus else None,
-        "improve_percent": versus.improvement if versus else None,
+        "improve_percent": versus.test.improvement if versus else None,
         "pairs": versus.test.n if versus else None,
         "p": versus.test.p if versus else None,
         "star": versus.test.star if versus else None,

@@ -8,7 +8,7 @@ from benchmark.paper.printed import table3
 from benchmark.plan.experiments import experiments
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.tables.cells import contrast, described, done_of_asked, tested
-from benchmark.report.tables.layout import Cell, Head, Made, Row, for_machines, table_of
+from benchmark.report.tables.layout import Head, Made, for_machines, row_of, table_of
 from benchmark.report.tables.notes import closing_notes, notes, status_notes
 
 METRIC = "ndcg@20"
@@ -27,24 +27,20 @@ def table_3(results: Results) -> Made | None:
     pairs = [(regime, reference) for regime in regimes]
     printed: Mapping[str, float] = {} if results.synthetic else table3().get(results.title, {})
     first, _, second = reference.title.partition(" ")
-    heads = [Head(first, second, runs=reference.name if reference.records else "")]
-    heads += [Head(runs.style.title, runs.title, runs=runs.name if runs.records else "") for runs in regimes]
+    heads = [Head(first, second, runs=reference.name)]
+    heads += [Head(runs.style.title, runs.title, runs=runs.name) for runs in regimes]
     names = {reference.title: reference} | {f"{runs.style.title}, {runs.title}": runs for runs in regimes}
     table = table_of(
         results,
         "table3",
         f"Two regimes of alpha on {results.heading}, in the form of the paper's Table 3.",
         [*heads, *(Head("difference", runs.title) for runs in regimes)],
-        (
+        [
             [contrast(results, METRIC, METRIC, groups, pairs, printed)],
             [contrast(results, f"hr@1, bucket {metric[-1]}", metric, groups, pairs) for metric in CONTEXT],
-            [(Row("runs", (*map(done_of_asked, groups), *(Cell() for _ in regimes))),)],
-        ),
-        [
-            *notes("table3", printed=printed, metric=METRIC),
-            *status_notes(names),
-            *closing_notes(results, groups),
+            [(row_of("runs", [*map(done_of_asked, groups), *("" for _ in regimes)]),)],
         ],
+        [*notes("table3", printed=printed, metric=METRIC), *status_notes(names), *closing_notes(results, groups)],
         (("", 1), ("mean", len(groups)), (f"minus {reference.title}", len(regimes))),
     )
     records = [

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from baselines.registry import METHODS
 from benchmark.plan.config import Configuration
@@ -15,17 +15,16 @@ from benchmark.plan.selection import METRIC
 from benchmark.plan.tuning import trial_value
 from benchmark.report.methods import in_order, title_of
 from benchmark.report.query import Results, RunGroup
-from benchmark.report.significance import improvement
-from benchmark.report.tables.cells import row_of
 from benchmark.report.tables.layout import (
     Cell,
+    Columns,
     Head,
     Made,
-    Row,
-    Stack,
     Table,
     for_machines,
     label_of,
+    row_of,
+    table_by_columns,
     table_of,
     warning,
 )
@@ -37,6 +36,17 @@ Values = Mapping[str, float]
 """What a trial sets of the settings that its method searches."""
 
 
+class TrialRun(NamedTuple):
+    """A trial that is done."""
+
+    values: Values
+    record: RunRecord
+
+    @property
+    def validation(self) -> float:
+        return trial_value(self.record)
+
+
 @dataclass(frozen=True)
 class MethodTuning:
     """The trials of one method on one dataset; `published`: its usual values of what is searched."""
@@ -46,21 +56,21 @@ class MethodTuning:
     published: Values
 
     @cached_property
-    def trials(self) -> list[tuple[Values, RunRecord]]:
+    def trials(self) -> list[TrialRun]:
         """Those that are done, in the order in which they were tried."""
         done = [record for runs in self.groups for record in runs.done]
-        return [(_searched(self.method, record.spec, self.published), record) for record in done]
+        return [TrialRun(_searched(self.method, record.spec, self.published), record) for record in done]
 
-    @property
-    def best(self) -> tuple[Values, RunRecord] | None:
+    @cached_property
+    def best(self) -> TrialRun | None:
         """What was chosen, the first of equals; None while a trial is outstanding."""
         is_complete = len(self.trials) == len(self.groups)
-        return max(self.trials, key=lambda trial: trial_value(trial[1])) if is_complete else None
+        return max(self.trials, key=lambda trial: trial.validation) if is_complete else None
 
     @property
     def as_published(self) -> float:
         """The value of the trial with the usual settings, NaN if there is none."""
-        return next((trial_value(record) for values, record in self.trials if values == self.published), math.nan)
+        return next((trial.validation for trial in self.trials if trial.values == self.published), math.nan)
 
     @property
     def extended(self) -> int:
@@ -69,7 +79,7 @@ class MethodTuning:
     @property
     def hours(self) -> float:
         """Of one CPU core."""
-        return sum(record.timings.get("fit_seconds") or 0.0 for _, record in self.trials) / 3600
+        return sum(trial.record.timings.get("fit_seconds") or 0.0 for trial in self.trials) / 3600
 
 
 def tunings(results: Results) -> list[MethodTuning]:
@@ -85,19 +95,12 @@ def tuning_tables(shown: Sequence[Results]) -> Made | None:
     """Per dataset the choices, every trial, and what tuning was worth; then where all of them agree. None without any
     finished trial.
     """
-    found = {results: tunings(results) for results in shown}
-    tables = [
-        table
-        for results, methods in found.items()
-        if methods
-        for table in (_choices(results, methods), _worth(results, methods), _trials(results, methods))
-        if table
-    ]
-    if len([methods for methods in found.values() if methods]) > 1:
-        tables.append(_agreement(found))
-    records = [
-        row for results, methods in found.items() for each in methods for row in for_machines(results, _records(each))
-    ]
+    found = {results: methods for results in shown if (methods := tunings(results))}
+    tables, records = list[Table](), list[Mapping[str, object]]()
+    for results, methods in found.items():
+        tables += [_choices(results, methods), *_worth(results, methods), _trials(results, methods)]
+        records += for_machines(results, [row for tuning in methods for row in _records(tuning)])
+    tables += [_agreement(found)] if len(found) > 1 else []
     return (tables, records) if tables else None
 
 
@@ -130,108 +133,86 @@ def _usual(results: Results, method: str) -> Values:
 
 # --- the tables -----------------------------------------------------------------------------------------------------
 
+CHOICES: Columns[MethodTuning] = (
+    (Head("trials"), lambda tuning: f"{len(tuning.trials)}/{len(tuning.groups)}"),
+    (Head("chosen"), lambda tuning: in_words(tuning.best.values) if tuning.best else DASH),
+    (Head("validation", METRIC), lambda tuning: number(tuning.best.validation) if tuning.best else DASH),
+    (Head("at published", "values"), lambda tuning: number(tuning.as_published)),
+    (Head("gain"), lambda tuning: signed(tuning.best.validation - tuning.as_published) if tuning.best else DASH),
+    (Head("CPU", "hours"), lambda tuning: f"{tuning.hours:.1f}"),
+)
+
+
+STAGES = ("validation", "test")
+
 
 def _choices(results: Results, methods: Sequence[MethodTuning]) -> Table:
-    def line(tuning: MethodTuning) -> Stack:
-        best = tuning.best
-        gain = signed(trial_value(best[1]) - tuning.as_published) if best else DASH
-        texts = [
-            f"{len(tuning.trials)}/{len(tuning.groups)}",
-            in_words(best[0]) if best else DASH,
-            number(trial_value(best[1])) if best else DASH,
-            number(tuning.as_published),
-            gain,
-            f"{tuning.hours:.1f}",
-        ]
-        return (row_of(title_of(tuning.method), texts),)
-
-    return table_of(
-        results,
-        "tuning",
-        f"What tuning chose on {results.heading}, on validation.",
-        [
-            *(Head("trials"), Head("chosen"), Head("validation", METRIC), Head("at published", "values")),
-            *(Head("gain"), Head("CPU", "hours")),
-        ],
-        [[line(tuning) for tuning in methods]],
-        [
-            *notes("tuning", tunings=methods, total=sum(tuning.hours for tuning in methods)),
-            *closing_notes(results, [runs for tuning in methods for runs in tuning.groups]),
-        ],
+    said = notes("tuning", tunings=methods, total=sum(tuning.hours for tuning in methods))
+    said += closing_notes(results, [runs for tuning in methods for runs in tuning.groups])
+    lines = [[(title_of(tuning.method), tuning, None) for tuning in methods]]
+    return table_by_columns(
+        results, "tuning", f"What tuning chose on {results.heading}, on validation.", CHOICES, lines, said
     )
 
 
 def _trials(results: Results, methods: Sequence[MethodTuning]) -> Table:
     """The grids with their values, the best of each in bold."""
-
-    def line(tuning: MethodTuning, values: Values, record: RunRecord) -> Stack:
-        is_best = tuning.best is not None and record is tuning.best[1]
-        cells = [Cell(number(trial_value(record)), place="best" if is_best else "")]
-        cells += [Cell(str(record.selected_epoch)), Cell(str(len(record.epochs)))]
-        return (Row(f"{title_of(tuning.method)}, {in_words(values)}", tuple(cells)),)
-
-    return table_of(
-        results,
-        "tuning-trials",
-        f"Every trial of tuning on {results.heading}, the best of each method in bold.",
-        [Head("validation", METRIC), Head("best", "epoch"), Head("epochs")],
-        [[line(tuning, values, record) for values, record in tuning.trials] for tuning in methods],
-        [],
+    best = [tuning.best for tuning in methods]
+    columns: Columns[TrialRun] = (
+        (Head("validation", METRIC), lambda t: (Cell(number(t.validation), place="best" if t in best else ""), "")),
+        (Head("best", "epoch"), lambda trial: str(trial.record.selected_epoch)),
+        (Head("epochs"), lambda trial: str(len(trial.record.epochs))),
     )
+    lines = [
+        [(f"{title_of(tuning.method)}, {in_words(trial.values)}", trial, None) for trial in tuning.trials]
+        for tuning in methods
+    ]
+    caption = f"Every trial of tuning on {results.heading}, the best of each method in bold."
+    return table_by_columns(results, "tuning-trials", caption, columns, lines, [])
 
 
-def _worth(results: Results, methods: Sequence[MethodTuning]) -> Table | None:
-    """Whole runs with what was chosen beside those with published values, over the seeds that both have."""
+def _worth(results: Results, methods: Sequence[MethodTuning]) -> Iterator[Table]:
+    """Whole runs with what was chosen beside those with published values, over the seeds that both have, if any."""
     lines = []
-    for tuning in methods:
-        usual, tuned = results.method(tuning.method), results.group("tuned", tuning.method)
-        if tuned is None or not results.paired(tuned, usual, METRIC)[0]:
+    for method in (tuning.method for tuning in methods):
+        usual, tuned = results.method(method), results.group("tuned", method)
+        if tuned is None or not (tests := [results.difference(tuned, usual, METRIC, s) for s in STAGES])[-1].n:
             continue
-        texts = list[str]()
-        for stage in ("validation", "test"):
-            seeds, ours, theirs = results.paired(tuned, usual, METRIC, stage)
-            change = improvement(float(ours.mean()), float(theirs.mean()))
-            texts += [number(theirs.mean()), number(ours.mean()), percent(change)]
-        lines.append((row_of(title_of(tuning.method), [*texts, str(len(seeds))]),))
-    if not lines:
-        return None
-    heads = [Head("published"), Head("tuned"), Head("change")]
-    return table_of(
-        results,
-        "tuning-worth",
-        f"What tuning was worth on {results.heading}: {METRIC} of whole runs with published and with chosen values.",
-        [*heads, *heads, Head("seeds")],
-        [lines],
-        ["Means over the seeds that both have. The choice was made on validation alone, by other runs."],
-        [("", 1), ("validation", 3), ("test", 3), ("", 1)],
-    )
+        texts = [(number(test.baseline), number(test.candidate), percent(test.improvement)) for test in tests]
+        lines.append((row_of(title_of(method), [*texts[0], *texts[1], str(tests[-1].n)]),))
+    if lines:
+        yield table_of(
+            results,
+            "tuning-worth",
+            f"What tuning was worth on {results.heading}: {METRIC} of whole runs with published and with chosen "
+            "values.",
+            [*[Head("published"), Head("tuned"), Head("change")] * 2, Head("seeds")],
+            [lines],
+            ["Means over the seeds that both have. The choice was made on validation alone, by other runs."],
+            [("", 1), *((stage, 3) for stage in STAGES), ("", 1)],
+        )
 
 
 def _agreement(found: Mapping[Results, Sequence[MethodTuning]]) -> Table:
     """Values chosen on every dataset and how many steps of the grid they lie apart; what belongs into shared.toml."""
-    by_method: dict[str, list[MethodTuning]] = {}
-    for methods in found.values():
-        for tuning in methods:
-            by_method.setdefault(tuning.method, []).append(tuning)
-    datasets = [results for results, methods in found.items() if methods]
-    lines: list[Stack] = []
-    for method, each in by_method.items():
+    lines = []
+    for method in dict.fromkeys(tuning.method for methods in found.values() for tuning in methods):
+        mine = [[tuning for tuning in methods if tuning.method == method] for methods in found.values()]
+        each = [tuning for tunings in mine for tuning in tunings]
         for key in METHODS[method].searched:
-            best = [tuning.best for tuning in each]
-            if len(each) < len(datasets) or None in best:
-                texts = [*(f"{b[0][key]:g}" if b else DASH for b in best), DASH, DASH]
-                texts = [DASH] * (len(datasets) + 2 - len(texts)) + texts
-            else:
-                values = [b[0][key] for b in best if b]
-                apart = steps_apart(each, key, values)
-                default = f"{_where(method, key)} = {agreed_value(each, key, values):g}" if apart <= 1 else DASH
-                texts = [*(f"{value:g}" for value in values), str(apart), default]
-            lines.append((row_of(f"{title_of(method)}, {_name(key)}", texts),))
-    titles = " and ".join(results.title for results in datasets)
+            chosen = [tunings[0].best.values[key] if tunings and tunings[0].best else math.nan for tunings in mine]
+            apart = default = DASH
+            if not any(map(math.isnan, chosen)):
+                steps = steps_apart(each, key, chosen)
+                apart = str(steps)
+                default = f"{_where(method, key)} = {agreed_value(each, key, chosen):g}" if steps <= 1 else DASH
+            texts = [DASH if math.isnan(value) else f"{value:g}" for value in chosen]
+            lines.append((row_of(f"{title_of(method)}, {_name(key)}", [*texts, apart, default]),))
+    titles = " and ".join(results.title for results in found)
     return Table(
         label_of("tuning-agreement"),
-        warning(any(results.synthetic for results in datasets)) + f"Values that were chosen on {titles}.",
-        (Head(""), *(Head(results.title) for results in datasets), Head("steps", "apart"), Head("for", "shared.toml")),
+        warning(any(results.synthetic for results in found)) + f"Values that were chosen on {titles}.",
+        (Head(""), *(Head(results.title) for results in found), Head("steps", "apart"), Head("for", "shared.toml")),
         (tuple(lines),),
         tuple(notes("tuning-agreement", titles=titles)),
     )
@@ -239,7 +220,7 @@ def _agreement(found: Mapping[Results, Sequence[MethodTuning]]) -> Table:
 
 def steps_apart(each: Sequence[MethodTuning], key: str, values: Sequence[float]) -> int:
     """How many steps lie between the lowest and the highest of the chosen values, among all values that were tried."""
-    tried = sorted({trial[key] for tuning in each for trial, _ in tuning.trials})
+    tried = sorted({trial.values[key] for tuning in each for trial in tuning.trials})
     return tried.index(max(values)) - tried.index(min(values))
 
 
@@ -247,8 +228,8 @@ def agreed_value(each: Sequence[MethodTuning], key: str, values: Sequence[float]
     """Of the chosen values the one whose best trials, as shares of the best of all, are highest on average."""
 
     def share(tuning: MethodTuning, value: float) -> float:
-        mine = [trial_value(record) for trial, record in tuning.trials if trial[key] == value]
-        return max(mine, default=0.0) / max(trial_value(record) for _, record in tuning.trials)
+        mine = [trial.validation for trial in tuning.trials if trial.values[key] == value]
+        return max(mine, default=0.0) / max(trial.validation for trial in tuning.trials)
 
     return max(dict.fromkeys(values), key=lambda value: sum(share(tuning, value) for tuning in each))
 
@@ -259,13 +240,13 @@ def _where(method: str, key: str) -> str:
 
 
 def _records(tuning: MethodTuning) -> Iterator[dict[str, object]]:
-    for values, record in tuning.trials:
+    for trial in tuning.trials:
         yield {
             "method": tuning.method,
-            "trial": in_words(values),
+            "trial": in_words(trial.values),
             "metric": METRIC,
-            "validation": trial_value(record),
-            "selected_epoch": record.selected_epoch,
-            "epochs": len(record.epochs),
-            "chosen": tuning.best is not None and record is tuning.best[1],
+            "validation": trial.validation,
+            "selected_epoch": trial.record.selected_epoch,
+            "epochs": len(trial.record.epochs),
+            "chosen": trial is tuning.best,
         }

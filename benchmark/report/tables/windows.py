@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -16,14 +16,13 @@ from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import (
     PairedBootstrap,
     PairedTest,
-    SeedSummary,
     paired_bootstrap,
     paired_t_test,
     smallest_detectable_difference,
     standard_error,
 )
-from benchmark.report.tables.cells import best_of, row_of
-from benchmark.report.tables.layout import Cell, Head, Made, Row, Table, for_machines, table_of
+from benchmark.report.tables.cells import best_of
+from benchmark.report.tables.layout import Cell, Columns, Head, Made, Pair, Table, for_machines, table_by_columns
 from benchmark.report.tables.notes import machines_note, notes, setting_text
 from benchmark.report.tables.numbers import DASH, bare_p, count, number, signed
 from benchmark.runs.metrics import is_mean_over_users, shown_in
@@ -77,6 +76,11 @@ class PooledDifference:
     over_users: PairedBootstrap
     over_windows: PairedTest
     detectable: float
+
+    @property
+    def above(self) -> int:
+        """In how many windows the method is ahead."""
+        return sum(value > 0 for value in self.by_window.values())
 
 
 def windows_of(results: Results, names: Collection[str] = ()) -> Windows | None:
@@ -152,91 +156,86 @@ def window_tables(results: Results) -> Made | None:
     differences = pooled_differences(windows)
     tables = [_metric_table(windows, metric) for metric in METRICS]
     tables += [_difference_table(windows, differences)] if differences else []
-    rows = [*_mean_rows(windows), *(row for each in differences for row in _difference_rows(windows, each))]
-    return tables, for_machines(results, rows)
+    return tables, for_machines(results, _rows(windows, differences))
 
 
 def _metric_table(windows: Windows, metric: str) -> Table:
-    results, groups = windows.results, windows.groups
-    columns = [{m: windows.mean(m, metric, window) for m in windows.methods} for window in groups]
-    columns.append({method: windows.pooled(method, metric) for method in windows.methods})
-    best = [best_of({m: SeedSummary(1, value, 0.0) for m, value in each.items()}, metric) for each in columns]
-    rows = [
-        Row(title_of(m), tuple(Cell(number(each[m]), place=at[m]) for each, at in zip(columns, best, strict=True)))
-        for m in windows.methods
+    results, n_windows = windows.results, count(len(windows.groups), "window")
+
+    def column(value: Callable[[str], float]) -> Callable[[str], Pair]:
+        means = {method: value(method) for method in windows.methods}
+        best = best_of(means, metric)
+        return lambda method: (Cell(number(means[method]), place=best[method]), "")
+
+    columns = [
+        (Head(f"{window:g}", count(users, "user")), column(partial(windows.mean, metric=metric, window=window)))
+        for window, users in windows.users.items()
     ]
-    asked = {group.swept for group in results.experiment("windows")} - set(groups)
+    columns.append((Head("pooled", f"{windows.tested} users"), column(partial(windows.pooled, metric=metric))))
+    asked = {group.swept for group in results.experiment("windows")} - set(windows.groups)
+    records = [record for groups in windows.groups.values() for runs in groups.values() for record in runs.done]
     said = notes(
         "windows",
         missing=[f"{window:g}" for window in sorted(filter(None, asked), reverse=True)],
         setting=setting_text(results.setting),
-        machines=machines_note([r for each in groups.values() for runs in each.values() for r in runs.done]),
+        machines=machines_note(records),
     )
-    heads = [Head(f"{window:g}", count(n, "user")) for window, n in windows.users.items()]
-    return table_of(
-        results,
-        f"windows-{metric}",
-        f"{metric} on {results.heading} in {count(len(groups), 'window')} of time, and pooled.",
-        [*heads, Head("pooled", f"{windows.tested} users")],
-        [[(row,) for row in rows]],
-        said,
-    )
+    caption = f"{metric} on {results.heading} in {n_windows} of time, and pooled."
+    lines = [[(title_of(method), method, None) for method in windows.methods]]
+    return table_by_columns(results, f"windows-{metric}", caption, columns, lines, said)
+
+
+DIFFERENCES: Columns[PooledDifference] = (
+    (Head("pooled", "difference"), lambda each: signed(each.over_users.difference)),
+    (Head("95 %", "interval"), lambda each: f"{signed(each.over_users.low)} to {signed(each.over_users.high)}"),
+    (Head("p", "over users"), lambda each: bare_p(each.over_users.p)),
+    (Head("windows", "above 0"), lambda each: f"{each.above}/{len(each.by_window)}"),
+    (Head("p", "over windows"), lambda each: bare_p(each.over_windows.p)),
+    (Head("smallest", "detectable"), lambda each: number(each.detectable)),
+)
 
 
 def _difference_table(windows: Windows, differences: Sequence[PooledDifference]) -> Table:
     results, n_windows = windows.results, len(windows.groups)
-
-    def line(each: PooledDifference) -> Row:
-        over, above = each.over_users, sum(value > 0 for value in each.by_window.values())
-        texts = [signed(over.difference), f"{signed(over.low)} to {signed(over.high)}"]
-        texts += [bare_p(over.p), f"{above}/{len(each.by_window)}", bare_p(each.over_windows.p)]
-        label = f"{title_of(each.method)} {DASH} {title_of(each.rival)}, {each.metric}"
-        return row_of(label, [*texts, number(each.detectable)])
-
-    return table_of(
-        results,
+    said = notes(
         "windows-differences",
-        f"What Barlow Twins adds on {results.heading}, pooled over {count(n_windows, 'window')} of time.",
-        [
-            Head("pooled", "difference"),
-            Head("95 %", "interval"),
-            Head("p", "over users"),
-            Head("windows", "above 0"),
-            Head("p", "over windows"),
-            Head("smallest", "detectable"),
-        ],
-        [[(line(each),) for each in differences if each.metric == metric] for metric in TESTED],
-        notes(
-            "windows-differences",
-            tested=windows.tested,
-            windows=n_windows,
-            users=differences[0].over_users.n,
-            setting=setting_text(results.setting),
-        ),
+        tested=windows.tested,
+        windows=n_windows,
+        users=differences[0].over_users.n,
+        setting=setting_text(results.setting),
     )
+    caption = f"What Barlow Twins adds on {results.heading}, pooled over {count(n_windows, 'window')} of time."
+    lines = [
+        [
+            (f"{title_of(each.method)} {DASH} {title_of(each.rival)}, {metric}", each, None)
+            for each in differences
+            if each.metric == metric
+        ]
+        for metric in TESTED
+    ]
+    return table_by_columns(results, "windows-differences", caption, DIFFERENCES, lines, said)
 
 
-def _mean_rows(windows: Windows) -> Iterable[dict[str, object]]:
-    for metric, method in itertools.product(METRICS, windows.methods):
-        about = {"metric": metric, "method": method}
-        for window, groups in windows.groups.items():
-            runs, mean = len(groups[method].done), windows.mean(method, metric, window)
-            yield about | {"window": window, "mean": mean, "users": windows.users[window], "runs": runs}
-        yield about | {"mean": windows.pooled(method, metric), "users": windows.tested}
-
-
-def _difference_rows(windows: Windows, each: PooledDifference) -> Iterable[dict[str, object]]:
-    about = {"metric": each.metric, "method": each.method, "rival": each.rival}
-    for window, mean in each.by_window.items():
-        yield about | {"window": window, "mean": mean, "users": windows.users[window]}
-    over = each.over_users
-    yield about | {
-        "mean": over.difference,
-        "users": windows.tested,
-        "different_users": over.n,
-        "low": over.low,
-        "high": over.high,
-        "p": over.p,
-        "p_over_windows": each.over_windows.p,
-        "detectable": each.detectable,
-    }
+def _rows(windows: Windows, differences: Sequence[PooledDifference]) -> Iterator[dict[str, object]]:
+    for metric in METRICS:
+        for method in windows.methods:
+            about = {"metric": metric, "method": method}
+            for window, groups in windows.groups.items():
+                runs, mean = len(groups[method].done), windows.mean(method, metric, window)
+                yield about | {"window": window, "mean": mean, "users": windows.users[window], "runs": runs}
+            yield about | {"mean": windows.pooled(method, metric), "users": windows.tested}
+    for each in differences:
+        about = {"metric": each.metric, "method": each.method, "rival": each.rival}
+        for window, mean in each.by_window.items():
+            yield about | {"window": window, "mean": mean, "users": windows.users[window]}
+        over = each.over_users
+        yield about | {
+            "mean": over.difference,
+            "users": windows.tested,
+            "different_users": over.n,
+            "low": over.low,
+            "high": over.high,
+            "p": over.p,
+            "p_over_windows": each.over_windows.p,
+            "detectable": each.detectable,
+        }

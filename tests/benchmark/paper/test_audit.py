@@ -15,8 +15,8 @@ from scipy import stats
 
 from benchmark.paper.audit import rate_sizes, sentences
 from benchmark.paper.audit import table2 as audit_table2
-from benchmark.paper.audit.checks import Check, audit_data, checks, populations
-from benchmark.paper.audit.finding import AUDIT_VERDICTS, AuditFinding, number, percent, title
+from benchmark.paper.audit.checks import Check, checks, populations
+from benchmark.paper.audit.finding import AUDIT_VERDICTS, AuditFinding, audit_data, number, percent, title
 from benchmark.paper.audit.rate_sizes import Population, fewest_runs, fitting_sizes, is_multiple
 from benchmark.paper.printed import (
     BASELINES,
@@ -156,10 +156,12 @@ def test_sentences_that_the_tables_do_not_bear_out() -> None:
     assert places(sentences.cross_entropy(table1())) == [
         f"Table 1, {name}" for name in ("Yelp", "Gowalla", "Kindle Store")
     ]
-    modest = list(sentences.coverage_gains(table2(), quotes["modest_coverage"]["datasets"]))
+    modest = list(sentences.coverage_gains("modest-coverage", table2(), quotes["modest_coverage"]["datasets"]))
     assert verdicts(modest) == ["disagrees"] * 6
     assert [f.printed.split("Improve ")[1] for f in modest] == [f"−{x} %" for x in (15.1, 13.4, 12.5, 20.7, 29.2, 30.5)]
-    assert places(sentences.coverage_gains(table2(), quotes["higher_coverage"]["datasets"])) == ["Table 2, Yelp, cov@1"]
+    assert places(sentences.coverage_gains("higher-coverage", table2(), quotes["higher_coverage"]["datasets"])) == [
+        "Table 2, Yelp, cov@1"
+    ]
     drop = quotes["top_1_drop"]
     assert places(sentences.top_1_drop(table2(), drop["datasets"], drop["at_least_points"])) == ["Table 2, Yelp, hr@1"]
 
@@ -412,12 +414,12 @@ def test_fewer_decimals_are_a_wider_interval(ours: float, verdict: str) -> None:
 
 def test_coverage_and_top_1_counted_by_hand() -> None:
     table = second_table(row("cov@1", (0.05,), 0.06), row("cov@5", (0.3, 0.4), 0.2), row("hr@1", (), 0.0199))
-    gains = list(sentences.coverage_gains(table, ["D"]))
+    gains = list(sentences.coverage_gains("modest-coverage", table, ["D"]))
     assert verdicts(gains) == ["agrees", "disagrees"]
     assert gains[1].follows == (
         "−50.0 % from the best baseline (SASRec (CE), 0.4000); 2 of 6 baselines are above BT-SR."
     )
-    assert list(sentences.coverage_gains(table, [])) == []
+    assert list(sentences.coverage_gains("modest-coverage", table, [])) == []
     assert verdicts(sentences.top_1_drop(table, ["D"], 2.0)) == ["disagrees"]
     assert only(sentences.top_1_drop(table, ["D"], 1.5)).follows.endswith("a drop of 1.5 would leave 0.0049.")
     assert list(sentences.top_1_drop(table, [], 2.0)) == []

@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 
 from benchmark.cli.main import parse
-from benchmark.paper.claims import CLAIMS
-from benchmark.paper.printed import BTSR, Printed
-from benchmark.paper.rules import (
+from benchmark.paper.claim import (
     AgainstBaselines,
     Ahead,
     Drops,
@@ -25,10 +23,11 @@ from benchmark.paper.rules import (
     Peaks,
     Ratio,
     Rule,
-    Slower,
     Steadier,
     Trend,
 )
+from benchmark.paper.claims import CLAIMS
+from benchmark.paper.printed import BTSR, Printed
 from benchmark.plan.experiments import experiments
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import judge_claims
@@ -103,7 +102,7 @@ def of(metric: str, values: Sequence[float]) -> list[dict[str, float]]:
 
 
 def judged(results: Results, rule: Rule) -> Judgement:
-    return judge(RULES[type(rule)](results, rule))
+    return judge(list(RULES[type(rule)](results, rule)))
 
 
 def verdict(results: Results, rule: Rule) -> str:
@@ -429,7 +428,7 @@ def test_trend_in_all_verdicts(bench: Bench) -> None:
 
 
 def test_ratio_in_all_verdicts(bench: Bench) -> None:
-    rule = Ratio(experiment="alpha", start="0", end="0.5", metric="cov@10", at_least=1.75, below=1.5)
+    rule = Ratio(experiment="alpha", pairs=(("0.5", "0"),), metric="cov@10", at_least=1.75, below=1.5)
 
     def outcome(last: Sequence[float], first: Sequence[float] = (0.1, 0.2)) -> str:
         sides = {"alpha:0": of("cov@10", first), "alpha:0.5": of("cov@10", last)}
@@ -572,7 +571,7 @@ def test_runs_that_diverged_are_told_with_a_spread(bench: Bench, handmade: Calla
     assert "(3 seeds, 2 diverged)" in text
 
 
-def test_slower_in_all_verdicts(bench: Bench, handmade: Callable[..., Any]) -> None:
+def test_a_ratio_of_costs_in_all_verdicts(bench: Bench, handmade: Callable[..., Any]) -> None:
     maker = handmade()
 
     def outcome(seconds: Sequence[float], device: str = "cpu") -> str:
@@ -585,7 +584,7 @@ def test_slower_in_all_verdicts(bench: Bench, handmade: Callable[..., Any]) -> N
             RunGroup("main", "btsr-ce", "btsr-ce", records=joint),
             RunGroup("main", "two-stage", "two-stage", records=tuple(staged)),
         ]
-        rule = Slower(experiment="main", pairs=(("two-stage", "btsr-ce"),), timing="fit_seconds", at_least=1.5)
+        rule = Ratio("main", (("two-stage", "btsr-ce"),), metric="fit_seconds", at_least=1.5, of_cost=True)
         return verdict(assemble(maker, groups, {}), rule)
 
     assert outcome((16.0, 15.0)) == "confirmed"

@@ -101,6 +101,49 @@ def test_pairs_are_of_the_seeds_that_both_have(results: Results) -> None:
     assert (test.n, test.difference) == (2, pytest.approx(0.025))
 
 
+NAN = math.nan
+
+
+@pytest.mark.parametrize(
+    ("candidate", "rivals", "best"),
+    [
+        ((1, 1), ((1, 1), (2, 0), (NAN, 1.5)), 2),
+        ((1, 1), ((1, 1), (NAN, NAN), (1, 1)), 0),
+        ((1, 1), ((NAN, NAN), (-3, -3), (-2, NAN)), 2),
+        ((1, NAN), ((2, 0), (1, 9)), 0),
+        ((1, NAN), ((NAN, 1), (NAN, 1)), None),
+    ],
+)
+def test_the_best_rival_has_the_highest_mean_on_shared_seeds(
+    handmade: Callable[..., Any],
+    candidate: tuple[float, ...],
+    rivals: tuple[tuple[float, ...], ...],
+    best: int | None,
+) -> None:
+    def runs(label: str, values: tuple[float, ...]) -> RunGroup:
+        by_seed = {seed: value for seed, value in enumerate(values) if not math.isnan(value)}
+        return group(handmade(), "main", label, "sasrec-ce", by_seed)
+
+    ours, others = runs("ours", candidate), [runs(str(place), values) for place, values in enumerate(rivals)]
+    found = Results("ml-1m", "ML-1M", False, RunSetting(), (ours, *others), lambda _: None)
+    chosen = found.against_best(ours, others, "ndcg@10")
+    assert (chosen and chosen[0].label) == (None if best is None else str(best))
+
+
+def test_improvement_and_test_come_from_the_same_runs(handmade: Callable[..., Any]) -> None:
+    # Seeds 0 to 2 are BT-SR's alone and easy; on seeds 3 to 5, which both have, it is worse every time.
+    ours = group(handmade(), "main", "btsr-ce", "btsr-ce", dict(enumerate((0.90, 0.91, 0.92, 0.30, 0.31, 0.33))))
+    near = group(handmade(), "main", "sasrec-ce", "sasrec-ce", {3: 0.35, 4: 0.37, 5: 0.36})
+    far = group(handmade(), "main", "duorec", "duorec", dict.fromkeys(range(6), 0.1))
+    found = Results("ml-1m", "ML-1M", False, RunSetting(), (ours, near, far), lambda _: None)
+    rival, test = found.against_best(ours, (near, far), "ndcg@10") or (None, None)
+    assert rival is near
+    assert test is not None
+    assert test.improvement == pytest.approx(100 * (0.94 - 1.08) / 1.08)
+    assert (test.n, test.star) == (3, False)
+    assert test.difference == pytest.approx(-0.14 / 3)
+
+
 def test_users_are_averaged_over_seeds(results: Results) -> None:
     sasrec, btsr = results.method("sasrec-ce"), results.method("btsr-ce")
     third = 1 / math.log2(3)

@@ -11,7 +11,6 @@ from scipy import stats
 
 from benchmark.report import significance
 from benchmark.report.significance import (
-    compare,
     holm,
     paired_bootstrap,
     paired_t_test,
@@ -102,41 +101,10 @@ def test_star_needs_three_pairs_small_p_and_a_gain(candidate: np.ndarray, earned
     assert paired_t_test(candidate, column(1, 2, 3)).star is earned
 
 
-def test_the_best_baseline_has_the_highest_mean_on_shared_runs() -> None:
-    assert compare(column(1, 1), np.array([[1, 2, NAN], [1, 0, 1.5]])).best == 2
-    assert compare(column(1, 1), np.array([[1, NAN, 1], [1, NAN, 1]])).best == 0
-    assert compare(column(1, 1), np.array([[NAN, -3, -2], [NAN, -3, NAN]])).best == 2
-    assert compare(column(1, NAN), np.array([[2, 1], [0, 9]])).best == 0
-    with pytest.raises(ValueError, match="no baseline has a run"):
-        compare(column(1, NAN), np.array([[NAN, NAN], [1, 1]]))
-
-
-def test_rival_improvement_and_test_come_from_the_same_runs() -> None:
-    # Seeds 0 to 2 are BT-SR's alone and easy; on seeds 3 to 5, which both have, it is worse every time.
-    candidate = column(0.90, 0.91, 0.92, 0.30, 0.31, 0.33)
-    baselines = np.array([[NAN] * 3 + [0.35, 0.37, 0.36], [0.1] * 6]).T
-    result = compare(candidate, baselines)
-    assert result.best == 0
-    assert result.improvement == pytest.approx(100 * (0.94 - 1.08) / 1.08)
-    assert (result.test.n, result.test.star) == (3, False)
-    assert result.test.difference == pytest.approx(-0.14 / 3)
-
-
 def test_improvement_is_relative_to_the_baseline() -> None:
     assert significance.improvement(0.06, 0.05) == pytest.approx(20)
     assert significance.improvement(0.04, 0.05) == pytest.approx(-20)
     assert math.isnan(significance.improvement(0.04, 0.0))
-
-
-def test_comparison_is_with_the_best_baseline() -> None:
-    candidate = column(0.060, 0.062, 0.061)
-    baselines = np.array([[0.040, 0.050], [0.041, 0.051], [0.042, 0.052]])
-    result = compare(candidate, baselines)
-    assert result.best == 1
-    assert result.improvement == pytest.approx(100 * 0.010 / 0.051)
-    assert result.test == paired_t_test(candidate, baselines[:, 1])
-    assert result.test.star is True
-    assert compare(baselines[:, 0], baselines[:, 1:]).test.star is False
 
 
 def test_holm_counted_by_hand() -> None:

@@ -14,7 +14,7 @@ from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.planner import PlannedRun, plan
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.figures.canvas import appearance
-from benchmark.report.figures.tuning import tuning
+from benchmark.report.figures.sweeps import tuning
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.shown_runs import planned_results
 from benchmark.report.tables.alpha_guide import alpha_guide
@@ -135,7 +135,8 @@ def swept(maker: Any, hits: Mapping[float, int], items: Mapping[float, int]) -> 
     """
     groups, arrays = [], {}
     for alpha, count in hits.items():
-        record = maker.record("btsr-ce", 0, settings={"alpha": alpha})
+        test = {"cov@10": items[alpha] / 3606}
+        record = maker.record("btsr-ce", 0, test=test, settings={"alpha": alpha})
         top = np.arange(40)[:, None] * 10 % items[alpha] + np.arange(50)
         ranks = (np.arange(40) < count).astype(np.int32)
         arrays[record.key] = maker.arrays() | {"validation_ranks": ranks, "top_items": top.astype(np.uint16)}

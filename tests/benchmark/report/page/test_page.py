@@ -20,8 +20,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmark.paper.claim import Claim
-from benchmark.paper.rules import Ahead
+from benchmark.paper.claim import Ahead, Claim
 from benchmark.report.claims.judged_claims import JudgedClaim
 from benchmark.report.figures.accuracy import accuracy_and_coverage
 from benchmark.report.figures.canvas import appearance, save
