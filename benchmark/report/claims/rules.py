@@ -131,8 +131,6 @@ def ratio(results: Results, rule: forms.Ratio) -> Iterator[Reading]:
 def _ratio(results: Results, rule: forms.Ratio, first: str, second: str) -> Reading:
     stage = COST if rule.of_cost else "test"
     high, low = (side(results, rule.experiment, label, rule.metric, stage) for label in (first, second))
-    if rule.of_cost and not (high.values and low.values):
-        return not_run(rule.metric, f"{high.title} against {low.title}")
     if gap := missing(rule.metric, low, high):
         return gap
     seeds = common_seeds(high, low)

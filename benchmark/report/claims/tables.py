@@ -97,7 +97,7 @@ def _row(finding: JudgedClaim) -> Mapping[str, object]:
         "place": finding.claim.place,
         "quote": finding.claim.quote,
         "reading": finding.claim.reading,
-        "rule": "slower" if getattr(finding.claim.rule, "of_cost", False) else RULES[type(finding.claim.rule)].__name__,
+        "rule": RULES[type(finding.claim.rule)].__name__,
         "dataset": finding.dataset,
         "title": finding.title,
         "synthetic": finding.synthetic,
