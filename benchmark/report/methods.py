@@ -58,7 +58,7 @@ def external_style(title: str, place: int) -> MethodStyle:
 
 
 def is_own(method: str) -> bool:
-    """Whether it is no part of the reproduction, such as a method of one's own or recommendations made elsewhere."""
+    """Whether it lies outside the reproduction, like a method of one's own or recommendations made elsewhere."""
     return method not in STYLES
 
 

@@ -33,7 +33,7 @@ COLUMNS = (
 )
 
 MAX_PROFILE = 40
-"""The most characters of a profile's name in a heading."""
+"""The most characters of a profile's name in a heading: what was set by hand is part of it, which may be long."""
 
 COST = "cost"
 """The stage of the frame that holds what a run took: seconds, epochs, bytes."""
@@ -75,20 +75,13 @@ class RunGroup:
         if self.label == self.method:
             return self.style.title
         match self.experiment:
-            case "alpha" | "lambda":
-                return f"{self.experiment} {self.label}"
-            case "regimes":
-                return f"alpha {self.label}"
-            case "noise":
-                return f"{self.style.title}, noise {self.swept:g}"
-            case "windows":
-                return f"{self.style.title}, window {self.swept:g}"
-            case "home":
-                return f"{self.style.title}, {self.label.removeprefix(self.method).strip()}"
-            case "tune":
-                return f"{self.style.title}, {self.label.partition(': ')[2]}"
-            case "weights":
-                return f"{self.style.title}, weights times {self.swept:g}"
+            case "alpha" | "lambda" | "regimes":
+                return f"{'lambda' if self.experiment == 'lambda' else 'alpha'} {self.label}"
+            case "noise" | "windows" | "weights":
+                varied = {"noise": "noise", "windows": "window", "weights": "weights times"}[self.experiment]
+                return f"{self.style.title}, {varied} {self.swept:g}"
+            case "home" | "tune":
+                return f"{self.style.title}, {self.label.removeprefix(self.method).lstrip(': ')}"
             case _:
                 return self.label
 
@@ -123,11 +116,6 @@ class RunGroup:
         return len(self.records) + len(self.missing)
 
 
-def shorten(profile: str) -> str:
-    """A profile in a heading: what was set by hand is part of its name, which may be long."""
-    return profile if len(profile) <= MAX_PROFILE else f"{profile[: MAX_PROFILE - 1]}…"
-
-
 class Results:
     """The runs of one dataset under one setting. Table 2 is the experiment `main`, with a group for each method."""
 
@@ -158,7 +146,9 @@ class Results:
         words = [f"{preset} protocol"] if preset != usual.protocol else []
         words += ["file order" if each == "ties=file" else each for each in departures]
         words += [f"{setting.hparams} hyper-parameters"] if setting.hparams != usual.hparams else []
-        words += [f"{shorten(setting.profile)} profile"] if setting.profile != usual.profile else []
+        profile = setting.profile
+        profile = profile if len(profile) <= MAX_PROFILE else f"{profile[: MAX_PROFILE - 1]}…"
+        words += [f"{profile} profile"] if profile != usual.profile else []
         return f"{self.title} ({', '.join(words)})" if words else self.title
 
     @property

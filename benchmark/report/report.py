@@ -15,9 +15,8 @@ from benchmark.paper.claim import Claim
 from benchmark.plan.experiments import NAMES, SWEEPS
 from benchmark.plan.planner import PlannedRun
 from benchmark.plan.run_spec import RunSetting
-from benchmark.report.claims.judged_claims import About, JudgedClaim, judge_claims
-from benchmark.report.claims.tables import claims_tables
-from benchmark.report.figures import accuracy, curves, gains, popularity, scores, sweeps
+from benchmark.report.claims.judged_claims import About, JudgedClaim, claims_tables, judge_claims
+from benchmark.report.figures import accuracy, curves, popularity, scores, sweeps
 from benchmark.report.figures.canvas import appearance, save
 from benchmark.report.page.page import DatasetReport, write_page
 from benchmark.report.query import Results
@@ -65,7 +64,7 @@ TABLES: dict[str, Callable[[Results], Made | None]] = {
     "sets": sets_table,
     "cost": cost_table,
 }
-"""Of one dataset, by the name of their files; None where no run has what a table shows."""
+"""The tables of one dataset, by the name of their files; None where no run has what a table shows."""
 
 FIGURES: dict[str, Callable[[Results], Figure | None]] = {
     "figure1-buckets": popularity.bucket_accuracy,
@@ -73,18 +72,18 @@ FIGURES: dict[str, Callable[[Results], Figure | None]] = {
     "figure2-spectrum": curves.singular_values,
     "learning-curves": curves.learning_curves,
     "accuracy-coverage": accuracy.accuracy_and_coverage,
-    "sensitivity-alpha": sweeps.sensitivity_to_alpha,
-    "sensitivity-lambda": sweeps.sensitivity_to_lambda,
+    "sensitivity-alpha": partial(sweeps.sensitivity, "alpha"),
+    "sensitivity-lambda": partial(sweeps.sensitivity, "lambda"),
     "figure5-regimes": popularity.regimes,
     "views": accuracy.views,
     "noise": sweeps.noise,
     "ties": accuracy.ties,
-    "windows": gains.windows,
+    "windows": accuracy.windows,
     "tuning": sweeps.tuning,
     "reliability": scores.reliability,
     "popularity-calibration": popularity.popularity_calibration,
 }
-"""Likewise; they are drawn and saved within `canvas.appearance()`."""
+"""The figures of one dataset likewise; they are drawn and saved within `canvas.appearance()`."""
 
 TABLES_TOGETHER: dict[str, Callable[[Sequence[Results]], Made | None]] = {
     "table1": table_1,
@@ -92,9 +91,9 @@ TABLES_TOGETHER: dict[str, Callable[[Sequence[Results]], Made | None]] = {
     "table2": lambda shown: table_2(shown) if sum(bool(results.ran) for results in shown) > 1 else None,
 }
 FIGURES_TOGETHER: dict[str, Callable[[Sequence[Results]], Figure | None]] = {
-    "gains": gains.gains,
+    "gains": accuracy.gains,
 }
-"""Of all the datasets that a report shows in one setting, where these are several."""
+"""Tables and figures of all the datasets that a report shows in one setting, where there are several."""
 
 
 @dataclass

@@ -97,7 +97,7 @@ def _tuned_groups(planned: Sequence[PlannedRun], by_run: Mapping[tuple[str, int]
 def _external(
     records: Sequence[RunRecord], protocol: Mapping[str, Any], data: Mapping[str, Any] | None
 ) -> list[RunRecord]:
-    """Of each name under which recommendations were scored on this data and protocol, the file that was given last."""
+    """The recommendations made elsewhere that were scored on this data and protocol, the last file under each name."""
     fitting = [r for r in records if r.external and r.done and r.spec["protocol"] == protocol and _is_current(r, data)]
     last = {record.method: record for record in sorted(fitting, key=lambda r: (r.finished, r.key))}
     return [last[method] for method in sorted(last)]

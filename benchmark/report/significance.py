@@ -78,7 +78,8 @@ class PairedBootstrap:
 
 def summarise_seeds(runs: np.ndarray) -> SeedSummary:
     """Mean and deviation of `runs` (R,)."""
-    values = _present(runs)
+    values = np.asarray(runs, dtype=np.float64)
+    values = values[~np.isnan(values)]
     n = len(values)
     return SeedSummary(n, float(values.mean()) if n else math.nan, float(values.std(ddof=1)) if n > 1 else math.nan)
 
@@ -202,8 +203,3 @@ def _sums_of_users(values: np.ndarray, users: np.ndarray) -> tuple[np.ndarray, n
     """The sum of each user's values, and how many they are: (U,), (U,)."""
     _, owners, counts = np.unique(users, return_inverse=True, return_counts=True)
     return np.bincount(owners, weights=values), counts
-
-
-def _present(runs: np.ndarray) -> np.ndarray:
-    values = np.asarray(runs, dtype=np.float64)
-    return values[~np.isnan(values)]

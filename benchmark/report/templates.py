@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 
 def environment(folder: Path, filters: dict[str, Callable[..., Any]], **options: Any) -> jinja2.Environment:
-    """Of the templates in `folder`/templates, which may use these filters."""
+    """An environment for the templates in `folder`/templates, which may use these filters."""
     usual = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
     loader = jinja2.FileSystemLoader(folder / "templates")
     made = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, **usual | options)

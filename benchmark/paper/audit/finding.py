@@ -39,7 +39,7 @@ class AuditFinding:
 
 
 def finding(check: str, verdict: AuditVerdict | bool, **facts: object) -> AuditFinding:
-    """What the templates of a check in audit.toml say of these facts; a verdict of True is that the paper agrees."""
+    """A finding in the words of the check's templates in audit.toml; a verdict of True means that the paper agrees."""
     told: AuditVerdict = ("agrees" if verdict else "disagrees") if isinstance(verdict, bool) else verdict
     place, printed, follows = (
         " ".join(template.render(facts, verdict=told).split()) for template in _templates()[check]
@@ -82,7 +82,7 @@ def p_value(p: float) -> str:
 
 @cache
 def _templates() -> Mapping[str, Sequence[jinja2.Template]]:
-    """Of each check that is computed those of the place, of what is printed, and of what follows."""
+    """For each computed check the templates of the place, of what is printed there, and of what follows."""
     words = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
     words.filters |= {each.__name__: each for each in (title, titles, number, percent, p_value)}
     words.globals |= {"improve": improve, "RUNS": RUNS, "SIGNIFICANT": SIGNIFICANT}

@@ -37,7 +37,7 @@ METHODS_AS_THEY_ARE = ("main", "objectives")
 """The experiments of Tables 2 and 1: a method may have been run for either."""
 
 CLAIM_RESAMPLES = 2000
-"""Of users: p is then known to .001, which suffices for a verdict at .05, and a report stays fast."""
+"""How often users are resampled: p is then known to .001, which suffices for a verdict, and a report stays fast."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def side(results: Results, experiment: str, label: str, metric: str, stage: str 
 def sides_of(
     results: Results, experiment: str, metric: str, labels: Sequence[str] = (), in_windows: bool = True
 ) -> dict[str, Side]:
-    """Of these variants of an experiment, or of all that are planned, whether they were run or not.
+    """The sides of these variants of an experiment, or of all that are planned, whether they were run or not.
 
     Methods that are compared as they are stand in windows of time if all that ran have runs there: see `pooled`.
     """

@@ -36,7 +36,7 @@ WIDTH = 6.8
 
 PNG_DPI = 200
 COLOURS = 256
-"""Of a PNG: it looks the same, and its file takes a third of the bytes."""
+"""With this many colours a PNG looks the same, and its file takes a third of the bytes."""
 
 INK, GREY = "#222222", "#BBBBBB"
 
@@ -50,7 +50,7 @@ HEADING_WIDTH = 80
 """Characters in a line of the heading of a figure of several datasets."""
 
 MOST_TICKS = 6
-"""Of an axis."""
+"""The most ticks on an axis."""
 
 _RC: dict[str, Any] = {
     "axes.edgecolor": "#888888",

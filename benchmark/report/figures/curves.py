@@ -24,7 +24,7 @@ FAMILIES = {
 """The panels of the learning curves; other methods that are trained share one more."""
 
 SMALLEST_SHARE = 1e-6
-"""Of a singular value in the sum: what lies below is rounding."""
+"""A singular value with a smaller share of their sum than this is rounding."""
 
 
 def learning_curves(results: Results) -> Figure | None:

@@ -92,26 +92,19 @@ def _hit_rates(results: Results, heading: str, bars: Sequence[tuple[RunGroup, Me
             for bucket, metric in zip(BUCKETS, metrics, strict=True)
             for value in results.values(group, metric).values() or [math.nan]
         ]
-        sns.barplot(
-            pd.DataFrame(values, columns=["bucket", "title", "value"]),
-            x="bucket",
-            y="value",
-            order=BUCKETS,
-            hue="title",
-            palette={style.title: style.colour for _, style in bars},
-            width=0.84,
-            **BARS,
-            ax=axis,
-        )
-        _hatch(axis, [style for _, style in bars])
+        _bars(axis, values, [style for _, style in bars], x="row", y="value", order=BUCKETS, width=0.84)
         axis.set(xlabel="popularity of the target", ylabel=name.upper(), ylim=(0, None))
     figure.legend(handles=axes[0, 0].containers, loc="outside lower center", **legend)
     return figure
 
 
-def _hatch(axis: Axes, styles: Sequence[MethodStyle]) -> None:
-    """Gives the bars of each colour, in the order of drawing, their method's hatch and label."""
-    for bars, style in zip(axis.containers, styles, strict=True):
+def _bars(axis: Axes, values: Sequence[tuple[str, str, float]], styles: Sequence[MethodStyle], **how: Any) -> None:
+    """Means and deviations of `values` (row, title of a style, value), each style's bars with its hatch and label."""
+    palette = {style.title: style.colour for style in styles}
+    sns.barplot(
+        pd.DataFrame(values, columns=["row", "title", "value"]), hue="title", palette=palette, **BARS, **how, ax=axis
+    )
+    for bars, style in zip(axis.containers, styles, strict=True):  # in the order of drawing
         bars.set_label(style.title)
         for bar in bars:
             bar.set_hatch(style.hatch)
@@ -140,20 +133,8 @@ def _shown(results: Results, groups: Sequence[RunGroup]) -> dict[str, np.ndarray
 
 
 def _divergences(results: Results, axis: Axes, groups: Sequence[RunGroup], rows: Sequence[str]) -> None:
-    values = [(group.title, value) for group in groups for value in results.values(group, KL).values()]
-    sns.barplot(
-        pd.DataFrame(values, columns=["row", "value"]),
-        x="value",
-        y="row",
-        order=rows,
-        hue="row",
-        palette={group.title: group.style.colour for group in groups},
-        width=0.7,
-        dodge=False,
-        **BARS,
-        ax=axis,
-    )
-    _hatch(axis, [group.style for group in groups])
+    values = [(group.title, group.title, value) for group in groups for value in results.values(group, KL).values()]
+    _bars(axis, values, [group.style for group in groups], x="value", y="row", order=rows, width=0.7, dodge=False)
     as_written(axis.get_yticklabels())
     axis.set(xlabel="KL divergence from the history (@10), nats", ylabel="", ylim=(len(rows) - 0.4, -0.6))
 

@@ -18,7 +18,7 @@ from benchmark.report.query import Results
 from benchmark.store.npz import Arrays
 
 NEGLIGIBLE = 0.002
-"""Of the highest density: scores with less are left out at the ends of the axis."""
+"""Scores with less than this share of the highest density are left out at the ends of the axis."""
 
 DENSITIES = ("score_grid", "target_density", "negative_density")
 BINS = ("calibration_count", "calibration_confidence", "calibration_accuracy")

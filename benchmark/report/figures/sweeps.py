@@ -41,29 +41,39 @@ PANELS = (
 )
 """Rows of three panels: what is measured, then each panel's title and the metric of each of its three lines."""
 
+SYMBOLS = {"alpha": ("α", "lambd", "λ"), "lambda": ("λ", "alpha", "α")}
+"""The symbol of each sweep, then the setting that is held meanwhile and its symbol."""
+
 LINES: tuple[tuple[str, Dashes, float], ...] = (("o", "-", 0.28), ("v", (0, (4, 1.5)), 0.48), ("P", (0, (1, 1.2)), 0.7))
 """Marker, dashes and lightness of the three lines in a panel."""
 
 TRIAL_COLUMNS = 3
-TRIAL_LINES = (
-    ("o", "-", 0.28),
-    ("v", "--", 0.48),
-    ("P", ":", 0.66),
-    ("s", "-.", 0.38),
-    ("D", "-", 0.58),
-    ("X", "--", 0.74),
-)
+TRIAL_DASHES, TRIAL_LIGHTNESS = ("-", "--", ":", "-.", "-", "--"), (0.28, 0.48, 0.66, 0.38, 0.58, 0.74)
+TRIAL_LINES = tuple(zip("ovPsDX", TRIAL_DASHES, TRIAL_LIGHTNESS, strict=True))
 """Marker, dashes and lightness of the lines in a panel, one for each value of the second setting."""
 
 
-def sensitivity_to_alpha(results: Results) -> Figure | None:
-    """Figures 3, 4, 6 and 8: by the weight of the Barlow Twins term."""
-    return _sensitivity(results, "alpha", "α", ("lambd", "λ"))
-
-
-def sensitivity_to_lambda(results: Results) -> Figure | None:
-    """Figures 6, 7 and 9: by the weight of the decorrelation within that term."""
-    return _sensitivity(results, "lambda", "λ", ("alpha", "α"))
+def sensitivity(name: str, results: Results) -> Figure | None:
+    """Figures 3, 4 and 6 to 9: hit rates and coverage along a sweep, of all test users and by popularity bucket."""
+    groups, (symbol, *held) = results.own(name), SYMBOLS[name]
+    metrics = [metric for _, *row in PANELS for _, metrics in row for metric in metrics]
+    if sum(any(results.values(group, metric) for metric in metrics) for group in groups) < 2:
+        return None
+    title = f"{groups[0].style.title} by {symbol}{_at(groups, *held)}"
+    figure, axes = panels(results, title, 2, 3, 5, sharex=True)
+    for axes_row, (measured, *row) in zip(axes, PANELS, strict=True):
+        for axis, (heading, metrics) in zip(axes_row, row, strict=True):
+            _panel(results, axis, groups, metrics)
+            axis.set(title=heading, ylim=(0, None))
+        axes_row[0].set_ylabel(measured)
+    for axis in axes[-1]:
+        axis.set_xlabel(symbol)
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25))
+    ticks = [group.swept for group in groups][:: -(-len(groups) // MOST_TICKS)]
+    axes[0, 0].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    paper = paper_figure(f"sensitivity-{name}", results.dataset)
+    figure.supxlabel(seeds_note(groups, lambda group: f"{symbol} = {group.label}", paper), fontsize=8)
+    return figure
 
 
 def noise(results: Results) -> Figure | None:
@@ -107,28 +117,6 @@ def percent_changes(results: Results, group: RunGroup, reference: RunGroup, metr
     """Change of the metric in percent of the reference, on every seed that both have."""
     _, values, base = results.paired(group, reference, metric)
     return [100 * (value / start - 1) for value, start in zip(values, base, strict=True) if start]
-
-
-def _sensitivity(results: Results, name: str, symbol: str, held: tuple[str, str]) -> Figure | None:
-    groups = results.own(name)
-    metrics = [metric for _, *row in PANELS for _, metrics in row for metric in metrics]
-    if sum(any(results.values(group, metric) for metric in metrics) for group in groups) < 2:
-        return None
-    title = f"{groups[0].style.title} by {symbol}{_at(groups, *held)}"
-    figure, axes = panels(results, title, 2, 3, 5, sharex=True)
-    for axes_row, (measured, *row) in zip(axes, PANELS, strict=True):
-        for axis, (heading, metrics) in zip(axes_row, row, strict=True):
-            _panel(results, axis, groups, metrics)
-            axis.set(title=heading, ylim=(0, None))
-        axes_row[0].set_ylabel(measured)
-    for axis in axes[-1]:
-        axis.set_xlabel(symbol)
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25))
-    ticks = [group.swept for group in groups][:: -(-len(groups) // MOST_TICKS)]
-    axes[0, 0].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    paper = paper_figure(f"sensitivity-{name}", results.dataset)
-    figure.supxlabel(seeds_note(groups, lambda group: f"{symbol} = {group.label}", paper), fontsize=8)
-    return figure
 
 
 def _panel(results: Results, axis: Axes, groups: Sequence[RunGroup], metrics: Sequence[str]) -> None:

@@ -9,7 +9,8 @@ from benchmark.plan.selection import METRIC
 from benchmark.report.claims.sides import Side, best_against, contest, lead, sides_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import LEVEL
-from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table
+from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table, row_of
+from benchmark.report.tables.notes import notes
 from benchmark.report.tables.numbers import DASH, bare_p, signed
 
 
@@ -27,11 +28,7 @@ def answer(shown: Sequence[Results]) -> Table | None:
         caption="What Barlow Twins adds to NDCG@10, and on what evidence. A difference is bold where p < .05.",
         heads=(Head("compared"), Head("difference", "95% interval"), Head("p", "over")),
         sections=tuple(section for section in sections if section),
-        notes=(
-            "Over windows of time the interval is over users, each with all of their windows, and p is the larger one "
-            "of users and of windows. Over seeds, interval and p are those of a paired t-test. The best baseline is "
-            "chosen with hindsight, which its p leaves out of account.",
-        ),
+        notes=tuple(notes("answer")),
     )
 
 
@@ -39,15 +36,9 @@ def _stacks(results: Results) -> Iterator[Stack]:
     for first, second in _pairs(results):
         reading = lead(first, second, METRIC)
         low, high = map(signed, reading.interval)
-        values = [
-            Cell(signed(reading.lead), place="best" if reading.p < LEVEL else ""),
-            Cell(bare_p(reading.p)),
-        ]
-        below = [Cell("" if low == DASH else f"{low} to {high}"), Cell(reading.evidence)]
-        yield (
-            Row(f"{results.title}: {first.title}", tuple(values)),
-            Row(f"against {second.title}", tuple(below), "below"),
-        )
+        values = Cell(signed(reading.lead), place="best" if reading.p < LEVEL else ""), Cell(bare_p(reading.p))
+        below = ["" if low == DASH else f"{low} to {high}", reading.evidence]
+        yield Row(f"{results.title}: {first.title}", values), row_of(f"against {second.title}", below, "below")
 
 
 def _pairs(results: Results) -> Iterator[tuple[Side, Side]]:

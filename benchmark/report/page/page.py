@@ -1,4 +1,4 @@
-"""The report as one page: the answer, the claims, then of each dataset what the paper shows in the paper's order, what
+"""The report as one page: the answer, the claims, then for each dataset what the paper shows in the paper's order, what
 goes beyond it, and the runs. It opens from a file, offline.
 
 Everything is inside: pictures are data URIs, and style and script are inline under a policy that forbids all else.
@@ -20,8 +20,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from benchmark.paper.printed import CITATION
-from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim
-from benchmark.report.claims.tables import counted
+from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim, counted
 from benchmark.report.figures.captions import caption
 from benchmark.report.page.answer import answer
 from benchmark.report.page.runs_table import METRICS, anchor_of, not_run, run_rows, slug
@@ -49,10 +48,10 @@ PAPERS = {
     "sensitivity-lambda": "Figures 6 to 9",
     "lambda": "",
 }
-"""What the paper shows, in its order, with its names; without one what has the numbers of the figure before it."""
+"""What the paper shows, in its order and under its names; one without a name gives the numbers of the figure above."""
 
 SUMMARIES = ("windows", "accuracy-coverage")
-"""The pictures that the page may open with: of each dataset the first of these that there is."""
+"""The pictures that the page may open with: for each dataset it takes the first one that was drawn."""
 
 Link = Callable[[str], str | None]
 """Where the runs of a RunGroup stand, by its name; None if they are not on the page."""
@@ -195,8 +194,8 @@ def _relative(path: Path, root: Path) -> str:
 def to_html(table: Table, identity: str, link: Link = lambda _: None, origin: str | None = None) -> Markup:
     """The table below its caption, with its notes folded.
 
-    `identity`: its id on the page. A number of ours links to the runs of its row, its column or its table, and to
-    `origin` where none of them names any.
+    `identity`: its id on the page. A number of ours links to the runs of its row or its column, and to `origin` where
+    neither names any.
     """
     template = _ENVIRONMENT.get_template("table.html.jinja")
     return Markup(template.render(table=table, identity=identity, link=link, origin=origin))
@@ -211,7 +210,7 @@ def sort_value(text: str) -> str:
 def _target(table: Table, stack: Stack, column: int, link: Link, origin: str | None) -> str | None:
     """Where the numbers of a cell link to; None for those that the paper prints."""
     head = table.heads[1 + column]
-    named = (name for name in (stack[0].runs, head.runs, table.runs) if name)
+    named = (name for name in (stack[0].runs, head.runs) if name)
     return None if head.printed else next(filter(None, map(link, named)), origin)
 
 

@@ -24,6 +24,8 @@ GOALS: Mapping[str, float] = {"accuracy first": 0.0, "balanced": 0.02, "coverage
 
 RESAMPLES = 500
 
+PARTS = ("difference", "low", "high")
+
 Effects = dict[str, Any]
 """A value of alpha: its means over the seeds that alpha 0 has too, and by how much they differ from those of alpha 0,
 with 95 % intervals over users; None for alpha 0 itself.
@@ -90,22 +92,16 @@ def _row(results: Results, runs: RunGroup, zero: RunGroup) -> Effects | None:
         np.mean([user_means(METRIC, {"ranks": side[seed]["validation_ranks"]}) for seed in seeds], axis=0)
         for side in (ours, theirs)
     )
-    gain = float(np.mean([covered[seed] - usually[seed] for seed in seeds]))
     row = {"alpha": runs.swept, "validation": float(accuracy.mean())}
-    row["coverage"] = float(np.mean([covered[seed] for seed in seeds]))
-    of_users, low, high = None, None, None
+    row |= {"coverage": float(np.mean([covered[seed] for seed in seeds])), "seeds": len(seeds)}
+    effects: Effects = dict.fromkeys(f"{name}_{part}" for name in ("validation", "coverage") for part in PARTS)
     if runs is not zero:
-        of_users = paired_bootstrap(accuracy - usual)
+        over, gain = paired_bootstrap(accuracy - usual), np.mean([covered[seed] - usually[seed] for seed in seeds])
         pairs, items = [(ours[seed], theirs[seed]) for seed in seeds], int(runs.done[0].data["items"])
-        low, high = (gain + edge for edge in _coverage_spread(pairs, items, len(accuracy)))
-    for part in ("difference", "low", "high"):
-        row[f"validation_{part}"] = getattr(of_users, part, None)
-    return row | {
-        "coverage_difference": gain if of_users else None,
-        "coverage_low": low,
-        "coverage_high": high,
-        "seeds": len(seeds),
-    }
+        low, high = _coverage_spread(pairs, items, len(accuracy))
+        values = (over.difference, over.low, over.high, gain, gain + low, gain + high)
+        effects = dict(zip(effects, values, strict=True))
+    return row | effects
 
 
 def _arrays(results: Results, runs: RunGroup) -> dict[int, Arrays]:
@@ -141,7 +137,7 @@ def _effect(row: Effects, measured: str) -> str:
     """A difference to alpha 0 and its interval."""
     if row[f"{measured}_difference"] is None:
         return DASH
-    difference, low, high = (signed(row[f"{measured}_{part}"]) for part in ("difference", "low", "high"))
+    difference, low, high = (signed(row[f"{measured}_{part}"]) for part in PARTS)
     return f"{difference} [{low}, {high}]"
 
 

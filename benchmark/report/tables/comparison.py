@@ -90,7 +90,8 @@ def main_comparison(results: Results) -> MainComparison:
 
 
 def rivals_of(method: str, among: Sequence[str]) -> tuple[str, ...]:
-    """With which of these methods one is compared: its entry's rival, for BT-SR and without one the paper's baselines.
+    """The methods among which the rival of one is sought: its entry's rival; for BT-SR, or without one, the paper's
+    baselines.
 
     None for these baselines themselves and for recommendations made elsewhere, which have one run.
     """
@@ -123,7 +124,7 @@ def compare_methods(
 
 
 def resolution(results: Results, row: MetricComparison, method: str, rival: str | None) -> Resolution | None:
-    """Of one metric and two methods; None if no run of the first has its ranks."""
+    """What the users can tell of one metric and two methods; None if no run of the first method has its ranks."""
     runs = results.method(method)
     gains = results.users(runs, row.metric)
     if gains is None:

@@ -20,7 +20,7 @@ COLUMNS = {
     "training_seconds": (Head("minutes of", "training"), 60, 2),
     "memory_bytes": (Head("peak memory", "MiB"), 2**20, 0),
 }
-"""Of each cost its head, its unit and its decimals; those but the epochs are followed by the factor."""
+"""Each cost with its head, unit and decimals; all but the epochs are followed by the factor."""
 
 
 def cost_table(results: Results) -> Made | None:
@@ -59,7 +59,7 @@ def cost_table(results: Results) -> Made | None:
 
 
 def _costs(results: Results, runs: RunGroup) -> dict[str, float]:
-    """Of each of COLUMNS the median over the finished runs, of epochs their mean; NaN where nothing is known."""
+    """Each of COLUMNS as its median over the finished runs, epochs as their mean; NaN where nothing is known."""
 
     def over_runs(metric: str, whole: bool = False) -> float:
         values = results.values(runs, metric, COST).values()

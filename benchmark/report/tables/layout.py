@@ -68,7 +68,7 @@ class Table:
     """Rules part the `sections`; `bands` (title, columns) stand above the heads, all columns together.
 
     `name` is used in labels and consists of letters, digits, dots and hyphens; all other text may hold any
-    character. `runs`: the name of the RunGroup that the whole table is about, if it is one.
+    character.
     """
 
     name: str
@@ -77,7 +77,6 @@ class Table:
     sections: tuple[tuple[Stack, ...], ...]
     notes: tuple[str, ...] = ()
     bands: tuple[tuple[str, int], ...] = ()
-    runs: str = ""
 
 
 def table_of(
@@ -88,7 +87,6 @@ def table_of(
     sections: Sequence[Sequence[Stack]],
     notes: Iterable[str],
     bands: Sequence[tuple[str, int]] = (),
-    runs: str = "",
 ) -> Table:
     """A table of one dataset: its name in the label and above the rows' labels, marked wherever data was generated.
 
@@ -101,7 +99,6 @@ def table_of(
         sections=tuple(tuple(section) for section in sections if section),
         notes=tuple(notes),
         bands=tuple(bands),
-        runs=runs,
     )
 
 
@@ -140,7 +137,7 @@ def label_of(*words: str) -> str:
 
 
 def warning(synthetic: bool) -> str:
-    """With what a caption begins whose data was generated."""
+    """The words with which the caption of generated data begins."""
     return "SYNTHETIC DATA, which says nothing about any real dataset. " if synthetic else ""
 
 

@@ -154,7 +154,7 @@ def _method_table(comparison: MainComparison, pairs: Sequence[MeanPair]) -> Tabl
         said = [DASH if pair[name] is None else "yes" if pair[name] else "no" for name in WITHIN]
         intervals = ["", *(_interval(pair[f"{over}_low"], pair[f"{over}_high"]) for over in ("seeds", "users"))]
         cells = [*((text, "") for text in texts), *zip(said, intervals, strict=True)]
-        return stack(pair["metric"], [ours, *((Cell(text), below) for text, below in cells)])
+        return stack(pair["metric"], [ours, *((Cell(text), below) for text, below in cells)], runs=runs)
 
     return table_of(
         results,
@@ -163,7 +163,6 @@ def _method_table(comparison: MainComparison, pairs: Sequence[MeanPair]) -> Tabl
         [Head("ours"), Head("paper", printed=True), Head("ours −", "paper"), Head("in %"), *WITHIN.values()],
         [[line(pair) for pair in pairs if is_mean_over_users(pair["metric"]) is wanted] for wanted in (True, False)],
         [f"{count(len(runs.done), 'run')}; the summary says how to read this table."],
-        runs=runs.name,
     )
 
 

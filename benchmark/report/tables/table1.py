@@ -29,7 +29,7 @@ Shown = Mapping[Results, Sequence[Objective]]
 
 
 def objectives(shown: Sequence[Results]) -> Shown:
-    """Of each dataset the paper's three, and others whose two methods have runs on any of them.
+    """For each dataset the paper's three objectives, and others whose two methods have runs on any of the datasets.
 
     The runs are those that the experiment planned, or else those of Table 2, which are the same.
     """

@@ -24,7 +24,6 @@ from benchmark.report.tables.layout import (
     Cell,
     Head,
     Made,
-    Pair,
     Row,
     Stack,
     Table,
@@ -62,7 +61,7 @@ def table_of_methods(results: Results, methods: Sequence[str], metrics: Sequence
     """These methods and metrics in the form of Table 2, without printed numbers: a star marks who beats its rival."""
     tested = {method: rivals for method in methods if (rivals := rivals_of(method, methods))}
     rows = [compare_methods(results, metric, methods, methods, tested) for metric in metrics]
-    lines = [stack(row.metric, [_pair(row, Column(method), results) for method in methods]) for row in rows]
+    lines = [stack(row.metric, [_cells(row, Column(method), results)[:2] for method in methods]) for row in rows]
     compared = {
         method: [title_of(rival) for rival in tested[method]]
         for method in methods
@@ -122,28 +121,26 @@ def _head(column: Column, results: Results) -> Head:
 
 
 def _stack(row: MetricComparison, results: Results, columns: Sequence[Column]) -> Stack:
-    printed = Row("paper", tuple(_printed(row, column, results) for column in columns), "paper")
-    return stack(row.metric, [_pair(row, column, results) for column in columns], printed)
+    cells = [_cells(row, column, results) for column in columns]
+    printed = Row("paper", tuple(paper for *_, paper in cells), "paper")
+    return stack(row.metric, [(ours, below) for ours, below, _ in cells], printed)
 
 
-def _pair(row: MetricComparison, column: Column, results: Results) -> Pair:
-    method, versus = column.method, row.versus.get(column.method)
-    if not column.improve:
-        return mean(row.summaries[method], row.places.get(method, ""), row.star(method), decimals_of(row.metric))
-    if versus is None:
-        return Cell(DASH), ""
-    sides = [row.summaries[each] for each in (method, versus.rival)]
-    return Cell(percent(versus.test.improvement)), p_of(versus.test, *sides)
-
-
-def _printed(row: MetricComparison, column: Column, results: Results) -> Cell:
-    if row.printed is None or column.method not in results.contestants:
-        return Cell()
+def _cells(row: MetricComparison, column: Column, results: Results) -> tuple[Cell, str, Cell]:
+    """Our number, the text below it, and what the paper prints."""
+    method, is_btsr, versus = column.method, column.method == results.btsr, row.versus.get(column.method)
+    printed = row.printed if method in results.contestants else None
     if column.improve:
-        return Cell(percent(row.printed.improve))
-    if column.method == results.btsr:
-        return Cell(number(row.printed.btsr), row.printed.starred)
-    return Cell(number(row.printed.values[column.method]))
+        paper = Cell(percent(printed.improve)) if printed else Cell()
+        if versus is None:
+            return Cell(DASH), "", paper
+        sides = [row.summaries[each] for each in (method, versus.rival)]
+        return Cell(percent(versus.test.improvement)), p_of(versus.test, *sides), paper
+    paper = (
+        Cell(number(printed.values["btsr" if is_btsr else method]), is_btsr and printed.starred) if printed else Cell()
+    )
+    place, decimals = row.places.get(method, ""), decimals_of(row.metric)
+    return *mean(row.summaries[method], place, row.star(method), decimals), paper
 
 
 def _counts(results: Results, columns: Sequence[Column]) -> Stack:
@@ -204,22 +201,21 @@ def _over_users(comparison: MainComparison) -> dict[str, object]:
     return {"difference": float(differences.mean()), "bootstrap": bootstrap}
 
 
-def _role(method: str, results: Results) -> str:
-    if method in results.extras:
-        return "own" if method in results.challengers else "additional"
-    return "btsr" if method == results.btsr else "baseline"
-
-
 def _record(row: MetricComparison, method: str, results: Results) -> dict[str, object]:
     """Means as fractions, Improve in percent."""
     summary, runs, versus = row.summaries[method], results.method(method), row.versus.get(method)
-    is_btsr = method == results.btsr
-    printed = None if method in results.extras else row.printed
+    is_btsr, is_extra = method == results.btsr, method in results.extras
+    role = "btsr" if is_btsr else "baseline"
+    if is_extra:
+        role = "own" if method in results.challengers else "additional"
+    printed = None if is_extra else row.printed
+    paper = printed if is_btsr else None
+    test = versus.test if versus else None
     return {
         "metric": row.metric,
         "method": method,
         "column": runs.title,
-        "role": _role(method, results),
+        "role": role,
         "runs_done": len(runs.done),
         "runs_asked": runs.asked,
         "mean": summary.mean,
@@ -227,12 +223,12 @@ def _record(row: MetricComparison, method: str, results: Results) -> dict[str, o
         "best": row.places.get(method) == "best",
         "second": row.places.get(method) == "second",
         "best_baseline": versus.rival if versus else None,
-        "improve_percent": versus.test.improvement if versus else None,
-        "pairs": versus.test.n if versus else None,
-        "p": versus.test.p if versus else None,
-        "star": versus.test.star if versus else None,
+        "improve_percent": test.improvement if test else None,
+        "pairs": test.n if test else None,
+        "p": test.p if test else None,
+        "star": test.star if test else None,
         "paper_mean": printed.values.get("btsr" if is_btsr else method) if printed else None,
-        "paper_deviation": printed.btsr_deviation if printed and is_btsr else None,
-        "paper_star": printed.starred if printed and is_btsr else None,
-        "paper_improve_percent": printed.improve if printed and is_btsr else None,
+        "paper_deviation": paper.btsr_deviation if paper else None,
+        "paper_star": paper.starred if paper else None,
+        "paper_improve_percent": paper.improve if paper else None,
     }

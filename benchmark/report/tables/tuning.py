@@ -78,12 +78,12 @@ class MethodTuning:
 
     @property
     def hours(self) -> float:
-        """Of one CPU core."""
+        """Hours of one CPU core that the trials took."""
         return sum(trial.record.timings.get("fit_seconds") or 0.0 for trial in self.trials) / 3600
 
 
 def tunings(results: Results) -> list[MethodTuning]:
-    """Of every method with a finished trial, in the order of presentation."""
+    """The tuning of every method with a finished trial, in the order of presentation."""
     groups: dict[str, list[RunGroup]] = {}
     for runs in results.experiment("tune"):
         groups.setdefault(runs.method, []).append(runs)
@@ -225,7 +225,7 @@ def steps_apart(each: Sequence[MethodTuning], key: str, values: Sequence[float])
 
 
 def agreed_value(each: Sequence[MethodTuning], key: str, values: Sequence[float]) -> float:
-    """Of the chosen values the one whose best trials, as shares of the best of all, are highest on average."""
+    """The chosen value whose best trials, as shares of the best trial of all, are highest on average."""
 
     def share(tuning: MethodTuning, value: float) -> float:
         mine = [trial.validation for trial in tuning.trials if trial.values[key] == value]

@@ -55,14 +55,14 @@ class Windows:
         return self.results.summary(self.groups[window][method], metric).mean
 
     def pooled(self, method: str, metric: str) -> float:
-        """The mean over all test users of all windows; of coverage, which is no mean over users, that over windows."""
+        """The mean over all test users of all windows, or over windows for coverage, which is not a mean over users."""
         means = [self.mean(method, metric, window) for window in self.groups]
         return float(np.average(means, weights=list(self.users.values()) if is_mean_over_users(metric) else None))
 
 
 @dataclass(frozen=True)
 class PooledDifference:
-    """`method` minus `rival`: `by_window` its mean in each, `errors` the sampling errors of these.
+    """`method` minus `rival`: `by_window` holds its mean in each window, `errors` the sampling errors of these means.
 
     `over_users`: all test users of all windows, where a user who is tested in several is resampled as a whole.
     `over_windows`: a test of the means of the windows.
@@ -84,8 +84,8 @@ class PooledDifference:
 
 
 def windows_of(results: Results, names: Collection[str] = ()) -> Windows | None:
-    """Of the methods `names`, or of all that have a run. None if no run beyond those of Table 2 is done, or no window
-    has a run of every method.
+    """The windows of the methods `names`, or of all that have a run. None if no run beyond those of Table 2 is done, or
+    no window has a run of every method.
     """
     done = [group for group in results.own("windows") if group.done and (not names or group.method in names)]
     methods = tuple(in_order(names or {group.method for group in done}))

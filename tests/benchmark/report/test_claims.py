@@ -30,10 +30,9 @@ from benchmark.paper.claims import CLAIMS
 from benchmark.paper.printed import BTSR, Printed
 from benchmark.plan.experiments import experiments
 from benchmark.plan.run_spec import RunSetting
-from benchmark.report.claims.judged_claims import judge_claims
+from benchmark.report.claims.judged_claims import claims_tables, judge_claims
 from benchmark.report.claims.rules import RULES
 from benchmark.report.claims.sides import Side, combined, lead, side, user_differences
-from benchmark.report.claims.tables import claims_tables
 from benchmark.report.claims.verdicts import Judgement, Reading, judge
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import report
