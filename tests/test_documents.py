@@ -21,7 +21,7 @@ from benchmark.plan.planner import choose_methods
 from datasets.registry import DATASETS
 
 ROOT = Path(__file__).resolve().parent.parent
-PATHS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PATHS = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *sorted((ROOT / "docs").glob("*.md"))]
 DOCUMENTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PATHS}
 README, REPRODUCTION = DOCUMENTS["README.md"], DOCUMENTS["docs/reproduction.md"]
 
@@ -36,7 +36,7 @@ def lines_starting(start: str) -> list[str]:
 def links() -> list[tuple[str, str]]:
     """(document, target) of every link and picture that does not lead to the web."""
     return [
-        (name, target) for name, text in DOCUMENTS.items() for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+        (name, target) for name, text in DOCUMENTS.items() for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", text)
     ]
 
 
@@ -93,6 +93,14 @@ def test_the_numbers_of_the_readme_are_those_of_table_2() -> None:
         assert len(shown) == len(title) - 1 == 7
         assert title[1:] == [f"{row.mean:.4f} ±{row.deviation:.4f}" for row in shown.itertuples()]
         assert printed == ["*paper*", *(f"*{value:.4f}*" for value in shown["paper_mean"])]
+
+
+def test_the_hours_of_the_readme_are_those_of_the_cost_tables() -> None:
+    hours = []
+    for name in ("ml-1m", "beauty"):
+        cost = pd.read_csv(ROOT / "tables" / name / "released-ties-file-equal-paper" / "cost.csv")
+        hours.append((cost["training_seconds"] * cost["runs"]).sum() / 3600)
+    assert f"all {cost['runs'].sum()} runs of Table 2 for {hours[0]:.1f} and {hours[1]:.1f} hours" in README
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/reproduction.md"])
