@@ -28,47 +28,6 @@ RETRY_SECONDS, PATIENCE_SECONDS = 30.0, 600.0
 
 
 @dataclass
-class Execution:
-    """Executes plans, one dataset after the other, until they are finished or the deadline is near.
-
-    `keep_models`: whether the selected weights of finished runs are stored. `deadline`: in `time.monotonic()` seconds,
-    None for none. `out_of_time`: whether runs were left because of it. `attempted`: the keys of the runs that were
-    started here; none of them is started twice.
-    """
-
-    store: Store
-    engine: Engine
-    overwrite: str = "never"
-    deadline: float | None = None
-    keep_models: bool = False
-    out_of_time: bool = False
-    attempted: set[str] = field(default_factory=set)
-
-    def run(self, runs: Iterable[PlannedRun], prepared: Prepared, commands: dict[str, str]) -> None:
-        """Execute what is left of `runs`, and wait for the runs that another process holds.
-
-        On KeyboardInterrupt the runs under way are recorded as interrupted, and the exception is raised again.
-        """
-        durations = Durations(self.store.records(prepared.name), self.engine.device.type)
-        waiting = False
-        while left := [run for run in runs if run.key not in self.attempted and self.is_left(run)]:
-            with Progress(prepared.title, len(left)) as progress:
-                started = _Pass(self, prepared, commands, durations, progress).execute(left)
-            if self.out_of_time:
-                return
-            if not started:
-                if not waiting:
-                    progress.say(f"{prepared.title}: waiting for the {len(left)} runs left, which another process has")
-                waiting = True
-                time.sleep(OTHERS_POLL_SECONDS)
-
-    def is_left(self, run: PlannedRun) -> bool:
-        """Whether the store, as it is now, lacks this run."""
-        spec = run.spec
-        return is_left(self.store.find(spec.dataset, spec.method, run.key, spec.seed), self.overwrite)
-
-
-@dataclass
 class _Held:
     """A run under way: its claim, and its epochs by number (a run that is started again repeats some)."""
 
@@ -80,20 +39,54 @@ class _Held:
 
 
 @dataclass
-class _Pass:
-    """One pass over the runs that are left, except those that another process holds."""
+class Execution:
+    """Executes plans, one dataset after the other, until they are finished or the deadline is near.
 
-    execution: Execution
-    prepared: Prepared
-    commands: dict[str, str]
-    durations: Durations
-    progress: Progress
+    `keep_models`: whether the selected weights of finished runs are stored. `deadline`: in `time.monotonic()` seconds,
+    None for none. `out_of_time`: whether runs were left because of it. `attempted`: the keys of the runs that were
+    started here; none of them is started twice. `held`: the runs under way, by their keys.
+    """
+
+    store: Store
+    engine: Engine
+    overwrite: str = "never"
+    deadline: float | None = None
+    keep_models: bool = False
+    out_of_time: bool = False
+    attempted: set[str] = field(default_factory=set)
     held: dict[str, _Held] = field(default_factory=dict)
 
-    def execute(self, left: list[PlannedRun]) -> int:
-        """Execute and store runs; returns how many were started. Every claim is released, whatever happens."""
-        before = len(self.execution.attempted)
-        finished = self.execution.engine.run(self._jobs(left), self.prepared, self._follow)
+    def run(self, runs: Iterable[PlannedRun], prepared: Prepared, commands: dict[str, str]) -> None:
+        """Execute what is left of `runs`, and wait for the runs that another process holds.
+
+        On KeyboardInterrupt the runs under way are recorded as interrupted, and the exception is raised again.
+        """
+        self.prepared, self.commands, waiting = prepared, commands, False
+        self.durations = Durations(self.store.records(prepared.name), self.engine.device.type)
+        while left := [run for run in runs if run.key not in self.attempted and self.is_left(run)]:
+            with Progress(prepared.title, len(left)) as self.progress:
+                started = self._execute(left)
+            if self.out_of_time:
+                return
+            if not started:
+                if not waiting:
+                    self.progress.say(
+                        f"{prepared.title}: waiting for the {len(left)} runs left, which another process has"
+                    )
+                waiting = True
+                time.sleep(OTHERS_POLL_SECONDS)
+
+    def is_left(self, run: PlannedRun) -> bool:
+        """Whether the store, as it is now, lacks this run."""
+        spec = run.spec
+        return is_left(self.store.find(spec.dataset, spec.method, run.key, spec.seed), self.overwrite)
+
+    def _execute(self, left: list[PlannedRun]) -> int:
+        """Execute and store runs that no other process holds; returns how many were started. Every claim is released,
+        whatever happens.
+        """
+        before = len(self.attempted)
+        finished = self.engine.run(self._jobs(left), self.prepared, self._follow)
         try:
             for run in finished:
                 self._save(run)
@@ -103,40 +96,40 @@ class _Pass:
             raise
         finally:
             finished.close()
-            for held in self.held.values():
-                held.claim.close()
-        return len(self.execution.attempted) - before
+            while self.held:
+                self.held.popitem()[1].claim.close()
+        return len(self.attempted) - before
 
     def _jobs(self, left: list[PlannedRun]) -> Iterator[RunJob]:
         """The runs, one at a time, each claimed and checked once more when the engine asks for it."""
         for run in left:
             if self._is_too_late(run):
-                self.execution.out_of_time = True
+                self.out_of_time = True
                 return
             claim = ExitStack()
             if not self._insist(partial(self._claim, claim, run.key)):
                 continue  # another process has it; the next pass looks again
-            if not self.execution.is_left(run):
+            if not self.is_left(run):
                 claim.close()  # another process has just finished it
                 continue
-            checkpoint = self.execution.store.checkpoint_path(run.key)
-            if self.execution.overwrite == "all":
+            checkpoint = self.store.checkpoint_path(run.key)
+            if self.overwrite == "all":
                 checkpoint.unlink(missing_ok=True)
             job = RunJob(run.key, run.spec, self.commands[run.key], checkpoint)
             self.held[run.key] = _Held(job, claim)
-            self.execution.attempted.add(run.key)
+            self.attempted.add(run.key)
             yield job
 
     def _claim(self, claim: ExitStack, key: str) -> bool:
-        return claim.enter_context(self.execution.store.claim(key))
+        return claim.enter_context(self.store.claim(key))
 
     def _is_too_late(self, run: PlannedRun) -> bool:
-        deadline, expected = self.execution.deadline, self.durations.estimate(run.spec) or 0.0
+        deadline, expected = self.deadline, self.durations.estimate(run.spec) or 0.0
         return deadline is not None and time.monotonic() + expected > deadline
 
     def _follow(self, job: RunJob, news: News) -> None:
         if isinstance(news, SelectedWeights):
-            self.held[job.key].weights = news.arrays if self.execution.keep_models else None
+            self.held[job.key].weights = news.arrays if self.keep_models else None
             return
         if isinstance(news, dict):
             self.held[job.key].epochs[news["epoch"]] = news
@@ -145,12 +138,12 @@ class _Pass:
     def _save(self, run: FinishedRun) -> None:
         """Store a finished run. As long as that fails it stays in memory, at least for as long as it took."""
         is_over = run.record.status != "interrupted"
-        overwrite = is_over and self.execution.overwrite == "all"
-        save = partial(self.execution.store.save, run.record, run.arrays, overwrite=overwrite)
+        overwrite = is_over and self.overwrite == "all"
+        save = partial(self.store.save, run.record, run.arrays, overwrite=overwrite)
         patience, weights = max(PATIENCE_SECONDS, seconds_of(run.record)), self.held[run.job.key].weights
         with suppress(AlreadyDone):  # imported meanwhile, or stored before an error at the very end
             if weights and run.record.done:
-                self._insist(partial(self.execution.store.keep_model, run.record, weights), patience)
+                self._insist(partial(self.store.keep_model, run.record, weights), patience)
                 self.progress.say(f"{run.record.method}: python -m benchmark recommend --run {run.record.key} uses it")
             self._insist(save, patience)
         self.durations.add(run.record)
@@ -160,14 +153,14 @@ class _Pass:
         self.held.pop(run.job.key).claim.close()
 
     def _record_interrupted(self) -> None:
-        if self.execution.overwrite == "all":
+        if self.overwrite == "all":
             return  # the earlier record is worth more
         for held in self.held.values():
             outcome = RunOutcome("interrupted", started=held.started, epochs=list(held.epochs.values()))
-            device = self.execution.engine.device
+            device = self.engine.device
             record = to_record(held.job.spec, self.prepared, device, held.job.command, outcome)
             with suppress(StoreError):  # it is done already, or the disk is full: neither keeps us from ending
-                self.execution.store.save(record, {})
+                self.store.save(record, {})
 
     def _insist(self, action: Callable[[], T], patience: float = PATIENCE_SECONDS) -> T:
         """Do something that writes to the store, again and again for `patience` seconds while it fails."""
