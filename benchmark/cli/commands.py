@@ -26,7 +26,6 @@ from benchmark.cli.options import (
 from benchmark.cli.process import run
 from benchmark.plan.config import ConfigError, suggestion
 
-MAX_TOP = 10_000
 FORMATS = ("latex", "markdown", "text")
 
 PLANNED = (DATASET, INTERACTIONS, *RUNS, *RULES, OUT_DIR)
@@ -100,7 +99,7 @@ COMMANDS: dict[str, Command] = {
                 metavar="FILE",
                 help="such a file of new users (default: all of the run)",
             ),
-            option("--top", type=read_number(MAX_TOP), default=10, metavar="N", help="items a user (default: 10)"),
+            option("--top", type=read_number(10_000), default=10, metavar="N", help="items a user (default: 10)"),
             option("--out", type=Path, required=True, metavar="FILE", help="the list: userid, itemid, rank"),
             option("--refit", action="store_true", help="train on all users first, for as many epochs as the run had"),
             *PLACES,

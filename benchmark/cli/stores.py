@@ -80,7 +80,10 @@ def compare(first: Iterable[RunRecord], second: Iterable[RunRecord]) -> tuple[st
     """
     import pandas as pd  # it takes its time, and the other commands do without
 
-    one, other = ({_title(record): record for record in records} for records in (first, second))
+    one, other = (
+        {f"{record.dataset} {record.method} {record.key} seed {record.seed}": record for record in records}
+        for records in (first, second)
+    )
     both = sorted(one.keys() & other.keys())
     same = [run for run in both if _end(one[run]) == _end(other[run])]
     lines = []
@@ -95,10 +98,6 @@ def compare(first: Iterable[RunRecord], second: Iterable[RunRecord]) -> tuple[st
         f"with others; {len(alone['A'])} only in A, {len(alone['B'])} only in B"
     )
     return "\n".join(lines), len(same) == len(one | other)
-
-
-def _title(record: RunRecord) -> str:
-    return f"{record.dataset} {record.method} {record.key} seed {record.seed}"
 
 
 def _end(record: RunRecord) -> tuple[str, dict[str, dict[str, float]]]:

@@ -161,7 +161,8 @@ def assign(settings: Any, key: str, value: Any, where: str) -> Any:
     current = getattr(settings, name)
     if is_dataclass(current):
         if not rest and not isinstance(value, Mapping):
-            raise ConfigError(f"{where}: '{name}' is a table; set one of its keys: {_keys(current, name)}")
+            keys = ", ".join(f"{name}.{each.name}" for each in fields(current)) or "it has none"
+            raise ConfigError(f"{where}: '{name}' is a table; set one of its keys: {keys}")
         for inner, inner_value in {rest: value}.items() if rest else dict(value).items():
             current = assign(current, inner, inner_value, where)
         return replace(settings, **{name: current})
@@ -183,10 +184,6 @@ def _checked(settings: type, name: str) -> tuple[TypeAdapter[Any], str]:
     """What checks a value of this field, and what the field allows, in words."""
     kind = get_type_hints(settings, include_extras=True)[name]
     return TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False)), _described(kind)
-
-
-def _keys(table: Any, name: str) -> str:
-    return ", ".join(f"{name}.{field.name}" for field in fields(table)) or "it has none"
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

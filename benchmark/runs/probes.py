@@ -66,7 +66,7 @@ def score_densities(
     for the sample, but at least about a step of the grid: equal scores become a peak of that width. NaN is
     no score; without any negative score their density is NaN.
     """
-    samples = [_present(target_scores), _present(negative_scores)]
+    samples = [scores[~np.isnan(scores)] for scores in (target_scores, negative_scores)]
     low = min(float(sample.min()) for sample in samples if len(sample))
     high = max(float(sample.max()) for sample in samples if len(sample))
     narrowest = (high - low or max(1.0, abs(high))) / GRID_POINTS
@@ -74,10 +74,6 @@ def score_densities(
     margin = TAIL * max(widths)
     grid = np.linspace(low - margin, high + margin, GRID_POINTS)
     return grid, _density(samples[0], widths[0], grid), _density(samples[1], widths[1], grid)
-
-
-def _present(scores: np.ndarray) -> np.ndarray:
-    return scores[~np.isnan(scores)]
 
 
 def _scott_bandwidth(sample: np.ndarray) -> float:
