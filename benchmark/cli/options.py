@@ -55,7 +55,7 @@ class Once(argparse.Action):
         setattr(found, self.dest, values)
 
 
-# --- what the words mean --------------------------------------------------------------------------------------------
+# --- how words are read ---------------------------------------------------------------------------------------------
 
 
 def read_list(known: Collection[str] | None = None) -> Callable[[str], list[str]]:
@@ -100,6 +100,7 @@ def read_number(largest: int) -> Callable[[str], int]:
 
 
 def option(*flags: str, **about: Any) -> Option:
+    """An option, described as `add_argument` takes it."""
     return lambda parser: parser.add_argument(*flags, **about)
 
 
