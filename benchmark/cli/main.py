@@ -24,7 +24,6 @@ from benchmark.cli.process import fail, run
 from benchmark.cli.session import Plans, Records, Session, check_places
 from benchmark.cli.status import LONG_HOURS, cores, dry_run, estimate
 from benchmark.plan.config import ConfigError
-from benchmark.plan.repeat import command_of
 from benchmark.runs.outstanding import left_of, records_of
 from benchmark.store.store import to_stderr
 from datasets.registry import DATASETS, PAPER_DATASETS
@@ -182,13 +181,13 @@ def _train(session: Session, plans: Plans, device: torch.device, deadline: float
             for line in estimate(session, dataset, stored, left, from_hours=LONG_HOURS):
                 to_stderr(line.strip())
         while runs := plans.get(dataset.name):
-            commands = {run.key: command_of(run.spec, dataset.file) for run in runs}
+            known = {run.key for run in runs}
             for protocol, window in groupby(runs, key=lambda run: run.spec.protocol):
                 if not execution.out_of_time:
-                    execution.run(list(window), session.prepared[dataset.name, protocol], commands)
+                    execution.run(list(window), session.prepared[dataset.name, protocol])
             # What trials gave decides which trials are next, until every search has come to its end.
             plans |= session.plan(options.seeds, [dataset]) if "tune" in dataset.experiments else {}
-            if execution.out_of_time or {run.key for run in plans[dataset.name]} <= commands.keys():
+            if execution.out_of_time or {run.key for run in plans[dataset.name]} <= known:
                 break
         if execution.out_of_time:
             left = left_of(plans.get(dataset.name, ()), store.records(dataset.name), options.overwrite)

@@ -56,12 +56,12 @@ class Execution:
     attempted: set[str] = field(default_factory=set)
     held: dict[str, _Held] = field(default_factory=dict)
 
-    def run(self, runs: Iterable[PlannedRun], prepared: Prepared, commands: dict[str, str]) -> None:
+    def run(self, runs: Iterable[PlannedRun], prepared: Prepared) -> None:
         """Execute what is left of `runs`, and wait for the runs that another process holds.
 
         On KeyboardInterrupt the runs under way are recorded as interrupted, and the exception is raised again.
         """
-        self.prepared, self.commands, waiting = prepared, commands, False
+        self.prepared, waiting = prepared, False
         self.durations = Durations(self.store.records(prepared.name), self.engine.device.type)
         while left := [run for run in runs if run.key not in self.attempted and self.is_left(run)]:
             with Progress(prepared.title, len(left)) as self.progress:
@@ -115,7 +115,7 @@ class Execution:
             checkpoint = self.store.checkpoint_path(run.key)
             if self.overwrite == "all":
                 checkpoint.unlink(missing_ok=True)
-            job = RunJob(run.key, run.spec, self.commands[run.key], checkpoint)
+            job = RunJob(run.key, run.spec, checkpoint)
             self.held[run.key] = _Held(job, claim)
             self.attempted.add(run.key)
             yield job
@@ -158,7 +158,7 @@ class Execution:
         for held in self.held.values():
             outcome = RunOutcome("interrupted", started=held.started, epochs=list(held.epochs.values()))
             device = self.engine.device
-            record = to_record(held.job.spec, self.prepared, device, held.job.command, outcome)
+            record = to_record(held.job.spec, self.prepared, device, outcome)
             with suppress(StoreError):  # it is done already, or the disk is full: neither keeps us from ending
                 self.store.save(record, {})
 

@@ -18,6 +18,7 @@ from baselines.encoder import Encoder
 from baselines.method import FittedMethod, Method, Scorer, TrainedMethod
 from baselines.registry import METHODS
 from baselines.training_data import TrainingData
+from benchmark.plan.repeat import command_of
 from benchmark.plan.run_spec import RunSpec, run_key, versions
 from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.downstream import downstream_metrics
@@ -78,7 +79,6 @@ def execute(
     spec: RunSpec,
     prepared: Prepared,
     device: torch.device,
-    command: str,
     on_news: Callable[[News], None] = lambda news: None,
     checkpoint: Path | Checkpoint | None = None,
 ) -> tuple[RunRecord, Arrays]:
@@ -112,12 +112,12 @@ def execute(
     outcome.peak_memory_bytes = peak_memory(device)
     if outcome.status != "done":
         outcome.metrics, outcome.arrays = {"test": {}, "validation": {}}, {}
-    return to_record(spec, prepared, device, command, outcome), outcome.arrays
+    return to_record(spec, prepared, device, outcome), outcome.arrays
 
 
-def to_record(spec: RunSpec, prepared: Prepared, device: torch.device, command: str, outcome: RunOutcome) -> RunRecord:
+def to_record(spec: RunSpec, prepared: Prepared, device: torch.device, outcome: RunOutcome) -> RunRecord:
     """The record of an outcome."""
-    key = run_key(spec, prepared.fingerprint)
+    key, command = run_key(spec, prepared.fingerprint), command_of(spec, prepared.summary["source"])
     return record_of(key, spec.to_json(), versions(spec), prepared, device, command, outcome)
 
 

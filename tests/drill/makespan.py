@@ -61,7 +61,7 @@ def drill(scratch: Path, seed: int, notify: Notify) -> dict[str, Any]:
         engine = SimulatedEngine(workers, seconds)
         store = Store(scratch / f"workers-{workers}", notify)
         with contextlib.redirect_stderr(io.StringIO()):  # its progress is not that of any real run
-            Execution(store, engine).run(runs, prepared, {run.key: "" for run in runs})
+            Execution(store, engine).run(runs, prepared)
         done = {(record.key, record.seed) for record in store.records() if record.done}
         figures["lost"] += len(runs) - len(done)
         figures["doubled"] += len(engine.order) - len(set(engine.order))
@@ -128,7 +128,7 @@ class SimulatedEngine:
         metrics = {"test": {"ndcg@10": 0.0}, "validation": {"ndcg@10": 0.0}}
         timings = {"fit_seconds": self.seconds[job.key], "evaluate_seconds": 0.0}
         outcome = RunOutcome(metrics=metrics, timings=timings)
-        record = to_record(job.spec, prepared, self.device, job.command, outcome)
+        record = to_record(job.spec, prepared, self.device, outcome)
         return FinishedRun(job, record, {"ranks": np.zeros(prepared.summary["test_users"], dtype=np.int32)})
 
 

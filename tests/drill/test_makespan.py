@@ -41,7 +41,7 @@ def test_the_simulated_workers_take_jobs_in_order_and_only_when_free(monkeypatch
     def jobs() -> Iterator[RunJob]:
         for key in "abcd":
             drawn.append(key)
-            yield RunJob(key, None, "", Path())  # type: ignore[arg-type]
+            yield RunJob(key, None, Path())  # type: ignore[arg-type]
 
     ended: Any = engine.run(jobs(), None, lambda job, row: None)  # type: ignore[arg-type]
     assert next(ended) == ("b", 2.0)
@@ -54,7 +54,7 @@ def test_a_simulated_run_is_one_that_the_store_takes(tmp_path: Path) -> None:
     prepared, [run, *_] = makespan._plan()
     store = Store(tmp_path, lambda line: None)
     engine = makespan.SimulatedEngine(1, {run.key: 2.0})
-    Execution(store, engine).run([run], prepared, {run.key: ""})
+    Execution(store, engine).run([run], prepared)
     [record] = store.records()
     assert record.done
     assert record.timings["fit_seconds"] == 2.0

@@ -29,11 +29,10 @@ ATTEMPTS = 2
 
 @dataclass(frozen=True)
 class RunJob:
-    """One run to do: its key, its spec, the command that repeats it, and where its state is kept until it ends."""
+    """One run to do: its key, its spec, and where its state is kept until it ends."""
 
     key: str
     spec: RunSpec
-    command: str
     checkpoint: Path
 
 
@@ -73,7 +72,7 @@ class InlineEngine(Engine):
         torch.set_num_threads(1)
         for job in jobs:
             follow = partial(on_news, job)
-            yield FinishedRun(job, *execute(job.spec, prepared, self.device, job.command, follow, job.checkpoint))
+            yield FinishedRun(job, *execute(job.spec, prepared, self.device, follow, job.checkpoint))
 
 
 @dataclass(frozen=True)
@@ -149,4 +148,4 @@ class WorkerEngine(Engine):
     def _given_up(self, job: RunJob, prepared: Prepared, started: datetime, death: Death) -> FinishedRun:
         message = f"the {death.what} died in each of {death.limit} attempts, at last {death.cause}"
         outcome = RunOutcome("interrupted", started, error={"type": death.error, "message": message})
-        return FinishedRun(job, to_record(job.spec, prepared, self.device, job.command, outcome), {})
+        return FinishedRun(job, to_record(job.spec, prepared, self.device, outcome), {})

@@ -126,9 +126,7 @@ def _work(pipe: Connection, device: torch.device) -> None:
         prepared = pipe.recv()
         while True:
             job = pipe.recv()
-            result = execute(
-                job.spec, prepared, device, job.command, lambda news: pipe.send(("news", news)), job.checkpoint
-            )
+            result = execute(job.spec, prepared, device, lambda news: pipe.send(("news", news)), job.checkpoint)
             pipe.send(("finished", result))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)

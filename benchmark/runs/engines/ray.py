@@ -180,7 +180,7 @@ def _work(job: RunJob, prepared: Prepared, device: torch.device, content: bytes,
         torch.set_num_threads(1)
         try:
             kept = _Sent(content, seconds, lambda state: messages.put(("checkpoint", state)))
-            return execute(job.spec, prepared, device, job.command, lambda news: messages.put(("news", news)), kept)
+            return execute(job.spec, prepared, device, lambda news: messages.put(("news", news)), kept)
         finally:
             messages.put(None)
 

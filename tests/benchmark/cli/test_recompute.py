@@ -33,7 +33,7 @@ def prepared(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> P
 def ran(prepared: Prepared) -> tuple[RunRecord, Arrays]:
     configuration = Configuration("synthetic", "equal", "paper", [])
     (run,) = plan(configuration, prepared.facts, ["main"], ["popularity"], [0])
-    return execute(run.spec, prepared, torch.device("cpu"), "python run_all.py")
+    return execute(run.spec, prepared, torch.device("cpu"))
 
 
 def without(record: RunRecord, *names: str) -> RunRecord:

@@ -90,7 +90,7 @@ def test_a_probe_finds_a_class_that_lies_on_a_line_and_a_constant_finds_the_most
 def run(prepared: Prepared, method: str, seed: int = 0) -> dict[str, float]:
     configuration = Configuration("synthetic", "equal", "quick")
     spec = configuration.spec(DatasetFacts("Synthetic", True, prepared.facts.protocol, "f"), method, seed, SMALL)
-    record, _ = execute(spec, prepared, torch.device("cpu"), "")
+    record, _ = execute(spec, prepared, torch.device("cpu"))
     assert record.done, record.error
     assert record.selected_epoch in (None, 2)  # the last one: nothing is chosen
     return record.metrics["downstream"]

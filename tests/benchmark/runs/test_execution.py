@@ -57,10 +57,6 @@ def planned(prepared: Prepared) -> Callable[..., list[PlannedRun]]:
     return make
 
 
-def commands(runs: Iterable[PlannedRun]) -> dict[str, str]:
-    return {run.key: f"python run_all.py --seeds {run.spec.seed}" for run in runs}
-
-
 def statuses(store: Store) -> dict[tuple[str, int], str]:
     return {(record.method, record.seed): record.status for record in store.records()}
 
@@ -77,7 +73,7 @@ def test_every_method_runs_and_leaves_a_complete_record(
     method: str, prepared: Prepared, planned: Callable[..., list[PlannedRun]]
 ) -> None:
     (run,) = planned([method], [0])
-    record, arrays = execute(run.spec, prepared, CPU, "the command")
+    record, arrays = execute(run.spec, prepared, CPU)
     users = prepared.summary["test_users"]
     assert record.status == "done", record.error
     assert record.key == run.key
@@ -87,7 +83,7 @@ def test_every_method_runs_and_leaves_a_complete_record(
     assert record.metrics["test"]["hr@10"] == np.mean((arrays["ranks"] >= 1) & (arrays["ranks"] <= 10))
     assert {"ndcg@10", "cov@10", "hr@10/bucket1", "overlap", "ece"} <= record.metrics["test"].keys()
     assert ("effective_rank" in record.metrics["test"]) == (method not in ("popularity", "markov", "ease"))
-    assert record.command == "the command"
+    assert f"--methods {method} --seeds 0 " in record.command
     assert record.to_json()
 
 
@@ -98,7 +94,7 @@ def test_a_run_with_noise_trains_on_noisy_inputs(
     losses = []
     for sets in ([], ["training.noise=0.5"]):
         (run,) = planned([method], [0], *sets)
-        record, _ = execute(run.spec, prepared, CPU, "")
+        record, _ = execute(run.spec, prepared, CPU)
         assert record.status == "done", record.error
         losses.append(record.epochs[0]["terms"])
     assert losses[0].keys() == losses[1].keys()
@@ -116,7 +112,7 @@ def test_a_device_that_fails_before_the_first_epoch_leaves_a_record(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", broken)
     (run,) = planned(["sasrec-ce"], [0])
-    record, _ = execute(run.spec, prepared, torch.device("cuda"), "")
+    record, _ = execute(run.spec, prepared, torch.device("cuda"))
     assert record.status == "failed"
     assert record.error is not None
     assert record.error["message"] == "no kernel image is available"
@@ -125,7 +121,7 @@ def test_a_device_that_fails_before_the_first_epoch_leaves_a_record(
 
 def test_no_identifying_data_is_kept(prepared: Prepared, planned: Callable[..., list[PlannedRun]]) -> None:
     (run,) = planned(["sasrec-ce"], [0])
-    _, arrays = execute(run.spec, prepared, CPU, "")
+    _, arrays = execute(run.spec, prepared, CPU)
     assert not {"histories", "targets", "user_labels", "item_labels", "embeddings"} & arrays.keys()
 
 
@@ -143,7 +139,7 @@ def test_bit_identical_whether_run_here_or_in_a_worker(
             heard.add((job.spec.method, news if isinstance(news, str) else news["epoch"]))
 
         monkeypatch.setattr("benchmark.runs.progress.Progress.follow", hear)
-        Execution(stores[name], engine).run(runs, prepared, commands(runs))
+        Execution(stores[name], engine).run(runs, prepared)
         assert set(statuses(stores[name]).values()) == {"done"}
     for first, second in zip(stores["inline"].records(), stores["local"].records(), strict=True):
         assert first.key == second.key
@@ -156,7 +152,7 @@ def test_bit_identical_whether_run_here_or_in_a_worker(
 
 def test_only_done_runs_are_reused(store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]]) -> None:
     runs = planned()
-    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    Execution(store, InlineEngine(CPU)).run(runs, prepared)
     assert statuses(store) == {
         ("popularity", 0): "done",
         ("popularity", 1): "done",
@@ -164,9 +160,9 @@ def test_only_done_runs_are_reused(store: Store, prepared: Prepared, planned: Ca
         ("sasrec-ce", 1): "done",
     }
     engine = CountingEngine()
-    Execution(store, engine).run(runs, prepared, commands(runs))
+    Execution(store, engine).run(runs, prepared)
     assert engine.jobs == []
-    Execution(store, engine, overwrite="all").run(runs[:1], prepared, commands(runs))
+    Execution(store, engine, overwrite="all").run(runs[:1], prepared)
     assert len(engine.jobs) == 1
 
 
@@ -200,7 +196,7 @@ def test_a_diverged_run_is_recorded_and_done_again_only_if_asked(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.optim.Adam, "step", poison)
-        Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+        Execution(store, InlineEngine(CPU)).run(runs, prepared)
     (record,) = store.records()
     assert record.status == "diverged"
     assert record.metrics == {"test": {}, "validation": {}}
@@ -216,7 +212,7 @@ def test_a_failing_method_is_recorded_and_the_others_go_on(
 
     monkeypatch.setattr("baselines.counting.Markov.fit", fail)
     runs = planned(("markov", "sasrec-ce"))
-    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    Execution(store, InlineEngine(CPU)).run(runs, prepared)
     assert statuses(store)["markov", 0] == "failed"
     assert statuses(store)["sasrec-ce", 1] == "done"
     record = next(record for record in store.records() if record.status == "failed")
@@ -233,7 +229,7 @@ class InterruptedEngine(InlineEngine):
             if number == 1:
                 on_news(job, {"epoch": 1, "seconds": 0.1, "loss": 1.0, "terms": {}, "validation": {"ndcg@10": 0.1}})
                 raise KeyboardInterrupt
-            record, arrays = execute(job.spec, prepared, CPU, job.command)
+            record, arrays = execute(job.spec, prepared, CPU)
             yield FinishedRun(job, record, arrays)
 
 
@@ -242,14 +238,14 @@ def test_an_interrupt_loses_only_the_run_in_flight(
 ) -> None:
     runs = planned()
     with pytest.raises(KeyboardInterrupt):
-        Execution(store, InterruptedEngine(CPU)).run(runs, prepared, commands(runs))
+        Execution(store, InterruptedEngine(CPU)).run(runs, prepared)
     states = statuses(store)
     assert sorted(states.values()) == ["done", "interrupted"]
     interrupted = next(record for record in store.records() if record.status == "interrupted")
     assert len(interrupted.epochs) == 1
-    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    Execution(store, InlineEngine(CPU)).run(runs, prepared)
     whole = Store(tmp_path / "uninterrupted")
-    Execution(whole, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    Execution(whole, InlineEngine(CPU)).run(runs, prepared)
     assert statuses(store) == statuses(whole)
     for first, second in zip(store.records(), whole.records(), strict=True):
         assert first.metrics == second.metrics
@@ -284,7 +280,7 @@ def test_a_killed_worker_costs_nothing(
     killed: list[int] = []
     killer = threading.Thread(target=_kill_one_child, args=(killed,))
     killer.start()
-    Execution(store, LocalEngine(CPU, workers=1)).run(runs, prepared, commands(runs))
+    Execution(store, LocalEngine(CPU, workers=1)).run(runs, prepared)
     killer.join()
     assert killed
     assert statuses(store) == {("sasrec-ce", 0): "done", ("sasrec-ce", 1): "done"}
@@ -298,14 +294,14 @@ def test_a_worker_that_always_dies_is_recorded_and_tried_again_by_the_next_start
     checkpoint = store.checkpoint_path(runs[0].key)
     checkpoint.parent.mkdir(parents=True)
     checkpoint.write_bytes(b"state")
-    Execution(store, LocalEngine(CPU, workers=1)).run(runs, prepared, commands(runs))
+    Execution(store, LocalEngine(CPU, workers=1)).run(runs, prepared)
     (record,) = store.records()
     assert record.status == "interrupted"
     assert record.error is not None
     assert "exit code 7" in record.error["message"]
     assert checkpoint.exists(), "it goes on from there"
     monkeypatch.undo()
-    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    Execution(store, InlineEngine(CPU)).run(runs, prepared)
     assert statuses(store) == {("popularity", 0): "done"}
     assert not checkpoint.exists()
 
@@ -314,9 +310,9 @@ def test_a_worker_that_dies_does_not_cost_a_done_run(
     store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = planned(["popularity"], [0])
-    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    Execution(store, InlineEngine(CPU)).run(runs, prepared)
     monkeypatch.setattr("benchmark.runs.engines.local._work", _die)
-    Execution(store, LocalEngine(CPU, workers=1), overwrite="all").run(runs, prepared, commands(runs))
+    Execution(store, LocalEngine(CPU, workers=1), overwrite="all").run(runs, prepared)
     assert statuses(store) == {("popularity", 0): "done"}
 
 
@@ -334,7 +330,7 @@ def test_a_worker_in_which_a_run_failed_gets_no_other(
     monkeypatch.setattr(local, "ATTEMPTS", 1)
     monkeypatch.setenv(ATTEMPTS_FILE, str(tmp_path / "attempts"))
     runs = planned(["popularity"], [0, 1])
-    Execution(store, LocalEngine(CPU, workers=1)).run(runs, prepared, commands(runs))
+    Execution(store, LocalEngine(CPU, workers=1)).run(runs, prepared)
     assert statuses(store) == {("popularity", 0): "failed", ("popularity", 1): "failed"}
     assert (tmp_path / "attempts").read_text().split() == [run.key for run in runs]
 
@@ -345,7 +341,7 @@ def test_a_run_whose_worker_dies_is_offered_again_as_often_as_it_should(
     monkeypatch.setattr("benchmark.runs.engines.local._work", _die_with_the_job)
     monkeypatch.setenv(ATTEMPTS_FILE, str(tmp_path / "attempts"))
     first, second = planned(["popularity"], [0, 1])
-    Execution(store, LocalEngine(CPU, workers=1)).run([first, second], prepared, commands([first, second]))
+    Execution(store, LocalEngine(CPU, workers=1)).run([first, second], prepared)
     assert statuses(store) == {("popularity", 0): "interrupted", ("popularity", 1): "interrupted"}
     assert (tmp_path / "attempts").read_text().split() == [first.key] * local.ATTEMPTS + [second.key] * local.ATTEMPTS
 
@@ -368,7 +364,7 @@ def _unfit_after_one(pipe: Any, device: torch.device) -> None:
     prepared, job = pipe.recv(), pipe.recv()
     _note_attempt(job)
     outcome = RunOutcome("failed", error={"type": "RuntimeError", "message": "no such luck", "traceback": ""})
-    pipe.send(("finished", (to_record(job.spec, prepared, device, job.command, outcome), {})))
+    pipe.send(("finished", (to_record(job.spec, prepared, device, outcome), {})))
     pipe.recv()
     os._exit(7)
 
@@ -382,9 +378,9 @@ def test_an_error_of_the_machine_is_no_failure_of_the_run(
     runs = planned(["markov"], [0])
     with monkeypatch.context() as failing:
         failing.setattr("baselines.counting.Markov.fit", full)
-        Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+        Execution(store, InlineEngine(CPU)).run(runs, prepared)
     assert statuses(store) == {("markov", 0): "interrupted"}
-    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    Execution(store, InlineEngine(CPU)).run(runs, prepared)
     assert statuses(store) == {("markov", 0): "done"}
 
 
@@ -394,7 +390,7 @@ def test_a_clock_that_jumps_back_costs_no_run(
     clock = iter(range(10**6, 0, -1))
     monkeypatch.setattr("time.perf_counter", lambda: float(next(clock)))
     runs = planned(["sasrec-ce"], [0])
-    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    Execution(store, InlineEngine(CPU)).run(runs, prepared)
     (record,) = store.records()
     assert record.done
     assert record.timings == {"fit_seconds": 0.0, "evaluate_seconds": 0.0, "seconds_per_epoch": 0.0}
@@ -413,7 +409,7 @@ def test_a_run_that_another_process_holds_is_waited_for(
         claim.__exit__(None, None, None)
 
     monkeypatch.setattr("benchmark.runs.execution.time.sleep", give_up_the_claim)
-    Execution(Store(store.root), InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    Execution(Store(store.root), InlineEngine(CPU)).run(runs, prepared)
     assert len(sleeps) == 1
     assert statuses(store) == {("popularity", 0): "done"}
 
@@ -423,7 +419,7 @@ def test_the_time_budget_keeps_runs_from_starting(
 ) -> None:
     runs = planned(["popularity"], [0, 1, 2])
     execution = Execution(store, InlineEngine(CPU), deadline=time.monotonic() - 1)
-    execution.run(runs, prepared, commands(runs))
+    execution.run(runs, prepared)
     assert execution.out_of_time
     assert statuses(store) == {}
 
@@ -432,11 +428,11 @@ def test_the_time_budget_counts_how_long_a_run_is_expected_to_take(
     store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]]
 ) -> None:
     earlier, later = planned(["popularity"], [0, 1])
-    record, arrays = execute(earlier.spec, prepared, CPU, "")
+    record, arrays = execute(earlier.spec, prepared, CPU)
     store.save(replace(record, timings={"fit_seconds": 700.0, "evaluate_seconds": 300.0}), arrays)
     for seconds, starts in ((900, False), (3600, True)):
         execution = Execution(store, InlineEngine(CPU), deadline=time.monotonic() + seconds)
-        execution.run([later], prepared, commands([later]))
+        execution.run([later], prepared)
         assert execution.out_of_time != starts
         assert (("popularity", 1) in statuses(store)) == starts
 
@@ -450,7 +446,7 @@ def test_only_overwriting_everything_begins_without_the_checkpoint(
     checkpoint.parent.mkdir(parents=True)
     checkpoint.write_bytes(b"state")
     engine = CountingEngine()
-    Execution(store, engine, overwrite=overwrite).run(runs, prepared, commands(runs))
+    Execution(store, engine, overwrite=overwrite).run(runs, prepared)
     assert [job.checkpoint for job in engine.jobs] == [checkpoint]
     assert engine.had_checkpoint == [kept]
     assert not checkpoint.exists(), "the run is stored"
@@ -460,7 +456,7 @@ def test_a_run_that_another_process_finishes_meanwhile_is_not_done_again(
     store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = planned(["popularity"], [0])
-    claim, theirs = Store.claim, execute(runs[0].spec, prepared, CPU, "theirs")
+    claim, theirs = Store.claim, execute(runs[0].spec, prepared, CPU)
 
     def finish_just_before(self: Store, key: str) -> Any:
         self.save(*theirs)
@@ -468,7 +464,7 @@ def test_a_run_that_another_process_finishes_meanwhile_is_not_done_again(
 
     monkeypatch.setattr(Store, "claim", finish_just_before)
     engine = CountingEngine()
-    Execution(store, engine).run(runs, prepared, commands(runs))
+    Execution(store, engine).run(runs, prepared)
     assert engine.jobs == []
     with claim(store, runs[0].key) as free:
         assert free
@@ -544,7 +540,7 @@ def test_a_disk_that_is_full_for_a_while_costs_no_run(
     monkeypatch.setattr(Store, "save", fail_twice)
     monkeypatch.setattr("benchmark.runs.execution.time.sleep", lambda seconds: None)
     runs = planned(["popularity"], [0])
-    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    Execution(store, InlineEngine(CPU)).run(runs, prepared)
     assert statuses(store) == {("popularity", 0): "done"}
     assert len(attempts) == 3
 
@@ -559,7 +555,7 @@ def test_a_broken_display_does_not_fail_a_run(
     monkeypatch.setattr("benchmark.runs.progress.LINE_SECONDS", 0.0)
     monkeypatch.setattr("sys.stderr", Closed())
     runs = planned(["sasrec-ce"], [0])
-    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    Execution(store, InlineEngine(CPU)).run(runs, prepared)
     assert statuses(store) == {("sasrec-ce", 0): "done"}
 
 
@@ -569,7 +565,7 @@ def test_a_worker_that_dies_while_it_starts_does_not_hang(
     """The interpreter of the worker ends at once, long before it could read the data."""
     monkeypatch.setattr("multiprocessing.spawn._python_exe", b"/bin/false")
     runs = planned(["popularity"], [0])
-    Execution(store, LocalEngine(CPU, workers=1)).run(runs, prepared, commands(runs))
+    Execution(store, LocalEngine(CPU, workers=1)).run(runs, prepared)
     (record,) = store.records()
     assert record.status == "interrupted"
 
@@ -588,7 +584,7 @@ def test_a_full_disk_when_a_run_is_claimed_is_waited_for(
     monkeypatch.setattr(Store, "claim", fail_once)
     monkeypatch.setattr("benchmark.runs.execution.time.sleep", lambda seconds: None)
     runs = planned(["popularity"], [0])
-    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    Execution(store, InlineEngine(CPU)).run(runs, prepared)
     assert statuses(store) == {("popularity", 0): "done"}
     assert len(attempts) == 2
 
@@ -610,7 +606,7 @@ def test_a_run_is_held_in_memory_for_as_long_as_it_took(
     monkeypatch.setattr("benchmark.runs.execution.seconds_of", lambda record: 1000.0)
     runs = planned(["popularity"], [0])
     with pytest.raises(StoreError, match="no space left"):
-        Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+        Execution(store, InlineEngine(CPU)).run(runs, prepared)
     assert 1000.0 <= sum(slept) < 1000.0 + slept[0]
     assert capsys.readouterr().err.count("no space left") == 1, "it is said once, not every time"
 
@@ -619,7 +615,8 @@ def test_a_run_imported_meanwhile_is_no_error(
     store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = planned(["popularity"], [0, 1])
-    others = execute(runs[0].spec, prepared, CPU, "theirs")
+    record, arrays = execute(runs[0].spec, prepared, CPU)
+    others = replace(record, command="theirs"), arrays
     save = Store.save
 
     def import_first(self: Store, record: Any, arrays: Any, overwrite: bool = False) -> Path:
@@ -629,9 +626,11 @@ def test_a_run_imported_meanwhile_is_no_error(
 
     monkeypatch.setattr(Store, "save", import_first)
     monkeypatch.setattr("benchmark.runs.execution.time.sleep", _never)
-    Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+    Execution(store, InlineEngine(CPU)).run(runs, prepared)
     assert statuses(store) == {("popularity", 0): "done", ("popularity", 1): "done"}
-    assert [record.command for record in store.records()] == ["theirs", "python run_all.py --seeds 1"]
+    theirs, ours = store.records()
+    assert theirs.command == "theirs"
+    assert "--seeds 1 " in ours.command
 
 
 def _never(seconds: float) -> None:
@@ -661,7 +660,7 @@ def test_an_interrupt_while_a_run_is_stored_stays_an_interrupt(
     monkeypatch.setattr(Store, "save", interrupted)
     runs = planned(["popularity"], [0])
     with pytest.raises(KeyboardInterrupt):
-        Execution(store, InlineEngine(CPU)).run(runs, prepared, commands(runs))
+        Execution(store, InlineEngine(CPU)).run(runs, prepared)
     assert statuses(store) == ({} if when == "before" else {("popularity", 0): "done"})
 
 

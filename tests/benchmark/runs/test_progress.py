@@ -17,7 +17,7 @@ class Spec:
     title, method, seed = "ML-1M", "sasrec-ce", 3
 
 
-JOB = RunJob("0123456789abcdef", Spec(), "", Path())  # type: ignore[arg-type]
+JOB = RunJob("0123456789abcdef", Spec(), Path())  # type: ignore[arg-type]
 ROW = {"epoch": 7, "seconds": 1.25, "loss": 0.5, "terms": {}, "validation": {"ndcg@10": 0.12345}}
 
 
@@ -78,7 +78,7 @@ def test_on_a_terminal_there_is_a_bar_with_every_run_under_way(handmade: Callabl
     stream = Terminal()
     with Progress("ML-1M", 2, stream) as progress:
         progress.follow(JOB, ROW)
-        progress.follow(RunJob("other", Spec(), "", Path()), "evaluating test")  # type: ignore[arg-type]
+        progress.follow(RunJob("other", Spec(), Path()), "evaluating test")  # type: ignore[arg-type]
         assert progress.bar is not None
         assert "epoch 7 ndcg@10 0.1235 | ML-1M sasrec-ce seed 3 evaluating test" in progress.bar.postfix
         progress.finished(FinishedRun(JOB, handmade().record(), {}))

@@ -64,17 +64,13 @@ def planned(prepared: Prepared) -> list[PlannedRun]:
     return plan(configuration, prepared.facts, ["main"], methods, [0])
 
 
-def commands(runs: list[PlannedRun]) -> dict[str, str]:
-    return {run.key: "the command" for run in runs}
-
-
 @pytest.mark.slow
 def test_bit_identical_to_runs_in_this_process(
     tmp_path: Path, prepared: Prepared, planned: list[PlannedRun], engine: Callable[..., Any]
 ) -> None:
     here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
-    Execution(here, InlineEngine(CPU)).run(planned, prepared, commands(planned))
-    Execution(there, engine()).run(planned, prepared, commands(planned))
+    Execution(here, InlineEngine(CPU)).run(planned, prepared)
+    Execution(there, engine()).run(planned, prepared)
     assert len(there.records()) == len(planned)
     for first, second in zip(here.records(), there.records(), strict=True):
         assert second.done, second.error
@@ -102,9 +98,9 @@ def test_a_run_continues_on_a_node_that_has_never_seen_it(
     monkeypatch.setattr("benchmark.runs.checkpoint.SECONDS_BETWEEN", 0.0)
     cut = CutShort(engine(), after_epoch=2)
     with pytest.raises(KeyboardInterrupt):
-        Execution(store, cut).run([run], prepared, commands([run]))
+        Execution(store, cut).run([run], prepared)
     assert store.checkpoint_path(run.key).is_file()
-    Execution(store, cut.engine).run([run], prepared, commands([run]))
+    Execution(store, cut.engine).run([run], prepared)
     (record,) = store.records()
     assert record.done
     assert record.counts["continued"] == 1
@@ -138,7 +134,7 @@ def test_a_worker_that_always_dies_is_left_to_the_next_start(
 
     broken = engine()
     broken.task = ray.remote(die).options(max_retries=0)
-    Execution(store, broken).run(planned[:1], prepared, commands(planned))
+    Execution(store, broken).run(planned[:1], prepared)
     (record,) = store.records()
     assert record.status == "interrupted"
     assert record.error is not None
@@ -159,7 +155,7 @@ def test_a_node_that_lacks_packages_is_one_line_and_no_failed_runs(
     broken = engine()
     broken.task = ray.remote(lack).options(max_retries=0)
     with pytest.raises(ConfigError, match=r"a_package_that_is_not_there.*on every node") as caught:
-        Execution(store, broken).run(planned, prepared, commands(planned))
+        Execution(store, broken).run(planned, prepared)
     assert len(str(caught.value).splitlines()) == 1
     assert store.records() == []
 

@@ -76,7 +76,7 @@ class Watched:
         monkeypatch.setattr(run, "train", remember)
         self.record: RunRecord
         self.arrays: Arrays
-        self.record, self.arrays = execute(spec, prepared, CPU, "the command")
+        self.record, self.arrays = execute(spec, prepared, CPU)
         assert self.record.status == "done", self.record.error
         (self.trained,) = models
 
@@ -126,10 +126,10 @@ def test_the_record_holds_what_its_parts_give(prepared: Prepared, monkeypatch: p
 @pytest.mark.parametrize("ties", ["file", "draws"])
 def test_seen_items_stay_in_every_ranking_if_asked_to(ties: str, prepare_with: Callable[[Protocol], Prepared]) -> None:
     prepared = prepare_with(Protocol(ties=ties))
-    usual, _ = execute(specify("sasrec-ce"), prepared, CPU, "")
+    usual, _ = execute(specify("sasrec-ce"), prepared, CPU)
     assert "evaluation" not in usual.spec
     assert usual.metrics["test"]["masked_targets"] > 0
-    record, arrays = execute(specify("sasrec-ce", "evaluation.mask_seen=false"), prepared, CPU, "")
+    record, arrays = execute(specify("sasrec-ce", "evaluation.mask_seen=false"), prepared, CPU)
     assert record.spec["evaluation"] == {"mask_seen": False}
     assert record.key != usual.key
     assert record.metrics["test"]["masked_targets"] == 0
@@ -142,14 +142,14 @@ def test_seen_items_stay_in_every_ranking_if_asked_to(ties: str, prepare_with: C
 
 
 def test_what_a_method_reports_is_in_the_record(prepared: Prepared) -> None:
-    record, _ = execute(specify("btsr-ce"), prepared, CPU, "")
+    record, _ = execute(specify("btsr-ce"), prepared, CPU)
     assert record.status == "done", record.error
     assert record.counts.keys() == {"parameters", "twinless_share"}
 
 
 def test_each_stage_of_tie_draws_is_a_draw_of_its_own(prepared: Prepared) -> None:
     split = prepared.split
-    record, _ = execute(specify("markov"), prepared, CPU, "")
+    record, _ = execute(specify("markov"), prepared, CPU)
     scorer = METHODS["markov"].method(specify("markov").settings).fit(TrainingData(split.train, split.n_items, 8))
     drawn = [record.metrics[f"ties-{draw}"] for draw in range(1, run.REDRAWS + 1)]
     for draw, values in enumerate(drawn, start=1):
@@ -160,9 +160,9 @@ def test_each_stage_of_tie_draws_is_a_draw_of_its_own(prepared: Prepared) -> Non
 
 def test_the_time_before_a_resume_is_part_of_the_time_to_fit(prepared: Prepared, tmp_path: Path) -> None:
     path = tmp_path / "run.pt"
-    execute(specify("sasrec-ce"), prepared, CPU, "", checkpoint=Checkpoint(path, seconds=0.0))
+    execute(specify("sasrec-ce"), prepared, CPU, checkpoint=Checkpoint(path, seconds=0.0))
     torch.save(torch.load(path) | {"seconds": 1000.0}, path)
-    record, _ = execute(specify("sasrec-ce"), prepared, CPU, "", checkpoint=Checkpoint(path, seconds=0.0))
+    record, _ = execute(specify("sasrec-ce"), prepared, CPU, checkpoint=Checkpoint(path, seconds=0.0))
     assert record.counts["continued"] == 1
     assert 1000.0 <= record.timings["fit_seconds"] < 1500.0
 
@@ -195,7 +195,7 @@ def test_every_metric_under_draws_is_the_mean_over_runs_of_one_draw_each(
         )
         if encoder is not None:
             fixed.setattr(run, "train", lambda *_: watched.trained)
-        record, arrays = execute(spec, drawn, CPU, "")
+        record, arrays = execute(spec, drawn, CPU)
         assert record.status == "done", record.error
         validation, test = split.cases("validation"), split.cases("test")
         assert validation.draws is not None
