@@ -178,7 +178,8 @@ def _train(session: Session, plans: Plans, device: torch.device, deadline: float
         stored = store.records(dataset.name)
         left = left_of(plans.get(dataset.name, ()), stored, options.overwrite)
         if left and not left[0].spec.synthetic:
-            for line in estimate(session, dataset, stored, left, from_hours=LONG_HOURS):
+            lines, hours = estimate(session, dataset, stored, left)
+            for line in lines if hours >= LONG_HOURS else ():
                 to_stderr(line.strip())
         while runs := plans.get(dataset.name):
             known = {run.key for run in runs}

@@ -5,6 +5,7 @@ That is judged by finished runs or, in `run_all.py --dry-run`, by a few timed ba
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import time
@@ -69,7 +70,7 @@ def show_plans(session: Session, reads_data: bool) -> int:
             stored = session.store.records(dataset.name)
             lines, left = overview(runs, stored, session.options.overwrite)
             if left:
-                lines += estimate(session, dataset, stored, left, reads_data)
+                lines += estimate(session, dataset, stored, left, reads_data)[0]
                 command = command_of(left[0].spec, dataset.file)
                 lines.append(f"  The first run is {left[0].key}. This command makes it alone: {command}")
             print("\n".join(lines))
@@ -83,9 +84,8 @@ def estimate(
     stored: Sequence[RunRecord],
     left: Sequence[PlannedRun],
     reads_data: bool = False,
-    from_hours: float = 0.0,
-) -> list[str]:
-    """How long these runs take, in lines; none if it is less than `from_hours`.
+) -> tuple[list[str], float]:
+    """How long these runs take, in lines and in hours, which are infinite where that is not known.
 
     Data that is known from an earlier time is read only if no finished run tells, and `reads_data`.
     """
@@ -96,8 +96,7 @@ def estimate(
         with suppress(MissingData):
             session.prepare([dataset], download=False)
         found = hours_left(left, session.store, stored, device, workers, session.prepared.get(key))
-    is_short = found is not None and sum(found[0].values()) < from_hours
-    return [] if is_short else describe(found, workers, device)
+    return describe(found, workers, device), sum(found[0].values()) if found else math.inf
 
 
 def overview(

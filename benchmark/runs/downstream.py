@@ -22,6 +22,7 @@ from baselines.deferred import F
 from baselines.encoder import Encoder
 from baselines.kernels import linear_cross_entropy
 from baselines.method import Terms, TrainedMethod
+from baselines.registry import METHODS
 from baselines.training_data import TrainBatch, TrainingData
 from benchmark.plan.run_spec import RunSpec
 from benchmark.runs.evaluation import cells_of, ranks_of
@@ -103,6 +104,18 @@ def downstream_metrics(
     `majority` class and a `bag` of items reach.
     """
     users, histories = Users.draw(known, spec.seed), known.known.without_last(1)
+
+    def tuned(task: Task, labelled: np.ndarray) -> float:
+        """The quality after a fixed number of epochs: nothing is chosen."""
+        data = TrainingData(known.known.select(torch.from_numpy(labelled)), n_items, spec.encoder.maxlen).to(device)
+        labels = torch.from_numpy(task.classes[labelled]).to(device)
+        method = FineTuned(METHODS[spec.method].method(spec.settings), start, task, labels)
+        trained = train(method, data, FINE_TUNING_EPOCHS, spec.encoder, spec.training, spec.seed)
+        of_test = histories.select(torch.from_numpy(users.test)).to(device)
+        z = embeddings(trained.encoder, of_test, spec.encoder.maxlen).to(device)
+        with torch.inference_mode():
+            return task.quality(method.scores(trained.encoder, z).cpu().numpy(), users.test)
+
     ways: dict[str, Callable[[Task, np.ndarray], float]]
     if encoder is None:
         rows, items = (indices.numpy() for indices in histories.flatten())
@@ -117,7 +130,7 @@ def downstream_metrics(
         start = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
         ways = {
             "probe": lambda task, labelled: probe(z, task, users, labelled),
-            "tuned": lambda task, labelled: _fine_tuned(spec, known, start, n_items, device, task, users, labelled),
+            "tuned": tuned,
         }
     found: dict[str, float] = {}
     for task in tasks_of(known, n_items):
@@ -195,26 +208,3 @@ class FineTuned(TrainedMethod):
 
     def scores(self, encoder: Encoder, z: Tensor) -> Tensor:
         return self.head(z) if self.task.seen is None else z @ encoder.item_table.T
-
-
-def _fine_tuned(
-    spec: RunSpec,
-    known: UserLabels,
-    start: dict[str, Tensor],
-    n_items: int,
-    device: torch.device,
-    task: Task,
-    users: Users,
-    labelled: np.ndarray,
-) -> float:
-    """The quality after a fixed number of epochs: nothing is chosen."""
-    from baselines.registry import METHODS
-
-    data = TrainingData(known.known.select(torch.from_numpy(labelled)), n_items, spec.encoder.maxlen).to(device)
-    labels = torch.from_numpy(task.classes[labelled]).to(device)
-    method = FineTuned(METHODS[spec.method].method(spec.settings), start, task, labels)
-    trained = train(method, data, FINE_TUNING_EPOCHS, spec.encoder, spec.training, spec.seed)
-    histories = known.known.without_last(1).select(torch.from_numpy(users.test)).to(device)
-    z = embeddings(trained.encoder, histories, spec.encoder.maxlen).to(device)
-    with torch.inference_mode():
-        return task.quality(method.scores(trained.encoder, z).cpu().numpy(), users.test)
