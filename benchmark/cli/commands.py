@@ -93,12 +93,7 @@ COMMANDS: dict[str, Command] = {
         (
             option("--run", required=True, metavar="KEY", help="the run, by its folder below results/<dataset>/runs/"),
             option("--interactions", type=Path, metavar="FILE", help="your own file that the run was made from, if so"),
-            option(
-                "--histories",
-                type=Path,
-                metavar="FILE",
-                help="such a file of new users (default: all of the run)",
-            ),
+            option("--histories", type=Path, metavar="FILE", help="such a file of new users (default: all of the run)"),
             option("--top", type=read_number(10_000), default=10, metavar="N", help="items a user (default: 10)"),
             option("--out", type=Path, required=True, metavar="FILE", help="the list: userid, itemid, rank"),
             option("--refit", action="store_true", help="train on all users first, for as many epochs as the run had"),

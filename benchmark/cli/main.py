@@ -10,16 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.cli.options import (
-    DATASET,
-    INTERACTIONS,
-    PLACES,
-    RULES,
-    RUNS,
-    Parser,
-    list_option,
-    read_number,
-)
+from benchmark.cli.options import DATASET, INTERACTIONS, PLACES, RULES, RUNS, Parser, list_option, read_number
 from benchmark.cli.process import fail, run
 from benchmark.cli.session import Plans, Records, Session, check_places
 from benchmark.cli.status import LONG_HOURS, cores, dry_run, estimate

@@ -49,16 +49,8 @@ def recommend(options: Namespace) -> int:
         raise DataError(
             f"run {record.key}: was made by an earlier version of {spec.method}; do it again with run_all.py"
         )
-    prepared = prepare(
-        dataset,
-        options.data_dir,
-        own,
-        spec.protocol,
-        options.out_dir / CACHE,
-        store,
-        to_stderr,
-        download=not options.no_download,
-    )
+    cache, download = options.out_dir / CACHE, not options.no_download
+    prepared = prepare(dataset, options.data_dir, own, spec.protocol, cache, store, to_stderr, download)
     if prepared.fingerprint != record.data["fingerprint"]:
         raise DataError(f"{prepared.summary['source']}: is not the data that run {record.key} was made from; give that")
     everything = interactions_of(dataset, options.data_dir, own)

@@ -135,16 +135,8 @@ class Session:
 
         options, clock = self.options, time.perf_counter()
         before = DatasetFacts.stored(self.store, dataset.name, protocol)
-        prepared = prepare(
-            dataset.name,
-            options.data_dir,
-            dataset.interactions,
-            protocol,
-            options.out_dir / CACHE,
-            self.store,
-            self._tell_once,
-            download=download and not options.no_download,
-        )
+        about = dataset.name, options.data_dir, dataset.interactions, protocol, options.out_dir / CACHE
+        prepared = prepare(*about, self.store, self._tell_once, download and not options.no_download)
         judged = ("evaluation.downstream", True) in dataset.configuration.assignments
         if judged or "downstream" in dataset.experiments:
             prepared = with_labels(prepared, options.data_dir, dataset.interactions)

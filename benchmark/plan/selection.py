@@ -25,12 +25,7 @@ class Choice:
 
     def to_json(self) -> dict[str, Any]:
         """What selection.json keeps."""
-        return {
-            "choice": self.choice,
-            "stage": "validation",
-            "metric": METRIC,
-            "evidence": self.evidence,
-        }
+        return {"choice": self.choice, "stage": "validation", "metric": METRIC, "evidence": self.evidence}
 
 
 def choose(rows: pd.DataFrame, candidates: Sequence[str]) -> Choice | None:

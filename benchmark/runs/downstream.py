@@ -128,10 +128,7 @@ def downstream_metrics(
     else:
         z = embeddings(encoder, histories.to(device), spec.encoder.maxlen).numpy()
         start = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
-        ways = {
-            "probe": lambda task, labelled: probe(z, task, users, labelled),
-            "tuned": tuned,
-        }
+        ways = {"probe": lambda task, labelled: probe(z, task, users, labelled), "tuned": tuned}
     found: dict[str, float] = {}
     for task in tasks_of(known, n_items):
         for way, quality in ways.items():
