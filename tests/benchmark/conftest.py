@@ -15,9 +15,12 @@ import pytest
 
 from benchmark.report.query import Results
 from benchmark.report.shown_runs import planned_results
+from benchmark.runs.preparation import Prepared, prepare
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
+from datasets import synthetic
+from datasets.protocol import Protocol
 
 MOMENT = "2026-01-02T03:04:05+00:00"
 PROTOCOL = {
@@ -203,3 +206,10 @@ def store(tmp_path: Path, notes: list[str]) -> Store:
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmark.report.report.FIGURES", {})
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Prepared:
+    """Two hundred generated users and forty items."""
+    monkeypatch.setattr(synthetic, "demo", lambda seed=0: synthetic.stand_in(200, 40, 2_500, seed=seed))
+    return prepare("synthetic", tmp_path, None, Protocol(), tmp_path / "cache", store, lambda line: None)

@@ -14,19 +14,11 @@ from benchmark.cli.recompute import recompute
 from benchmark.plan.config import Configuration
 from benchmark.plan.planner import plan
 from benchmark.runs.metrics import METRICS, Metric, shown_in
-from benchmark.runs.preparation import Prepared, prepare
+from benchmark.runs.preparation import Prepared
 from benchmark.runs.run import execute
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
-from datasets import synthetic
-from datasets.protocol import Protocol
-
-
-@pytest.fixture
-def prepared(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Prepared:
-    monkeypatch.setattr(synthetic, "demo", lambda seed=0: synthetic.stand_in(200, 40, 2_500, seed=seed))
-    return prepare("synthetic", tmp_path, None, Protocol(), tmp_path / "cache", store, lambda line: None)
 
 
 @pytest.fixture

@@ -30,20 +30,13 @@ from benchmark.runs.engines.engine import FinishedRun, InlineEngine, OnNews, Run
 from benchmark.runs.engines.local import LocalEngine
 from benchmark.runs.execution import Execution
 from benchmark.runs.outstanding import Durations, is_left
-from benchmark.runs.preparation import Prepared, prepare
+from benchmark.runs.preparation import Prepared
 from benchmark.runs.run import RunOutcome, execute, to_record
 from benchmark.store.store import Store, StoreError
-from datasets import synthetic
 from datasets.protocol import TIE_DRAWS, Protocol
 
 CPU = torch.device("cpu")
 TINY = ["training.epochs=2", "training.batch_size=64", "encoder.width=8", "encoder.blocks=1", "encoder.maxlen=8"]
-
-
-@pytest.fixture
-def prepared(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Prepared:
-    monkeypatch.setattr(synthetic, "demo", lambda seed=0: synthetic.stand_in(200, 40, 2_500, seed=seed))
-    return prepare("synthetic", tmp_path, None, Protocol(), tmp_path / "cache", store, lambda line: None)
 
 
 @pytest.fixture

@@ -20,10 +20,8 @@ from benchmark.plan.config import ConfigError, Configuration
 from benchmark.plan.planner import PlannedRun, plan
 from benchmark.runs.engines.engine import InlineEngine
 from benchmark.runs.execution import Execution
-from benchmark.runs.preparation import Prepared, prepare
+from benchmark.runs.preparation import Prepared
 from benchmark.store.store import Store
-from datasets import synthetic
-from datasets.protocol import Protocol
 
 CPU = torch.device("cpu")
 TINY = ["training.epochs=3", "training.batch_size=64", "encoder.width=8", "encoder.blocks=1", "encoder.maxlen=8"]
@@ -48,12 +46,6 @@ def engine(cluster: Any) -> Iterator[Callable[..., Any]]:
 
     yield lambda **options: RayEngine(cluster.address, **options)
     ray.shutdown()
-
-
-@pytest.fixture
-def prepared(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Prepared:
-    monkeypatch.setattr(synthetic, "demo", lambda seed=0: synthetic.stand_in(200, 40, 2_500, seed=seed))
-    return prepare("synthetic", tmp_path, None, Protocol(), tmp_path / "cache", store, lambda line: None)
 
 
 @pytest.fixture
