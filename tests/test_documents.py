@@ -21,7 +21,10 @@ from benchmark.plan.planner import choose_methods
 from datasets.registry import DATASETS
 
 ROOT = Path(__file__).resolve().parent.parent
-PATHS = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PATHS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 DOCUMENTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PATHS}
 README, REPRODUCTION = DOCUMENTS["README.md"], DOCUMENTS["docs/reproduction.md"]
 
@@ -36,7 +39,9 @@ def lines_starting(start: str) -> list[str]:
 def links() -> list[tuple[str, str]]:
     """(document, target) of every link and picture that does not lead to the web."""
     return [
-        (name, target) for name, text in DOCUMENTS.items() for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", text)
+        (name, target)
+        for name, text in DOCUMENTS.items()
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", text)
     ]
 
 
