@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.store.json_text import printable
+from benchmark.store.schema import RecordError
 
 Arrays = dict[str, np.ndarray]
 
@@ -22,10 +23,6 @@ RATIO_FROM_BYTES = 256 * 2**20
 """Up to this many unpacked bytes the ratio does not matter."""
 
 
-class ArrayError(Exception):
-    """Arrays cannot be read; the message is one line that names the file."""
-
-
 def to_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Arrays as .npz. The same ones give the same bytes: sorted by name, in C order, each dated 1980-01-01 by numpy."""
     buffer = io.BytesIO()
@@ -35,7 +32,7 @@ def to_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def from_npz(file: Path | io.BytesIO, source: str) -> Arrays:
-    """All arrays by name; raises ArrayError, naming `source`, unless the file is an intact .npz.
+    """All arrays by name; raises RecordError, naming `source`, unless the file is an intact .npz.
 
     Every member is read to its end, where zipfile compares its checksum; numpy would stop where its header says.
     """
@@ -46,7 +43,7 @@ def from_npz(file: Path | io.BytesIO, source: str) -> Arrays:
             return {info.filename.removesuffix(SUFFIX): _array(members.read(info)) for info in infos}
     except Exception as error:  # damaged bytes lead to errors of every kind
         reason = printable(str(error).partition("\n")[0]) or type(error).__name__
-        raise ArrayError(f"{source}: is not an intact array file ({reason:.200})") from error
+        raise RecordError(f"{source}: is not an intact array file ({reason:.200})") from error
 
 
 def _check_members(infos: Sequence[zipfile.ZipInfo], packed: int) -> None:

@@ -12,6 +12,7 @@ from pydantic import ConfigDict
 
 from benchmark.store import schema as fields
 from benchmark.store.json_text import parse_json, plain, to_json
+from benchmark.store.schema import RecordError
 from datasets.protocol import N_BUCKETS
 
 EXTERNAL = "external-"
@@ -46,10 +47,6 @@ ALIGNED = (
     ("singular_values", "singular_values_centred"),
 )
 """Vectors that have the same length."""
-
-
-class RecordError(Exception):
-    """A record cannot be used; the message is one line that names the file and the field."""
 
 
 @dataclass(frozen=True)
@@ -166,10 +163,10 @@ def _check(content: Any, source: str) -> None:
         fields.check(RunRecord, content)
         is_tested, is_trial = bool(content["metrics"]["test"]), bool(content["spec"].get("trial"))
         if content["status"] == "done" and not is_tested and not is_trial:
-            raise fields.FieldError("field metrics.test is empty although the run is done")
+            raise ValueError("field metrics.test is empty although the run is done")
         if is_trial and is_tested:
-            raise fields.FieldError("field metrics.test: a trial of tuning must not be tested")
-    except fields.FieldError as error:
+            raise ValueError("field metrics.test: a trial of tuning must not be tested")
+    except ValueError as error:
         raise RecordError(f"{source}: {error}") from error
 
 

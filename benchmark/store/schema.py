@@ -43,12 +43,12 @@ _MESSAGES = {
 }
 
 
-class FieldError(ValueError):
-    """A field does not fit; the message is one line that names the field."""
+class RecordError(Exception):
+    """A record or its arrays cannot be used; the message is one line that names the file and what is wrong in it."""
 
 
 def check(document: type, content: Any) -> None:
-    """Raise FieldError, naming the first field at fault, unless `content` fits."""
+    """Raise ValueError, one line that names the first field at fault, unless `content` fits."""
     try:
         _adapter(document).validate_python(content)
     except ValidationError as error:
@@ -60,7 +60,7 @@ def check(document: type, content: Any) -> None:
     message = _MESSAGES.get(first["type"]) or (
         f"{first['msg'].removeprefix('Input ')}, found {found[:40]}{'...' * (len(found) > 40)}"
     )
-    raise FieldError(f"field {place} {message}" if place else f"it {message}")
+    raise ValueError(f"field {place} {message}" if place else f"it {message}")
 
 
 _adapter = functools.cache(TypeAdapter)

@@ -25,9 +25,9 @@ import numpy as np
 from benchmark.store.archive import read_archive, write_archive
 from benchmark.store.atomic_files import StoreError, leftovers, lock, sweep, write_directory, write_file, writing
 from benchmark.store.json_text import parse_json, printable, to_json
-from benchmark.store.npz import ArrayError, Arrays, from_npz, to_npz
-from benchmark.store.record import RecordError, RunRecord, check_arrays
-from benchmark.store.schema import NAME, DataDocument, SelectionDocument, check
+from benchmark.store.npz import Arrays, from_npz, to_npz
+from benchmark.store.record import RunRecord, check_arrays
+from benchmark.store.schema import NAME, DataDocument, RecordError, SelectionDocument, check
 
 __all__ = ["Notify", "Store", "StoreError"]
 
@@ -84,7 +84,7 @@ class Store:
         path = self._path_of(record) / _ARRAYS
         try:
             return _arrays_of(record, path, str(path))
-        except (RecordError, ArrayError) as error:
+        except RecordError as error:
             self._note(f"{error}; its run is treated as absent")
             return None
 
@@ -120,7 +120,7 @@ class Store:
         path = self._model_path(record)
         try:
             return from_npz(path, str(path)) if path.exists() else None
-        except ArrayError as error:
+        except RecordError as error:
             self._note(str(error))
             return None
 
@@ -205,7 +205,7 @@ class Store:
             if not record.done:
                 raise RecordError(f"{source}/{_RECORD}: the run is {record.status}, not done")
             _arrays_of(record, io.BytesIO(files.get(_ARRAYS, b"")), f"{source}/{_ARRAYS}")
-        except (RecordError, ArrayError) as error:
+        except RecordError as error:
             self._note(f"{error}; not imported")
             return "unusable"
         kept = (_RECORD, _ARRAYS) if record.has_arrays else (_RECORD,)

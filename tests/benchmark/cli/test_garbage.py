@@ -24,8 +24,9 @@ from benchmark.report.report import FIGURES
 from benchmark.report.tables.cost import cost_table
 from benchmark.runs.external import External, read_ranked_lists
 from benchmark.store.json_text import MAX_DEPTH, parse_json, printable
-from benchmark.store.npz import ArrayError, from_npz
-from benchmark.store.record import RecordError, RunRecord, check_arrays
+from benchmark.store.npz import from_npz
+from benchmark.store.record import RunRecord, check_arrays
+from benchmark.store.schema import RecordError
 from benchmark.store.store import Store
 from datasets.interactions import DataError
 from datasets.protocol import Protocol
@@ -349,7 +350,7 @@ def test_arrays_beyond_their_bounds(handmade: Callable[..., Any], name: str, arr
 @given(content=st.binary(max_size=200))
 def test_any_bytes_are_no_arrays(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "arrays.npz").write_bytes(content)
-    with pytest.raises(ArrayError, match="not an intact array file"):
+    with pytest.raises(RecordError, match="not an intact array file"):
         from_npz(tmp_path / "arrays.npz", "arrays.npz")
 
 

@@ -28,8 +28,9 @@ from benchmark.cli.commands import main as command
 from benchmark.cli.main import main
 from benchmark.report.report import report
 from benchmark.runs.checkpoint import Checkpoint
-from benchmark.store.npz import ArrayError, from_npz, to_npz
-from benchmark.store.record import RecordError, RunRecord
+from benchmark.store.npz import from_npz, to_npz
+from benchmark.store.record import RunRecord
+from benchmark.store.schema import RecordError
 from benchmark.store.store import Store, StoreError
 from datasets.interactions import DataError
 from datasets.readers.sources import MAX_LAYERS, open_source
@@ -267,7 +268,7 @@ def npy(array: Any) -> bytes:
 
 def test_arrays_are_never_unpickled(tmp_path: Path) -> None:
     content = npy(np.array([Hostile(tmp_path / "mark")], dtype=object))
-    with pytest.raises(ArrayError, match="pickle"):
+    with pytest.raises(RecordError, match="pickle"):
         from_npz(npz(ranks=content), "arrays.npz")
     assert not (tmp_path / "mark").exists()
 
@@ -285,7 +286,7 @@ def test_arrays_are_never_unpickled(tmp_path: Path) -> None:
     ids=["more than says its header", "less", "nothing", "a header that computes", "a bomb", "no directory"],
 )
 def test_arrays_that_are_not_what_they_say(file: io.BytesIO) -> None:
-    with pytest.raises(ArrayError, match=r"arrays\.npz: is not an intact array file"):
+    with pytest.raises(RecordError, match=r"arrays\.npz: is not an intact array file"):
         from_npz(file, "arrays.npz")
 
 
@@ -295,7 +296,7 @@ def test_a_member_that_is_no_array_or_there_twice() -> None:
         with zipfile.ZipFile(file, "a") as archive, pytest.MonkeyPatch.context() as patch:
             patch.setattr("warnings.warn", lambda *_, **__: None)
             archive.writestr(name, npy(np.arange(4)))
-        with pytest.raises(ArrayError, match="not arrays with distinct names"):
+        with pytest.raises(RecordError, match="not arrays with distinct names"):
             from_npz(file, "arrays.npz")
 
 

@@ -20,7 +20,7 @@ from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.experiments import ADDED, PRETRAINED
 from benchmark.plan.planner import plan
 from benchmark.plan.tuning import Search, searches, steps_beyond, tuned_changes
-from benchmark.store.record import RecordError
+from benchmark.store.schema import RecordError
 from benchmark.store.store import Store
 from datasets import synthetic
 from datasets.protocol import Protocol

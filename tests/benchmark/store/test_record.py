@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.store.record import PER_CASE, RecordError, RunRecord, check_arrays
+from benchmark.store.record import PER_CASE, RunRecord, check_arrays
+from benchmark.store.schema import RecordError
 
 
 def test_a_record_comes_back_as_it_was(handmade: Callable[..., Any]) -> None:

@@ -23,7 +23,8 @@ from filelock import FileLock
 from benchmark.store import archive
 from benchmark.store import atomic_files as atomic
 from benchmark.store.npz import to_npz
-from benchmark.store.record import RecordError, RunRecord
+from benchmark.store.record import RunRecord
+from benchmark.store.schema import RecordError
 from benchmark.store.store import Store, StoreError
 
 
