@@ -55,9 +55,7 @@ class Ranking:
 
 
 @torch.inference_mode()
-def evaluate_ranks(
-    score: Scorer, cases: Cases, n_items: int, maxlen: int, batch_users: int | None = None
-) -> np.ndarray:
+def evaluate_ranks(score: Scorer, cases: Cases, n_items: int, maxlen: int) -> np.ndarray:
     """Rank of each case's target, (C,) int32 as in `Ranking`: all that choosing an epoch needs.
 
     Runs on the device that the cases are on. The model sees the last `maxlen` items of a history; the whole
@@ -65,8 +63,8 @@ def evaluate_ranks(
     NonFiniteScores.
     """
     histories, owners = _distinct_histories(cases)
-    batch_users = batch_users or (USERS_AT_ONCE if cases.draws is None else DRAWN_AT_ONCE)
-    chunks = _scored_chunks(score, cases, histories, owners, n_items, maxlen, batch_users)
+    at_once = USERS_AT_ONCE if cases.draws is None else DRAWN_AT_ONCE
+    chunks = _scored_chunks(score, cases, histories, owners, n_items, maxlen, at_once)
     return _joined(({"ranks": _ranks_of_cases(chunk)} for chunk in chunks), len(cases.targets))["ranks"]
 
 
