@@ -128,7 +128,7 @@ COMMANDS: dict[str, Command] = {
     "audit": Command("cli.tables.audit", "check the paper's printed numbers against each other", (OUT_DIR,)),
     "bench": Command("bench.command.run", "measure speed and memory against the usual way and other libraries", ()),
 }
-"""By name. What the options of `bench` may be is known to its module alone, which adds them with `add_arguments`."""
+"""All commands by name. Only the module of `bench` knows its options, and adds them with `add_arguments`."""
 
 USUAL = dict.fromkeys(("methods", "experiments", "workers")) | {
     "hparams": "equal",

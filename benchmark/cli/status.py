@@ -36,7 +36,7 @@ DRIVER = Path("/proc/driver/nvidia/gpus")
 """Has an entry for each GPU where the NVIDIA driver runs."""
 
 LONG_HOURS = 1.0
-"""From how many hours on a plan comes with what takes less."""
+"""A plan that takes longer comes with advice on how to do less."""
 
 TIMING_SECONDS = 15.0
 """After this long no further method is timed; those that are left are taken to cost what the others do."""

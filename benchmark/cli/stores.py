@@ -119,7 +119,7 @@ def _rows(first: RunRecord, second: RunRecord) -> list[tuple[str, str, str, str]
 
 
 def _metrics(record: RunRecord) -> dict[str, float]:
-    """By names such as `test ndcg@10`, those of test first."""
+    """The metrics by names such as `test ndcg@10`, those of test first."""
     stages = sorted(record.metrics, key=lambda stage: (stage != "test", stage))
     return {f"{stage} {name}": value for stage in stages for name, value in sorted(record.metrics[stage].items())}
 

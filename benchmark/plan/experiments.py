@@ -47,7 +47,7 @@ WINDOWS = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
 """The quantiles at which the windows of test events begin, the latest first: each ends where the one before begins."""
 
 SCALABLE = ("gowalla", "kindle-store")
-"""Where the paper finds SCE the best objective; CE elsewhere (section 5). Sweeps use that one."""
+"""The datasets where the paper finds SCE the best objective; elsewhere it is CE (section 5). Sweeps use the best."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +132,11 @@ TRIAL_SEED = 0
 WHOLE_HISTORY = 10_000
 PRETRAINED, PRETRAINING_EPOCHS = ("barlow-twins-views", "dual-encoder"), 50
 BATCH_SIZES = (32, 128, 512)
-"""Of the experiment `downstream`, in pretraining and in fine-tuning; popularity stands for no representation at all."""
+"""The sizes in `downstream`, for pretraining and fine-tuning; popularity stands for no representation at all."""
 
 PROJECTOR = "btsr-projector"
 ADDED = {"windows": (PROJECTOR,), "tune": (PROJECTOR,), "downstream": PRETRAINED, "sets": ("ease", "mf", "mf-bt")}
-"""By experiment the methods that it has beside those that are run by default, when none is named."""
+"""The methods that an experiment has beside the usual ones, where the user names none."""
 
 
 def experiments(dataset: str) -> dict[str, Experiment]:

@@ -64,7 +64,7 @@ class TrainingSettings:
     rows: Literal["user", "prefix"] = field(default="user", metadata={NEUTRAL: "user"})
     """A row of a batch is a user's whole sequence, with a loss at every position, or a prefix, with one at its end."""
     precision: Precision = field(default="fp32", metadata={NEUTRAL: "fp32"})
-    """Of the large products in training, as in `Encoder`; validation and test are computed in float32."""
+    """The precision of large products in training, as in `Encoder`; validation and test are computed in float32."""
     compile: bool = field(default=False, metadata={NEUTRAL: False})
     """Whether torch.compile translates the encoder's blocks; needs a compiler, and on a CPU it only costs time."""
 

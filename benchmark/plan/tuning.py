@@ -73,7 +73,7 @@ def trial_value(record: RunRecord) -> float:
 def searches(
     configuration: Configuration, facts: DatasetFacts, methods: Iterable[str], values: Values
 ) -> dict[str, Search]:
-    """By method, the methods that it takes something over from included; one whose turn has not come is absent."""
+    """The search of each method and of those that it takes something over from; it is absent until its turn comes."""
     found: dict[str, Search] = {}
     for method in dict.fromkeys(chain.from_iterable(map(_line, methods))):
         grid, parent = METHODS[method].searched, found.get(_parent(method) or "")

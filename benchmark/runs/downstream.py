@@ -36,7 +36,7 @@ SHARES = (1, 10, 100)
 """Percent of the training users whose classes are given."""
 
 VALIDATION_SHARE = 0.1
-"""Of the training users: by them the strength of the probe is chosen; their classes are never given."""
+"""The share of the training users by whom the strength of the probe is chosen; their classes are never given."""
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 """The values of C that the probe chooses from."""
@@ -69,7 +69,7 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Users:
-    """Who is who, as positions (.,) among the users of `UserLabels`: `labelled` by share, nested."""
+    """Positions (.,) among the users of `UserLabels`: `labelled` by share, each share within the next."""
 
     labelled: dict[int, np.ndarray]
     validation: np.ndarray

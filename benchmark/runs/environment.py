@@ -87,7 +87,7 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes: on CUDA of the GPU's memory, else the largest resident size of this process."""
+    """The most bytes in use so far: of the GPU's memory on CUDA, else of this process, resident."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     try:

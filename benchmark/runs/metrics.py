@@ -122,13 +122,13 @@ def definition(metric: str) -> Metric | None:
 
 
 def is_mean_over_users(metric: str) -> bool:
-    """Whether it is one, as accuracy is, so that users can be resampled; coverage, for example, is not."""
+    """Whether a metric is a mean over users, so that users can be resampled; accuracy is one, coverage is not."""
     known = definition(metric)
     return known is not None and known.gain is not None
 
 
 def is_higher_better(metric: str) -> bool:
-    """Whether more of it is better; so it is of a metric that METRICS does not have."""
+    """Whether a higher value is better, as for every metric that METRICS does not have."""
     known = definition(metric)
     return known is None or known.higher_is_better
 

@@ -72,7 +72,7 @@ def _counts(method: str) -> bool:
 
 
 def seconds_of(record: RunRecord) -> float:
-    """How long a run took, also if it did not come to its end."""
+    """How long a run took, even if it did not come to its end."""
     return sum(record.timings.get(part) or 0.0 for part in ("fit_seconds", "evaluate_seconds"))
 
 

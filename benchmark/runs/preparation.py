@@ -113,8 +113,9 @@ def interactions_of(name: str, data_dir: Path, interactions_path: Path | None) -
 
 
 def with_labels(prepared: Prepared, data_dir: Path, interactions_path: Path | None) -> Prepared:
-    """The same with what downstream tasks ask about its users. Raises DataError if the files are gone or unfit, and
-    ConfigError without scikit-learn, before anything is trained.
+    """The same data with what downstream tasks ask about its users. Raises DataError if the files are gone or unfit.
+
+    Raises ConfigError where scikit-learn is absent, before anything is trained.
     """
     if find_spec("sklearn") is None:
         raise ConfigError('--experiments downstream: needs scikit-learn; use pip install -e ".[downstream]"')

@@ -1,4 +1,4 @@
-"""What else a run measures while it holds the model: spectra, score densities, calibration bins, taste."""
+"""What a run measures besides ranks while it has the model: spectra, densities of scores, calibration bins, taste."""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ def _fit_and_evaluate(
 
 
 def training_data(spec: RunSpec, sequences: Sequences, n_items: int, device: torch.device) -> TrainingData:
-    """What a run trains on, from the users' sequences."""
+    """What a run trains on, made from the users' sequences."""
     data = TrainingData(sequences, n_items, spec.encoder.maxlen).with_noise(spec.training.noise, spec.seed).to(device)
     return data.with_prefix_rows() if spec.training.rows == "prefix" else data
 

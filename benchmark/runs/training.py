@@ -144,7 +144,7 @@ class _InFlight:
         self.started, self.seconds_before, self.continued = time.perf_counter(), 0.0, 0
 
     def is_over(self) -> bool:
-        """Whether the budget is spent or patience is at its end."""
+        """Whether all epochs are used up or patience has run out."""
         done, patience = len(self.epochs), self.settings.patience
         if isinstance(self.validation, int):
             return done == self.validation

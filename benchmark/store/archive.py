@@ -60,7 +60,7 @@ def read_archive(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 class _Limited(gzip.GzipFile):
-    """What a .tar.gz unpacks to; reading gives up where that is far more than the file's size warrants."""
+    """What a .tar.gz unpacks to; reading gives up if that is far more than the size of the file warrants."""
 
     def __init__(self, raw: io.BufferedReader, path: Path) -> None:
         super().__init__(fileobj=raw, mode="rb")
