@@ -98,7 +98,9 @@ def _external(
     records: Sequence[RunRecord], protocol: Mapping[str, Any], data: Mapping[str, Any] | None
 ) -> list[RunRecord]:
     """The recommendations made elsewhere that were scored on this data and protocol, the last file under each name."""
-    fitting = [r for r in records if r.external and r.done and r.spec["protocol"] == protocol and _is_current(r, data)]
+    current = _protocol_entry(protocol, data).get("fingerprint")
+    scored = (record for record in records if record.external and record.done and record.spec["protocol"] == protocol)
+    fitting = [record for record in scored if current in (None, record.data["fingerprint"])]
     last = {record.method: record for record in sorted(fitting, key=lambda r: (r.finished, r.key))}
     return [last[method] for method in sorted(last)]
 
@@ -113,8 +115,3 @@ def _user_numbers(protocol: Mapping[str, Any], data: Mapping[str, Any] | None) -
     entries = {each: _protocol_entry(each.to_json(), data) for each in window_protocols(Protocol(**protocol))}
     texts = {each.quantile: entry.get("user_numbers", "") for each, entry in entries.items()}
     return {window: np.array(text.split(), dtype=np.int64) for window, text in texts.items() if text}
-
-
-def _is_current(record: RunRecord, data: Mapping[str, Any] | None) -> bool:
-    fingerprint = _protocol_entry(record.spec["protocol"], data).get("fingerprint")
-    return fingerprint in (None, record.data["fingerprint"])

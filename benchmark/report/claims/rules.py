@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from benchmark.paper import claim as forms
-from benchmark.paper.printed import BASELINES, BTSR, Printed
+from benchmark.paper.printed import BASELINES, BTSR
 from benchmark.plan.selection import METRIC
 from benchmark.report.claims.sides import (
     Side,
@@ -53,37 +53,27 @@ def against_baselines(results: Results, rule: forms.AgainstBaselines) -> Iterato
     The best of k rivals is chosen with hindsight, so where it leads its p counts k times; that BT-SR is ahead is only
     confirmed if all rivals were run.
     """
-    for metric in rule.metrics:
-        if _is_printed(results.printed(metric), rule):
-            yield from _against_best(results, rule, metric)
-
-
-def _is_printed(row: Printed | None, rule: forms.AgainstBaselines) -> bool:
-    if row is None or rule.printed == "all":
-        return True
-    return {"lead": row.improve > 0, "star": row.starred, "behind": row.improve < 0}[rule.printed]
-
-
-def _against_best(results: Results, rule: forms.AgainstBaselines, metric: str) -> list[Reading]:
-    ours, ran = contest(results, rule.rivals, metric, in_windows=not (rule.seeds_alone or rule.at_most))
-    if not ran or not ours.values:
-        return [not_run(metric, *([] if ours.values else ["BT-SR"]), *([] if ran else ["every baseline"]))]
     is_ahead, higher = rule.place == "ahead", rule.better == "higher"
-    best = best_against(ran, ours, lower=not higher)
-    reading = lead(*((ours, best) if is_ahead == higher else (best, ours)), metric)
-    rival_leads = reading.lead < 0 if is_ahead else reading.lead > 0
-    reading = reading.as_best_of(len(ran) if rival_leads else 1)
-    printed = results.printed(metric) if rule.rivals == BASELINES else None
-    all_ran = len(ran) == len(rule.rivals)
-    text = reading.text + (f"; printed {percent(printed.improve)}" if printed else "")
-    text += "" if all_ran else f"; {len(ran)} of {len(rule.rivals)} baselines were run"
-    p = math.nan if rule.seeds_alone and reading.seeds < MIN_SEEDS else reading.p
-    reading = replace(reading, text=text, p=p)
-    if is_ahead:
-        return [replace(reading, confirms=all_ran)]
-    bound = combined(f"{best.title} less {rule.at_most:.0%}", [(1 - rule.at_most, best)])
-    limits = [lead(ours, bound, metric)] if rule.at_most else []
-    return [replace(reading, contradicts=all_ran), *limits]
+    for metric in rule.metrics:
+        row = results.printed(metric)
+        cell = {"lead": row.improve > 0, "star": row.starred, "behind": row.improve < 0} if row else {}
+        if not cell.get(rule.printed, True):
+            continue
+        ours, ran = contest(results, rule.rivals, metric, in_windows=not (rule.seeds_alone or rule.at_most))
+        if not ran or not ours.values:
+            yield not_run(metric, *([] if ours.values else ["BT-SR"]), *([] if ran else ["every baseline"]))
+            continue
+        best = best_against(ran, ours, lower=not higher)
+        reading = lead(*((ours, best) if is_ahead == higher else (best, ours)), metric)
+        rival_leads = reading.lead < 0 if is_ahead else reading.lead > 0
+        reading = reading.as_best_of(len(ran) if rival_leads else 1)
+        all_ran = len(ran) == len(rule.rivals)
+        text = reading.text + (f"; printed {percent(row.improve)}" if row and rule.rivals == BASELINES else "")
+        text += "" if all_ran else f"; {len(ran)} of {len(rule.rivals)} baselines were run"
+        p = math.nan if rule.seeds_alone and reading.seeds < MIN_SEEDS else reading.p
+        yield replace(reading, text=text, p=p, confirms=all_ran or not is_ahead, contradicts=all_ran or is_ahead)
+        if rule.at_most and not is_ahead:
+            yield lead(ours, combined(f"{best.title} less {rule.at_most:.0%}", [(1 - rule.at_most, best)]), metric)
 
 
 def loses_less(results: Results, rule: forms.LosesLess) -> list[Reading]:
@@ -124,31 +114,24 @@ def steadier(results: Results, rule: forms.Steadier) -> list[Reading]:
 
 
 def ratio(results: Results, rule: forms.Ratio) -> Iterator[Reading]:
-    for first, second in rule.pairs:
-        yield _ratio(results, rule, first, second)
-
-
-def _ratio(results: Results, rule: forms.Ratio, first: str, second: str) -> Reading:
     stage = COST if rule.of_cost else "test"
-    high, low = (side(results, rule.experiment, label, rule.metric, stage) for label in (first, second))
-    if gap := missing(rule.metric, low, high):
-        return gap
-    seeds = common_seeds(high, low)
-    if rule.of_cost:
-        machines = [
-            {run.seed: run.hardware for run in runs_of(results, rule.experiment, label).done}
-            for label in (first, second)
-        ]
-        seeds = [seed for seed in seeds if machines[0][int(seed)] == machines[1][int(seed)]]
-    factors = [high.values[seed] / low.values[seed] if low.values[seed] else math.inf for seed in seeds]
-    none = "no seed on the same hardware" if rule.of_cost else "no seed in common"
-    shown = ", ".join(f"{factor:.2f}" for factor in factors) or none
-    means = f"{high.title} against {low.title}, "
-    if not rule.of_cost:
+    for pair in rule.pairs:
+        high, low = (side(results, rule.experiment, label, rule.metric, stage) for label in pair)
+        if gap := missing(rule.metric, low, high):
+            yield gap
+            continue
+        seeds, none = common_seeds(high, low), "no seed in common"
         means = f"{low.title} {number(low.mean)}, {high.title} {number(high.mean)}; "
-    text = f"{rule.metric}: {means}by seed {shown} times ({rule.at_least:g} required)"
-    holds, fails = [factor >= rule.at_least for factor in factors], [factor < rule.below for factor in factors]
-    return vote(holds, fails, text, 0 if rule.of_cost else high.tested)
+        if rule.of_cost:
+            means, none = f"{high.title} against {low.title}, ", "no seed on the same hardware"
+            runs = [runs_of(results, rule.experiment, label).done for label in pair]
+            first, second = ({run.seed: run.hardware for run in each} for each in runs)
+            seeds = [seed for seed in seeds if first[int(seed)] == second[int(seed)]]
+        factors = [high.values[seed] / low.values[seed] if low.values[seed] else math.inf for seed in seeds]
+        shown = ", ".join(f"{factor:.2f}" for factor in factors) or none
+        text = f"{rule.metric}: {means}by seed {shown} times ({rule.at_least:g} required)"
+        holds, fails = [factor >= rule.at_least for factor in factors], [factor < rule.below for factor in factors]
+        yield vote(holds, fails, text, 0 if rule.of_cost else high.tested)
 
 
 # --- along a sweep --------------------------------------------------------------------------------------------------

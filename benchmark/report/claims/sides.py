@@ -137,13 +137,9 @@ def variants(dataset: str, experiment: str) -> tuple[Variant, ...]:
 
 
 def title_of_runs(runs: RunGroup) -> str:
-    match runs.experiment:
-        case "noise":
-            return f"{runs.style.title} with {runs.swept:.0%} noise"
-        case "views":
-            return f"view {runs.label}"
-        case _:
-            return runs.title
+    if runs.experiment == "noise":
+        return f"{runs.style.title} with {runs.swept:.0%} noise"
+    return f"view {runs.label}" if runs.experiment == "views" else runs.title
 
 
 def _target_scores(results: Results, runs: RunGroup) -> dict[int, float]:

@@ -94,15 +94,11 @@ def _shares(counts: Counter[str]) -> str:
     return ", ".join(f"{name} ({numbers.count(n, 'run')})" for name, n in sorted(counts.items()))
 
 
-def _on_one_line(value: object) -> object:
-    return " ".join(value.split()) if isinstance(value, str) else value
-
-
 _ENVIRONMENT = environment(
     Path(__file__).parent,
     {name: getattr(numbers, name) for name in ("number", "signed", "plus", "percent", "p_value", "count", "spans")}
     | {"title": title_of},
-    finalize=_on_one_line,
+    finalize=lambda value: " ".join(value.split()) if isinstance(value, str) else value,
     trim_blocks=False,
     lstrip_blocks=False,
 )
