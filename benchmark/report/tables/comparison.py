@@ -105,11 +105,7 @@ def rivals_of(method: str, among: Sequence[str]) -> tuple[str, ...]:
 
 
 def compare_methods(
-    results: Results,
-    metric: str,
-    methods: Sequence[str],
-    placed: Sequence[str],
-    tested: Mapping[str, Sequence[str]],
+    results: Results, metric: str, methods: Sequence[str], placed: Sequence[str], tested: Mapping[str, Sequence[str]]
 ) -> MetricComparison:
     """One metric of these methods; `placed`: those of which one is the best; `tested`: the possible rivals of each, of
     which it is compared with the best.

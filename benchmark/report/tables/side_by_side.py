@@ -16,13 +16,7 @@ from benchmark.plan.selection import METRIC
 from benchmark.report.query import Results
 from benchmark.report.significance import LEVEL, improvement, standard_error
 from benchmark.report.tables.cells import mean
-from benchmark.report.tables.comparison import (
-    MainComparison,
-    MetricComparison,
-    Resolution,
-    main_comparison,
-    resolution,
-)
+from benchmark.report.tables.comparison import MainComparison, MetricComparison, Resolution, main_comparison, resolution
 from benchmark.report.tables.layout import (
     Cell,
     Columns,

@@ -20,18 +20,7 @@ from benchmark.report.tables.comparison import (
     rivals_of,
     starred_after_holm,
 )
-from benchmark.report.tables.layout import (
-    Cell,
-    Head,
-    Made,
-    Row,
-    Stack,
-    Table,
-    for_machines,
-    row_of,
-    stack,
-    table_of,
-)
+from benchmark.report.tables.layout import Cell, Head, Made, Row, Stack, Table, for_machines, row_of, stack, table_of
 from benchmark.report.tables.notes import left_out_notes, machines_note, masked_note, notes, setting_text
 from benchmark.report.tables.numbers import DASH, number, percent
 from benchmark.runs.metrics import is_mean_over_users
