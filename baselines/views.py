@@ -20,10 +20,6 @@ from baselines.settings import Shares
 from baselines.training_data import TrainBatch, TrainingData
 from datasets.sequences import Batch, Sequences, TwinIndex, windows
 
-OPERATORS = 3
-"""Crop, mask, reorder, in this order."""
-
-
 # --- which positions ------------------------------------------------------------------------------------------------
 
 
@@ -102,10 +98,9 @@ def two_random_views(batch: Batch, data: TrainingData, shares: Shares, rng: torc
         mask(batch, scattered(batch, shares.mask, rng), data.mask_id),
         reorder(batch, shares.reorder, rng),
     ]
-    rows = len(batch.lengths)
-    first = torch.randint(OPERATORS, (rows,), generator=rng, device=batch.items.device)
-    other = torch.randint(1, OPERATORS, (rows,), generator=rng, device=batch.items.device)
-    return pick(views, first), pick(views, (first + other) % OPERATORS)
+    first, operator = _drawn(views, rng)
+    second, _ = _drawn(views, rng, avoid=operator)
+    return first, second
 
 
 def guided_view(
@@ -116,19 +111,17 @@ def guided_view(
     `avoid` (B,): operators not to use, so that a second view differs from a first.
     """
     views = [remove(batch, touched, data.pad_id), mask(batch, touched, data.mask_id), shuffle(batch, touched, rng)]
-    rows, device = len(batch.lengths), batch.items.device
-    if avoid is None:
-        chosen = torch.randint(OPERATORS, (rows,), generator=rng, device=device)
-    else:
-        chosen = (avoid + torch.randint(1, OPERATORS, (rows,), generator=rng, device=device)) % OPERATORS
-    return pick(views, chosen), chosen
+    return _drawn(views, rng, avoid)
 
 
-def pick(views: list[Batch], chosen: Tensor) -> Batch:
-    """Row b of view number chosen[b]; the views are equally wide."""
-    rows = torch.arange(len(chosen), device=chosen.device)
+def _drawn(views: list[Batch], rng: torch.Generator, avoid: Tensor | None = None) -> tuple[Batch, Tensor]:
+    """For each row one of the views, which are equally wide, any but `avoid` (B,) equally likely; and which, (B,)."""
+    rows = torch.arange(len(views[0].items), device=views[0].items.device)
+    lowest = 0 if avoid is None else 1
+    step = torch.randint(lowest, len(views), (len(rows),), generator=rng, device=rows.device)
+    chosen = step if avoid is None else (avoid + step) % len(views)
     items = torch.stack([view.items for view in views])[chosen, rows]  # (views, B, L) -> (B, L)
-    return Batch(items, torch.stack([view.lengths for view in views])[chosen, rows])
+    return Batch(items, torch.stack([view.lengths for view in views])[chosen, rows]), chosen
 
 
 # --- other sequences and other items --------------------------------------------------------------------------------
