@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Interval
 
-from baselines.deferred import regularizers, torch, views
+from baselines.deferred import Batch, Encoder, Tensor, TrainBatch, TrainingData, regularizers, torch, views
 from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
 from baselines.settings import Shares, Weight
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from baselines.encoder import Encoder
-    from baselines.training_data import TrainBatch, TrainingData
-    from datasets.sequences import Batch
 
 
 class BTSR(TrainedMethod):
@@ -47,11 +40,11 @@ class BTSR(TrainedMethod):
 
     settings: Settings
 
-    def build(self, width: int) -> nn.Module:
+    def build(self, width: int) -> torch.nn.Module:
         """The projector (Zbontar et al., ICML 2021): linear maps with batch normalisation and ReLU between them."""
         settings, nn = self.settings, torch.nn
         widths = [width] + [settings.projector_width] * settings.projector_layers
-        layers: list[nn.Module] = []
+        layers: list[torch.nn.Module] = []
         for i in range(settings.projector_layers):
             layers += [nn.BatchNorm1d(widths[i]), nn.ReLU()] if i else []
             layers.append(nn.Linear(widths[i], widths[i + 1]))

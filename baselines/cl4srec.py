@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from baselines.deferred import regularizers, torch, views
+from baselines.deferred import Encoder, TrainBatch, regularizers, torch, views
 from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
 from baselines.settings import Shares, Temperature, Weight
-
-if TYPE_CHECKING:
-    from baselines.encoder import Encoder
-    from baselines.training_data import TrainBatch
 
 
 class CL4SRec(TrainedMethod):

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from baselines.deferred import torch
+from baselines.deferred import Batch, Sequences, Tensor, TrainingData, torch
 from baselines.method import FittedMethod, Scorer
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from baselines.training_data import TrainingData
-    from datasets.sequences import Batch, Sequences
 
 
 class Popularity(FittedMethod):

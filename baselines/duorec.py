@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from baselines.deferred import regularizers, torch, views
+from baselines.deferred import Encoder, TrainBatch, TrainingData, regularizers, torch, views
 from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
 from baselines.settings import Temperature, Weight
-
-if TYPE_CHECKING:
-    from baselines.encoder import Encoder
-    from baselines.training_data import TrainBatch, TrainingData
 
 
 class DuoRec(TrainedMethod):

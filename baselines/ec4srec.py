@@ -6,20 +6,24 @@ No complete public implementation exists; this one follows the paper.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Interval
 
-from baselines.deferred import importance, regularizers, torch, transformer, views
+from baselines.deferred import (
+    Encoder,
+    Tensor,
+    TrainBatch,
+    TrainingData,
+    importance,
+    regularizers,
+    torch,
+    transformer,
+    views,
+)
 from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
 from baselines.settings import NEUTRAL, Share, Temperature, Weight
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from baselines.encoder import Encoder
-    from baselines.training_data import TrainBatch, TrainingData
 
 
 class EC4SRec(TrainedMethod):

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from annotated_types import Interval
 
-from baselines.deferred import F, encoders, regularizers, sequences, torch
+from baselines.deferred import Batch, F, Tensor, TrainBatch, TrainingData, encoders, regularizers, sequences, torch
 from baselines.method import FittedMethod, Scorer, Terms, TrainedMethod
 from baselines.settings import EncoderSettings, Precision, Weight
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from baselines.encoder import UserTable
-    from baselines.training_data import TrainBatch, TrainingData
-    from datasets.sequences import Batch
 
 
 class MatrixFactorisation(TrainedMethod):
@@ -42,11 +35,11 @@ class MatrixFactorisation(TrainedMethod):
         self.sharers = sequences.TwinIndex.build(items)
         self.starts = data.sequences.lengths.cumsum(0) - data.sequences.lengths  # (n,) among the T
 
-    def build_encoder(self, n_items: int, settings: EncoderSettings, precision: Precision) -> UserTable:
+    def build_encoder(self, n_items: int, settings: EncoderSettings, precision: Precision) -> encoders.UserTable:
         """Called after `prepare`, for the number of users."""
         return encoders.UserTable(len(self.data.sequences), n_items, settings, precision)
 
-    def loss(self, encoder: UserTable, batch: TrainBatch, rng: torch.Generator) -> Terms:  # type: ignore[override]
+    def loss(self, encoder: encoders.UserTable, batch: TrainBatch, rng: torch.Generator) -> Terms:  # type: ignore[override]
         """The mean over all items of the batch's users: each user's logsumexp counts once for each of their items."""
         data = batch.data
         own = sequences.windows(data.sequences, batch.rows, data.maxlen, data.pad_id, batch.host_rows)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from baselines.btsr import BTSR
-from baselines.deferred import encoders
+from baselines.deferred import Encoder, encoders
 from baselines.method import TrainedMethod
 from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings, Precision
-
-if TYPE_CHECKING:
-    from baselines.encoder import Encoder
 
 
 class OnGRU(TrainedMethod):

@@ -6,18 +6,12 @@ Imports no torch, so that a plan, which reads settings and versions alone, needs
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
-from baselines.deferred import torch, transformer
+from baselines.deferred import Batch, Encoder, TrainBatch, TrainingData, torch, transformer
 from baselines.settings import EncoderSettings, Precision, check_bounds
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from baselines.encoder import Encoder
-    from baselines.training_data import TrainBatch, TrainingData
-    from datasets.sequences import Batch
 
 Scorer: TypeAlias = "Callable[[Batch], torch.Tensor]"
 """Histories, a Batch of B rows, in; scores of the whole catalogue, (B, V) float, out."""

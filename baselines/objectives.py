@@ -10,17 +10,12 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from annotated_types import Interval
 
-from baselines.deferred import F, kernels, torch
+from baselines.deferred import F, Tensor, TrainBatch, kernels, torch
 from baselines.settings import NEUTRAL, Share
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from baselines.training_data import TrainBatch
 
 Negatives = Annotated[int, Interval(ge=1, le=100_000)]
 """How many negatives are drawn for each position."""

@@ -7,18 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from baselines.deferred import F, regularizers, torch, views
+from baselines.deferred import Encoder, F, Tensor, TrainBatch, TrainingData, regularizers, torch, views
 from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
 from baselines.settings import Share, Shares, Temperature, Weight
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from baselines.encoder import Encoder
-    from baselines.training_data import TrainBatch, TrainingData
 
 
 class TwoStage(TrainedMethod):
@@ -92,7 +86,7 @@ class DualEncoder(TrainedMethod):
 
     settings: Settings
 
-    def build(self, width: int) -> nn.Module:
+    def build(self, width: int) -> torch.nn.Module:
         self.tower = torch.nn.Linear(width, width)
         return self.tower
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from baselines.deferred import Encoder, TrainBatch, torch
 from baselines.method import Terms, TrainedMethod
 from baselines.objectives import CrossEntropy, Objective
-
-if TYPE_CHECKING:
-    import torch
-
-    from baselines.encoder import Encoder
-    from baselines.training_data import TrainBatch
 
 
 class SASRec(TrainedMethod):
