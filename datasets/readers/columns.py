@@ -71,13 +71,16 @@ def _number(text: str) -> Decimal:
 def utc_clock(pattern: str) -> Clock:
     """The Clock for dates and times in UTC, written as `pattern` with 0 for a digit: "0000-00-00 00:00:00"."""
     written = re.compile(f"({pattern.replace('0', '[0-9]')})+")
-    to_the_second = f"U{len('0000-00-00T00:00:00')}"
+    length = len("0000-00-00T00:00:00")
 
     def clock(texts: Sequence[str]) -> list[int]:
-        if set(map(len, texts)) != {len(pattern)} or not written.fullmatch("".join(texts)):
+        together = "".join(texts)
+        if set(map(len, texts)) != {len(pattern)} or not written.fullmatch(together):
             raise ValueError(f"is not a date and time; write it as {pattern}")
+        letters = np.frombuffer(together.encode(), dtype=np.uint8).reshape(len(texts), -1)  # (n, len(pattern))
+        moments = np.ascontiguousarray(letters[:, :length]).view(f"S{length}").ravel()  # (n,)
         try:
-            seconds = np.array(texts, dtype=to_the_second).astype("datetime64[s]").astype(np.int64)
+            seconds = moments.astype("datetime64[s]").astype(np.int64)
         except ValueError:
             raise ValueError("is not in the calendar; correct it") from None
         if seconds.min() < 0 or seconds.max() >= LATEST_TIMESTAMP:
