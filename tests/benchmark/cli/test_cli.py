@@ -313,7 +313,7 @@ def test_killed_midway_and_started_again_gives_the_same_table(
     tmp_path: Path, command: Callable[..., list[str]]
 ) -> None:
     """kill -9 of the whole process group, after the first run has been stored."""
-    assert main(command("--engine", "local", "--workers", "2", out="whole")) == 0
+    assert main(command("--engine", "inline", out="whole")) == 0
     words = [sys.executable, str(ROOT / "run_all.py"), *command("--engine", "local", "--workers", "2", out="killed")]
     process = subprocess.Popen(
         words, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
