@@ -33,13 +33,12 @@ class Labels:
     """What MovieLens-1M says about users and films, in the order of the ids that were asked for.
 
     `genders` (users,) str: "F" or "M"; `ages` (users,) int64: the youngest age of the user's group (1, 18, 25, 35, 45,
-    50 or 56); `genres` (items, G) bool: which of the G `genre_names` (G,) a film has, in alphabetical order.
+    50 or 56); `genres` (items, G) bool: which of the G genres, in alphabetical order, a film has.
     """
 
     genders: np.ndarray
     ages: np.ndarray
     genres: np.ndarray
-    genre_names: np.ndarray
 
 
 def labels_of(path: Path, user_labels: Iterable[int], item_labels: Iterable[int]) -> Labels:
@@ -56,7 +55,6 @@ def labels_of(path: Path, user_labels: Iterable[int], item_labels: Iterable[int]
         genders=np.array([row[1] for row in users]),
         ages=np.array([row[2] for row in users]).astype(np.int64),
         genres=np.array([[name in genres for name in names] for genres in genres_of]),
-        genre_names=np.array(names),
     )
 
 
