@@ -28,7 +28,7 @@ from benchmark.report.tables.data import data_table
 from benchmark.report.tables.downstream import downstream_tables
 from benchmark.report.tables.formats import to_latex, to_markdown, to_plain
 from benchmark.report.tables.home import home_table
-from benchmark.report.tables.layout import Made, Table, label_of
+from benchmark.report.tables.layout import Made, Table, latex_label
 from benchmark.report.tables.sets import sets_table
 from benchmark.report.tables.side_by_side import side_by_side_tables
 from benchmark.report.tables.sweeps import sweep_table
@@ -212,7 +212,7 @@ def _write_tables(
 
     Their labels begin with `names`, so that one LaTeX document can show several settings.
     """
-    tables = [replace(table, name=label_of(*names, table.name)) for table in tables]
+    tables = [replace(table, name=latex_label(*names, table.name)) for table in tables]
     contents = {
         folder / f"{name}.tex": to_latex(tables),
         folder / f"{name}.md": to_markdown([*tables, *wordy]),

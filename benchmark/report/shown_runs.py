@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,8 +18,6 @@ from benchmark.report.methods import in_order
 from benchmark.report.query import LoadArrays, Results, RunGroup
 from benchmark.store.record import RunRecord
 from datasets.protocol import Protocol
-
-Notify = Callable[[str], None]
 
 
 def planned_results(

@@ -16,7 +16,7 @@ from benchmark.report.claims.rules import RULES
 from benchmark.report.claims.sides import METHODS_AS_THEY_ARE, runs_of, variants
 from benchmark.report.claims.verdicts import Verdict, judge
 from benchmark.report.query import Results
-from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table, label_of, warning
+from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table, latex_label, warning
 from benchmark.report.tables.notes import notes
 from benchmark.report.tables.numbers import DASH
 from datasets.registry import DATASETS, PAPER_DATASETS
@@ -155,7 +155,7 @@ def counted(findings: Sequence[JudgedClaim]) -> str:
 def _details(findings: Sequence[JudgedClaim]) -> Table:
     """The claims on one dataset with the numbers that decide them."""
     return Table(
-        name=label_of(findings[0].dataset, "claims"),
+        name=latex_label(findings[0].dataset, "claims"),
         caption=f"{warning(findings[0].synthetic)}The paper's claims, judged by the runs on {findings[0].title}.",
         heads=(_dataset_head(findings[0]), *map(Head, ("verdict", "the paper", "the runs", "command"))),
         sections=(tuple(_detail(finding) for finding in findings),),

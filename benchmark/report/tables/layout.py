@@ -93,7 +93,7 @@ def table_of(
     Sections without rows are left out.
     """
     return Table(
-        name=label_of(results.dataset, name),
+        name=latex_label(results.dataset, name),
         caption=warning(results.synthetic) + caption,
         heads=(Head(results.title, "SYNTHETIC" if results.synthetic else ""), *heads),
         sections=tuple(tuple(section) for section in sections if section),
@@ -132,7 +132,7 @@ def row_of(label: str, texts: Sequence[str], kind: Kind = "value", runs: RunGrou
     return Row(label, tuple(map(Cell, texts)), kind, runs.name if runs else "")
 
 
-def label_of(*words: str) -> str:
+def latex_label(*words: str) -> str:
     return re.sub("[^a-z0-9.]+", "-", "-".join(words))
 
 

@@ -10,7 +10,7 @@ from benchmark.paper.printed import BTSR, table1
 from benchmark.plan.selection import METRIC
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.tables.cells import contrast, described, done_of_asked, tested
-from benchmark.report.tables.layout import Head, Made, Stack, Table, for_machines, label_of, row_of, warning
+from benchmark.report.tables.layout import Head, Made, Stack, Table, for_machines, latex_label, row_of, warning
 from benchmark.report.tables.notes import closing_notes, notes, status_notes
 from benchmark.report.tables.numbers import count
 from benchmark.runs.metrics import METRICS, shown_in
@@ -94,7 +94,7 @@ def _table(shown: Shown, name: str, what: str, form: str, metrics: Sequence[str]
     alone = "SASRec" if all(each.plain.method.startswith("sasrec-") for each in found) else "alone"
     synthetic = one.synthetic and not others
     return Table(
-        name=name if others else label_of(one.dataset, name),
+        name=name if others else latex_label(one.dataset, name),
         caption=f"{warning(synthetic)}{what} {'three' if n == len(BTSR) else n} objectives without and with Barlow "
         f"Twins on {where}{form}.",
         bands=(("", 1), (alone, n), ("with Barlow Twins", n), ("with minus without", n)),

@@ -22,7 +22,7 @@ from benchmark.report.tables.layout import (
     Made,
     Table,
     for_machines,
-    label_of,
+    latex_label,
     row_of,
     table_by_columns,
     table_of,
@@ -210,7 +210,7 @@ def _agreement(found: Mapping[Results, Sequence[MethodTuning]]) -> Table:
             lines.append((row_of(f"{title_of(method)}, {_name(key)}", [*texts, apart, default]),))
     titles = " and ".join(results.title for results in found)
     return Table(
-        label_of("tuning-agreement"),
+        latex_label("tuning-agreement"),
         warning(any(results.synthetic for results in found)) + f"Values that were chosen on {titles}.",
         (Head(""), *(Head(results.title) for results in found), Head("steps", "apart"), Head("for", "shared.toml")),
         (tuple(lines),),
