@@ -269,9 +269,7 @@ def nearest_quantile(timestamps: np.ndarray, quantile: float) -> int:
 
 
 def _occurring(ids: np.ndarray, n: int) -> np.ndarray:
-    occurs = np.zeros(n, dtype=bool)
-    occurs[ids] = True
-    return occurs
+    return np.bincount(ids, minlength=n) > 0
 
 
 def pack(

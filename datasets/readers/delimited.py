@@ -147,7 +147,8 @@ def _nameless_ratings(path: Path) -> Layout | None:
     for delimiter in DELIMITERS:
         match _header_fields(path, header, delimiter):
             case [_, _, rating, seconds] if _RATING.fullmatch(rating) and _SECONDS.fullmatch(seconds):
-                return Layout(0, 1, 3, 4, delimiter, quoted=_may_quote(header, delimiter))
+                quoted = _may_quote(header, delimiter)
+                return Layout(user=0, item=1, time=3, fields=4, delimiter=delimiter, quoted=quoted)
     return None
 
 
