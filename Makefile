@@ -36,7 +36,7 @@ help:
 
 demo: $(INSTALLED)
 	@$(IN_VENV) run_all.py --dataset synthetic --profile quick --experiments main
-	@echo "The report is in reports/experiments-main: index.html, tables and figures; run records are in results/synthetic."
+	@echo "The report is in reports/synthetic_profile-quick_experiments-main: index.html, tables and figures; run records are in results/synthetic."
 
 test: $(INSTALLED)
 	@$(IN_VENV) -m pytest

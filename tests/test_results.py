@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 REPORTS = (
     "python run_all.py --dataset ml-1m --hparams released --set protocol.ties=file --set encoder.padding=masked"
     " --stages report",
-    "python run_all.py --dataset ml-1m,beauty --experiments all --set protocol.ties=file --stages report",
+    "python run_all.py --dataset ml-1m,beauty --set protocol.ties=file --stages report",
 )
 ELSEWHERE = {"audit.md", "audit.csv", "bench.md", "drill.md"}
 """Tables that other commands write."""

@@ -32,8 +32,8 @@ MAX_WORKERS = 1024
 POOLED = "windows"
 """The experiment that adds its many test users to the evidence on a claim."""
 EXAMPLES = """examples:
-  python run_all.py --dataset gowalla --dry-run             what Tables 1 to 3 take on this machine, in seconds
-  python run_all.py --dataset ml-1m --experiments all       everything
+  python run_all.py --dataset gowalla --dry-run             how long Tables 1 to 3 take here, from the data
+  python run_all.py --dataset ml-1m --experiments all       the sweeps, windows and more
   python run_all.py --dataset ml-1m,beauty --seeds 0-4 --engine local --workers 2
   python run_all.py --dataset ml-1m --methods sasrec-ce,btsr --dry-run
   python run_all.py --interactions my.csv --methods btsr-ce --set training.epochs=50
@@ -168,6 +168,8 @@ def _train(session: Session, plans: Plans, device: torch.device, deadline: float
             continue
         stored = store.records(dataset.name)
         left = left_of(plans.get(dataset.name, ()), stored, options.overwrite)
+        if options.keep_models and (kept := len(plans.get(dataset.name, ())) - len(left)):
+            to_stderr(f"{dataset.name}: {kept} of the runs are done; --keep-models keeps the weights of new runs alone")
         if left and not left[0].spec.synthetic:
             lines, hours = estimate(session, dataset, stored, left)
             for line in lines if hours >= LONG_HOURS else ():
@@ -234,6 +236,9 @@ def _report(session: Session, plans: Plans, stored: Records) -> None:
             return
     place = session.report_place()
     is_whole = place == options.out_dir
+    if is_whole:
+        plans = session.whole_plan(options.seeds)
+        stored = {name: stored.get(name) or store.records(name) for name in plans}
     rendered = report(store, place, plans, stored, to_stderr, session.command, is_whole=is_whole)
     lines = [*rendered.plain, *(f"table   {path}" for path in rendered.tables)]
     lines += [f"figure  {path}" for path in rendered.figures if path.suffix == ".png"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -130,7 +130,8 @@ RUNS = (
     list_option(
         "--experiments",
         [*NAMES, ALL],
-        f"from {', '.join(NAMES)}, or {ALL} of them (default: {','.join(DEFAULT)}: Tables 1 to 3)",
+        f"from {', '.join(NAMES)}, or {ALL}: those that the --protocol allows, but for downstream "
+        f"(default: {','.join(DEFAULT)}: Tables 1 to 3)",
     ),
 )
 PROTOCOL = (
@@ -194,11 +195,14 @@ def chosen_datasets(
     names = dict.fromkeys((name for name in words if name != ALL), True)
     if ALL in words or not (words or own):
         names |= {name: name in names for name in every}
-    chosen = [_chosen(name, None, named, options, store) for name, named in names.items()]
-    return chosen + ([_chosen(name_of(own), own, True, options, store)] if own else [])
+    chosen = [chosen_dataset(name, None, named, options, store) for name, named in names.items()]
+    return chosen + ([chosen_dataset(name_of(own), own, True, options, store)] if own else [])
 
 
-def _chosen(name: str, own: Path | None, named: bool, options: argparse.Namespace, store: Store) -> ChosenDataset:
+def chosen_dataset(
+    name: str, own: Path | None, named: bool, options: argparse.Namespace, store: Store
+) -> ChosenDataset:
+    """The dataset `name`, which stands in the file `own` if it is the user's, with the configuration of the options."""
     equal = Configuration(name, "equal", options.profile, options.set)
     protocol = equal.protocol(Protocol.of_preset(options.protocol, released_filter_of(name)))
     names = _experiments(options.experiments, name, named, protocol)
@@ -211,8 +215,13 @@ def _chosen(name: str, own: Path | None, named: bool, options: argparse.Namespac
         facts = DatasetFacts.stored(store, name, protocol)
         changes = tuned_changes(equal, facts, list(needed), trial_values(store.records(name)))
     configuration = Configuration(name, options.hparams, options.profile, options.set, changes)
-    windows = window_protocols(protocol) if "windows" in names else ()
-    return ChosenDataset(name, own, named, configuration, protocol, names, methods, windows)
+    return with_experiments(ChosenDataset(name, own, named, configuration, protocol, (), methods, ()), names)
+
+
+def with_experiments(dataset: ChosenDataset, names: Iterable[str]) -> ChosenDataset:
+    """The same dataset for these experiments, with the protocols of its windows if they are among them."""
+    windows = window_protocols(dataset.protocol) if "windows" in names else ()
+    return replace(dataset, experiments=tuple(names), windows=windows)
 
 
 def _experiments(words: Sequence[str] | None, dataset: str, named: bool, protocol: Protocol) -> tuple[str, ...]:

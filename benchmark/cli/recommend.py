@@ -28,7 +28,7 @@ from benchmark.store.record import RunRecord
 from benchmark.store.store import Store, to_stderr
 from datasets.filtering import apply_filter
 from datasets.interactions import DataError, Interactions
-from datasets.registry import read_interactions
+from datasets.registry import DATASETS, read_interactions
 from datasets.sequences import Sequences
 from datasets.split import pack
 
@@ -39,6 +39,10 @@ def recommend(options: Namespace) -> int:
     store = open_store(options.out_dir)
     record = _find(store, options.run)
     own, dataset = options.interactions, record.dataset
+    if own is None and dataset not in DATASETS:
+        raise ConfigError(
+            f"--run {record.key}: was made from {record.data['source']}; add --interactions with that file"
+        )
     if own is not None and name_of(own) != dataset:
         raise ConfigError(
             f"--interactions {own}: run {record.key} was made from {record.data['source']}; give that file, "

@@ -7,16 +7,18 @@ import shlex
 import time
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.cli.options import ROOT, ChosenDataset, chosen_datasets
+from benchmark.cli.options import ROOT, ChosenDataset, chosen_dataset, chosen_datasets, with_experiments
 from benchmark.plan.config import ConfigError
 from benchmark.plan.dataset_facts import DatasetFacts
-from benchmark.plan.experiments import DEFAULT, MAIN_SEEDS
+from benchmark.plan.experiments import DEFAULT, MAIN_SEEDS, all_experiments
 from benchmark.plan.planner import PlannedRun, choose_methods, plan
 from benchmark.plan.run_spec import shortened
 from benchmark.plan.tuning import trial_values
+from benchmark.runs.outstanding import left_of
 from benchmark.store.atomic_files import check_directory, sweep
 from benchmark.store.json_text import printable
 from benchmark.store.record import RunRecord
@@ -29,6 +31,7 @@ from datasets.registry import DATASETS, PAPER_DATASETS
 if TYPE_CHECKING:
     from benchmark.runs.preparation import Prepared
 
+USUAL = {"protocol": "released", "hparams": "equal", "profile": "paper"}
 CACHE, REPORTS = ".cache", "reports"
 MAX_NAME = 100
 NOTHING_TO_DO = "no dataset is there to work on; see the lines above, or try --dataset synthetic"
@@ -79,27 +82,58 @@ class Session:
         """
         plans = {}
         for dataset in self.chosen if chosen is None else chosen:
-            facts, *windows = (self.facts(dataset.name, each) for each in (dataset.protocol, *dataset.windows))
-            if facts is None and dataset.named:
+            runs = self._planned(dataset, seeds)
+            if runs is None and dataset.named:
                 raise DataError(
                     f"{dataset.name}: the store has no data.json for this protocol; "
                     "use python run_all.py --stages prepare first"
                 )
-            if facts is None:
+            if runs is None:
                 continue
-            values = trial_values(self.store.records(dataset.name)) if "tune" in dataset.experiments else {}
-            known = [each for each in windows if each is not None]
-            if len(known) < len(windows):
+            known = sum(self.facts(dataset.name, each) is not None for each in dataset.windows)
+            if known < len(dataset.windows):
                 to_stderr(
-                    f"{dataset.name}: {len(known)} of {len(windows)} windows are prepared; "
+                    f"{dataset.name}: {known} of {len(dataset.windows)} windows are prepared; "
                     "python run_all.py --stages prepare --experiments windows adds the others"
                 )
-            plans[dataset.name] = plan(
-                dataset.configuration, facts, dataset.experiments, dataset.methods, seeds, values, known
-            )
+            plans[dataset.name] = runs
         if not plans:
             raise DataError(NOTHING_TO_DO)
         return plans
+
+    def whole_plan(self, seeds: Sequence[int] | None = None) -> Plans:
+        """What a report shows that takes the place of the last one: the runs that are planned and, under the same
+        rules, whatever else the store has of these datasets and of others.
+        """
+        asked = {dataset.name: dataset for dataset in self.chosen}
+        is_demo = all(name in DATASETS and DATASETS[name].is_synthetic for name in asked)
+        others = [name for name in DATASETS if name in self.store.datasets() and not DATASETS[name].is_synthetic]
+        for name in others if not is_demo else ():
+            with suppress(ConfigError):  # it lacks what --hparams tuned needs
+                asked.setdefault(name, chosen_dataset(name, None, False, self.options, self.store))
+        plans = {}
+        for name in sorted(asked, key=[*DATASETS, *asked].index):
+            dataset = asked[name]
+            every = dict.fromkeys((*all_experiments(name, dataset.protocol), *dataset.experiments))
+            runs = self._planned(with_experiments(dataset, every), seeds) or []
+            left = {run.key for run in left_of(runs, self.store.records(name), "failed")}
+            if dataset not in self.chosen and len(left) == len(runs):
+                continue
+            usual = {*DEFAULT} & {*every}
+            own = {each for run in runs if run.key not in left and not run.uses.keys() & usual for each in run.uses}
+            whole = {*every} - {each for run in runs if run.key in left for each in run.uses}
+            shown = {*dataset.experiments} | usual | own | whole
+            plans[name] = self._planned(with_experiments(dataset, shown), seeds) or []
+        return plans
+
+    def _planned(self, dataset: ChosenDataset, seeds: Sequence[int] | None) -> list[PlannedRun] | None:
+        """None for a dataset that is not prepared."""
+        facts, *windows = (self.facts(dataset.name, each) for each in (dataset.protocol, *dataset.windows))
+        if facts is None:
+            return None
+        values = trial_values(self.store.records(dataset.name)) if "tune" in dataset.experiments else {}
+        known = [each for each in windows if each is not None]
+        return plan(dataset.configuration, facts, dataset.experiments, dataset.methods, seeds, values, known)
 
     def facts(self, name: str, protocol: Protocol) -> DatasetFacts | None:
         """What a plan has to know of a dataset, from its data or from data.json; None if neither is there."""
@@ -110,7 +144,7 @@ class Session:
         """The command that `words` begin, about one dataset and under the rules of the options."""
         options, own = self.options, self.options.interactions if name not in DATASETS else None
         rules = ["--interactions", printable(own.name)] if own else ["--dataset", name]
-        for flag, default in (("protocol", "released"), ("hparams", "equal"), ("profile", "paper")):
+        for flag, default in USUAL.items():
             if getattr(options, flag, default) != default:
                 rules += [f"--{flag}", getattr(options, flag)]
         for assignment in options.set:
@@ -128,7 +162,7 @@ class Session:
             for each in self.chosen
         ):
             return Path(options.out_dir)
-        return Path(options.out_dir, REPORTS, narrowing(options))
+        return Path(options.out_dir, REPORTS, narrowing(options, self.chosen))
 
     def _prepare(self, dataset: ChosenDataset, protocol: Protocol, download: bool) -> Prepared:
         from benchmark.runs.preparation import prepare, with_labels  # it needs torch, which takes seconds to import
@@ -136,7 +170,8 @@ class Session:
         options, clock = self.options, time.perf_counter()
         before = DatasetFacts.stored(self.store, dataset.name, protocol)
         about = dataset.name, options.data_dir, dataset.interactions, protocol, options.out_dir / CACHE
-        prepared = prepare(*about, self.store, self._tell_once, download and not options.no_download)
+        store = None if getattr(options, "dry_run", False) else self.store
+        prepared = prepare(*about, store, self._tell_once, download and not options.no_download)
         judged = ("evaluation.downstream", True) in dataset.configuration.assignments
         if judged or "downstream" in dataset.experiments:
             prepared = with_labels(prepared, options.data_dir, dataset.interactions)
@@ -190,10 +225,13 @@ def check_unpublished(place: Path, option: str, out_dir: Path) -> None:
             )
 
 
-def narrowing(options: Namespace) -> str:
-    """What the options name, as a folder: `methods-sasrec-ce+btsr_seeds-0+1`; empty if they name nothing."""
-    named = {"methods": options.methods, "seeds": options.seeds, "experiments": options.experiments}
-    if options.claim:
-        named = {"claim": [options.claim.id], "seeds": options.seeds}
-    name = "_".join(f"{flag}-{'+'.join(map(str, values))}" for flag, values in named.items() if values)
+def narrowing(options: Namespace, chosen: Iterable[ChosenDataset]) -> str:
+    """What the options name, as a folder: `ml-1m_seeds-0+1_methods-sasrec-ce+btsr`."""
+    named: dict[str, Sequence[object] | None] = {"": [dataset.name for dataset in chosen]}
+    for flag, usual in USUAL.items():
+        named[f"{flag}-"] = [value] if (value := getattr(options, flag)) != usual else None
+    named |= {"set-": options.set, "claim-": [options.claim.id] if options.claim else None, "seeds-": options.seeds}
+    if not options.claim:
+        named |= {"methods-": options.methods, "experiments-": options.experiments}
+    name = "_".join(flag + "+".join(map(str, values)) for flag, values in named.items() if values)
     return shortened(re.sub(r"[^A-Za-z0-9.+_-]", "-", name), MAX_NAME)

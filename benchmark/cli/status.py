@@ -111,7 +111,9 @@ def overview(
         experiment, (label, *_) = next(iter(planned.uses.items()))
         state = records[planned.key].status if planned.key in records else "not run"
         seeds.setdefault(experiment, {}).setdefault(label, {}).setdefault(state, []).append(str(planned.spec.seed))
-    lines = [f"{runs[0].spec.title}: {len(runs)} runs, {len(runs) - len(left)} ended, {len(left)} left"]
+    lines = [
+        f"{runs[0].spec.title}: {len(runs)} run{'s' * (len(runs) > 1)}, {len(runs) - len(left)} ended, {len(left)} left"
+    ]
     for experiment, labels in seeds.items():
         lines.append(f"  {experiment}")
         for label, states in labels.items():
@@ -130,12 +132,12 @@ def hours_left(
 ) -> tuple[Hours, str] | None:
     """How long one dataset's runs take with `workers` at a time on a `device` of this type, and what that is judged by.
 
-    `records`: those that the store has of the dataset. Where no finished run tells, batches are timed with the data
-    that is `prepared`, and a run is taken to have as many epochs as those of the other datasets in the store; None
-    where there is no data either.
+    `records`: those that the store has of the dataset. Where no finished run of the same kind tells, batches are timed
+    with the data that is `prepared`, and a run is taken to have as many epochs as those of the other datasets in the
+    store. Without data, runs of other kinds have to tell; None where there are none.
     """
     durations = Durations(records, device)
-    seconds = {run.key: durations.estimate(run.spec) for run in left}
+    seconds = {run.key: durations.estimate(run.spec, only_alike=prepared is not None) for run in left}
     unknown = [run for run in left if seconds[run.key] is None]
     basis = "finished runs"
     if unknown:
@@ -162,9 +164,9 @@ def describe(found: tuple[Hours, str] | None, workers: int, device: str) -> list
     hours, basis = found
     total = sum(hours.values())
     days = f", that is {total / 24:.0f} days," if total > 48 else ""
-    lines = [f"  What is left takes about {total:.1f} h{days} with {workers} runs at a time, judging by {basis}."]
+    lines = [f"  What is left takes about {_hours(total)}{days} with {workers} runs at a time, judging by {basis}."]
     if len(hours) > 1:
-        lines.append("  By experiment: " + ", ".join(f"{name} {each:.1f} h" for name, each in hours.items()) + ".")
+        lines.append("  By experiment: " + ", ".join(f"{name} {_hours(each)}" for name, each in hours.items()) + ".")
     if total > LONG_HOURS:
         elsewhere = "" if device == "cuda" else "; or use a machine with a GPU"
         lines.append(
@@ -172,6 +174,10 @@ def describe(found: tuple[Hours, str] | None, workers: int, device: str) -> list
             f"--set, or --time-budget 8h, after which the same command goes on{elsewhere}."
         )
     return lines
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 1 else f"{max(1, round(60 * hours))} min"
 
 
 def likely_device(choice: str) -> tuple[str, int]:

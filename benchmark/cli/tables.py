@@ -12,7 +12,7 @@ from baselines.registry import METHODS
 from benchmark.cli.session import Session
 from benchmark.plan.config import ConfigError, suggestion
 from benchmark.plan.planner import choose_methods
-from benchmark.runs.metrics import definition
+from benchmark.runs.metrics import CUTOFFS, definition
 from benchmark.store.atomic_files import write_file
 from datasets.interactions import DataError
 
@@ -44,7 +44,10 @@ def table(options: Namespace) -> int:
     for metric in options.metrics:
         if metric not in known:
             remedy = suggestion(metric, [name for name in known if "/" not in name])
-            remedy = "; python -m benchmark recompute adds it" if definition(metric) else remedy
+            if definition(metric):
+                cutoffs = "; runs have 1, 5, 10, 20 and 50 as K"
+                is_usual = metric.partition("@")[2] in map(str, CUTOFFS)
+                remedy = "; python -m benchmark recompute adds it" if is_usual else cutoffs
             raise ConfigError(f"--metrics: no run of {dataset.name} has '{metric:.60}'{remedy}")
     shown = table_of_methods(results, methods, options.metrics)
     if options.format == "latex":

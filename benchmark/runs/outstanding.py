@@ -50,16 +50,16 @@ class Durations:
         if record.done and not record.external and record.hardware.get("device") == self.device:
             self.ended.append((_workload(record.spec), record.method, _epochs(record.spec), seconds_of(record)))
 
-    def estimate(self, spec: RunSpec) -> float | None:
+    def estimate(self, spec: RunSpec, only_alike: bool = False) -> float | None:
         """Seconds that a run takes: the median of its method's, else of all methods' medians, None without any.
 
-        Runs with the same encoder and training settings count; where there is none, all others do, and of those a run
-        that may have twice as many epochs counts half. A method that counts and one that trains tell nothing of each
-        other.
+        Runs with the same split, encoder and training settings count, whatever their dropout, learning rate and noise;
+        where there is none, all others do unless `only_alike`, and of those a run that may have twice as many epochs
+        counts half. A method that counts and one that trains tell nothing of each other.
         """
         workload, epochs = _workload(spec.to_json()), _epochs(spec.to_json())
         similar = [ended for ended in self.ended if _counts(ended[1]) == _counts(spec.method)]
-        alike = [ended for ended in similar if ended[0] == workload] or similar
+        alike = [ended for ended in similar if ended[0] == workload] or ([] if only_alike else similar)
         seconds: dict[str, list[float]] = {}
         for _, method, most_epochs, taken in alike:
             seconds.setdefault(method, []).append(taken * epochs / most_epochs)
@@ -77,9 +77,12 @@ def seconds_of(record: RunRecord) -> float:
 
 
 def _workload(spec: dict[str, Any]) -> str:
+    """What an epoch's cost depends on, but for the method."""
     sections = ("encoder", "training")  # a setting that a record lacks was neutral
-    tables = [settings_to_json(SHARED[name]) | spec[name] for name in sections]
-    return json.dumps(tables, sort_keys=True)
+    settings = {key: value for name in sections for key, value in (settings_to_json(SHARED[name]) | spec[name]).items()}
+    of_no_weight = ("dropout", "learning_rate", "noise")
+    costly = {key: value for key, value in settings.items() if key not in of_no_weight}
+    return json.dumps([spec["protocol"]["preset"], costly], sort_keys=True)
 
 
 def _epochs(spec: dict[str, Any]) -> int:

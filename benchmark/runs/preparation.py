@@ -66,11 +66,11 @@ def prepare(
     interactions_path: Path | None,
     protocol: Protocol,
     cache_dir: Path,
-    store: Store,
+    store: Store | None,
     notify: Notify,
     download: bool = True,
 ) -> Prepared:
-    """Split the dataset `name`, or the table at `interactions_path` under that name, and write its data.json.
+    """Split the dataset `name`, or the table at `interactions_path` under that name; `store` gets its data.json.
 
     `notify` gets one line for each thing that the user should know and that is not an error. `download`: whether an
     absent file is fetched from its publisher. Raises DataError if the file is missing or cannot be used, and
@@ -100,7 +100,8 @@ def prepare(
         **result.summary,
     }
     label = protocol.label(source.released_filter)
-    store.write_data(name, label, summary, title=source.title, synthetic=source.synthetic)
+    if store is not None:
+        store.write_data(name, label, summary, title=source.title, synthetic=source.synthetic)
     return Prepared(name, source.title, source.synthetic, label, result, fingerprint, summary)
 
 

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from benchmark.paper.printed import CITATION
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim, counted
 from benchmark.report.figures.captions import caption
 from benchmark.report.page.answer import answer
@@ -78,18 +79,19 @@ class DatasetReport:
 def write_page(
     root: Path, reports: Sequence[DatasetReport], judged: Sequence[JudgedClaim], folder: Path | None = None
 ) -> Path:
-    """Write index.html into `folder`, or beside the datasets of the store at `root`, and return its path.
+    """Write the page into `folder`, or beside the datasets of the store at `root`, and return its path.
 
-    Raises StoreError if that fails.
-
-    If all that is shown is one generated dataset, the page goes into that dataset's folder, so that a demo never takes
-    the place of results.
+    It is index.html in `folder`. In the store, every setting but the usual one has a page of its own, which its name
+    tells; and if all that is shown is one generated dataset, the page goes into that dataset's folder, so that a demo
+    never takes the place of results. Raises StoreError if it cannot be written.
     """
     shown = [report.results for report in reports]
     alone = len({results.dataset for results in shown}) == 1 and shown[0].synthetic
+    is_usual = folder is not None or shown[0].setting == RunSetting()
     folder = folder or (root / shown[0].dataset if alone else root)
-    write_file(folder / "index.html", page(root, reports, judged, folder).encode())
-    return folder / "index.html"
+    path = folder / ("index.html" if is_usual else f"index-{shown[0].setting.name}.html")
+    write_file(path, page(root, reports, judged, folder).encode())
+    return path
 
 
 def page(

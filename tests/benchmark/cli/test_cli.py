@@ -119,17 +119,14 @@ def test_a_narrowed_report_leaves_the_whole_one_alone(
     whole += ["--stages", "report"]
     assert main(whole) == 1, "most of the usual runs are not there"
     before, setting = files(tmp_path / "out"), "released-equal-paper-" + "-".join(TINY[1::2]).replace("=", "-")
-    assert {"results/my-shop/selection.json", "results/index.html"} < before.keys()
+    assert {"results/my-shop/selection.json", f"results/index-{setting}.html"} < before.keys()
     assert not [name for name in before if name.startswith("reports")]
-    for narrowing, name in (
-        (["--methods", "popularity,btsr-ce"], "methods-popularity+btsr-ce"),
-        (["--seeds", "1"], "seeds-1"),
-        (["--experiments", "main"], "experiments-main"),
-    ):
+    for narrowing in (["--methods", "popularity,btsr-ce"], ["--seeds", "1"], ["--experiments", "main"]):
         main([*whole, *narrowing])
         after = files(tmp_path / "out")
         assert {path: content for path, content in after.items() if not path.startswith("reports")} == before
-        made = {path.removeprefix(f"reports/{name}/") for path in after.keys() - before.keys()}
+        name = Session(parse([*whole, *narrowing])).report_place().relative_to(tmp_path / "out")
+        made = {path.removeprefix(f"{name}/") for path in after.keys() - before.keys()}
         assert {path.partition("/")[0] for path in made} == {"tables", "index.html"}
         shutil.rmtree(tmp_path / "out" / "reports")
     page = tmp_path / "else where" / "index.html"
@@ -150,13 +147,28 @@ def test_options_that_leave_nothing_out_do_not_narrow(tmp_path: Path, table: Pat
     assert {place(), place("--methods", every), place("--seeds", "0-4"), place("--experiments", usual + ",alpha")} == {
         tmp_path / "out"
     }
-    assert place("--seeds", "0-3").name == "seeds-0+1+2+3"
+    assert place("--seeds", "0-3").name == "my-shop_seeds-0+1+2+3"
     assert place("--experiments", "main,alpha").parent == tmp_path / "out" / "reports"
-    assert place("--methods", "btsr-projector", "--set", "btsr-projector.alpha=0.3").name == "methods-btsr-projector"
-    assert place("--claim", "alpha-zero-hurts").name == "claim-alpha-zero-hurts"
+    changed = ["--methods", "btsr-projector", "--set", "btsr-projector.alpha=0.3"]
+    assert place(*changed).name == "my-shop_set-btsr-projector.alpha-0.3_methods-btsr-projector"
+    assert place("--claim", "alpha-zero-hurts").name == "my-shop_claim-alpha-zero-hurts"
     assert place("--methods", "btsr", "--report-dir", "x") == Path("x")
     long = place("--seeds", "1-90").name
     assert (len(long), long[-9]) == (100, "-")
+
+
+def test_a_report_also_shows_the_other_datasets_and_experiments_of_the_store(tmp_path: Path, table: Path) -> None:
+    for name in ("beauty", "gowalla"):
+        shutil.copy(table, tmp_path / f"{name}.csv")
+    fixed = ["--data-dir", str(tmp_path), "--out-dir", str(tmp_path / "out"), *TINY]
+    train = [*fixed, "--methods", "sasrec-ce", "--seeds", "0", "--stages", "prepare,train", "--engine", "inline"]
+    assert main([*train, "--dataset", "gowalla", "--experiments", "main"]) == 0
+    assert main([*train, "--dataset", "beauty", "--experiments", "noise"]) == 0
+    for chosen in ("beauty", "gowalla"):
+        plans = Session(parse([*fixed, "--dataset", chosen])).whole_plan()
+        uses = {name: {each for run in runs for each in run.uses} for name, runs in plans.items()}
+        assert uses == {"beauty": {*experiments.DEFAULT, "noise"}, "gowalla": {*experiments.DEFAULT}}
+    assert list(Session(parse([*fixed, "--dataset", "synthetic"])).whole_plan()) == ["synthetic"]
 
 
 def test_dry_run_and_status_tell_what_is_left(
@@ -189,6 +201,8 @@ def test_each_window_is_prepared_and_trained_on_its_own_and_is_a_protocol_of_its
     assert "no data.json for this protocol" in capsys.readouterr().err
     assert main([*words, "--dry-run"]) == 0
     assert "20 runs, 0 ended, 20 left" in capsys.readouterr().out
+    assert not (tmp_path / "out" / "results").exists(), "a dry run writes nothing there"
+    assert main([*words, "--stages", "prepare"]) == 0
     assert run_command(["status", *words]) == 1
     assert "20 runs, 0 ended, 20 left" in capsys.readouterr().out
     assert main([*words, "--engine", "inline"]) == 0
@@ -539,20 +553,18 @@ def test_an_output_directory_that_cannot_be_written(
         )
 
 
-IN_REPORT = "reports/methods-popularity_seeds-0+1_experiments-main"
-
-
 @pytest.mark.parametrize(
-    "name",
-    [f"{IN_REPORT}/tables", f"{IN_REPORT}/figures/my-shop", "reports", "results", "results/my-shop", "results/.locks"],
+    "name", ["REPORT/tables", "REPORT/figures/my-shop", "reports", "results", "results/my-shop", "results/.locks"]
 )
 def test_a_file_in_the_way_is_told_before_anything_is_done(
     tmp_path: Path, command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    (tmp_path / "out" / name).parent.mkdir(parents=True)
-    (tmp_path / "out" / name).write_text("")
-    assert main(command("--methods", "popularity")) == 1
-    assert capsys.readouterr().err.startswith(f"run_all.py: {tmp_path / 'out' / name}: cannot write (Not a directory)")
+    words = command("--methods", "popularity")
+    file = tmp_path / "out" / name.replace("REPORT", str(Session(parse(words)).report_place()))
+    file.parent.mkdir(parents=True)
+    file.write_text("")
+    assert main(words) == 1
+    assert capsys.readouterr().err.startswith(f"run_all.py: {file}: cannot write (Not a directory)")
     assert len(files(tmp_path / "out")) == 1
 
 
@@ -592,10 +604,11 @@ def test_a_place_that_may_not_be_written_is_told_at_once(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tables = tmp_path / "out" / IN_REPORT / "tables"
+    words = command("--methods", "popularity")
+    tables = Session(parse(words)).report_place() / "tables"
     tables.mkdir(parents=True)
     monkeypatch.setattr("os.access", lambda place, _: place.name != "tables")  # root may write anywhere
-    assert main(command("--methods", "popularity")) == 1
+    assert main(words) == 1
     errors = capsys.readouterr().err
     assert errors.startswith(f"run_all.py: {tables}: cannot write (Permission denied); make it")
     assert main(command("--methods", "popularity", "--stages", "prepare,train")) == 0
@@ -671,7 +684,7 @@ def test_a_file_called_like_the_page_does_not_keep_it_from_being_written(
     words = [str(path) if word == str(table) else word for word in command("--engine", "inline")]
     assert main([word.replace("sasrec-ce,btsr-ce", "markov") for word in words]) == 0
     assert main(["--interactions", str(path), *TINY, "--out-dir", str(tmp_path / "out"), "--stages", "report"]) == 1
-    assert (tmp_path / "out" / "results" / "index.html").is_file()
+    assert list((tmp_path / "out" / "results").glob("index-released-*.html"))
 
 
 @pytest.mark.parametrize("flag", ["--methods", "--dataset"])

@@ -31,7 +31,7 @@ from datasets.split import Split, split
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
-REPORT = "reports/methods-popularity_seeds-0/tables"
+REPORT = "reports/my-shop_set-protocol.ties-file_seeds-0_methods-popularity/tables"
 PLAIN = ("hr@", "ndcg@", "mrr@", "cov@")
 USERS, ITEMS = np.array(["7", "u 1", "é"]), np.array([3, 5, 70])
 
