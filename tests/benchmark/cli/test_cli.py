@@ -323,6 +323,13 @@ def test_leave_one_out_has_no_split_to_hand_out(
     assert not (tmp_path / "split" / "my-shop").exists()
 
 
+def await_a_record(results: Path) -> None:
+    """Wait until the first run has been stored."""
+    deadline = time.monotonic() + 120
+    while not list(results.glob("*/runs/*/*/record.json")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 def test_killed_midway_and_started_again_gives_the_same_table(
     tmp_path: Path, command: Callable[..., list[str]]
 ) -> None:
@@ -333,9 +340,7 @@ def test_killed_midway_and_started_again_gives_the_same_table(
         words, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
     )
     results = tmp_path / "killed" / "results"
-    deadline = time.monotonic() + 120
-    while not list(results.glob("*/runs/*/*/record.json")) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    await_a_record(results)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     survived = len(list(results.glob("*/runs/*/*/record.json")))
@@ -359,7 +364,7 @@ def test_sigterm_says_that_finished_runs_are_safe(tmp_path: Path, command: Calla
         *command("--set", "training.epochs=2000", "--set", "training.patience=2000"),
     ]
     process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    time.sleep(6)
+    await_a_record(tmp_path / "out" / "results")
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
