@@ -15,6 +15,7 @@ Preset = Literal["released", "text", "leave-one-out", "sets"]
 Filter = Literal["none", "core", "one-pass"]
 History = Literal["after-T", "full"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
+PAPER_PRESETS = ("released", "text")
 
 TIE_DRAWS = 10
 """How many draws of a test user's targets "draws" averages over."""

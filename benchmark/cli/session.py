@@ -25,7 +25,7 @@ from benchmark.store.record import RunRecord
 from benchmark.store.store import Store, StoreError, to_stderr
 from datasets.download import MissingData
 from datasets.interactions import DataError
-from datasets.protocol import Protocol
+from datasets.protocol import PAPER_PRESETS, Protocol
 from datasets.registry import DATASETS, PAPER_DATASETS
 
 if TYPE_CHECKING:
@@ -119,10 +119,9 @@ class Session:
             left = {run.key for run in left_of(runs, self.store.records(name), "failed")}
             if dataset not in self.chosen and len(left) == len(runs):
                 continue
-            usual = {*DEFAULT} & {*every}
-            own = {each for run in runs if run.key not in left and not run.uses.keys() & usual for each in run.uses}
+            own = {next(iter(run.uses)) for run in runs if run.key not in left}  # other uses of a run come for free
             whole = {*every} - {each for run in runs if run.key in left for each in run.uses}
-            shown = {*dataset.experiments} | usual | own | whole
+            shown = {*dataset.experiments} | own | whole
             plans[name] = self._planned(with_experiments(dataset, shown), seeds) or []
         return plans
 
@@ -156,10 +155,12 @@ class Session:
         options = self.options
         if options.report_dir is not None:
             return Path(options.report_dir)
-        has_usual_seeds = set(MAIN_SEEDS) <= set(options.seeds or MAIN_SEEDS)
+        usual = (
+            set(DEFAULT) if options.protocol in PAPER_PRESETS else set[str]()
+        )  # others have experiments of their own
+        has_usual_seeds = set(MAIN_SEEDS) <= set(options.seeds or MAIN_SEEDS) and not options.claim
         if has_usual_seeds and all(
-            set(DEFAULT) <= set(each.experiments) and set(choose_methods(None)) <= set(each.methods)
-            for each in self.chosen
+            usual <= set(each.experiments) and set(choose_methods(None)) <= set(each.methods) for each in self.chosen
         ):
             return Path(options.out_dir)
         return Path(options.out_dir, REPORTS, narrowing(options, self.chosen))

@@ -144,9 +144,10 @@ def report(
             folder = out_dir.joinpath("tables", together[0].dataset, *names)
             names = [*names, together[0].dataset]
         judged = judge_claims(together, about=about)
-        overview, details, rows = claims_tables(judged)
-        rendered.tables += _write_tables("claims", overview, rows, folder, names, details)
-        findings += judged
+        if any(each.reported and each.verdict != "not run" for each in judged):
+            overview, details, rows = claims_tables(judged)
+            rendered.tables += _write_tables("claims", overview, rows, folder, names, details)
+            findings += judged
     rendered.page = write_page(store.root, reports, findings, None if is_whole else out_dir)
     return rendered
 

@@ -147,6 +147,8 @@ def test_options_that_leave_nothing_out_do_not_narrow(tmp_path: Path, table: Pat
     assert {place(), place("--methods", every), place("--seeds", "0-4"), place("--experiments", usual + ",alpha")} == {
         tmp_path / "out"
     }
+    other = ["--protocol", "leave-one-out", "--experiments", "main"]
+    assert place(*other) == tmp_path / "out", "Tables 1 to 3 are about the paper's protocols"
     assert place("--seeds", "0-3").name == "my-shop_seeds-0+1+2+3"
     assert place("--experiments", "main,alpha").parent == tmp_path / "out" / "reports"
     changed = ["--methods", "btsr-projector", "--set", "btsr-projector.alpha=0.3"]
