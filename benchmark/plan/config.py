@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
+import textwrap
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
@@ -32,6 +33,9 @@ CONFIGS = Path(__file__).parent / "configs"
 
 MAX_ASSIGNMENT = 200
 """The most characters of one `--set`, which becomes part of a folder's name."""
+
+MAX_LISTED = 400
+"""The most characters of the known names that an error lists."""
 
 TRIAL = ("run.trial", True)
 """The assignment that makes every run one of the trials of tuning, so that one of them can be repeated alone."""
@@ -187,10 +191,11 @@ def _checked(settings: type, name: str) -> tuple[TypeAdapter[Any], str]:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """The end of an error line: the nearest known word, or all of them."""
+    """The end of an error line: the nearest known word, or as many of them as fit there."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1)
-    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(names)}"
+    listed = textwrap.shorten(", ".join(names), MAX_LISTED, placeholder=" ...")
+    return f"; did you mean '{near[0]}'?" if near else f"; known: {listed}"
 
 
 def _name_of(assignment: str) -> str:

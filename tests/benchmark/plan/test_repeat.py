@@ -92,7 +92,7 @@ def test_a_dry_run_of_the_command_shows_that_run_alone_and_the_command(
     (again,) = planned_by(command)
     assert main([*shlex.split(command)[2:-1], str(tmp_path), "--dry-run"]) == 0
     printed = capsys.readouterr().out
-    assert ": 1 runs, 0 ended, 1 left" in printed
+    assert ": 1 run, 0 ended, 1 left" in printed
     assert f"  The first run is {again.key}. This command makes it alone: {command}\n" in printed
 
 
