@@ -39,7 +39,7 @@ demo: $(INSTALLED)
 	@echo "The report is in reports/synthetic_profile-quick_experiments-main: index.html, tables and figures; run records are in results/synthetic."
 
 test: $(INSTALLED)
-	@$(IN_VENV) -m pytest
+	@$(IN_VENV) -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED)
 	@$(IN_VENV) -m ruff check .
