@@ -86,7 +86,8 @@ def sides_of(
     labels = labels or [variant.label for variant in variants(results.dataset, experiment)]
     if in_windows and (windows := pooled(results, experiment, metric, labels)):
         return {label: _in_windows(windows, label, metric) for label in labels}
-    return {label: side(results, experiment, label, metric) for label in labels}
+    stage = experiment if experiment == "downstream" else "test"
+    return {label: side(results, experiment, label, metric, stage) for label in labels}
 
 
 def contest(results: Results, rivals: Sequence[str], metric: str, in_windows: bool = True) -> tuple[Side, list[Side]]:

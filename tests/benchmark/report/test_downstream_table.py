@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from benchmark.paper.claim import Ahead, Claim
+from benchmark.paper.claims import find_claim
+from benchmark.plan.experiments import experiments
 from benchmark.plan.run_spec import RunSetting
+from benchmark.report.claims.judged_claims import judge_claims
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.tables.downstream import downstream_tables
 
@@ -57,3 +61,28 @@ def test_twins_are_compared_with_the_dual_encoder_seed_by_seed(results: Results)
 def test_without_a_run_there_is_no_table(results: Results) -> None:
     empty = Results("ml-1m", "ML-1M", False, RunSetting(), [], lambda record: None)
     assert downstream_tables(empty) is None
+
+
+def test_both_claims_about_them_are_judged_by_their_own_numbers(handmade: Callable[..., Any]) -> None:
+    hand = handmade()
+    lead = {"downstream-beats-dual-encoder": 0.1, "downstream-small-batches-few-labels": -0.1}
+
+    def groups(claim: Claim) -> Iterator[RunGroup]:
+        assert isinstance(claim.rule, Ahead)
+        for pair in claim.rule.pairs:
+            for label, ahead in zip(pair, (lead[claim.id], 0.0), strict=True):
+                method, size = label.split()
+                records = tuple(
+                    hand.record(method, seed, metrics={"test": {}, "validation": {}, "downstream": values})
+                    for seed in range(5)
+                    for values in [dict.fromkeys(claim.rule.metrics, 0.5 + ahead + seed / 1000 * (1 + ahead))]
+                )
+                yield RunGroup("downstream", label, method, int(size), records)
+
+    claims = [find_claim(name) for name in lead]
+    shown = [group for claim in claims for group in groups(claim)]
+    results = Results("ml-1m", "ML-1M", False, RunSetting(), shown, lambda record: hand.arrays())
+    verdicts = {found.claim.id: found.verdict for found in judge_claims([results], claims) if found.reported}
+    assert verdicts == dict(zip(lead, ("confirmed", "contradicted"), strict=True))
+    planned = {variant.label for variant in experiments("ml-1m")["downstream"].variants}
+    assert {group.label for group in shown} <= planned
