@@ -77,8 +77,8 @@ CLAIMS_ON_METHODS = (
         "second-best baseline",
         place="Section 5.1.1, Table 2",
         datasets=("ml-1m", "beauty", "yelp"),
-        reading="The 7 coverage cells in which Table 2 prints BT-SR below the best baseline; one of them, cov@1, is "
-        "Yelp's.",
+        reading="The 7 coverage cells in which Table 2 prints BT-SR below the best baseline; one of them, coverage@1, "
+        "is Yelp's.",
         rule=AgainstBaselines(metrics=COVERAGE, place="behind", printed="behind"),
     ),
     Claim(

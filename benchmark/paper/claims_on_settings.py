@@ -52,7 +52,7 @@ CLAIMS_ON_SETTINGS = (
         quote="As α increases, precision at top-1 drops by only 2-3 pp",
         place="Section 5.2, Figures 3 and 4",
         datasets=FIGURES_3_AND_4,
-        reading="pp means percentage points. On Yelp Table 2 prints an HR@1 of at most .0049, half a point: it cannot "
+        reading="pp means percentage points. On Yelp Table 2 prints an HR@1 of at most 0.0049, half a point: it cannot "
         "drop by two.",
         # The sentence before has the peak at 0 or 0.1; between the bounds is what rounds to 2 or to 3 pp.
         rule=Drops(experiment="alpha", start=("0", "0.1"), end="0.5", metric="hr@1", low=0.015, high=0.035),

@@ -6,6 +6,7 @@ against other runs user by user.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -146,9 +147,10 @@ class Results:
         words = [f"{preset} protocol"] if preset != usual.protocol else []
         words += ["file order" if each == "ties=file" else each for each in departures]
         words += [f"{setting.hparams} hyper-parameters"] if setting.hparams != usual.hparams else []
-        profile = setting.profile
-        profile = profile if len(profile) <= MAX_PROFILE else f"{profile[: MAX_PROFILE - 1]}…"
-        words += [f"{profile} profile"] if profile != usual.profile else []
+        named = setting.profile
+        named = named if len(named) <= MAX_PROFILE else f"{named[: MAX_PROFILE - 1]}…"
+        profile, *by_hand = profile_in_words(named)
+        words += [f"{profile} profile", *by_hand] if profile != usual.profile else by_hand
         return f"{self.title} ({', '.join(words)})" if words else self.title
 
     @property
@@ -327,6 +329,11 @@ class Results:
         for *where, seed, value in zip(*columns, strict=True):
             found[tuple(where)][seed] = value
         return found
+
+
+def profile_in_words(profile: str) -> list[str]:
+    """The profile, then what was set by hand: `paper` and `encoder.padding=masked` of paper-encoder.padding-masked."""
+    return re.sub(r"-((?:[a-z]\w*-)*[a-z]\w*\.[a-z_.]+)-", r" \1=", profile).split()
 
 
 def _measured(record: RunRecord) -> Iterator[tuple[str, str, float]]:

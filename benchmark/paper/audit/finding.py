@@ -77,7 +77,7 @@ def percent(value: float) -> str:
 
 
 def p_value(p: float) -> str:
-    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".")
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 @cache

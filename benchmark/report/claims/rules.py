@@ -31,7 +31,7 @@ from benchmark.report.claims.sides import (
 from benchmark.report.claims.verdicts import MIN_VOTES, Reading, not_run, seeds_and_users, vote
 from benchmark.report.query import COST, Results
 from benchmark.report.significance import MIN_SEEDS, summarise_seeds, variance_ratio_test
-from benchmark.report.tables.numbers import count, number, p_value, percent, signed
+from benchmark.report.tables.numbers import count, number, p_value, percent, share, signed
 
 ROUNDING = 1e-12
 """A deviation below this share of its mean is that of equal numbers."""
@@ -43,7 +43,7 @@ def ahead(results: Results, rule: forms.Ahead) -> Iterator[Reading]:
             both = sides_of(results, rule.experiment, metric, (first, second), in_windows=not rule.margin)
             leader = both[first]
             if rule.margin:
-                leader = combined(f"{leader.title} less {rule.margin:.0%}", [(1 - rule.margin, leader)])
+                leader = combined(f"{leader.title} less {share(rule.margin)}", [(1 - rule.margin, leader)])
             yield lead(leader, both[second], metric)
 
 
@@ -73,7 +73,7 @@ def against_baselines(results: Results, rule: forms.AgainstBaselines) -> Iterato
         p = math.nan if rule.seeds_alone and reading.seeds < MIN_SEEDS else reading.p
         yield replace(reading, text=text, p=p, confirms=all_ran or not is_ahead, contradicts=all_ran or is_ahead)
         if rule.at_most and not is_ahead:
-            yield lead(ours, combined(f"{best.title} less {rule.at_most:.0%}", [(1 - rule.at_most, best)]), metric)
+            yield lead(ours, combined(f"{best.title} less {share(rule.at_most)}", [(1 - rule.at_most, best)]), metric)
 
 
 def loses_less(results: Results, rule: forms.LosesLess) -> list[Reading]:
@@ -193,7 +193,7 @@ def trend(results: Results, rule: forms.Trend) -> Iterator[Reading]:
         if math.isnan(tau):
             text += "; all the same"
         else:
-            text += f"; Kendall's tau {tau:+.2f} over {len(points)} of {len(sweep)} values, p {p_value(p)}"
+            text += f"; Kendall's tau {signed(tau, 2)} over {len(points)} of {len(sweep)} values, p {p_value(p)}"
         if seeds < MIN_VOTES and not math.isnan(tau):
             text, p = f"{text}; one seed is too few to decide", math.nan
         evidence = seeds_and_users(seeds, points[0][1].tested)
@@ -232,7 +232,7 @@ def drops(results: Results, rule: forms.Drops) -> list[Reading]:
     least, most = reading.interval
     if math.isnan(least):
         return [replace(reading, text=f"{reading.text}; too few for an interval", p=math.nan)]
-    text = f"{reading.text}; 95% interval {signed(least)} to {signed(most)}, {number(low)} to {number(high)} required"
+    text = f"{reading.text}; 95 % interval {signed(least)} to {signed(most)}, {number(low)} to {number(high)} required"
     verdict = -1.0 if most < low or least > high else float(least > 0 and low <= reading.lead <= high)
     return [replace(reading, text=text, lead=verdict, p=0.0 if verdict else math.nan)]
 

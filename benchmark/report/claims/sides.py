@@ -23,7 +23,7 @@ from benchmark.report.significance import (
     smallest_detectable_over_seeds,
     summarise_seeds,
 )
-from benchmark.report.tables.numbers import count, number, p_value, signed
+from benchmark.report.tables.numbers import count, number, p_value, share, signed
 from benchmark.report.tables.windows import Windows, chosen_btsr, pooled_difference, windows_of
 from benchmark.runs.metrics import is_mean_over_users
 
@@ -139,7 +139,7 @@ def variants(dataset: str, experiment: str) -> tuple[Variant, ...]:
 
 def title_of_runs(runs: RunGroup) -> str:
     if runs.experiment == "noise":
-        return f"{runs.style.title} with {runs.swept:.0%} noise"
+        return f"{runs.style.title} with {share(runs.swept or 0)} noise"
     return f"view {runs.label}" if runs.experiment == "views" else runs.title
 
 
@@ -240,7 +240,7 @@ def lead(leader: Side, trailer: Side, metric: str) -> Reading:
         return replace(found, text=text)
     over_users = paired_bootstrap(users, CLAIM_RESAMPLES)
     agree = test.n > 1 and abs(int(np.sign(ours - theirs).sum())) == test.n
-    text += f"; bootstrap over {len(users)} users, p {p_value(over_users.p)}"
+    text += f"; bootstrap over {count(len(users), 'user')}, p {p_value(over_users.p)}"
     text += "" if agree or test.n < 2 else ", but the seeds disagree"
     interval = (over_users.low, over_users.high) if test.n > 1 else NO_INTERVAL
     p = over_users.p if agree else math.nan
@@ -257,7 +257,9 @@ def _lead_in_windows(windows: Windows, leader: Side, trailer: Side, metric: str)
         return Reading(f"{names}: the users' ranks are lost")
     users, of_windows = pooled_over.over_users, pooled_over.over_windows
     evidence = f"pooled over {in_words(len(windows.groups), 'window')}, {leader.tested:,} users"
-    text = f"{names} {signed(users.difference)}, 95% interval {signed(users.low)} to {signed(users.high)}; {evidence}, "
+    text = (
+        f"{names} {signed(users.difference)}, 95 % interval {signed(users.low)} to {signed(users.high)}; {evidence}, "
+    )
     found = Reading(text, users.difference, interval=(users.low, users.high), evidence=evidence)
     if math.isnan(of_windows.p):
         return replace(found, text=f"{text}the same in every window")
@@ -277,5 +279,5 @@ def _detectable(seeds: np.ndarray | None, users: np.ndarray | None) -> str:
     """The smallest true difference that would be seen with 80 % power, over these (S,) seeds and these (N,) users."""
     known = [] if seeds is None else [f"{number(smallest_detectable_over_seeds(seeds))} over {len(seeds)} seeds"]
     if users is not None and not math.isnan(over_users := smallest_detectable_difference(users)):
-        known.append(f"{number(over_users)} over {len(users)} users")
+        known.append(f"{number(over_users)} over {count(len(users), 'user')}")
     return f"; detectable: {', '.join(known)}" if known else ""

@@ -65,7 +65,7 @@ class Judgement:
 def judge(readings: Sequence[Reading]) -> Judgement:
     """The judgement on a claim that holds where every reading does.
 
-    Confirmed: each leads with p < .05. Contradicted: one lies behind with p < .05 after Holm's correction over all.
+    Confirmed: each leads with p < 0.05. Contradicted: one lies behind with p < 0.05 after Holm's correction over all.
     """
     adjusted = holm(np.array([reading.p for reading in readings]))
     against = [

@@ -17,6 +17,7 @@ from benchmark.report.figures.sweeps import percent_changes
 from benchmark.report.methods import in_order, style_of, title_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import summarise_seeds
+from benchmark.report.tables.numbers import count, share
 from benchmark.report.tables.windows import pooled_differences, windows_of
 
 TWIN = "twin"
@@ -71,7 +72,7 @@ def gains(shown: Sequence[Results]) -> Figure | None:
     as_written(axis.get_yticklabels())
     axis.invert_yaxis()
     axis.margins(y=0.3)
-    axis.set(xlabel="change of NDCG@10, %; mean \u00b1 s.d. over seeds; hollow: as printed")
+    axis.set(xlabel="change of NDCG@10, %; mean \u00b1 s.d. over seeds; hollow circle: the paper")
     return figure
 
 
@@ -108,8 +109,8 @@ def windows(results: Results) -> Figure | None:
         axis.errorbar(means, y, xerr=[below, above], linestyle="none", **style)
     axis.axvline(0, color=INK, linewidth=0.8, zorder=1)
     axis.axhline(rows - 0.5, color=INK, linewidth=0.8, zorder=1)
-    labels = [f"{window:g} ({users} users)" for window, users in found.users.items()]
-    axis.set_yticks(range(rows + 1), [*labels, f"pooled ({sum(found.users.values())})"])
+    labels = [f"{window:g} ({count(users, 'user')})" for window, users in found.users.items()]
+    axis.set_yticks(range(rows + 1), [*labels, f"pooled ({count(found.tested, 'user')})"])
     axis.invert_yaxis()
     axis.set(xlabel="difference of NDCG@10, with its 95 % interval", ylabel="window, by the quantile of its beginning")
     figure.legend(loc="outside lower center", ncols=2)
@@ -153,7 +154,7 @@ def views(results: Results) -> Figure | None:
     )
     axis.legend().remove()
     if results.dataset in SUBSTITUTION_ON and "substitute" in names:
-        place, label = list(names).index("substitute"), "the paper on item substitution: at least −6%"
+        place, label = list(names).index("substitute"), "the paper on item substitution: at least −6 %"
         axis.plot([SUBSTITUTION_DROP] * 2, [place - 0.4, place + 0.4], color=INK, linestyle=":", label=label)
     axis.set(xlabel="change against the twin view, %, paired by seed", ylabel="")
     axis.margins(x=0.1)
@@ -168,8 +169,8 @@ def ties(results: Results) -> Figure | None:
     models = _redrawn_models(results)
     if not models:
         return None
-    share = results.data.get("tied_share")
-    note = f"the last two events tie for {100 * share:.0f}% of the test users; " if isinstance(share, float) else ""
+    tied = results.data.get("tied_share")
+    note = f"the last two events tie for {share(tied)} of the test users; " if isinstance(tied, float) else ""
     figure, axes = panels(results, "tied test events in other orders", 1, 1, 1.3 + 0.3 * max(4, len(models)))
     axis = axes[0, 0]
     for place, (method, runs) in enumerate(models.items()):

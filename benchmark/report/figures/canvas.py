@@ -90,8 +90,8 @@ def panels(
     sharex: bool = False,
     sharey: bool = False,
 ) -> tuple[Figure, np.ndarray]:  # an array of Axes, (rows, columns)
-    """An empty figure with its axes, headed by whose runs it shows, those of one dataset or of several in one setting;
-    if any of the data is synthetic, it is marked across the whole.
+    """An empty figure with its axes, headed by the datasets whose runs it shows; its caption has the setting. If any
+    of the data is synthetic, it is marked across the whole.
     """
     together = [shown] if isinstance(shown, Results) else shown
     synthetic = any(results.synthetic for results in together)
@@ -101,7 +101,7 @@ def panels(
         axis.locator_params(nbins=MOST_TICKS - 1)
     mark = " (SYNTHETIC DATA)" if synthetic else ""
     names = ", ".join(results.title for results in together[:-1])
-    head = f"{names} and {together[-1].heading}" if names else together[0].heading
+    head = f"{names} and {together[-1].title}" if names else together[0].title
     heading = f"{head}: {title}{mark}"
     figure.suptitle(textwrap.fill(heading, HEADING_WIDTH) if names else heading).set_parse_math(False)
     if synthetic:

@@ -22,6 +22,7 @@ from benchmark.report.figures.popularity import BUCKETS
 from benchmark.report.methods import Dashes, MethodStyle, in_order, style_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import SeedSummary, summarise_seeds
+from benchmark.report.tables.numbers import share
 from benchmark.report.tables.tuning import MethodTuning, in_words, tunings
 
 BY_CUTOFF, BY_BUCKET = ("@1", "@5", "@10"), ("/bucket1", "/bucket2", "/bucket3")
@@ -29,14 +30,14 @@ PANELS = (
     (
         "hit rate",
         ("all test users", [f"hr{k}" for k in BY_CUTOFF]),
-        ("@1, by bucket of the target", [f"hr@1{b}" for b in BY_BUCKET]),
-        ("@10, by bucket of the target", [f"hr@10{b}" for b in BY_BUCKET]),
+        ("HR@1, users of a bucket", [f"hr@1{b}" for b in BY_BUCKET]),
+        ("HR@10, users of a bucket", [f"hr@10{b}" for b in BY_BUCKET]),
     ),
     (
         "share of the catalogue shown",
         ("all test users", [f"cov{k}" for k in BY_CUTOFF]),
-        ("@10, by bucket of the item", [f"cov@10{b}/items" for b in BY_BUCKET]),
-        ("@10, by bucket of the target", [f"cov@10{b}/users" for b in BY_BUCKET]),
+        ("coverage@10, items of a bucket", [f"cov@10{b}/items" for b in BY_BUCKET]),
+        ("coverage@10, users of a bucket", [f"cov@10{b}/users" for b in BY_BUCKET]),
     ),
 )
 """Rows of three panels: what is measured, then each panel's title and the metric of each of its three lines."""
@@ -64,7 +65,8 @@ def sensitivity(name: str, results: Results) -> Figure | None:
     for axes_row, (measured, *row) in zip(axes, PANELS, strict=True):
         for axis, (heading, metrics) in zip(axes_row, row, strict=True):
             _panel(results, axis, groups, metrics)
-            axis.set(title=heading, ylim=(0, None))
+            axis.set_title(heading, fontsize=7.5)
+            axis.set_ylim(0, None)
         axes_row[0].set_ylabel(measured)
     for axis in axes[-1]:
         axis.set_xlabel(symbol)
@@ -104,9 +106,9 @@ def noise(results: Results) -> Figure | None:
     axes[0, -1].axhline(0, color=INK, linewidth=0.8, zorder=1)
 
     def name(group: RunGroup) -> str:
-        share = f"{100 * (group.swept or 0):g}%"
+        noisy = share(group.swept or 0)
         alike = len({len(other.done) for other in groups if other.swept == group.swept}) == 1
-        return share if alike else f"{group.style.title} {share}"
+        return noisy if alike else f"{group.style.title} {noisy}"
 
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, title=seeds_note(groups, name))

@@ -25,7 +25,7 @@ def answer(shown: Sequence[Results]) -> Table | None:
         return None
     return Table(
         name="answer",
-        caption="What Barlow Twins adds to NDCG@10, and on what evidence. A difference is bold where p < .05.",
+        caption="What Barlow Twins adds to NDCG@10, and on what evidence. A difference is bold where p < 0.05.",
         heads=(Head("compared"), Head("difference", "95% interval"), Head("p", "over")),
         sections=tuple(section for section in sections if section),
         notes=tuple(notes("answer")),

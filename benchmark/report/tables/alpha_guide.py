@@ -49,13 +49,12 @@ def alpha_guide(results: Results) -> Made | None:
     table = table_by_columns(
         results,
         "alpha-guide",
-        f"Which alpha to take on {results.heading}: accuracy on validation and coverage, and what they differ by from "
-        "those of alpha 0.",
+        f"Which alpha to take on {results.heading}: validation accuracy and coverage, and their change from alpha 0.",
         [
             (Head("validation", METRIC), lambda row: number(row["validation"])),
-            (Head("costs", "or brings"), lambda row: _effect(row, "validation")),
+            (Head("change from", "alpha 0"), lambda row: _effect(row, "validation")),
             (Head(COVERAGE), lambda row: number(row["coverage"])),
-            (Head("costs", "or brings"), lambda row: _effect(row, "coverage")),
+            (Head("change from", "alpha 0"), lambda row: _effect(row, "coverage")),
             (Head("take it for"), lambda row: row["take_for"] or DASH),
             (Head("seeds"), lambda row: seeds[row["alpha"]]),
         ],

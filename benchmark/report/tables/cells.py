@@ -92,7 +92,7 @@ def contrast(
 
 
 def p_of(test: PairedTest, *sides: SeedSummary) -> str:
-    """As `p = .012`, nothing where there is no test; and over how many seeds, where one of the sides has more."""
+    """As `p = 0.012`, nothing where there is no test; and over how many seeds, where one of the sides has more."""
     p = "" if math.isnan(test.p) else f"p {p_value(test.p)}"
     return ", ".join(filter(None, [p, seeds_of(test.n, *sides)]))
 

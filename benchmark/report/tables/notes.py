@@ -13,13 +13,16 @@ from pathlib import Path
 from benchmark.paper.printed import BASELINES, CITATION
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.methods import title_of
-from benchmark.report.query import Results, RunGroup
+from benchmark.report.query import Results, RunGroup, profile_in_words
 from benchmark.report.significance import MIN_SEEDS, POWER
 from benchmark.report.tables import numbers
 from benchmark.report.templates import environment
 from benchmark.runs.metrics import CUTOFFS
 from benchmark.runs.preparation import MASKED_SHARE_WORTH_A_WARNING
 from benchmark.store.record import RunRecord
+
+FILTERS = ("number", "signed", "plus", "percent", "share", "p_value", "count", "spans", "in_print")
+"""What templates use of `numbers`."""
 
 
 def notes(table: str, **facts: object) -> list[str]:
@@ -40,7 +43,8 @@ def closing_notes(results: Results, groups: Sequence[RunGroup]) -> list[str]:
     records = [record for group in groups for record in group.done]
     if not records:
         return []
-    return [f"{setting_text(results.setting)}; {records[0].data['test_users']} test users.", machines_note(records)]
+    tested = numbers.count(records[0].data["test_users"], "test user")
+    return [f"{setting_text(results.setting)}; {tested}.", machines_note(records)]
 
 
 def status_notes(groups: Mapping[str, RunGroup]) -> list[str]:
@@ -76,7 +80,8 @@ def masked_note(results: Results) -> list[str]:
 
 def setting_text(setting: RunSetting, protocol: str = "") -> str:
     """Under which rules runs were made, in words; `protocol` details the one that they name."""
-    return f"Protocol {setting.protocol}{protocol}, {setting.hparams} hyper-parameters, profile {setting.profile}"
+    profile = profile_in_words(setting.profile)
+    return f"Protocol {setting.protocol}{protocol}, {setting.hparams} hyper-parameters, profile {', '.join(profile)}"
 
 
 def machines_note(records: Sequence[RunRecord]) -> str:
@@ -96,11 +101,10 @@ def _shares(counts: Counter[str]) -> str:
 
 _ENVIRONMENT = environment(
     Path(__file__).parent,
-    {name: getattr(numbers, name) for name in ("number", "signed", "plus", "percent", "p_value", "count", "spans")}
-    | {"title": title_of},
+    {each: getattr(numbers, each) for each in FILTERS} | {"title": title_of},
     finalize=lambda value: " ".join(value.split()) if isinstance(value, str) else value,
     trim_blocks=False,
     lstrip_blocks=False,
 )
 _ENVIRONMENT.globals |= {"BASELINES": BASELINES, "CITATION": CITATION, "CUTOFFS": CUTOFFS, "DASH": numbers.DASH}
-_ENVIRONMENT.globals |= {"MIN_SEEDS": MIN_SEEDS, "POWER": f"{POWER:.0%}"}
+_ENVIRONMENT.globals |= {"MIN_SEEDS": MIN_SEEDS, "POWER": numbers.share(POWER)}

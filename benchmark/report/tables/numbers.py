@@ -34,19 +34,29 @@ def percent(value: float) -> str:
     return DASH if math.isnan(value) else f"{value:+.1f}%".replace("-", MINUS)
 
 
+def share(value: float, decimals: int = 0) -> str:
+    """As in prose, `40 %` for 0.4."""
+    return f"{100 * value:.{decimals}f} %"
+
+
+def in_print(metric: str) -> str:
+    """How prose names a metric: `NDCG@10` for ndcg@10, `coverage@10` for cov@10."""
+    return metric.replace("cov@", "coverage@").replace("ndcg@", "NDCG@").replace("hr@", "HR@")
+
+
 def p_value(p: float) -> str:
-    """As in `p = .012`, from the sign on."""
-    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".")
+    """As in `p = 0.012`, from the sign on."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def bare_p(p: float) -> str:
-    """As in a column of p: `.012` or `< .001`, a dash for NaN."""
+    """As in a column of p: `0.012` or `< 0.001`, a dash for NaN."""
     return DASH if math.isnan(p) else p_value(p).removeprefix("= ")
 
 
 def count(n: int, thing: str) -> str:
-    """`1 seed`, `2 seeds`."""
-    return f"{n} {thing}{'' if n == 1 else 's'}"
+    """`1 seed`, `1,116 users`."""
+    return f"{n:,} {thing}{'' if n == 1 else 's'}"
 
 
 def spans(seeds: Iterable[int]) -> str:

@@ -111,7 +111,7 @@ def _holds(low: float, high: float, printed: float) -> bool | None:
 # --- the tables -----------------------------------------------------------------------------------------------------
 
 WITHIN = {
-    "within_5_percent": Head("within", f"{TOLERANCE:g}%"),
+    "within_5_percent": Head("within", f"{TOLERANCE:g} %"),
     "within_seed_interval": Head("within seed", "interval"),
     "within_user_interval": Head("within user", "interval"),
 }
@@ -134,7 +134,7 @@ def _summary_table(results: Results, by_method: Sequence[Sequence[MeanPair]]) ->
         f"Our Table 2 of {results.heading} compared with the paper's: a summary.",
         [Head("accuracy", "ours − paper"), Head("coverage", "ours − paper"), *WITHIN.values(), Head("runs")],
         [lines],
-        [*notes("side-by-side", tolerance=f"{TOLERANCE:g}%"), *closing_notes(results, groups)],
+        [*notes("side-by-side", tolerance=f"{TOLERANCE:g} %"), *closing_notes(results, groups)],
     )
 
 

@@ -40,7 +40,11 @@ def table_3(results: Results) -> Made | None:
             [contrast(results, f"hr@1, bucket {metric[-1]}", metric, groups, pairs) for metric in CONTEXT],
             [(row_of("runs", [*map(done_of_asked, groups), *("" for _ in regimes)]),)],
         ],
-        [*notes("table3", printed=printed, metric=METRIC), *status_notes(names), *closing_notes(results, groups)],
+        [
+            *notes("table3", printed=printed, metric=METRIC),
+            *status_notes(names),
+            *closing_notes(results, groups),
+        ],
         (("", 1), ("mean", len(groups)), (f"minus {reference.title}", len(regimes))),
     )
     records = [

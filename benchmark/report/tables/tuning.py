@@ -29,7 +29,7 @@ from benchmark.report.tables.layout import (
     warning,
 )
 from benchmark.report.tables.notes import closing_notes, notes
-from benchmark.report.tables.numbers import DASH, number, percent, signed
+from benchmark.report.tables.numbers import DASH, in_print, number, percent, signed
 from benchmark.store.record import RunRecord
 
 Values = Mapping[str, float]
@@ -184,7 +184,7 @@ def _worth(results: Results, methods: Sequence[MethodTuning]) -> Iterator[Table]
         yield table_of(
             results,
             "tuning-worth",
-            f"What tuning was worth on {results.heading}: {METRIC} of whole runs with published and with chosen "
+            f"What tuning was worth on {results.heading}: {in_print(METRIC)} of whole runs with published and chosen "
             "values.",
             [*[Head("published"), Head("tuned"), Head("change")] * 2, Head("seeds")],
             [lines],

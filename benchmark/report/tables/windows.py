@@ -24,7 +24,7 @@ from benchmark.report.significance import (
 from benchmark.report.tables.cells import best_of
 from benchmark.report.tables.layout import Cell, Columns, Head, Made, Pair, Table, for_machines, table_by_columns
 from benchmark.report.tables.notes import machines_note, notes, setting_text
-from benchmark.report.tables.numbers import DASH, bare_p, count, number, signed
+from benchmark.report.tables.numbers import MINUS, bare_p, count, in_print, number, signed
 from benchmark.runs.metrics import is_mean_over_users, shown_in
 
 METRICS = shown_in("windows")
@@ -171,7 +171,7 @@ def _metric_table(windows: Windows, metric: str) -> Table:
         (Head(f"{window:g}", count(users, "user")), column(partial(windows.mean, metric=metric, window=window)))
         for window, users in windows.users.items()
     ]
-    columns.append((Head("pooled", f"{windows.tested} users"), column(partial(windows.pooled, metric=metric))))
+    columns.append((Head("pooled", count(windows.tested, "user")), column(partial(windows.pooled, metric=metric))))
     asked = {group.swept for group in results.experiment("windows")} - set(windows.groups)
     records = [record for groups in windows.groups.values() for runs in groups.values() for record in runs.done]
     said = notes(
@@ -180,7 +180,7 @@ def _metric_table(windows: Windows, metric: str) -> Table:
         setting=setting_text(results.setting),
         machines=machines_note(records),
     )
-    caption = f"{metric} on {results.heading} in {n_windows} of time, and pooled."
+    caption = f"{in_print(metric)} on {results.heading} in {n_windows} of time, and pooled."
     lines = [[(title_of(method), method, None) for method in windows.methods]]
     return table_by_columns(results, f"windows-{metric}", caption, columns, lines, said)
 
@@ -207,7 +207,7 @@ def _difference_table(windows: Windows, differences: Sequence[PooledDifference])
     caption = f"What Barlow Twins adds on {results.heading}, pooled over {count(n_windows, 'window')} of time."
     lines = [
         [
-            (f"{title_of(each.method)} {DASH} {title_of(each.rival)}, {metric}", each, None)
+            (f"{title_of(each.method)} {MINUS} {title_of(each.rival)}, {metric}", each, None)
             for each in differences
             if each.metric == metric
         ]

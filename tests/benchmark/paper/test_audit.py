@@ -270,8 +270,8 @@ def test_improve_names_the_baseline_whose_value_is_printed_twice() -> None:
 @pytest.mark.parametrize(
     ("deviation", "starred", "expected"),
     [
-        (0.0100, 1, ["agrees"]),  # t = .02 / (.01 / sqrt 5) = 4.47, p = .011
-        (0.0200, 1, ["disagrees"]),  # t = 2.24, p = .089
+        (0.0100, 1, ["agrees"]),  # t = .02 / (.01 / sqrt 5) = 4.47, p = 0.011
+        (0.0200, 1, ["disagrees"]),  # t = 2.24, p = 0.089
         (0.0161, 1, ["cannot be told"]),  # t = 2.7777 with t.975(4) = 2.7764: rounding decides
         (0.0100, 0, ["disagrees"]),
         (0.0161, 0, []),
@@ -348,7 +348,7 @@ HUNDRED = Population("D", "hr", 100, "test users", (51, 199), ("sasrec-bce",), "
 @pytest.mark.parametrize(
     ("values", "verdict", "told"),
     [
-        ((0.12, 0.34, 0.56), "disagrees", "with probability .0080"),  # like one run's: .2 ** 3
+        ((0.12, 0.34, 0.56), "disagrees", "with probability 0.0080"),  # like one run's: .2 ** 3
         ((0.12, 0.34, 0.562), "agrees", "can be means over 5"),  # .562 = 281/500
         ((0.12, 0.34, 0.561), "disagrees", "0.5610: no mean over 5 runs with 100 test users"),  # 280.5/500
     ],

@@ -48,9 +48,9 @@ MIXED = (1, 0), (0, 1)
 """Two rankings over users, each right where the other is wrong."""
 
 Sides = Mapping[str, Sequence[Mapping[str, float] | None]]
-SURE = (0.040, 0.061, 0.082)  # ahead of BASE by .010, .011, .012: t = 19.05, p = .0027
+SURE = (0.040, 0.061, 0.082)  # ahead of BASE by .010, .011, .012: t = 19.05, p = 0.0027
 BASE = (0.030, 0.050, 0.070)
-UNSURE = (0.040, 0.070, 0.100)  # ahead by .01, .02, .03: t = 3.464, p = .074
+UNSURE = (0.040, 0.070, 0.100)  # ahead by .01, .02, .03: t = 3.464, p = 0.074
 
 
 class Bench:
@@ -118,7 +118,7 @@ def test_three_seeds_are_tested_over_seeds(bench: Bench) -> None:
     assert reading.p == pytest.approx(1 - t / math.sqrt(t * t + 2))
     # (t_{.975} + t_{.8}) with two degrees of freedom are 4.3027 + 1.0607; times .01 / sqrt(3)
     assert reading.text == (
-        "ndcg@10: view twin 0.0700, view mask 0.0500, difference +0.0200; paired t-test over 3 seeds, p = .074; "
+        "ndcg@10: view twin 0.0700, view mask 0.0500, difference +0.0200; paired t-test over 3 seeds, p = 0.074; "
         "detectable: 0.0310 over 3 seeds"
     )
 
@@ -127,7 +127,7 @@ def test_two_seeds_that_agree_are_read_over_users(bench: Bench) -> None:
     sides = {"views:twin": of("hr@10", (1, 1)), "views:mask": of("hr@10", (0, 0))}
     reading = two_sides(bench(sides, {"views:twin": HIT, "views:mask": MISS}))
     assert reading.p == pytest.approx(2 / 2001)  # no resample of users is ever on the other side
-    assert "2 seeds, too few for a test over seeds; bootstrap over 40 users, p < .001" in reading.text
+    assert "2 seeds, too few for a test over seeds; bootstrap over 40 users, p < 0.001" in reading.text
     assert math.isnan(two_sides(bench(sides)).p)  # without ranks there is nothing else to read
 
 
@@ -229,13 +229,13 @@ def test_one_number_of_several_contradicts_only_after_holm(bench: Bench) -> None
     rule = Ahead(experiment="views", pairs=pairs, metrics=("ndcg@10",))
     behind = {"views:twin": of("ndcg@10", BASE), "views:mask": of("ndcg@10", (0.04, 0.0615, 0.083))}
     undecided = {side: of("ndcg@10", UNSURE) for side in ("views:crop", "views:reorder")}
-    # behind by .010, .0115, .013: t = 13.28, p = .0056, times three = .017; the others p = .074
+    # behind by .010, .0115, .013: t = 13.28, p = 0.0056, times three = .017; the others p = 0.074
     assert verdict(bench(behind | undecided), rule) == "contradicted"
     weaker = behind | {"views:mask": of("ndcg@10", (0.04, 0.062, 0.085))}  # by .010, .012, .015: p = .014, times 3 .041
     assert verdict(bench(weaker | undecided), rule) == "contradicted"
     weakest = behind | {
         "views:mask": of("ndcg@10", (0.04, 0.063, 0.087))
-    }  # by .010, .013, .017: p = .023, times 3 .068
+    }  # by .010, .013, .017: p = 0.023, times 3 .068
     assert verdict(bench(weakest | undecided), rule) == "inconclusive"
 
 
@@ -254,13 +254,13 @@ def test_against_baselines_in_all_verdicts(bench: Bench) -> None:
 
     assert outcome(table_2(SURE, BASE)).verdict == "confirmed"
     assert outcome(table_2(UNSURE, BASE)).verdict == "inconclusive"
-    # ahead by .010, .012, .015: p = .014 counts once, for BT-SR was not chosen among six
+    # ahead by .010, .012, .015: p = 0.014 counts once, for BT-SR was not chosen among six
     assert outcome(table_2((0.04, 0.062, 0.085), BASE)).verdict == "confirmed"
     assert outcome(table_2(SURE, BASE), seeds_alone=True).verdict == "confirmed"  # three seeds are enough
     behind = outcome(table_2(BASE, SURE))
     assert behind.verdict == "contradicted"
-    assert "(times 6, since the best of 6 is compared: p = .016); printed +6.2%" in behind.numbers[0]  # .0027 times 6
-    # behind by .010, .012, .015: p = .014 is not enough for the best of six
+    assert "(times 6, since the best of 6 is compared: p = 0.016); printed +6.2%" in behind.numbers[0]  # .0027 times 6
+    # behind by .010, .012, .015: p = 0.014 is not enough for the best of six
     assert outcome(table_2(BASE, (0.04, 0.062, 0.085))).verdict == "inconclusive"
     some = outcome(table_2(SURE, BASE, names=["sasrec-ce", "duorec"]))
     assert some.verdict == "inconclusive"
@@ -413,8 +413,8 @@ def test_trend_in_all_verdicts(bench: Bench) -> None:
         return verdict(bench(alphas("cov@10", curve, seeds)), rule)
 
     up = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
-    assert outcome(up) == outcome((0.1, 0.3, 0.2, 0.4, 0.5, 0.6)) == "confirmed"  # one swap of 15 pairs: p = .017
-    assert outcome((0.1, 0.3, 0.2, 0.5, 0.4, 0.6)) == "inconclusive"  # two swaps: p = .056
+    assert outcome(up) == outcome((0.1, 0.3, 0.2, 0.4, 0.5, 0.6)) == "confirmed"  # one swap of 15 pairs: p = 0.017
+    assert outcome((0.1, 0.3, 0.2, 0.5, 0.4, 0.6)) == "inconclusive"  # two swaps: p = 0.056
     assert outcome(up[::-1]) == "contradicted"
     assert outcome(up, seeds=1) == "inconclusive"
     assert outcome(up[:4]) == "inconclusive"  # four values in order have p = 2/24
@@ -423,7 +423,7 @@ def test_trend_in_all_verdicts(bench: Bench) -> None:
     thin["alpha:0.3"] = thin["alpha:0.3"][:1]  # a single seed at one of the values
     assert verdict(bench(thin), rule) == "inconclusive"
     found = judged(bench(alphas("cov@10", up)), rule)
-    assert "Kendall's tau +1.00 over 6 of 6 values, p = .003" in found.numbers[0]  # 2/720
+    assert "Kendall's tau +1.00 over 6 of 6 values, p = 0.003" in found.numbers[0]  # 2/720
 
 
 def test_ratio_in_all_verdicts(bench: Bench) -> None:
@@ -495,7 +495,7 @@ def test_a_drop_over_users_where_seeds_are_few(bench: Bench) -> None:
     mixed = judged(bench(sides, {"alpha:0": MIXED[0], "alpha:0.5": MIXED[1]}), rule)
     assert mixed.verdict == "inconclusive"
     assert "2 seeds, too few for a test over seeds; bootstrap over 40 users" in mixed.numbers[0]
-    assert "; 95% interval −0." in mixed.numbers[0]
+    assert "; 95 % interval −0." in mixed.numbers[0]
 
 
 def test_hurts_takes_the_value_that_validation_chooses(bench: Bench) -> None:
@@ -554,7 +554,7 @@ def test_steadier_in_all_verdicts(bench: Bench) -> None:
 
     calm, wild = (0.100, 0.101, 0.102), (0.05, 0.10, 0.15)  # F = 50^2 with (2, 2): p = 2 / (1 + 2500)
     assert (outcome(calm, wild), outcome(wild, calm)) == ("confirmed", "contradicted")
-    assert outcome(calm, (0.1, 0.102, 0.104)) == "inconclusive"  # F = 4: p = .4
+    assert outcome(calm, (0.1, 0.102, 0.104)) == "inconclusive"  # F = 4: p = 0.4
     assert outcome(calm[:2], wild[:2]) == outcome((0.1, 0.1, 0.1), wild) == "inconclusive"
     assert outcome(calm, ()) == "not run"
 
@@ -624,7 +624,7 @@ def test_windows_decide_in_the_place_of_seeds_and_are_named(bench: Bench, in_tim
     assert (found.verdict, found.evidence) == ("confirmed", "pooled over four windows, 160 users")
     [text] = found.numbers
     assert text.startswith("ndcg@10: BT-SR (CE) minus SASRec (CE) +0.")
-    assert "pooled over four windows, 160 users, p < .001; paired t-test over windows, p " in text
+    assert "pooled over four windows, 160 users, p < 0.001; paired t-test over windows, p " in text
     assert judged(in_time({name: 0.8 - share for name, share in APART.items()}, seeds), PAIR).verdict == "contradicted"
     for fewer in ({"windows": WINDOWS[:2]}, {"numbers": {}}, {"numbers": {0.95: NUMBERS[0.95]}}):
         found = judged(in_time(APART, seeds, **fewer), PAIR)

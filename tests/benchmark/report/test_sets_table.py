@@ -30,6 +30,6 @@ def test_barlow_twins_are_tested_against_the_same_factorisation_without_them(han
     values, below = table.sections[0][METRICS.index("ndcg@10")]
     assert [cell.text for cell in values.cells] == ["0.0300", "0.0800", "0.0600", "0.0733", "+0.0133"]
     assert [cell.place for cell in values.cells][:2] == ["", "best"]
-    assert below.cells[4].text == "p = .057"  # t = 4 with two degrees of freedom
+    assert below.cells[4].text == "p = 0.057"  # t = 4 with two degrees of freedom
     assert len(rows) == len(METRICS) * 4
     assert sets_table(Results("ml-1m", "ML-1M", False, RunSetting(), [], lambda record: None)) is None

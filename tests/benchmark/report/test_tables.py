@@ -159,7 +159,7 @@ def test_what_the_users_can_tell(comparison: MainComparison) -> None:
     assert comparison.users.rival == "sasrec-ce"
     lead = (1 - 1 / math.log2(3) + 0.5) / 4
     (note,) = (note for note in printed(comparison).notes if note.startswith("Over users"))
-    assert f"NDCG@10 of BT-SR minus that of SASRec (CE) is +{lead:.4f}, 95% interval" in note
+    assert f"NDCG@10 of BT-SR minus that of SASRec (CE) is +{lead:.4f}, 95 % interval" in note
 
 
 def test_users_who_do_not_differ_tell_nothing(store: Store, handmade: Callable[..., Any]) -> None:
@@ -177,7 +177,7 @@ def test_a_tiny_detectable_difference_is_not_called_zero(
     comparison: MainComparison, monkeypatch: pytest.MonkeyPatch, detectable: float, said: str
 ) -> None:
     monkeypatch.setattr("benchmark.report.tables.comparison.smallest_detectable_difference", lambda _: detectable)
-    assert f"these users would reveal a true difference {said} with 80% power." in " ".join(printed(comparison).notes)
+    assert f"these users would reveal a true difference {said} with 80 % power." in " ".join(printed(comparison).notes)
 
 
 def test_the_latex_of_the_table(comparison: MainComparison) -> None:
@@ -198,7 +198,7 @@ def test_the_markdown_of_the_table(comparison: MainComparison) -> None:
     (ndcg,) = (line for line in lines if line.startswith("| ndcg@10<br>"))
     assert "**0.0620**\\*<br><sub>±0.0105</sub><br><sub><em>0.0534\\*</em></sub>" in ndcg
     assert "<ins>0.0500</ins>" in ndcg
-    assert "+24.0%<br><sub>p = .002</sub><br><sub><em>+6.2%</em></sub>" in ndcg
+    assert "+24.0%<br><sub>p = 0.002</sub><br><sub><em>+6.2%</em></sub>" in ndcg
     (counts,) = (line for line in lines if line.startswith("| runs"))
     assert "2/3<br><sub>diverged 1/3</sub>" in counts
     assert "- DuoRec: diverged (seed 2); left out of the mean." in lines
@@ -304,7 +304,7 @@ def test_where_seeds_differ_the_cell_says_over_how_many(store: Store, handmade: 
     (ndcg,) = (rows for rows in table.sections[0] if rows[0].label == "ndcg@10")
     improve = [head.first for head in table.heads].index("Improve") - 1
     # On the seeds that both have .03 against .05; over all its seeds BT-SR has .045.
-    assert [row.cells[improve].text for row in ndcg] == ["−40.0%", "p = .074, 3 seeds", "+6.2%"]
+    assert [row.cells[improve].text for row in ndcg] == ["−40.0%", "p = 0.074, 3 seeds", "+6.2%"]
     assert not any(cell.star for cell in ndcg[0].cells)
 
 

@@ -103,7 +103,7 @@ def test_the_figure_shows_each_window_and_the_pooled_difference_at_the_bottom(re
     assert figure is not None
     axis = figure.axes[0]
     names = [label.get_text() for label in axis.get_yticklabels()]
-    assert names == ["0.95 (40 users)", "0.9 (60 users)", "0.85 (50 users)", "pooled (150)"]
+    assert names == ["0.95 (40 users)", "0.9 (60 users)", "0.85 (50 users)", "pooled (150 users)"]
     assert len(axis.containers) == len(found)
     for drawn, each in zip(axis.containers, found, strict=True):
         points, _, (bars,) = drawn.lines

@@ -109,7 +109,7 @@ def test_every_order_of_ties_is_a_dot_beside_the_order_of_the_file(
     orders = [list(line.get_xdata()) for line in axis.lines if line.get_marker() == "o"]
     files = [float(line.get_xdata()[0]) for line in axis.lines if line.get_marker() == "D"]
     assert (orders, files) == ([[0.01, 0.02], [1.01, 1.02]], [1, 2])
-    assert "tie for 21% of the test users" in figure.legends[0].get_title().get_text()
+    assert "tie for 21 % of the test users" in figure.legends[0].get_title().get_text()
     for record in redrawn:
         for stage in ("ties-1", "ties-2"):
             del record.metrics[stage]

@@ -25,6 +25,8 @@ def test_every_figure_has_a_caption_that_marks_synthetic_data(name: str) -> None
     [
         (RunSetting(), "Yelp"),
         (RunSetting(hparams="released"), "Yelp (released hyper-parameters)"),
+        (RunSetting(profile="paper-encoder.padding-masked"), "Yelp (encoder.padding=masked)"),
+        (RunSetting(profile="quick-btsr-ce.alpha-0.1"), "Yelp (quick profile, btsr-ce.alpha=0.1)"),
         (RunSetting(profile=f"paper-{'x' * 90}"), f"Yelp (paper-{'x' * 33}… profile)"),
         (RunSetting("text", "released", "quick"), "Yelp (text protocol, released hyper-parameters, quick profile)"),
     ],

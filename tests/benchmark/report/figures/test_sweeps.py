@@ -138,7 +138,7 @@ def test_noise_is_held_against_the_same_method_without_it(swept: Swept, draw: Dr
     assert absolute["BT-SR (CE)"] == pytest.approx([0.05, np.nan], nan_ok=True)
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == titles
-    assert legend.get_title().get_text() == "mean ± s.d. over 2 seeds; 1 seed: BT-SR (CE) 0%; not run: BT-SR (CE) 40%"
+    assert legend.get_title().get_text() == "mean ± s.d. over 2 seeds; 1 seed: BT-SR (CE) 0 %; not run: BT-SR (CE) 40 %"
 
 
 def test_a_share_of_noise_with_one_seed_of_every_method_is_named_once(swept: Swept, draw: Draw) -> None:
@@ -146,7 +146,7 @@ def test_a_share_of_noise_with_one_seed_of_every_method_is_named_once(swept: Swe
     variants = {(method, share): runs for share in (0, 0.1) for method in ("sasrec-ce", "btsr-ce")}
     variants |= {(method, 0.2): {0: {"ndcg@10": 0.03}} for method in ("sasrec-ce", "btsr-ce")}
     note = draw("noise", swept("noise", variants)).legends[0].get_title().get_text()
-    assert note == "mean ± s.d. over 2 seeds; 1 seed: 20%"
+    assert note == "mean ± s.d. over 2 seeds; 1 seed: 20 %"
 
 
 def test_noise_without_its_reference_is_shown_alone(swept: Swept, draw: Draw) -> None:

@@ -165,7 +165,7 @@ def test_no_text_of_a_table_becomes_markup() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("0.0313", "0.0313"), (f"{MINUS}3.9%", "-3.9"), ("+0.1", "+0.1"), ("2/5", "2"), ("–", ""), ("p = .05", "")],
+    [("0.0313", "0.0313"), (f"{MINUS}3.9%", "-3.9"), ("+0.1", "+0.1"), ("2/5", "2"), ("–", ""), ("p = 0.05", "")],
 )
 def test_what_a_cell_is_sorted_by(text: str, value: str) -> None:
     assert sort_value(text) == value
@@ -382,7 +382,7 @@ def test_without_windows_the_answer_is_the_main_comparison(store: Store, handmad
     (first, second), (third_row, fourth) = table.sections[0]
     assert [first.label, second.label] == ["ML-1M: BT-SR (CE)", "against SASRec (CE)"]
     # .010, .011, .012: mean .011, sd .001, t = 19.05; the quantile 4.303 of t times .001 / sqrt(3) is .0025
-    assert [cell.text for cell in first.cells] == ["+0.0110", ".003"]
+    assert [cell.text for cell in first.cells] == ["+0.0110", "0.003"]
     assert [cell.text for cell in second.cells] == ["+0.0085 to +0.0135", "three seeds, 4 users"]
     assert first.cells[0].place == "best"
     assert [third_row.label, fourth.label] == ["ML-1M: BT-SR (CE)", "against DuoRec"]
@@ -393,7 +393,7 @@ def test_with_windows_the_answer_is_pooled_over_them(in_time: Callable[..., Resu
     table = answer([in_time({"sasrec-ce": 0.2, "duorec": 0.5, "btsr-ce": 0.6})])
     assert table is not None
     (pair, best) = table.sections[0]
-    assert [cell.text for cell in pair[0].cells] == ["+0.4375", "< .001"]
+    assert [cell.text for cell in pair[0].cells] == ["+0.4375", "< 0.001"]
     assert pair[1].cells[1].text == "pooled over four windows, 160 users"
     assert [best[1].label, best[0].cells[0].text] == ["against DuoRec", "+0.1375"]
     windows = windows_of(in_time({"sasrec-ce": 0.2, "duorec": 0.5, "btsr-ce": 0.6}))
