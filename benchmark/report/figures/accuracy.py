@@ -63,7 +63,8 @@ def gains(shown: Sequence[Results]) -> Figure | None:
     axis = axes[0, 0]
     for row, (results, btsr, rival) in enumerate(pairs):
         change = summarise_seeds(np.array(percent_changes(results, btsr, rival, METRIC)))
-        axis.errorbar(change.mean, row, xerr=change.deviation, linestyle="none", **points_of(style_of(btsr.method), 6))
+        half = change.interval[1] - change.mean
+        axis.errorbar(change.mean, row, xerr=half, linestyle="none", **points_of(style_of(btsr.method), 6))
         if printed := results.printed(METRIC):
             axis.plot(printed.improve, row, "o", markerfacecolor="none", markeredgecolor=INK)
     axis.axvline(0, color=INK, linewidth=0.8, zorder=1)
@@ -72,7 +73,7 @@ def gains(shown: Sequence[Results]) -> Figure | None:
     as_written(axis.get_yticklabels())
     axis.invert_yaxis()
     axis.margins(y=0.3)
-    axis.set(xlabel="change of NDCG@10, %; mean \u00b1 s.d. over seeds; hollow circle: the paper")
+    axis.set(xlabel="change of NDCG@10, %; mean and 95 % interval over seeds; hollow circle: the paper")
     return figure
 
 

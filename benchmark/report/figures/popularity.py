@@ -93,6 +93,8 @@ def _hit_rates(results: Results, heading: str, bars: Sequence[tuple[RunGroup, Me
             for value in results.values(group, metric).values() or [math.nan]
         ]
         _bars(axis, values, [style for _, style in bars], x="row", y="value", order=BUCKETS, width=0.84)
+        for drawn in axis.containers:  # a bar without height would look as if it were missing
+            axis.bar_label(drawn, ["" if value else "0" for value in drawn.datavalues], fontsize=6)
         axis.set(xlabel="popularity of the target", ylabel=name.upper(), ylim=(0, None))
     figure.legend(handles=axes[0, 0].containers, loc="outside lower center", **legend)
     return figure

@@ -116,9 +116,12 @@ def noise(results: Results) -> Figure | None:
 
 
 def percent_changes(results: Results, group: RunGroup, reference: RunGroup, metric: str) -> list[float]:
-    """Change of the metric in percent of the reference, on every seed that both have."""
+    """Change of the metric on every seed that both have, in percent of the reference's mean over them.
+
+    Their mean is thus the change of the mean, as tables give it.
+    """
     _, values, base = results.paired(group, reference, metric)
-    return [100 * (value / start - 1) for value, start in zip(values, base, strict=True) if start]
+    return list(100 * (values - base) / base.mean()) if base.any() else []
 
 
 def _panel(results: Results, axis: Axes, groups: Sequence[RunGroup], metrics: Sequence[str]) -> None:

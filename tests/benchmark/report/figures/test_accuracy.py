@@ -56,7 +56,7 @@ def views(results_of: Callable[..., Results], handmade: Callable[..., Any]) -> V
 def test_a_view_is_compared_with_the_twin_of_the_same_seed(views: Views, draw: Draw) -> None:
     variants = {
         "twin": {0: 0.04, 1: 0.06},
-        "mask": {0: 0.03, 1: 0.054, 2: 0.5},  # -25 % and -10 %; seed 2 has no partner
+        "mask": {0: 0.03, 1: 0.054, 2: 0.5},  # -.01 and -.006 of .05; seed 2 has no partner
         "crop": {},
         "projector": {1: 0.063},
     }
@@ -64,11 +64,11 @@ def test_a_view_is_compared_with_the_twin_of_the_same_seed(views: Views, draw: D
     dots = [line for line in axis.lines if line.get_marker() in ("o", "s") and len(line.get_xdata())]
     assert len(dots) == 2, "NDCG@10 and HR@10"
     for line in dots:
-        assert line.get_xdata() == pytest.approx([0, -17.5, float("nan"), 5], nan_ok=True)
+        assert line.get_xdata() == pytest.approx([0, -16, float("nan"), 5], nan_ok=True)
         assert [round(y) for y in line.get_ydata()] == [0, 1, 2, 3]
     errors = [np.array(line.get_xdata(), dtype=float) for line in axis.lines if line not in dots]
     widths = {round(float(np.nanmax(x) - np.nanmin(x)), 6) for x in errors if np.isfinite(x).sum() > 2}
-    assert widths == {0, round(15 * 2**0.5, 6)}, "paired by seed, the twin never departs from itself"
+    assert widths == {0, round(8 * 2**0.5, 6)}, "paired by seed, the twin never departs from itself"
     legend = figure.legends[0]
     assert "NDCG@10 (twin: 0.0500 ± 0.0141)" in [text.get_text() for text in legend.get_texts()]
     assert "not run: crop" in legend.get_title().get_text()

@@ -43,6 +43,13 @@ def test_bars_are_the_means_over_seeds(results_of: Build, handmade: Callable[...
     assert [np.nanmax(y) - np.nanmin(y) for y in ends] == pytest.approx([0.01 * 2**0.5] * 6)
 
 
+def test_a_bar_of_nothing_is_a_zero(results_of: Build, handmade: Callable[..., Any], draw: Draw) -> None:
+    maker = handmade()
+    record = maker.record("duorec", test={"hr@1/bucket1": 0.2, "hr@1/bucket3": 0.0})
+    left, _ = draw("figure1-buckets", results_of(maker, [RunGroup("main", "duorec", "duorec", records=(record,))])).axes
+    assert [(text.get_text(), text.xy[0]) for text in left.texts if text.get_text()] == [("0", pytest.approx(2))]
+
+
 def hits(first: float, ndcg: float) -> dict[str, float]:
     return {"hr@1/bucket1": first, "hr@1/bucket2": 0.02, "hr@1/bucket3": 0.01, "ndcg@20": ndcg}
 

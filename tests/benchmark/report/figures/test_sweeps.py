@@ -126,7 +126,7 @@ def test_noise_is_held_against_the_same_method_without_it(swept: Swept, draw: Dr
         {
             ("sasrec-ce", 0): {0: {"ndcg@10": 0.04}, 1: {"ndcg@10": 0.05}},
             ("btsr-ce", 0): {0: {"ndcg@10": 0.05}},
-            ("sasrec-ce", 0.4): {0: {"ndcg@10": 0.02}, 1: {"ndcg@10": 0.04}},  # -50 % and -20 %
+            ("sasrec-ce", 0.4): {0: {"ndcg@10": 0.02}, 1: {"ndcg@10": 0.04}},  # from .045 to .03 on average
             ("btsr-ce", 0.4): {},
         },
     )
@@ -134,7 +134,7 @@ def test_noise_is_held_against_the_same_method_without_it(swept: Swept, draw: Dr
     titles = ["SASRec (CE)", "BT-SR (CE)"]
     absolute, relative = (means(axis, titles) for axis in figure.axes)
     assert absolute["SASRec (CE)"] == pytest.approx([0.045, 0.03])
-    assert relative["SASRec (CE)"] == pytest.approx([0, -35])
+    assert relative["SASRec (CE)"] == pytest.approx([0, -100 / 3])
     assert absolute["BT-SR (CE)"] == pytest.approx([0.05, np.nan], nan_ok=True)
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == titles
