@@ -87,20 +87,20 @@ def _pair(results: Results) -> tuple[RunGroup, RunGroup] | None:
 
 
 def windows(results: Results) -> Figure | None:
-    """NDCG@10 of BT-SR minus that of what it is compared with: a row for each window, the pooled one at the bottom."""
+    """NDCG@10 of methods minus that of what each is compared with: a row per window, the pooled one at the bottom."""
     found = windows_of(results)
     differences = pooled_differences(found, (METRIC,)) if found else []
     if not found or not differences:
         return None
     rows = len(found.groups)
     height = 1.6 + 0.08 * (rows + 1) * len(differences)
-    figure, axes = panels(results, f"Barlow Twins in {rows} windows", 1, 1, max(height, 3.2))
+    figure, axes = panels(results, f"differences between methods in {rows} windows", 1, 1, max(height, 3.2))
     axis = axes[0, 0]
     for place, each in enumerate(differences):
         beside = 0.8 * ((place + 0.5) / len(differences) - 0.5)  # so that intervals do not cover each other
         style = points_of(style_of(each.method))
         style["label"] = f"{title_of(each.method)} \u2212 {title_of(each.rival)}"
-        if each.rival != METHODS[each.method].plain:
+        if each.rival not in (METHODS[each.method].plain, METHODS[each.method].rival):
             style["markerfacecolor"] = "white"  # the same method stands there already, against its objective alone
         over = each.over_users
         means = [*each.by_window.values(), over.difference]

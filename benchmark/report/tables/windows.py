@@ -8,8 +8,8 @@ from functools import partial
 
 import numpy as np
 
+from baselines.registry import METHODS
 from benchmark.paper.printed import BASELINES, BTSR
-from benchmark.plan.experiments import PROJECTOR
 from benchmark.plan.selection import choose
 from benchmark.report.methods import in_order, title_of
 from benchmark.report.query import Results, RunGroup
@@ -122,17 +122,13 @@ def pooled_difference(windows: Windows, method: str, rival: str, metric: str) ->
 
 
 def pooled_differences(windows: Windows, metrics: Iterable[str] = TESTED) -> list[PooledDifference]:
-    """BT-SR on each objective against that objective alone, and the BT-SR that validation chose against the best
-    baseline.
+    """Every method against what it is compared with, which for those with Barlow Twins is the same without, and the
+    BT-SR that validation chose against the best baseline.
     """
     found = []
     for metric in metrics:
-        pairs = {
-            (method, plain): None
-            for method in (*BTSR, PROJECTOR)
-            for plain in [RunGroup("windows", method, method).plain]
-            if method in windows.methods and plain in windows.methods
-        }
+        rivals = {name: METHODS[name].plain or METHODS[name].rival for name in windows.methods if name in METHODS}
+        pairs = {pair: None for pair in rivals.items() if pair[1] in windows.methods}
         baselines = [method for method in windows.methods if method in BASELINES]
         if (chosen := chosen_btsr(windows)) and baselines:
             pairs[chosen, max(baselines, key=lambda method: windows.pooled(method, metric))] = None
@@ -204,7 +200,7 @@ def _difference_table(windows: Windows, differences: Sequence[PooledDifference])
         users=differences[0].over_users.n,
         setting=setting_text(results.setting),
     )
-    caption = f"What Barlow Twins adds on {results.heading}, pooled over {count(n_windows, 'window')} of time."
+    caption = f"Differences between methods on {results.heading}, pooled over {count(n_windows, 'window')} of time."
     lines = [
         [
             (f"{title_of(each.method)} {MINUS} {title_of(each.rival)}, {metric}", each, None)

@@ -123,6 +123,15 @@ def test_btsr_is_compared_with_its_objective_alone_and_with_the_best_baseline(re
     assert pairs == list(dict.fromkeys([("btsr-ce", "sasrec-ce"), ("btsr-ce", best)]))
 
 
+def test_every_method_is_compared_with_itself_without_barlow_twins_or_with_its_rival(results: Results) -> None:
+    names = {"btsr-ce": "btsr-gru", "sasrec-ce": "gru4rec-ce", "sasrec-bce": "mf", "markov": "mf-bt"}
+    renamed = [replace(group, method=names[group.method]) for group in results.groups]
+    windows = windows_of(with_groups(renamed, results.load))
+    assert windows is not None
+    pairs = {(each.method, each.rival) for each in pooled_differences(windows, ["ndcg@10"])}
+    assert pairs == {("btsr-gru", "gru4rec-ce"), ("mf-bt", "mf")}
+
+
 def test_a_window_that_lacks_a_method_is_left_out_and_named(results: Results) -> None:
     groups = [
         replace(group, records=(), missing=(0,)) if group.label == "0.85 markov" else group for group in results.groups
