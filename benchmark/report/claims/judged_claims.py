@@ -14,11 +14,11 @@ from benchmark.paper.claim import Claim
 from benchmark.paper.claims import CLAIMS
 from benchmark.report.claims.rules import RULES
 from benchmark.report.claims.sides import METHODS_AS_THEY_ARE, runs_of, variants
-from benchmark.report.claims.verdicts import Verdict, judge
+from benchmark.report.claims.verdicts import PAPER_ITSELF, Verdict, judge
 from benchmark.report.query import Results
-from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table, latex_label, warning
+from benchmark.report.tables.layout import Cell, Command, Head, Row, Stack, Table, latex_label, warning
 from benchmark.report.tables.notes import notes
-from benchmark.report.tables.numbers import DASH
+from benchmark.report.tables.numbers import DASH, count
 from datasets.registry import DATASETS, PAPER_DATASETS
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -51,6 +51,11 @@ class JudgedClaim:
     @property
     def decided(self) -> bool:
         return self.verdict in DECIDED
+
+    @property
+    def said(self) -> str:
+        """The verdict, and whether the paper's own numbers decided it instead of runs."""
+        return f"{self.verdict} by {self.evidence}" if self.evidence == PAPER_ITSELF else self.verdict
 
     def as_text(self) -> str:
         """For a terminal: the verdict, then each comparison on a line of its own."""
@@ -121,8 +126,7 @@ def claims_tables(findings: Sequence[JudgedClaim]) -> tuple[list[Table], list[Ta
     names = dict.fromkeys(finding.dataset for finding in findings if finding.reported)
     reported = [[finding for finding in findings if finding.dataset == name] for name in names]
     if overview:
-        counts = {mine[0].title: counted(mine) for mine in reported}
-        overview[-1] = replace(overview[-1], notes=tuple(notes("claims", counts=counts)))
+        overview[-1] = replace(overview[-1], notes=tuple(notes("claims", counts=verdict_counts(findings))))
     details = [_details(mine) for mine in reported]
     return overview, details, pd.DataFrame([_row(finding) for finding in findings])
 
@@ -143,13 +147,15 @@ def _overview(name: str, about: str, part: Sequence[JudgedClaim], findings: Sequ
     )
 
 
-def counted(findings: Sequence[JudgedClaim]) -> str:
-    """How many claims are decided and how many are not, such as `3 decided (1 confirmed, 2 contradicted), ...`."""
-    counts, parts = Counter(finding.verdict for finding in findings), []
-    for word, verdicts in (("decided", DECIDED), ("undecided", [each for each in VERDICTS if each not in DECIDED])):
-        each = ", ".join(f"{counts[verdict]} {verdict}" for verdict in verdicts)
-        parts.append(f"{sum(counts[verdict] for verdict in verdicts)} {word} ({each})")
-    return ", ".join(parts)
+def verdict_counts(findings: Sequence[JudgedClaim]) -> dict[str, str]:
+    """Of each dataset with a verdict, such as `32 claims, 11 decided: 2 confirmed, 9 contradicted, 21 not run`."""
+    found = {}
+    for title in dict.fromkeys(finding.title for finding in findings):
+        mine = sorted((f for f in findings if f.title == title), key=lambda f: VERDICTS.index(f.verdict))
+        each = ", ".join(f"{n} {said}" for said, n in Counter(finding.said for finding in mine).items())
+        if any(finding.verdict != "not run" for finding in mine):
+            found[title] = f"{count(len(mine), 'claim')}, {sum(f.decided for f in mine)} decided: {each}"
+    return found
 
 
 def _details(findings: Sequence[JudgedClaim]) -> Table:
@@ -169,7 +175,8 @@ def _dataset_head(finding: JudgedClaim) -> Head:
 def _detail(finding: JudgedClaim) -> Stack:
     said = [f"\u201c{finding.claim.quote}\u201d", finding.claim.place, *filter(None, [finding.claim.reading])]
     verdict: list[str | Cell] = [_verdict(finding), *filter(None, [finding.evidence])]
-    commands = [finding.command, *filter(None, [finding.missing])]
+    commands = ["To see the verdict from stored runs:", Command(finding.command)]
+    commands += ["To run what is missing:", Command(finding.missing)] if finding.missing else []
     columns: tuple[Sequence[str | Cell], ...] = (verdict, said, finding.numbers, commands)
     return _group(finding.claim.id, list(zip_longest(*columns, fillvalue="")))
 
@@ -183,7 +190,7 @@ def _verdict(finding: JudgedClaim | None) -> Cell:
     """In bold where the runs decide."""
     if finding is None:
         return Cell(DASH)
-    return Cell(finding.verdict, place="best" if finding.decided else "")
+    return Cell(finding.said, place="best" if finding.decided else "")
 
 
 def _row(finding: JudgedClaim) -> Mapping[str, object]:

@@ -28,7 +28,7 @@ from benchmark.report.claims.sides import (
     sides_of,
     variants,
 )
-from benchmark.report.claims.verdicts import MIN_VOTES, Reading, not_run, seeds_and_users, vote
+from benchmark.report.claims.verdicts import MIN_VOTES, PAPER_ITSELF, Reading, not_run, seeds_and_users, vote
 from benchmark.report.query import COST, Results
 from benchmark.report.significance import MIN_SEEDS, summarise_seeds, variance_ratio_test
 from benchmark.report.tables.numbers import count, number, p_value, percent, share, signed
@@ -223,7 +223,7 @@ def drops(results: Results, rule: forms.Drops) -> list[Reading]:
     row = results.printed(metric)
     if row and (most := max(row.values.values())) < low:
         text = f"{metric}: Table 2 prints at most {number(most)}, less than {number(low)}"
-        return [Reading(text, -1.0, 0.0, evidence="the paper's Table 2")]
+        return [Reading(text, -1.0, 0.0, evidence=PAPER_ITSELF)]
     starts = [one for one in sides_of(results, rule.experiment, metric, rule.start).values() if one.values]
     last = side(results, rule.experiment, rule.end, metric)
     if not starts or not last.values:

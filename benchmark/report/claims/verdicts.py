@@ -14,6 +14,9 @@ from benchmark.report.tables.numbers import count, p_value
 
 Verdict = Literal["confirmed", "contradicted", "inconclusive", "not run"]
 
+PAPER_ITSELF = "the paper's own numbers"
+"""The evidence where nothing has to run, because what the paper prints decides the claim."""
+
 MIN_VOTES = 2
 """Seeds that must agree where a threshold is read off each seed instead of testing a difference."""
 

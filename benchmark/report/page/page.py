@@ -21,7 +21,7 @@ from PIL import Image
 
 from benchmark.paper.printed import CITATION
 from benchmark.plan.run_spec import RunSetting
-from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim, counted
+from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim, verdict_counts
 from benchmark.report.figures.captions import caption
 from benchmark.report.page.answer import answer
 from benchmark.report.page.runs_table import METRICS, anchor_of, not_run, run_rows, slug
@@ -105,18 +105,13 @@ def page(
     claims = [[verdict for verdict in judged if verdict.claim.id == name] for name in names]
     style, script = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     table = answer([report.results for report in reports])
-    reported = {report.results.dataset: report.results.title for report in reports}
     return _ENVIRONMENT.get_template("page.html.jinja").render(
         citation=CITATION,
         style=Markup(style),
         script=Markup(script),
         synthetic=bool(reports) and all(report.results.synthetic for report in reports),
         answer=to_html(table, "answer-table") if table else "",
-        decided={
-            title: counted([each for each in judged if each.dataset == name])
-            for name, title in reported.items()
-            if any(each.dataset == name for each in judged)
-        },
+        decided=verdict_counts(judged),
         judged=[group for group in claims if any(claim.verdict != NOT_RUN for claim in group)],
         unjudged=[group for group in claims if all(claim.verdict == NOT_RUN for claim in group)],
         counts={verdict: sum(claim.verdict == verdict for claim in judged) for verdict in VERDICTS},

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from benchmark.report.tables.layout import Row, Table
+from benchmark.report.tables.layout import Command, Row, Table
 from benchmark.report.tables.numbers import DASH, MINUS
 from benchmark.report.templates import environment, unless_markup
 
@@ -83,7 +83,9 @@ def _align(row: list[str], widths: list[int]) -> str:
 
 
 def markdown_text(text: object) -> str:
-    """Text that Markdown prints as it is, on one line and without HTML."""
+    """Text that Markdown prints as it is, on one line and without HTML; a Command as code."""
+    if isinstance(text, Command) and "`" not in text:
+        return f"`{text}`".replace("|", "\\|")
     text = " ".join(str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
     return "".join(f"\\{character}" if character in _MARKDOWN_SPECIAL else character for character in text)
 

@@ -13,6 +13,10 @@ Place = Literal["", "best", "second"]
 Kind = Literal["value", "below", "paper"]
 
 
+class Command(str):
+    """What is to be typed; Markdown shows it as code."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One number as printed; `place`: whether it is the best or the second best of those it is compared with."""

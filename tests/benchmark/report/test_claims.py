@@ -30,7 +30,7 @@ from benchmark.paper.claims import CLAIMS
 from benchmark.paper.printed import BTSR, Printed
 from benchmark.plan.experiments import experiments
 from benchmark.plan.run_spec import RunSetting
-from benchmark.report.claims.judged_claims import claims_tables, judge_claims
+from benchmark.report.claims.judged_claims import VERDICTS, claims_tables, judge_claims
 from benchmark.report.claims.rules import RULES
 from benchmark.report.claims.sides import Side, combined, lead, side, user_differences
 from benchmark.report.claims.verdicts import Judgement, Reading, judge
@@ -459,7 +459,7 @@ def test_drops_in_all_verdicts(bench: Bench, handmade: Callable[..., Any]) -> No
     rule = Drops(experiment="alpha", start=("0", "0.1"), end="0.5", metric="hr@1", low=0.015, high=0.035)
     yelp = judged(Bench(handmade("yelp", "Yelp"))({}), rule)
     text = "hr@1: Table 2 prints at most 0.0049, less than 0.0150"
-    assert yelp == Judgement("contradicted", (text,), "the paper's Table 2")
+    assert yelp == Judgement("contradicted", (text,), "the paper's own numbers")
     assert verdict(bench({}), rule) == "not run"
     assert verdict(Bench(handmade("yelp", "Yelp", synthetic=True))({}), rule) == "not run"
 
@@ -754,13 +754,17 @@ def test_tables_show_every_verdict(full: Results) -> None:
     assert tex.count(r"\begin{table*}") == 2
     assert r"\textbf{contradicted}" in tex
     counts = {verdict: sum(f.verdict == verdict for f in findings if f.reported) for verdict in set(frame["verdict"])}
-    decided, undecided = counts["confirmed"] + counts["contradicted"], counts["inconclusive"] + counts["not run"]
-    assert overview[-1].notes[1] == (
-        f"ML-1M: {decided} decided ({counts['confirmed']} confirmed, {counts['contradicted']} contradicted), "
-        f"{undecided} undecided ({counts['inconclusive']} inconclusive, {counts['not run']} not run)."
-    )
+    each = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
+    total, decided = sum(counts.values()), counts["confirmed"] + counts["contradicted"]
+    assert overview[-1].notes[1] == f"ML-1M: {total} claims, {decided} decided: {each}."
+    unrun = sum(f.dataset == "yelp" for f in findings) - 1
+    paper = "1 contradicted by the paper's own numbers"
+    assert overview[-1].notes[2] == f"Yelp: {unrun + 1} claims, 1 decided: {paper}, {unrun} not run."
+    assert f"**{paper[2:]}**" in text
     (row,) = (line for line in text.splitlines() if line.startswith("| alpha-zero-hurts | ") and "<sub>" in line)
     assert row.split(" | ")[1].endswith("<br><sub>three seeds, 40 users</sub>")
+    command = "`python run_all.py --claim alpha-zero-hurts --dataset ml-1m --stages report`"
+    assert row.split(" | ")[-1] == f"To see the verdict from stored runs:<br><sub>{command}</sub> |"
 
 
 def test_synthetic_data_is_marked_and_stands_alone(handmade: Callable[..., Any]) -> None:
