@@ -13,7 +13,7 @@ from benchmark.report.tables.layout import warning
 
 def paper_figure(name: str, dataset: str) -> str:
     """What the paper calls its figure of this kind, such as `Figures 3, 6 and 8`; empty if it has none."""
-    entry = _captions()["figures"][name]
+    entry = _captions()["figures"].get(name, {})
     return str(entry.get("paper_on", {}).get(dataset, entry.get("paper", "")))
 
 

@@ -22,7 +22,7 @@ from PIL import Image
 from benchmark.paper.printed import CITATION
 from benchmark.plan.run_spec import RunSetting
 from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim, verdict_counts
-from benchmark.report.figures.captions import caption
+from benchmark.report.figures.captions import caption, paper_figure
 from benchmark.report.page.answer import answer
 from benchmark.report.page.runs_table import METRICS, anchor_of, not_run, run_rows, slug
 from benchmark.report.query import Results
@@ -35,21 +35,11 @@ from benchmark.store.atomic_files import write_file
 NOT_RUN = "not run"
 """The verdict on a claim for which nothing has run."""
 
-PAPERS = {
-    "table1": "Table 1",
-    "table2": "Table 2",
-    "figure1-buckets": "Figure 1",
-    "buckets": "",
-    "figure2-scores": "Figure 2, left",
-    "figure2-spectrum": "Figure 2, right",
-    "sensitivity-alpha": "Figures 3 and 4",
-    "alpha": "",
-    "figure5-regimes": "Figure 5",
-    "table3": "Table 3",
-    "sensitivity-lambda": "Figures 6 to 9",
-    "lambda": "",
-}
-"""What the paper shows, in its order and under its names; one without a name gives the numbers of the figure above."""
+PAPERS = (
+    *("table1", "table2", "figure1-buckets", "buckets", "figure2-scores", "figure2-spectrum"),
+    *("sensitivity-alpha", "alpha", "figure5-regimes", "table3", "sensitivity-lambda", "lambda"),
+)
+"""What the paper shows, in its order; `buckets`, `alpha` and `lambda` give the numbers of the figure above."""
 
 SUMMARIES = ("windows", "accuracy-coverage")
 """The pictures that the page may open with: for each dataset it takes the first one that was drawn."""
@@ -141,12 +131,17 @@ def _dataset(report: DatasetReport, reports: Sequence[DatasetReport], folder: Pa
         "results": results,
         "facts": machines_note(records) if any(not record.external for record in records) else "",
         "opening": opening,
-        "paper": [(PAPERS[name], name, blocks[name]) for name in PAPERS if blocks[name]],
+        "paper": [(_title(name, results.dataset), name, blocks[name]) for name in PAPERS if blocks[name]],
         "further": [(name, found) for name, found in blocks.items() if found and name not in PAPERS],
         "rows": run_rows(results, identity),
         "not_run": not_run(results),
         "gaps": report.gaps,
     }
+
+
+def _title(name: str, dataset: str) -> str:
+    """What the paper calls what is on PAPERS; empty for numbers that it does not have."""
+    return f"Table {name[-1]}" if name.startswith("table") else paper_figure(name, dataset)
 
 
 def _table(report: DatasetReport, name: str, identity: str, folder: Path, store: str) -> Mapping[str, object]:

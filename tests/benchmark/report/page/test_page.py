@@ -377,13 +377,14 @@ def test_without_windows_the_answer_is_the_main_comparison(store: Store, handmad
     maker.write_data(store)
     table = answer([results_of(store)])
     assert table is not None
-    (first, second), (third_row, fourth) = table.sections[0]
+    (first, second, last), (third_row, fourth, _) = table.sections[0]
     assert [first.label, second.label] == ["ML-1M: BT-SR (CE)", "against SASRec (CE)"]
     # .010, .011, .012: mean .011, sd .001, t = 19.05; the quantile 4.303 of t times .001 / sqrt(3) is .0025
-    assert [cell.text for cell in first.cells] == ["+0.0110", "0.003"]
-    assert [cell.text for cell in second.cells] == ["+0.0085 to +0.0135", "three seeds, 4 users"]
+    assert [row.cells[0].text for row in (first, second, last)] == [
+        *("+0.0110", "95 % interval over seeds: +0.0085 to +0.0135", "p = 0.003; three seeds, 4 users")
+    ]
     assert first.cells[0].place == "best"
-    assert [third_row.label, fourth.label] == ["ML-1M: BT-SR (CE)", "against DuoRec"]
+    assert [third_row.label, fourth.label] == ["ML-1M: BT-SR (CE)", "against DuoRec, the best baseline"]
     assert third_row.cells[0].text == f"{MINUS}0.0100"
 
 
@@ -391,14 +392,17 @@ def test_with_windows_the_answer_is_pooled_over_them(in_time: Callable[..., Resu
     table = answer([in_time({"sasrec-ce": 0.2, "duorec": 0.5, "btsr-ce": 0.6})])
     assert table is not None
     (pair, best) = table.sections[0]
-    assert [cell.text for cell in pair[0].cells] == ["+0.4375", "< 0.001"]
-    assert pair[1].cells[1].text == "pooled over four windows, 160 users"
-    assert [best[1].label, best[0].cells[0].text] == ["against DuoRec", "+0.1375"]
+    assert [pair[0].cells[0].text, pair[1].label] == ["+0.4375", "against SASRec (CE)"]
+    assert pair[2].cells[0].text == "p < 0.001; pooled over four windows, 160 users"
+    assert [best[1].label, best[0].cells[0].text] == ["against DuoRec, the best baseline", "+0.1375"]
     windows = windows_of(in_time({"sasrec-ce": 0.2, "duorec": 0.5, "btsr-ce": 0.6}))
     assert windows is not None
     found = pooled_difference(windows, "btsr-ce", "duorec", "ndcg@10")
     assert found is not None
-    assert best[1].cells[0].text == f"{signed(found.over_users.low)} to {signed(found.over_users.high)}"
+    assert (
+        best[1].cells[0].text
+        == f"95 % interval over users: {signed(found.over_users.low)} to {signed(found.over_users.high)}"
+    )
 
 
 def test_without_bt_sr_there_is_no_answer(store: Store, handmade: Callable[..., Any]) -> None:
@@ -519,7 +523,7 @@ def test_tables_sort_by_keyboard(opened: Callable[..., Any]) -> None:
     head = tab.locator("table.runs th", has_text="ndcg@10")
 
     def column() -> list[str]:
-        return tab.locator("table.runs tbody tr").evaluate_all("rows => rows.map(row => row.cells[4].textContent)")
+        return tab.locator("table.runs tbody tr").evaluate_all("rows => rows.map(row => row.cells[5].textContent)")
 
     def in_order(reverse: bool) -> list[str]:
         numbers = [text for text in before if text != "–"]
