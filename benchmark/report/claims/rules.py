@@ -31,7 +31,7 @@ from benchmark.report.claims.sides import (
 from benchmark.report.claims.verdicts import MIN_VOTES, PAPER_ITSELF, Reading, not_run, seeds_and_users, vote
 from benchmark.report.query import COST, Results
 from benchmark.report.significance import MIN_SEEDS, summarise_seeds, variance_ratio_test
-from benchmark.report.tables.numbers import count, number, p_value, percent, share, signed
+from benchmark.report.tables.numbers import count, number, p_value, share, signed
 
 ROUNDING = 1e-12
 """A deviation below this share of its mean is that of equal numbers."""
@@ -68,7 +68,7 @@ def against_baselines(results: Results, rule: forms.AgainstBaselines) -> Iterato
         rival_leads = reading.lead < 0 if is_ahead else reading.lead > 0
         reading = reading.as_best_of(len(ran) if rival_leads else 1)
         all_ran = len(ran) == len(rule.rivals)
-        text = reading.text + (f"; printed {percent(row.improve)}" if row and rule.rivals == BASELINES else "")
+        text = reading.text + (f"; printed {signed(row.improve, 1)} %" if row and rule.rivals == BASELINES else "")
         text += "" if all_ran else f"; {len(ran)} of {len(rule.rivals)} baselines were run"
         p = math.nan if rule.seeds_alone and reading.seeds < MIN_SEEDS else reading.p
         yield replace(reading, text=text, p=p, confirms=all_ran or not is_ahead, contradicts=all_ran or is_ahead)

@@ -259,7 +259,7 @@ def test_against_baselines_in_all_verdicts(bench: Bench) -> None:
     assert outcome(table_2(SURE, BASE), seeds_alone=True).verdict == "confirmed"  # three seeds are enough
     behind = outcome(table_2(BASE, SURE))
     assert behind.verdict == "contradicted"
-    assert "(times 6, since the best of 6 is compared: p = 0.016); printed +6.2%" in behind.numbers[0]  # .0027 times 6
+    assert "(times 6, since the best of 6 is compared: p = 0.016); printed +6.2 %" in behind.numbers[0]  # .0027 times 6
     # behind by .010, .012, .015: p = 0.014 is not enough for the best of six
     assert outcome(table_2(BASE, (0.04, 0.062, 0.085))).verdict == "inconclusive"
     some = outcome(table_2(SURE, BASE, names=["sasrec-ce", "duorec"]))
@@ -655,7 +655,7 @@ def test_in_windows_validation_chooses_bt_sr_and_the_best_rival_is_that_of_all_w
     assert [text.split(" ")[1:6] for text in found.numbers[:2]] == [
         ["BT-SR", "(CE)", "minus", "DuoRec", "+0.4375,"]
     ] * 2
-    assert "printed +6.2%" in found.numbers[0]
+    assert "printed +6.2 %" in found.numbers[0]
     rule = AgainstBaselines(metrics=("ndcg@10",), seeds_alone=True)
     assert judged(results, rule).evidence == "three seeds, 40 users"
     peak = Peaks("objectives", at=("btsr-ce",), among=BTSR, metrics=("ndcg@10",))
