@@ -17,6 +17,7 @@ REPORTS = (
     "python run_all.py --dataset ml-1m --hparams released --set protocol.ties=file --set encoder.padding=masked"
     " --stages report",
     "python run_all.py --dataset ml-1m,beauty --set protocol.ties=file --stages report",
+    "python run_all.py --dataset beauty --protocol leave-one-out --experiments home --stages report",
 )
 ELSEWHERE = {"audit.md", "audit.csv", "bench.md", "drill.md"}
 """Tables that other commands write."""
