@@ -12,7 +12,7 @@ from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from benchmark.plan.config import Configuration, assign
 from benchmark.plan.dataset_facts import DatasetFacts
-from benchmark.plan.run_spec import RunSpec, TrainingSettings, run_key, versions
+from benchmark.plan.run_spec import EvaluationSettings, RunSpec, TrainingSettings, run_key, versions
 from benchmark.store.record import RunRecord
 from datasets.protocol import Protocol
 
@@ -37,6 +37,7 @@ def spec_of(record: RunRecord) -> RunSpec:
         profile=spec["profile"],
         encoder=filled(EncoderSettings(), spec["encoder"]),
         training=filled(TrainingSettings(), spec["training"]),
+        evaluation=filled(EvaluationSettings(), spec.get("evaluation", {})),
         method=method["name"],
         settings=filled(METHODS[method["name"]].settings, method["settings"]),
         seed=spec["seed"],
