@@ -136,11 +136,14 @@ def test_whatever_cannot_recommend_is_one_line(out: Path, capsys: pytest.Capture
 
 
 def test_the_practitioners_block_of_the_documents_works(tmp_path: Path) -> None:
-    text = (ROOT / "docs" / "running.md").read_text(encoding="utf-8").partition("## Using a model")[2]
-    block = re.search(r"```\n(.*?)```", text, re.DOTALL)
-    assert block
+    lines = ""
+    for document, before in (("README.md", "embedded synthetic data:"), ("docs/running.md", "## Using a model")):
+        block = re.search(r"```\n(.*?)```", (ROOT / document).read_text("utf-8").partition(before)[2], re.DOTALL)
+        assert block
+        lines += block[1]
+    assert lines.count("\n") == 3
     key = "KEY"
-    for line in block[1].replace("recommendations.csv", str(tmp_path / "recommendations.csv")).splitlines():
+    for line in lines.replace("recommendations.csv", str(tmp_path / "recommendations.csv")).splitlines():
         command_line = [*shlex.split(line.replace("KEY", key), comments=True)[1:], "--out-dir", str(tmp_path)]
         done = subprocess.run([sys.executable, *command_line], cwd=ROOT, check=True, capture_output=True, text=True)
         if named := re.search(r"--run (\w+)", done.stderr):
