@@ -155,9 +155,8 @@ class Session:
         options = self.options
         if options.report_dir is not None:
             return Path(options.report_dir)
-        usual = (
-            set(DEFAULT) if options.protocol in PAPER_PRESETS else set[str]()
-        )  # others have experiments of their own
+        # The other protocols have experiments of their own, each of which is a whole report.
+        usual = set(DEFAULT) if options.protocol in PAPER_PRESETS else set[str]()
         has_usual_seeds = set(MAIN_SEEDS) <= set(options.seeds or MAIN_SEEDS) and not options.claim
         if has_usual_seeds and all(
             usual <= set(each.experiments) and set(choose_methods(None)) <= set(each.methods) for each in self.chosen
