@@ -237,8 +237,7 @@ def _report(session: Session, plans: Plans, stored: Records) -> None:
     place = session.report_place()
     is_whole = place == options.out_dir
     if is_whole:
-        plans = session.whole_plan(options.seeds)
-        stored = {name: stored.get(name) or store.records(name) for name in plans}
+        plans, stored = session.whole_plan(stored, options.seeds)
     rendered = report(store, place, plans, stored, to_stderr, session.command, is_whole=is_whole)
     lines = [*rendered.plain, *(f"table   {path}" for path in rendered.tables)]
     lines += [f"figure  {path}" for path in rendered.figures if path.suffix == ".png"]

@@ -82,7 +82,8 @@ class Session:
         """
         plans = {}
         for dataset in self.chosen if chosen is None else chosen:
-            runs = self._planned(dataset, seeds)
+            tunes = "tune" in dataset.experiments
+            runs = self._planned(dataset, seeds, self.store.records(dataset.name) if tunes else ())
             if runs is None and dataset.named:
                 raise DataError(
                     f"{dataset.name}: the store has no data.json for this protocol; "
@@ -101,9 +102,10 @@ class Session:
             raise DataError(NOTHING_TO_DO)
         return plans
 
-    def whole_plan(self, seeds: Sequence[int] | None = None) -> Plans:
+    def whole_plan(self, stored: Records, seeds: Sequence[int] | None = None) -> tuple[Plans, Records]:
         """What a report shows that takes the place of the last one: the runs that are planned and, under the same
-        rules, whatever else the store has of these datasets and of others.
+        rules, whatever else the store has of these datasets and of others; and the records of all of them, of which
+        those in `stored` have been read.
         """
         asked = {dataset.name: dataset for dataset in self.chosen}
         is_demo = all(name in DATASETS and DATASETS[name].is_synthetic for name in asked)
@@ -111,26 +113,30 @@ class Session:
         for name in others if not is_demo else ():
             with suppress(ConfigError):  # it lacks what --hparams tuned needs
                 asked.setdefault(name, chosen_dataset(name, None, False, self.options, self.store))
-        plans = {}
+        plans, records = Plans(), Records()
         for name in sorted(asked, key=[*DATASETS, *asked].index):
             dataset = asked[name]
             every = dict.fromkeys((*all_experiments(name, dataset.protocol), *dataset.experiments))
-            runs = self._planned(with_experiments(dataset, every), seeds) or []
-            left = {run.key for run in left_of(runs, self.store.records(name), "failed")}
+            known = stored[name] if name in stored else self.store.records(name)
+            runs = self._planned(with_experiments(dataset, every), seeds, known) or []
+            left = {run.key for run in left_of(runs, known, "failed")}
             if dataset not in self.chosen and len(left) == len(runs):
                 continue
             own = {next(iter(run.uses)) for run in runs if run.key not in left}  # other uses of a run come for free
             whole = {*every} - {each for run in runs if run.key in left for each in run.uses}
             shown = {*dataset.experiments} | own | whole
-            plans[name] = self._planned(with_experiments(dataset, shown), seeds) or []
-        return plans
+            plans[name] = self._planned(with_experiments(dataset, shown), seeds, known) or []
+            records[name] = known
+        return plans, records
 
-    def _planned(self, dataset: ChosenDataset, seeds: Sequence[int] | None) -> list[PlannedRun] | None:
-        """None for a dataset that is not prepared."""
+    def _planned(
+        self, dataset: ChosenDataset, seeds: Sequence[int] | None, records: Sequence[RunRecord]
+    ) -> list[PlannedRun] | None:
+        """None for a dataset that is not prepared; tuning goes on from the trials among its `records`."""
         facts, *windows = (self.facts(dataset.name, each) for each in (dataset.protocol, *dataset.windows))
         if facts is None:
             return None
-        values = trial_values(self.store.records(dataset.name)) if "tune" in dataset.experiments else {}
+        values = trial_values(records) if "tune" in dataset.experiments else {}
         known = [each for each in windows if each is not None]
         return plan(dataset.configuration, facts, dataset.experiments, dataset.methods, seeds, values, known)
 

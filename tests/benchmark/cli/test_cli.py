@@ -167,10 +167,11 @@ def test_a_report_also_shows_the_other_datasets_and_experiments_of_the_store(tmp
     assert main([*train, "--dataset", "gowalla", "--experiments", "main"]) == 0
     assert main([*train, "--dataset", "beauty", "--experiments", "noise"]) == 0
     for chosen in ("beauty", "gowalla"):
-        plans = Session(parse([*fixed, "--dataset", chosen])).whole_plan()
+        plans, _ = Session(parse([*fixed, "--dataset", chosen])).whole_plan({})
         uses = {name: {each for run in runs for each in run.uses} for name, runs in plans.items()}
         assert uses == {"beauty": {*experiments.DEFAULT, "noise"}, "gowalla": {*experiments.DEFAULT}}
-    assert list(Session(parse([*fixed, "--dataset", "synthetic"])).whole_plan()) == ["synthetic"]
+    plans, _ = Session(parse([*fixed, "--dataset", "synthetic"])).whole_plan({})
+    assert list(plans) == ["synthetic"]
 
 
 def test_dry_run_and_status_tell_what_is_left(
