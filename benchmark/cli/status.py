@@ -164,7 +164,8 @@ def describe(found: tuple[Hours, str] | None, workers: int, device: str) -> list
     hours, basis = found
     total = sum(hours.values())
     days = f", that is {total / 24:.0f} days," if total > 48 else ""
-    lines = [f"  What is left takes about {_hours(total)}{days} with {workers} runs at a time, judging by {basis}."]
+    at_a_time = f"{workers} run{'s' * (workers > 1)} at a time"
+    lines = [f"  What is left takes about {_hours(total)}{days} with {at_a_time}, judging by {basis}."]
     if len(hours) > 1:
         lines.append("  By experiment: " + ", ".join(f"{name} {_hours(each)}" for name, each in hours.items()) + ".")
     if total > LONG_HOURS:

@@ -125,7 +125,7 @@ def report(
     rendered, findings = Rendered(), list[JudgedClaim]()
     found = _results(store, planned, stored)
     for dataset in planned:
-        if dataset not in found or not found[dataset].ran:
+        if dataset not in found or (found[dataset].experiment("main") and not found[dataset].ran):
             notify(f"{dataset}: nothing of Table 2 has been run")
     reports = [_render(results, out_dir, rendered, notify) for results in found.values()]
     for results in found.values() if is_whole else ():
@@ -183,8 +183,9 @@ def _render(results: Results, out_dir: Path, rendered: Rendered, notify: Notify)
             rendered.figures += saved
             drawn[name] = figures / f"{name}.png"
     gaps = [*(name for name in TABLES if name not in printed), *(name for name in FIGURES if name not in drawn)]
-    needed = {name: {"tuning": "tune", "alpha-guide": "alpha"}.get(name, name) for name in gaps}  # once each
-    gaps = [name for name, each in needed.items() if each not in NAMES or results.experiment(each)]
+    shown_by = {"tuning": "tune", "alpha-guide": "alpha"}
+    needed = {name: shown_by.get(name, name if name in NAMES else "main") for name in gaps}  # once each
+    gaps = [name for name, experiment in needed.items() if results.experiment(experiment)]
     if gaps:
         notify(f"{results.dataset}: no run has what these show: {', '.join(gaps)}")
     return DatasetReport(results, printed, drawn, tables, gaps)
