@@ -59,7 +59,7 @@ class TrainedMethod(Method):
 
     def build_encoder(self, n_items: int, settings: EncoderSettings, precision: Precision) -> Encoder:
         """The encoder that is trained, by default the Transformer. Another one has an `encoder_version` of its own."""
-        return transformer.Transformer(n_items, settings, precision)
+        return transformer.build(n_items, settings, precision)
 
     def prepare(self, data: TrainingData) -> None:
         """Build indices and statistics before the first epoch."""

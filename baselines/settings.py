@@ -17,6 +17,10 @@ Precision = Literal["fp32", "bf16"]
 Padding = Literal["masked", "attended"]
 """What real positions see of the padding before a sequence that is shorter than maxlen: nothing, or zeroed items."""
 
+Norm = Literal["query", "post"]
+"""Where a layer of the Transformer normalises: its queries and the input of its feed-forward part, as the released code
+does, or the output of both its parts, as BERT and RecBole do."""
+
 Share = Annotated[float, Interval(ge=0, le=1)]
 Weight = Annotated[float, Interval(ge=0, le=1e6)]
 Temperature = Annotated[float, Interval(ge=1e-6, le=1e6)]
@@ -32,6 +36,7 @@ class EncoderSettings:
     dropout: Annotated[float, Interval(ge=0, le=0.99)] = 0.3
     maxlen: Annotated[int, Interval(ge=1, le=10_000)] = 50  # L: of longer sequences the last items are seen
     padding: Padding = field(default="masked", metadata={NEUTRAL: "masked"})  # "attended": as in the released code
+    norm: Norm = field(default="query", metadata={NEUTRAL: "query"})
 
 
 @dataclass(frozen=True)

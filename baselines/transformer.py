@@ -1,14 +1,16 @@
 """SASRec's encoder: a causal Transformer over item sequences (Kang & McAuley, ICDM 2018), the usual one.
 
 The variant is the one that the BT-SR paper's released code uses: normalised queries, raw keys and values, and the
-residual taken from the normalised input. Only real positions are computed: sequences are packed into one (T, D) array
-of T tokens, and laid out in padded grids for attention alone.
+residual taken from the normalised input. PostNormTransformer is the variant of RecBole, whose numbers many papers
+quote. Only real positions are computed: sequences are packed into one (T, D) array of T tokens, and laid out in padded
+grids for attention alone.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +21,7 @@ from baselines.settings import EncoderSettings, Precision
 from datasets.sequences import Batch
 
 NORM_EPS = 1e-8
+INITIAL_STD = 0.02  # of BERT's weights
 SHORTEST_GRID = 4  # shorter rows are not worth a grid of their own
 
 
@@ -167,16 +170,39 @@ class Block(nn.Module):
         return x + self.ffn(x)
 
 
+class PostNormBlock(nn.Module):
+    """x = LN(x + MHA(x, x, x)); x = LN(x + FFN(x)), with GELU and four times the width inside FFN: the layer of BERT
+    (Devlin et al., NAACL 2019), which RecBole's SASRec consists of.
+    """
+
+    def __init__(self, settings: EncoderSettings) -> None:
+        super().__init__()
+        width, dropout = settings.width, settings.dropout
+        self.attention = CausalAttention(settings)
+        self.dropout = Dropout(dropout)
+        self.attention_norm = nn.LayerNorm(width, eps=NORM_EPS)
+        self.ffn = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width), Dropout(dropout))
+        self.ffn_norm = nn.LayerNorm(width, eps=NORM_EPS)
+
+    def forward(self, x: Tensor, layout: Layout, last_only: bool = False) -> Tensor:
+        """As `Block.forward`."""
+        q = x[layout.last] if last_only else x
+        x = self.attention_norm(q + self.dropout(self.attention(q, x, layout, last_only)))
+        return self.ffn_norm(x + self.ffn(x))
+
+
 class Transformer(Encoder):
     """Positions are counted from the right: the last item always has position L - 1. On a GPU bf16 computes the linear
     maps and the attention in it too; on a CPU these are too small to gain.
     """
 
+    block: ClassVar[type[Block | PostNormBlock]] = Block
+
     def __init__(self, n_items: int, settings: EncoderSettings, precision: Precision = "fp32") -> None:
         super().__init__(n_items, settings, precision)
         self.positions = nn.Embedding(settings.maxlen, settings.width)
         self.dropout = Dropout(settings.dropout)
-        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.blocks))
+        self.blocks = nn.ModuleList(self.block(settings) for _ in range(settings.blocks))
         self.norm = nn.LayerNorm(settings.width, eps=NORM_EPS)
         self.initialise()
 
@@ -186,7 +212,7 @@ class Transformer(Encoder):
             x = self.embed(layout)
             for block in self.blocks:
                 x = block(x, layout)
-            states = self.norm(x)
+            states = self.finish(x)
         return states, states[layout.last]
 
     def last(self, batch: Batch) -> Tensor:
@@ -211,4 +237,38 @@ class Transformer(Encoder):
         *blocks, final = self.blocks
         for block in blocks:
             x = block(x, layout)
-        return self.norm(final(x, layout, last_only=True))
+        return self.finish(final(x, layout, last_only=True))
+
+    def finish(self, x: Tensor) -> Tensor:
+        """States from the last block's output, of the same shape."""
+        return self.norm(x)
+
+
+class PostNormTransformer(Transformer):
+    """RecBole's variant of SASRec: PostNormBlock, a normalised input instead of a normalised output, item vectors that
+    are not scaled, and BERT's initialisation. RecBole counts positions from the left instead.
+    """
+
+    block = PostNormBlock
+
+    def initialise(self) -> None:
+        """N(0, 0.02^2) for every matrix, embeddings included, and zero for every bias."""
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.normal_(parameter, std=INITIAL_STD)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+
+    def embed(self, layout: Layout) -> Tensor:
+        items = self.items(layout.tokens)
+        return self.dropout(self.norm(items + self.positions(self.settings.maxlen - 1 - layout.distance)))
+
+    def finish(self, x: Tensor) -> Tensor:
+        return x
+
+
+def build(n_items: int, settings: EncoderSettings, precision: Precision = "fp32") -> Transformer:
+    """The Transformer with the layers that `settings.norm` names."""
+    variant = PostNormTransformer if settings.norm == "post" else Transformer
+    return variant(n_items, settings, precision)

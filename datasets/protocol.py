@@ -37,10 +37,11 @@ class Protocol:
     "core": users and items with fewer than 5 interactions go, repeatedly; "one-pass": items with fewer than 5 users
     go, then users with fewer than 20 items. `history`: what a test user did before T is dropped ("after-T") or is
     model input ("full"). `ties`: both targets of a test user are drawn TIE_DRAWS times from the last simultaneous
-    events and every metric is the mean over the draws ("draws"), simultaneous events stay in file order ("file"), or
-    their order is drawn once ("shuffle:<seed>"). `quantile`: where T lies in the sorted timestamps. `until`: where the
-    window of test events ends in them, OPEN if it has no end. `min_events`: how many events within the window, or
-    under leave-one-out in all, a test user needs.
+    events and every metric is the mean over the draws ("draws"), simultaneous events stay in file order ("file") or go
+    by ascending item id ("item", the order that files sorted by item have), or their order is drawn once
+    ("shuffle:<seed>"). `quantile`: where T lies in the sorted timestamps. `until`: where the window of test events ends
+    in them, OPEN if it has no end. `min_events`: how many events within the window, or under leave-one-out in all, a
+    test user needs.
     """
 
     preset: Preset = "released"
@@ -54,8 +55,8 @@ class Protocol:
     def __post_init__(self) -> None:
         for key, kind in (("preset", Preset), ("filter", Filter), ("history", History)):
             _require(getattr(self, key) in get_args(kind), key, getattr(self, key), " or ".join(get_args(kind)))
-        is_tie_rule = re.fullmatch(r"file|draws|shuffle:[0-9]{1,18}", self.ties) is not None
-        _require(is_tie_rule, "ties", self.ties, "draws, file or shuffle:<seed>")
+        is_tie_rule = re.fullmatch(r"file|item|draws|shuffle:[0-9]{1,18}", self.ties) is not None
+        _require(is_tie_rule, "ties", self.ties, "draws, file, item or shuffle:<seed>")
         _require(0 < self.quantile < 1, "quantile", self.quantile, "a number between 0 and 1")
         _require(0 < self.until <= OPEN, "until", self.until, "a number above 0 and up to 1, which means no end")
         _require(self.min_events >= 3, "min_events", self.min_events, "3 or more: history and two targets")
@@ -97,7 +98,7 @@ class Protocol:
 
     @property
     def tie_seed(self) -> int | None:
-        """The seed of "shuffle:<seed>", else None: the events of a split are in file order."""
+        """The seed of "shuffle:<seed>", else None: no order is drawn."""
         return int(self.ties.removeprefix("shuffle:")) if self.ties.startswith("shuffle:") else None
 
 

@@ -118,6 +118,8 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
             raise DataError(f"only one {kind}; give more data, or filter less with --set protocol.filter=none")
     if protocol.preset == "sets":
         data = _without_order(data)
+    if protocol.ties == "item":
+        data = _by_item(data)
     cut = _leave_one_out(data, protocol) if protocol.is_leave_one_out else _cut(data, protocol)
     item_index = np.cumsum(cut.in_catalogue) - 1
 
@@ -163,6 +165,12 @@ def _without_order(data: Interactions) -> Interactions:
     first[np.unique(pairs, return_index=True)[1]] = True
     kept = data.select(first)
     return replace(kept, timestamps=np.zeros_like(kept.timestamps))
+
+
+def _by_item(data: Interactions) -> Interactions:
+    """The same in another file order, by ascending original item id."""
+    rows = np.argsort(data.item_ids, kind="stable")
+    return replace(data, user_ids=data.user_ids[rows], item_ids=data.item_ids[rows], timestamps=data.timestamps[rows])
 
 
 def split_timestamps(interactions: Interactions, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
@@ -246,7 +254,7 @@ def _leave_one_out(data: Interactions, protocol: Protocol) -> _Cut:
     So the training sequences are the validation histories. As in the published codes of SASRec and RecBole every user
     with at least three events both trains and is tested, and an item can be recommended that occurs as a target alone.
     Users with fewer events are left out, because a history and two targets take three. The last two events stay in
-    file order where they are simultaneous, unless `ties` has them drawn.
+    file order where they are simultaneous, unless `ties` has them sorted or drawn.
     """
     counts = np.bincount(data.user_ids)  # (users,)
     evaluates = (counts >= protocol.min_events)[data.user_ids]

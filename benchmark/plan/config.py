@@ -101,6 +101,11 @@ class Configuration:
                 f"encoder.width = {encoder.width} is not a multiple of encoder.heads = {encoder.heads}; "
                 f"change one of them, with --set or in shared.toml or {self.dataset}.toml"
             )
+        if encoder.norm == "post" and encoder.padding == "attended":
+            raise ConfigError(
+                "encoder.padding = attended is for encoder.norm = query, the released code's; use --set "
+                "encoder.padding=masked with encoder.norm=post"
+            )
         return RunSpec(
             dataset=self.dataset,
             title=facts.title,

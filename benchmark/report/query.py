@@ -145,7 +145,8 @@ class Results:
         usual, setting = RunSetting(), self.setting
         preset, *departures = setting.protocol.split(",")
         words = [f"{preset} protocol"] if preset != usual.protocol else []
-        words += ["file order" if each == "ties=file" else each for each in departures]
+        orders = {"ties=file": "file order", "ties=item": "item order"}
+        words += [orders.get(each, each) for each in departures]
         words += [f"{setting.hparams} hyper-parameters"] if setting.hparams != usual.hparams else []
         named = setting.profile
         named = named if len(named) <= MAX_PROFILE else f"{named[: MAX_PROFILE - 1]}…"

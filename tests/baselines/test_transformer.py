@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from baselines.encoder import Dropout
-from baselines.settings import EncoderSettings, Padding
-from baselines.transformer import NORM_EPS, Transformer
+from baselines.settings import EncoderSettings, Norm, Padding
+from baselines.transformer import NORM_EPS, PostNormTransformer, Transformer, build
 from datasets.sequences import Batch
 
 N_ITEMS = 40
@@ -21,12 +21,17 @@ LENGTHS = {
 
 
 def make_encoder(
-    heads: int = 1, dropout: float = 0.0, blocks: int = 2, seed: int = 0, maxlen: int = 20, padding: Padding = "masked"
+    heads: int = 1,
+    dropout: float = 0.0,
+    blocks: int = 2,
+    maxlen: int = 20,
+    padding: Padding = "masked",
+    norm: Norm = "query",
 ) -> Transformer:
     """An encoder whose biases and norms are no longer at their neutral start, in float64, in evaluation mode."""
-    torch.manual_seed(seed)
-    settings = EncoderSettings(width=16, blocks=blocks, heads=heads, dropout=dropout, maxlen=maxlen, padding=padding)
-    encoder = Transformer(N_ITEMS, settings)
+    torch.manual_seed(0)
+    settings = EncoderSettings(16, blocks, heads, dropout, maxlen, padding, norm)
+    encoder = build(N_ITEMS, settings)
     with torch.no_grad():
         for parameter in encoder.parameters():
             if parameter.dim() == 1:
@@ -139,15 +144,58 @@ def test_padding_matters_only_where_there_is_some() -> None:
     assert not torch.allclose(attended.last(short)[1], masked.last(short)[1], rtol=0, atol=1e-3)
 
 
+class PlainPostNorm(nn.Module):
+    """RecBole's variant for one unpadded sequence, on PyTorch's own encoder layers."""
+
+    def __init__(self, encoder: Transformer) -> None:
+        super().__init__()
+        self.maxlen, state = encoder.settings.maxlen, encoder.state_dict()
+        self.items, self.positions = state["items.weight"], state["positions.weight"]
+        names = {
+            "self_attn.": "attention.",
+            "linear1.": "ffn.0.",
+            "linear2.": "ffn.2.",
+            "norm1.": "attention_norm.",
+            "norm2.": "ffn_norm.",
+        }
+        self.layers = nn.ModuleList()
+        for i in range(encoder.settings.blocks):
+            width, heads = encoder.settings.width, encoder.settings.heads
+            layer = nn.TransformerEncoderLayer(
+                width, heads, 4 * width, 0.0, "gelu", NORM_EPS, batch_first=True, norm_first=False
+            )
+            copied = {}
+            for name in layer.state_dict():
+                prefix = next(prefix for prefix in names if name.startswith(prefix))
+                copied[name] = state[f"blocks.{i}." + names[prefix] + name.removeprefix(prefix)]
+            layer.load_state_dict(copied)
+            self.layers.append(layer)
+        self.norm = nn.LayerNorm(encoder.settings.width, eps=NORM_EPS)
+        self.norm.load_state_dict({"weight": state["norm.weight"], "bias": state["norm.bias"]})
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        length = len(sequence)
+        x = self.norm(self.items[sequence] + self.positions[self.maxlen - length :])[None]  # (1, L, D)
+        future = torch.ones(length, length, dtype=torch.bool).triu(1)
+        for layer in self.layers:
+            x = layer(x, src_mask=future)
+        return x[0]
+
+
+def plain_of(encoder: Transformer) -> nn.Module:
+    return PlainPostNorm(encoder) if isinstance(encoder, PostNormTransformer) else PlainSASRec(encoder)
+
+
 def rows_of(batch: Batch) -> list[Tensor]:
     return [items[:length] for items, length in zip(batch.items, batch.lengths.tolist(), strict=True)]
 
 
+@pytest.mark.parametrize("norm", ["query", "post"])
 @pytest.mark.parametrize("heads", [1, 4])
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS.keys())
-def test_states_equal_a_plain_implementation(lengths: list[int], heads: int) -> None:
-    encoder, batch = make_encoder(heads), make_batch(lengths)
-    plain = PlainSASRec(encoder).double()
+def test_states_equal_a_plain_implementation(lengths: list[int], heads: int, norm: Norm) -> None:
+    encoder, batch = make_encoder(heads, norm=norm), make_batch(lengths)
+    plain = plain_of(encoder).double()
     states, z = encoder(batch)
     expected = [plain(sequence) for sequence in rows_of(batch)]
     assert torch.allclose(states, torch.cat(expected), rtol=0, atol=1e-10)
@@ -163,9 +211,10 @@ def test_states_equal_a_plain_implementation_in_single_precision(lengths: list[i
     assert torch.allclose(states, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_gradients_equal_a_plain_implementation() -> None:
-    encoder, batch = make_encoder(heads=2), make_batch(LENGTHS["padded"])
-    plain = PlainSASRec(encoder).double()
+@pytest.mark.parametrize("norm", ["query", "post"])
+def test_gradients_equal_a_plain_implementation(norm: Norm) -> None:
+    encoder, batch = make_encoder(heads=2, norm=norm), make_batch(LENGTHS["padded"])
+    plain = plain_of(encoder).double()
     plain.items.requires_grad_()
     plain.positions.requires_grad_()
     weights = torch.randn(sum(LENGTHS["padded"]), 16, dtype=torch.float64, generator=torch.manual_seed(1))
@@ -173,15 +222,20 @@ def test_gradients_equal_a_plain_implementation() -> None:
     (torch.cat([plain(sequence) for sequence in rows_of(batch)]) * weights).sum().backward()
     assert torch.allclose(encoder.items.weight.grad, plain.items.grad, atol=1e-9)
     assert torch.allclose(encoder.positions.weight.grad, plain.positions.grad, atol=1e-9)
-    ours, theirs = encoder.blocks[0].attention, plain.blocks[0]["attention"]
-    assert torch.allclose(ours.in_proj_weight.grad, theirs.in_proj_weight.grad, atol=1e-9)
-    assert torch.allclose(encoder.blocks[1].ffn[3].weight.grad, plain.blocks[1]["out"].weight.grad, atol=1e-9)
+    ours, theirs = encoder.blocks[0].attention.in_proj_weight, _first_attention(plain).in_proj_weight
+    assert torch.allclose(ours.grad, theirs.grad, atol=1e-9)
+    assert torch.allclose(encoder.norm.weight.grad, plain.norm.weight.grad, atol=1e-9)
 
 
+def _first_attention(plain: nn.Module) -> nn.MultiheadAttention:
+    return next(module for module in plain.modules() if isinstance(module, nn.MultiheadAttention))
+
+
+@pytest.mark.parametrize("norm", ["query", "post"])
 @pytest.mark.parametrize("heads", [1, 4])
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS.keys())
-def test_last_gives_the_last_states_and_their_gradients(lengths: list[int], heads: int) -> None:
-    encoder, batch = make_encoder(heads), make_batch(lengths)
+def test_last_gives_the_last_states_and_their_gradients(lengths: list[int], heads: int, norm: Norm) -> None:
+    encoder, batch = make_encoder(heads, norm=norm), make_batch(lengths)
     gradients = []
     for z in (encoder(batch)[1], encoder.last(batch)):
         encoder.zero_grad()
@@ -260,6 +314,16 @@ def test_every_matrix_starts_xavier_uniform() -> None:
     assert all(not block.attention.in_proj_bias.any() for block in encoder.blocks)
 
 
+def test_the_matrices_of_the_other_variant_start_normal() -> None:
+    torch.manual_seed(0)
+    encoder = build(300, EncoderSettings(width=32, norm="post"))
+    for name, parameter in encoder.named_parameters():
+        if parameter.dim() == 2:
+            assert parameter.std().item() == pytest.approx(0.02, rel=0.1), name
+        elif name.endswith("bias"):
+            assert not parameter.any(), name
+
+
 @pytest.mark.parametrize("heads", [1, 2])
 def test_training_differs_from_evaluation_by_its_masks_alone(heads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder, batch = make_encoder(heads, dropout=0.4), make_batch(LENGTHS["padded"])
@@ -270,8 +334,9 @@ def test_training_differs_from_evaluation_by_its_masks_alone(heads: int, monkeyp
     assert torch.allclose(encoder(batch)[0], expected, rtol=0, atol=1e-10)
 
 
-def test_dropout_is_drawn_at_all_its_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder, batch = make_encoder(dropout=0.4).train(), make_batch([4, 4])
+@pytest.mark.parametrize("norm", ["query", "post"])
+def test_dropout_is_drawn_at_all_its_places(norm: Norm, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, batch = make_encoder(dropout=0.4, norm=norm).train(), make_batch([4, 4])
     shapes = []
 
     def keep(layer: Dropout, x: Tensor) -> Tensor:
@@ -281,7 +346,8 @@ def test_dropout_is_drawn_at_all_its_places(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(Dropout, "forward", keep)
     encoder(batch)
-    block = [(2, 1, 4, 4), (8, 16), (8, 16)]  # attention weights, inside the feed-forward part, after it
+    # Attention weights, then inside the feed-forward part or after attention, and after the feed-forward part.
+    block = [(2, 1, 4, 4), (8, 16), (8, 16)]
     assert shapes == [(8, 16), *block, *block]
 
 

@@ -35,8 +35,9 @@ def as_lists(sequences: Sequences) -> list[list[int]]:
     return [sequences[i].tolist() for i in range(len(sequences))]
 
 
+@pytest.mark.parametrize("ties", ["file", "item"])
 @pytest.mark.parametrize("seed", range(6))
-def test_it_equals_a_plain_split(seed: int) -> None:
+def test_it_equals_a_plain_split(seed: int, ties: str) -> None:
     rows = random_rows(seed)
     minimum = 3 + seed % 2
     by_user: dict[int, list[Row]] = defaultdict(list)
@@ -44,11 +45,12 @@ def test_it_equals_a_plain_split(seed: int) -> None:
         by_user[row[0]].append(row)
     users = sorted(user for user, own in by_user.items() if len(own) >= minimum)
     items = sorted({item for user in users for _, item, _ in by_user[user]})
-    # Python's sort is stable: what is simultaneous stays in file order.
-    sequences = [[items.index(i) for _, i, _ in sorted(by_user[user], key=lambda row: row[2])] for user in users]
+    # Python's sort is stable: what is simultaneous stays in file order, or in that of the items.
+    by_time = {"file": lambda row: row[2], "item": lambda row: (row[2], row[1])}[ties]
+    sequences = [[items.index(i) for _, i, _ in sorted(by_user[user], key=by_time)] for user in users]
     trained = [sequence[:-2] for sequence in sequences]
 
-    found = split(interactions(rows), Protocol(preset="leave-one-out", ties="file", min_events=minimum))
+    found = split(interactions(rows), Protocol(preset="leave-one-out", ties=ties, min_events=minimum))
     assert found.train_user_labels.tolist() == found.test_user_labels.tolist() == users
     assert found.item_labels.tolist() == items
     assert as_lists(found.train) == as_lists(found.cases("validation").histories) == trained

@@ -114,6 +114,13 @@ def test_wrong_assignments_are_named_in_one_line(assignment: str, fragments: lis
     assert all(fragment in message for fragment in fragments), message
 
 
+def test_padding_of_the_released_layers_is_refused_with_others() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^encoder\.padding = attended is for .*encoder\.padding=masked with .*post$"
+    ):
+        spec("sasrec-ce", "ml-1m", "released", "paper", "encoder.norm=post")
+
+
 def test_every_dataset_has_a_readable_configuration_on_all_hparams() -> None:
     for dataset in DATASETS:
         for hparams in ("equal", "released"):
