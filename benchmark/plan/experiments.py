@@ -92,14 +92,14 @@ def _published(
     return Variant(label, label.partition(" ")[0], (*common.items(), *more))
 
 
-RECBOLE = ("encoder.norm", "post")
+RECBOLE = (("encoder.norm", "post"), ("encoder.padding", "masked"))
 """The encoder of RecBole, on which DuoRec's code is built too."""
 
 HOME = {
     "beauty": (
-        _published("sasrec-ce prefix", "prefix", False, (64, 2, 2), 0.5, 50, 256, RECBOLE),
-        _published("duorec prefix", "prefix", False, (64, 2, 2), 0.5, 50, 256, RECBOLE, ("settings.weight", 0.1)),
-        _published("cl4srec prefix", "prefix", False, (64, 2, 2), 0.5, 50, 256, RECBOLE, ("settings.weight", 0.1)),
+        _published("sasrec-ce prefix", "prefix", False, (64, 2, 2), 0.5, 50, 256, *RECBOLE),
+        _published("duorec prefix", "prefix", False, (64, 2, 2), 0.5, 50, 256, *RECBOLE, ("settings.weight", 0.1)),
+        _published("cl4srec prefix", "prefix", False, (64, 2, 2), 0.5, 50, 256, *RECBOLE, ("settings.weight", 0.1)),
         _published("sasrec-ce wide", "user", True, (256, 3, 1), 0.3, 128, 256),
     ),
     "ml-1m": (
