@@ -18,6 +18,8 @@ REPORTS = (
     " --stages report",
     "python run_all.py --dataset ml-1m,beauty --set protocol.ties=file --stages report",
     "python run_all.py --dataset beauty --protocol leave-one-out --experiments home --stages report",
+    "python run_all.py --dataset beauty --protocol leave-one-out --set protocol.ties=item --experiments home"
+    " --stages report",
 )
 ELSEWHERE = {"audit.md", "audit.csv", "bench.md", "drill.md"}
 """Tables that other commands write."""
