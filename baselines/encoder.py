@@ -79,7 +79,7 @@ class Encoder(nn.Module, ABC):
 
 class GRU(Encoder):
     """GRU4Rec's (Hidasi et al., ICLR 2016): one recurrent layer per block, as wide as the item vectors; dropout on the
-    items and between the layers. The settings `heads` and `padding` do not concern it.
+    items and between the layers. The settings `heads`, `padding` and `norm` do not concern it.
     """
 
     def __init__(self, n_items: int, settings: EncoderSettings, precision: Precision = "fp32") -> None:

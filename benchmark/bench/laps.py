@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from baselines import kernels
+from baselines import kernels, transformer
 from baselines.btsr import BTSR
 from baselines.encoder import Encoder
 from baselines.method import FittedMethod, Method
@@ -19,7 +19,6 @@ from baselines.objectives import ScalableCrossEntropy
 from baselines.registry import METHODS
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainBatch
-from baselines.transformer import Transformer
 from benchmark.bench import naive
 from benchmark.bench.profile import synchronize
 from benchmark.bench.turns import Lap
@@ -92,7 +91,7 @@ def train_sparse(load: TrainingLoad, recipe: RunSpec, device: torch.device, lap:
     data, rng = load.to(device), torch.Generator(device).manual_seed(0)
     method = BTSR(recipe.settings)
     method.prepare(data)
-    encoder = Transformer(data.n_items, recipe.encoder).to(device).train()
+    encoder = transformer.build(data.n_items, recipe.encoder).to(device).train()
     table, settings = encoder.items.weight, recipe.training
     others = [parameter for parameter in encoder.parameters() if parameter is not table]
     encoder.items.sparse = True
@@ -137,7 +136,7 @@ def rank_ours(
 ) -> None:
     """A lap ranks all users: ranks alone, or the `whole` Ranking with top lists and raw scores."""
     torch.manual_seed(0)
-    encoder, cases = Transformer(n_items, settings).to(device).eval(), cases.to(device)
+    encoder, cases = transformer.build(n_items, settings).to(device).eval(), cases.to(device)
     rank = evaluate if whole else evaluate_ranks
     _time(lambda: rank(encoder.score, cases, n_items, settings.maxlen), device, lap)
 
