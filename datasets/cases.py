@@ -36,8 +36,8 @@ class Cases:
         return replace(self, histories=self.histories.to(device), targets=self.targets.to(device))
 
     def per_user(self, values: np.ndarray) -> np.ndarray:
-        """What was measured case by case, (C, ...), user by user: (K, N, ...), or (N, ...) where nothing was drawn."""
-        return values if self.draws is None else values[self.draws]
+        """What was measured case by case, (C, ...), user by user: (N, K, ...), or (N, ...) where nothing was drawn."""
+        return values if self.draws is None else values[self.draws.T]
 
 
 def ordered_cases(events: Sequences, stage: Stage) -> Cases:

@@ -15,7 +15,7 @@ from benchmark.cli.session import Session
 from benchmark.runs.external import metrics_of
 from benchmark.runs.metrics import accuracy
 from benchmark.runs.preparation import Prepared
-from benchmark.runs.summary import summarise
+from benchmark.runs.summary import by_draw, summarise
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Notify, Store, to_stderr
 
@@ -39,8 +39,8 @@ def recompute(store: Store, prepared: Prepared, notify: Notify) -> Counter[str]:
     """Compute the metrics of every finished run on this data from its arrays, and store those that it lacks.
 
     Returns how many runs were completed in this way, are differing from their record, or have been the same. A run
-    whose record differs is named through `notify` and left as it is. Metrics that need the model, such as those for
-    other orders of tied events, stay as they were measured.
+    whose record differs is named through `notify` and left as it is. Metrics that need more than the arrays, such as
+    those of longer lists and of other orders of tied events, stay as they were measured.
     """
     found: Counter[str] = Counter()
     for record in store.records(prepared.name):
@@ -60,14 +60,14 @@ def _metrics(store: Store, record: RunRecord, prepared: Prepared) -> tuple[dict[
     arrays = store.arrays(record) or {}
     split = prepared.split
     about = split.item_buckets, split.item_popularity
-    fresh = {"test": metrics_of(arrays, split) if record.external else summarise(arrays, *about)}
+    fresh = {"test": metrics_of(arrays, split) if record.external else summarise(by_draw(arrays), *about)}
     if "validation_ranks" in arrays:
         fresh["validation"] = accuracy(arrays["validation_ranks"])
     differing = [
         name
         for stage, values in fresh.items()
         for name, value in record.metrics[stage].items()
-        if not math.isclose(value, values.get(name, math.nan), rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+        if not math.isclose(value, values.get(name, value), rel_tol=TOLERANCE, abs_tol=TOLERANCE)
     ]
     merged = {stage: fresh.get(stage, {}) | values for stage, values in record.metrics.items()}
     return merged, ", ".join(differing)

@@ -24,7 +24,7 @@ from benchmark.plan.selection import Choice, choose
 from benchmark.report.methods import MethodStyle, external_style, in_order, is_own, style_of
 from benchmark.report.significance import PairedTest, SeedSummary, paired_t_test, summarise_seeds
 from benchmark.runs.metrics import is_higher_better, is_mean_over_users
-from benchmark.runs.summary import pooled, user_means
+from benchmark.runs.summary import user_means
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
 
@@ -305,11 +305,10 @@ class Results:
         return [arrays for arrays in loaded if arrays and all(name in arrays for name in names)]
 
     def load(self, record: RunRecord) -> Arrays | None:
-        """The arrays of a record, its tie draws taken together, read once; None if they are lost."""
+        """The arrays of a record, read once; None if they are lost."""
         identity = (record.key, record.seed)
         if identity not in self._loaded:
-            arrays = self._load(record)
-            self._loaded[identity] = arrays if arrays is None else pooled(arrays)
+            self._loaded[identity] = self._load(record)
         return self._loaded[identity]
 
     def tie_orders(self, groups: Sequence[RunGroup]) -> dict[str, str]:

@@ -268,7 +268,7 @@ def metrics_of(arrays: Arrays, split: Split) -> dict[str, float]:
     test, n_items = split.cases("test"), split.n_items
     width = arrays["top_items"].shape[1]
     known = TOP_ITEMS if width == n_items else width  # the whole catalogue is known at any K
-    metrics = summarise(arrays, split.item_buckets, split.item_popularity)
+    metrics = summarise([arrays], split.item_buckets, split.item_popularity)
     targets = torch.arange(len(test.targets)) * n_items + test.targets
     metrics["masked_targets"] = torch.isin(targets, cells_of(test.histories, n_items)).double().mean().item()
     cutoffs = {name: re.search(r"@(\d+)", name) for name in metrics}  # of names such as `hr@10/bucket1`

@@ -34,17 +34,23 @@ from benchmark.runs.evaluation import NonFiniteScores, Ranking, evaluate, evalua
 from benchmark.runs.metrics import accuracy
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.probes import calibration_bins, embeddings, history_bucket_shares, score_densities, spectrum
-from benchmark.runs.summary import as_small_items, summarise
+from benchmark.runs.summary import as_small_items, summarise, together
 from benchmark.runs.training import Diverged, EpochRow, train
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
 from datasets.cases import Cases, ordered_cases, redrawn_cases
+from datasets.protocol import OPEN, Protocol
 from datasets.sequences import Sequences
 from datasets.split import Split
 
 REDRAWS = 5
 """How often a model that is tested in one order of simultaneous events is tested again in another, the stages
 `ties-1`, `ties-2`, ...; one that is tested on tie draws is tested in file order instead, the stage `ties-file`.
+"""
+
+LISTS_KEPT = 10
+"""How many items of each list a record keeps, the most that the paper measures coverage of. Metrics of longer lists are
+measured before that. In windows other than the last, and under leave-one-out, no list is kept.
 """
 
 
@@ -193,10 +199,11 @@ def _fit_and_evaluate(
     on_news("evaluating test")
     ranking = evaluate(scorer, test, data.n_items, data.maxlen)
     z = embeddings(encoder, test.histories, data.maxlen) if encoder else None
-    outcome.arrays = _measure(ranking, z, test, split.item_buckets)
+    draws = _measure(ranking, z, test, split.item_buckets)
+    outcome.metrics["test"] = summarise(draws, split.item_buckets, split.item_popularity)
+    outcome.arrays = together([_kept(draw, spec.protocol) for draw in draws])
     outcome.arrays["validation_ranks"] = validation.per_user(validation_ranks)
     outcome.metrics["validation"] = accuracy(outcome.arrays["validation_ranks"])
-    outcome.metrics["test"] = summarise(outcome.arrays, split.item_buckets, split.item_popularity)
     if known is not None:
         outcome.metrics["downstream"] = downstream_metrics(spec, known, split.n_items, encoder, device, on_news)
     for stage, cases in _other_orders(split):
@@ -221,24 +228,28 @@ def _other_orders(split: Split) -> Iterator[tuple[str, Cases]]:
         yield f"ties-{draw}", redrawn_cases(split.events, split.event_ties, "test", draw)
 
 
-def _measure(ranking: Ranking, z: torch.Tensor | None, test: Cases, item_buckets: np.ndarray) -> Arrays:
-    """The record's arrays, as `summary.by_draw` describes them; no history, target or raw id is among them (licences).
+def _measure(ranking: Ranking, z: torch.Tensor | None, test: Cases, item_buckets: np.ndarray) -> list[Arrays]:
+    """What is measured in each tie draw, or in the only order; no history, target or raw id is in it (licences).
 
     `z` (C, D): of each case's history; `item_buckets` (V,).
     """
-    n_items = len(item_buckets)
-    arrays = {
-        "ranks": test.per_user(ranking.ranks),
-        "top_items": as_small_items(ranking.top_items, n_items),
+    per_case = {
+        "ranks": ranking.ranks,
+        "top_items": as_small_items(ranking.top_items, len(item_buckets)),
         "target_buckets": item_buckets[test.targets.cpu().numpy()],
         "history_buckets": history_bucket_shares(test.histories, item_buckets),
     }
-    if test.draws is None:
-        return arrays | _probe(ranking, z, slice(None))
-    arrays["draws"] = test.draws.astype(np.int32)
-    draws = [_probe(ranking, z, cases) for cases in test.draws]
-    # In float32, for ten draws take ten times the room.
-    return arrays | {name: np.stack([draw[name] for draw in draws]).astype(np.float32) for name in draws[0]}
+    return [
+        {name: array[cases] for name, array in per_case.items()} | _probe(ranking, z, cases)
+        for cases in ([slice(None)] if test.draws is None else test.draws)
+    ]
+
+
+def _kept(draw: Arrays, protocol: Protocol) -> Arrays:
+    """Of the arrays of a draw those that the record keeps."""
+    if protocol.until == OPEN and not protocol.is_leave_one_out:
+        return draw | {"top_items": draw["top_items"][:, :LISTS_KEPT]}
+    return {name: array for name, array in draw.items() if name not in ("top_items", "history_buckets")}
 
 
 def _probe(ranking: Ranking, z: torch.Tensor | None, cases: slice | np.ndarray) -> Arrays:

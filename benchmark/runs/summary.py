@@ -2,18 +2,19 @@
 
 Pure numpy, no model and no data. Arrays are named and shaped as in metrics.py; popularity buckets are 0, 1, 2 in
 arrays, 0 = most popular, and bucket1 to bucket3 in names. A run that was tested on tie draws is measured draw by draw;
-its metrics are the means.
+its metrics are the means over the draws.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
 import numpy as np
 
 from benchmark.runs.metrics import CUTOFFS, accuracy, cutoffs_within, hit_rate, ndcg, of_lists, per_user, shown_items
-from benchmark.store.record import PER_CASE
+from benchmark.store.npz import Arrays
+from benchmark.store.record import PER_USER
 from datasets.protocol import N_BUCKETS
 
 POPULARITY_CUTOFF = 10
@@ -116,86 +117,78 @@ PROBES: dict[str, tuple[Callable[..., float], tuple[str, ...]]] = {
 """Metrics of what was measured while the model was there, each with the arrays that it is computed from."""
 
 
-def by_draw(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+def by_draw(arrays: Mapping[str, np.ndarray]) -> list[Arrays]:
     """The arrays of a run's record draw by draw, each in the shapes of a run without tie draws, which is its only draw.
 
-    A record of K draws has the array `draws` (K, N), the case of each draw and user. Its arrays PER_CASE have a row for
-    each of the C distinct cases, all others one for each draw.
+    Of a run with draws, only arrays PER_USER are known for each of them.
     """
-    if "draws" not in arrays:
+    if arrays["ranks"].ndim == 1:
         return [dict(arrays)]
-    return [
-        {name: array[cases] if name in PER_CASE else array[draw] for name, array in arrays.items() if name != "draws"}
-        for draw, cases in enumerate(arrays["draws"])
-    ]
+    per_user = {name: array for name, array in arrays.items() if name in PER_USER}
+    return [{name: array[:, draw] for name, array in per_user.items()} for draw in range(arrays["ranks"].shape[1])]
 
 
-def pooled(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays of a run with its K tie draws taken together, for a reader who would draw or test them.
+def together(draws: Sequence[Arrays]) -> Arrays:
+    """The arrays of a run's record from those of each draw, all in the shapes of a run without tie draws.
 
-    Densities, bins and spectra are means over the draws, in the shapes of a run without draws; `ranks` and
-    `validation_ranks` stay (K, N); arrays PER_CASE have the rows of all draws, (K * N, ...), draw by draw. The arrays
-    of a run without draws stay as they are.
+    Arrays PER_USER become (N, K, ...); of densities, bins and spectra the mean over the draws is kept, in float32.
     """
-    if "draws" not in arrays:
-        return dict(arrays)
-    together = {
-        name: array[arrays["draws"].ravel()] if name in PER_CASE else array if "ranks" in name else array.mean(0)
-        for name, array in arrays.items()
-        if name != "draws"
-    }
-    if "score_grid" in arrays:  # each draw has a grid of its own
-        grids = arrays["score_grid"]
-        grid = together["score_grid"] = np.linspace(grids.min(), grids.max(), grids.shape[1])
+    if len(draws) == 1:
+        return draws[0]
+    stacked = {name: np.stack([draw[name] for draw in draws], axis=1 if name in PER_USER else 0) for name in draws[0]}
+    if "score_grid" in stacked:  # each draw has a grid of its own
+        grids = stacked["score_grid"]
+        grid = np.linspace(grids.min(), grids.max(), grids.shape[1])
         for name in ("target_density", "negative_density"):
-            on_grid = [np.interp(grid, *draw, left=0, right=0) for draw in zip(grids, arrays[name], strict=True)]
-            together[name] = np.mean(on_grid, axis=0)
-    return together
+            on_grid = [np.interp(grid, *draw, left=0, right=0) for draw in zip(grids, stacked[name], strict=True)]
+            stacked[name] = np.stack(on_grid)
+        stacked["score_grid"] = grid[None]
+    return {name: array if name in PER_USER else array.mean(0).astype(np.float32) for name, array in stacked.items()}
 
 
 def user_means(metric: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """What each user contributes to a mean over users, on average over the draws: (N,) float64, from `pooled` arrays.
+    """What each user contributes to a mean over users, on average over tie draws: (N,) float64.
 
     `.../bucketB` is about the draws in which the user's target lies in that bucket, and the users who have any.
     """
     name, _, bucket = metric.partition("/bucket")
-    ranks = np.atleast_2d(arrays["ranks"])  # (K, N)
-    values = per_user(name, ranks)
+    values = per_user(name, arrays["ranks"]).reshape(len(arrays["ranks"]), -1)  # (N, K)
     if not bucket:
-        return values.mean(0)
-    inside = (arrays["target_buckets"] == int(bucket) - 1).reshape(ranks.shape)
-    counts = inside.sum(0)
-    return (values * inside).sum(0)[counts > 0] / counts[counts > 0]
+        return values.mean(1)
+    inside = (arrays["target_buckets"] == int(bucket) - 1).reshape(values.shape)
+    counts = inside.sum(1)
+    return (values * inside).sum(1)[counts > 0] / counts[counts > 0]
 
 
-def summarise(arrays: Mapping[str, np.ndarray], item_buckets: np.ndarray, popularity: np.ndarray) -> dict[str, float]:
-    """All test metrics of a run from the arrays of its record, named and shaped as there; means over its tie draws.
+def summarise(draws: Sequence[Arrays], item_buckets: np.ndarray, popularity: np.ndarray) -> dict[str, float]:
+    """All test metrics of a run from its arrays draw by draw, as in `by_draw`; means over the draws.
 
-    `item_buckets`, `popularity`: (V,). Needs `ranks`, `top_items`, `target_buckets` and `history_buckets`; spectra,
-    densities and calibration bins are used where present. A metric that is undefined is absent: of an empty
-    bucket, of a probe that was not taken, of a cut-off beyond the lists kept.
+    `item_buckets`, `popularity`: (V,). Needs `ranks` and `target_buckets`; lists, spectra, densities and calibration
+    bins are used where present. A metric that is undefined is absent: of an empty bucket, of a probe that was not
+    taken, of a cut-off beyond the lists kept.
     """
-    draws = [_summarise_draw(draw, item_buckets, popularity) for draw in by_draw(arrays)]
-    if len(draws) == 1:
-        return draws[0]
-    names = {name: None for draw in draws for name in draw}  # a bucket may be empty in some draws
-    return {name: fmean(draw[name] for draw in draws if name in draw) for name in names}
+    found = [_summarise_draw(draw, item_buckets, popularity) for draw in draws]
+    if len(found) == 1:
+        return found[0]
+    names = {name: None for metrics in found for name in metrics}  # a bucket may be empty in some draws
+    return {name: fmean(metrics[name] for metrics in found if name in metrics) for name in names}
 
 
 def _summarise_draw(
     arrays: Mapping[str, np.ndarray], item_buckets: np.ndarray, popularity: np.ndarray
 ) -> dict[str, float]:
-    ranks, top_items, target_buckets = arrays["ranks"], arrays["top_items"], arrays["target_buckets"]
-    divergence = popularity_divergence(arrays["history_buckets"], top_items, item_buckets)
+    ranks, target_buckets = arrays["ranks"], arrays["target_buckets"]
     metrics = {
         "masked_targets": float(np.mean(ranks == 0)),  # they cannot be recommended: the user's history holds them
         **accuracy(ranks),
-        **of_lists(top_items, popularity),
         **bucket_accuracy(ranks, target_buckets),
-        **bucket_coverage(top_items, target_buckets, item_buckets),
-        **shown_shares(top_items, item_buckets),
-        f"popularity_kl@{POPULARITY_CUTOFF}": divergence,
     }
+    if "top_items" in arrays:
+        lists = arrays["top_items"]
+        metrics |= of_lists(lists, popularity) | bucket_coverage(lists, target_buckets, item_buckets)
+        metrics |= shown_shares(lists, item_buckets)
+        divergence = popularity_divergence(arrays["history_buckets"], lists, item_buckets)
+        metrics[f"popularity_kl@{POPULARITY_CUTOFF}"] = divergence
     for name, (of, needed) in PROBES.items():
         if needed[0] in arrays:
             metrics[name] = of(*(arrays[each] for each in needed))

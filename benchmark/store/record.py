@@ -18,20 +18,16 @@ from datasets.protocol import N_BUCKETS
 EXTERNAL = "external-"
 """Prefix of the method of a run whose recommendations were made elsewhere and only scored here."""
 
-PER_USER = ("ranks", "validation_ranks")
-"""Arrays with a value for each test user, in split order."""
+PER_USER = {"ranks": 0, "validation_ranks": 0, "target_buckets": 0, "top_items": 1, "history_buckets": 1}
+"""Arrays with an entry for each of the N test users, in split order, and the number of dimensions of an entry. Of a run
+that was tested on K tie draws they hold K entries a user, (N, K, ...). All other arrays are vectors about all users."""
 
-PER_CASE = {"top_items": 2, "target_buckets": 1, "history_buckets": 2}
-"""Arrays with a row for each case, and their number of dimensions. A user is a case, unless the run was tested on tie
-draws: then `draws` (K, N) is the case of each draw and user, and all other arrays have a row for each draw."""
-
-WHOLE = ("ranks", "validation_ranks", "top_items", "target_buckets", "draws")
-"""Arrays of whole numbers: ranks and items, up to the number of items, buckets, and cases."""
+WHOLE = ("ranks", "validation_ranks", "top_items", "target_buckets")
+"""Arrays of whole numbers: ranks and items, up to the number of items, and buckets."""
 
 SHARE = 1.001  # with room for rounding
 LIMITS = {
     "target_buckets": N_BUCKETS - 1,
-    "draws": 2**31 - 1,
     "history_buckets": SHARE,
     "calibration_confidence": SHARE,
     "calibration_accuracy": SHARE,
@@ -176,28 +172,25 @@ def check_arrays(record: RunRecord, arrays: Mapping[str, np.ndarray], source: st
     `ranks` must be there if the run is done. `source` is the file.
     """
     users = record.data["test_users"]
-    for name, array in arrays.items():
-        _check_values(name, array, record.data["items"], source)
-    for name, array in arrays.items():
-        if not _fits(name, array, users, arrays.get("draws")):
-            raise RecordError(f"{source}: array {name}: shape {array.shape} does not fit {users} test users")
     if record.has_arrays and "ranks" not in arrays:
         raise RecordError(f"{source}: array ranks: missing although the run is done")
+    for name, array in arrays.items():
+        _check_values(name, array, record.data["items"], source)
+        if not _fits(name, array, users, arrays["ranks"].shape[1:] if "ranks" in arrays else ()):
+            raise RecordError(f"{source}: array {name}: shape {array.shape} does not fit {users} test users")
     for group in ALIGNED:
         shapes = {arrays[name].shape for name in group if name in arrays}
         if len(shapes) > 1 or any(0 in shape for shape in shapes):
             raise RecordError(f"{source}: arrays {', '.join(group)}: expected equal lengths from 1")
 
 
-def _fits(name: str, array: np.ndarray, users: int, draws: np.ndarray | None) -> bool:
-    if draws is not None and (draws.ndim != 2 or draws.shape[1] != users or not draws.size):
-        return False
-    if name in PER_CASE:
-        cases = users if draws is None else int(draws.max()) + 1
-        return array.ndim == PER_CASE[name] and len(array) == cases
-    rows = () if draws is None else (len(draws),)
-    of_users = name in PER_USER or name == "draws"
-    return array.shape == (*rows, users) if of_users else array.ndim == len(rows) + 1 and array.shape[:-1] == rows
+def _fits(name: str, array: np.ndarray, users: int, draws: tuple[int, ...]) -> bool:
+    """Whether the shape is right; `draws`: (K,) if the run was tested on K tie draws, else ()."""
+    if name not in PER_USER:
+        return array.ndim == 1
+    rows = (users, *draws)
+    is_possible = len(draws) < 2 and 0 not in draws
+    return is_possible and array.shape[: len(rows)] == rows and array.ndim == len(rows) + PER_USER[name]
 
 
 def _check_values(name: str, array: np.ndarray, n_items: int, source: str) -> None:

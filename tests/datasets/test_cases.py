@@ -133,8 +133,8 @@ def test_values_of_cases_are_handed_to_the_users_of_each_draw() -> None:
     cases = drawn_cases(events, ties, "test", 4)
     assert cases.draws is not None
     values = np.arange(len(cases.targets) * 2).reshape(-1, 2)
-    assert cases.per_user(values).shape == (4, 3, 2)
-    assert cases.per_user(values).tolist() == [[values[case].tolist() for case in draw] for draw in cases.draws]
+    assert cases.per_user(values).shape == (3, 4, 2)
+    assert cases.per_user(values).tolist() == [[values[case].tolist() for case in draws] for draws in cases.draws.T]
     assert ordered_cases(events, "test").per_user(values[:3]).tolist() == values[:3].tolist()
 
 

@@ -120,9 +120,9 @@ def _taste(results: Results) -> dict[str, np.ndarray]:
     """Mean shares of the three buckets in the test users' histories and among their targets; {} if no run has them."""
     for group in results.experiment("main"):
         for arrays in results.arrays(group, "history_buckets", "target_buckets"):
-            histories = arrays["history_buckets"].astype(float)
+            histories = arrays["history_buckets"].astype(float).reshape(-1, len(BUCKETS))
             histories = histories[histories.sum(1) > 0]
-            targets = np.bincount(arrays["target_buckets"], minlength=len(BUCKETS))
+            targets = np.bincount(arrays["target_buckets"].ravel(), minlength=len(BUCKETS))
             if len(histories):
                 return dict(zip(TASTE, (histories.mean(0), targets / targets.sum()), strict=True))
     return {}

@@ -14,7 +14,7 @@ from benchmark.report.significance import LEVEL, paired_bootstrap
 from benchmark.report.tables.layout import Head, Made, for_machines, table_by_columns
 from benchmark.report.tables.notes import notes_on_runs
 from benchmark.report.tables.numbers import DASH, number, signed
-from benchmark.runs.summary import user_means
+from benchmark.runs.summary import by_draw, user_means
 from benchmark.store.npz import Arrays
 
 COVERAGE, CUTOFF = "cov@10", 10
@@ -124,10 +124,10 @@ def _coverage_spread(pairs: Sequence[tuple[Arrays, Arrays]], n_items: int, n_use
 def _coverages(arrays: Arrays, n_items: int, weights: np.ndarray) -> np.ndarray:
     """Coverage@10 of R samples of users, (R,), from how often each is drawn, `weights` (N, R); the mean over draws."""
     n_users = len(weights)
-    lists = arrays["top_items"][:, :CUTOFF].reshape(-1, n_users * CUTOFF).astype(np.int64)  # (K, N * 10)
     users, ones, found = np.repeat(np.arange(n_users), CUTOFF), np.ones(n_users * CUTOFF), []
-    for draw in lists:
-        shown = sparse.csr_matrix((ones, (draw, users)), shape=(n_items + 1, n_users))[:n_items]  # the last is no item
+    for draw in by_draw(arrays):
+        items = draw["top_items"][:, :CUTOFF].ravel().astype(np.int64)
+        shown = sparse.csr_matrix((ones, (items, users)), shape=(n_items + 1, n_users))[:n_items]  # the last is no item
         found.append((shown @ weights > 0).mean(0))
     return np.asarray(np.mean(found, axis=0))
 

@@ -71,8 +71,8 @@ def _by_method(
 def _members(results: Results) -> list[int]:
     """How many test users have their target in each bucket, from the first run whose arrays are there."""
     for runs in results.experiment("main"):
-        for arrays in results.arrays(runs, "ranks", "target_buckets"):
-            members = np.bincount(arrays["target_buckets"].astype(np.int64), minlength=N_BUCKETS)
-            draws = len(np.atleast_2d(arrays["ranks"]))
-            return [int(n) for n in np.rint(members / draws)]  # on average over tie draws
+        for arrays in results.arrays(runs, "target_buckets"):
+            buckets = arrays["target_buckets"].astype(np.int64)
+            members = np.bincount(buckets.ravel(), minlength=N_BUCKETS) * len(buckets) / buckets.size
+            return [int(n) for n in np.rint(members)]  # on average over tie draws
     return []

@@ -18,6 +18,7 @@ from baselines.transformer import Transformer
 from benchmark.cli.commands import main as command
 from benchmark.cli.main import main
 from benchmark.runs import evaluation
+from benchmark.runs.run import LISTS_KEPT
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
 from datasets import synthetic
@@ -98,7 +99,7 @@ def test_new_histories_get_the_lists_that_the_run_was_scored_by(method: str, out
     assert arrays
     catalogue = pd.read_csv(to / "mine" / "catalogue.csv")["itemid"].to_numpy()
     given = to / "mine" / "test_histories.csv"
-    found = recommended(out, method, "--histories", str(given), "--top", "50")
+    found = recommended(out, method, "--histories", str(given), "--top", str(LISTS_KEPT))
     users = pd.read_csv(given)["userid"].unique()
     scored = dict(zip(users, arrays["top_items"], strict=True))
     assert found == {user: [catalogue[i] for i in top if i < len(catalogue)] for user, top in scored.items()}

@@ -31,7 +31,7 @@ from benchmark.runs.engines.local import LocalEngine
 from benchmark.runs.execution import Execution
 from benchmark.runs.outstanding import Durations, is_left
 from benchmark.runs.preparation import Prepared
-from benchmark.runs.run import RunOutcome, execute, to_record
+from benchmark.runs.run import LISTS_KEPT, RunOutcome, execute, to_record
 from benchmark.store.store import Store, StoreError
 from datasets.protocol import TIE_DRAWS, Protocol
 
@@ -70,8 +70,8 @@ def test_every_method_runs_and_leaves_a_complete_record(
     users = prepared.summary["test_users"]
     assert record.status == "done", record.error
     assert record.key == run.key
-    assert arrays["ranks"].shape == arrays["validation_ranks"].shape == arrays["draws"].shape == (TIE_DRAWS, users)
-    assert arrays["top_items"].shape == (arrays["draws"].max() + 1, prepared.split.n_items)
+    assert arrays["ranks"].shape == arrays["validation_ranks"].shape == (users, TIE_DRAWS)
+    assert arrays["top_items"].shape == (users, TIE_DRAWS, min(LISTS_KEPT, prepared.split.n_items))
     assert arrays["target_buckets"].max() <= 2
     assert record.metrics["test"]["hr@10"] == np.mean((arrays["ranks"] >= 1) & (arrays["ranks"] <= 10))
     assert {"ndcg@10", "cov@10", "hr@10/bucket1", "overlap", "ece"} <= record.metrics["test"].keys()

@@ -259,13 +259,13 @@ def record_arrays(n_users: int, n_items: int) -> dict[str, np.ndarray]:
 
 def summarised(arrays: dict[str, np.ndarray]) -> dict[str, float]:
     """Of a catalogue of 90 items."""
-    return summary.summarise(arrays, np.arange(90) % 3, np.arange(1, 91) / 90)
+    return summary.summarise([arrays], np.arange(90) % 3, np.arange(1, 91) / 90)
 
 
 @pytest.mark.parametrize("n_items", [5, 90])
 def test_summary_has_exactly_the_names_of_the_record(n_items: int) -> None:
     arrays = record_arrays(30, n_items)
-    values = summary.summarise(arrays, (np.arange(n_items) % 3).astype(np.uint8), np.full(n_items, 0.5))
+    values = summary.summarise([arrays], (np.arange(n_items) % 3).astype(np.uint8), np.full(n_items, 0.5))
     buckets = ("bucket1", "bucket2", "bucket3")
     names = {f"{metric}@{k}" for metric in METRICS for k in CUTOFFS}
     names |= {f"{metric}@{k}/{bucket}" for metric in ("hr", "ndcg", "shown") for k in CUTOFFS for bucket in buckets}
@@ -312,97 +312,89 @@ def test_summary_leaves_out_what_is_undefined() -> None:
     assert missing == expected
 
 
-def drawn_arrays(n_users: int, n_items: int, n_draws: int) -> dict[str, np.ndarray]:
-    """A record of tie draws whose users have one to three cases each."""
-    random = np.random.default_rng(1)
-    per_user = random.integers(1, 4, n_users)
-    first = np.cumsum(per_user) - per_user
-    arrays = record_arrays(int(per_user.sum()), n_items)
-    draws = first + (random.random((n_draws, n_users)) * per_user).astype(int)
-    drawn = {name: array for name, array in arrays.items() if name in summary.PER_CASE}
-    drawn |= {
-        name: np.stack([array * (1 + draw / 10) for draw in range(n_draws)])
-        for name, array in arrays.items()
-        if name not in drawn and name != "ranks"
-    }
-    return drawn | {"draws": draws, "ranks": arrays["ranks"][draws]}
+def draw_arrays(n_users: int, n_items: int, n_draws: int) -> list[dict[str, np.ndarray]]:
+    """What is measured in each draw: as in a record of one draw, but for other users and other scores."""
+    random, draws = np.random.default_rng(1), []
+    for draw in range(n_draws):
+        arrays = record_arrays(n_users, n_items)
+        shuffled = random.permutation(n_users)
+        draws.append(
+            {
+                name: array[shuffled] if name in summary.PER_USER else array * (1 + draw / 10)
+                for name, array in arrays.items()
+            }
+        )
+    return draws
 
 
 def test_a_run_of_tie_draws_is_as_many_runs_as_it_has_draws() -> None:
-    arrays = drawn_arrays(20, 90, 4)
-    draws = summary.by_draw(arrays)
-    assert len(draws) == 4
-    for number, draw in enumerate(draws):
-        assert draw.keys() == arrays.keys() - {"draws"}
-        for user, case in enumerate(arrays["draws"][number]):
-            assert draw["top_items"][user].tolist() == arrays["top_items"][case].tolist()
-            assert draw["target_buckets"][user] == arrays["target_buckets"][case]
-            assert draw["ranks"][user] == arrays["ranks"][number, user]
-        assert draw["score_grid"].tolist() == arrays["score_grid"][number].tolist()
+    draws = draw_arrays(20, 90, 4)
+    assert len({tuple(draw["ranks"]) for draw in draws}) == 4
+    arrays = summary.together(draws)
+    assert arrays.keys() == draws[0].keys()
+    assert arrays["top_items"].shape == (20, 4, 50)
+    again = summary.by_draw(arrays)
+    assert len(again) == 4
+    for draw, found in zip(draws, again, strict=True):
+        assert found.keys() == summary.PER_USER.keys() - {"validation_ranks"}
+        assert all(found[name].tolist() == draw[name].tolist() for name in found)
     alone = [summarised(draw) for draw in draws]
-    together = summarised(arrays)
-    assert together.keys() == alone[0].keys()
-    for name, value in together.items():
-        assert value == pytest.approx(np.mean([values[name] for values in alone])), name
+    values = summary.summarise(draws, np.arange(90) % 3, np.arange(1, 91) / 90)
+    assert values.keys() == alone[0].keys()
+    for name, value in values.items():
+        assert value == pytest.approx(np.mean([each[name] for each in alone])), name
 
 
 def test_a_bucket_that_is_empty_in_some_draws_counts_in_the_others() -> None:
-    arrays = drawn_arrays(20, 90, 2)
-    arrays["draws"][1] = arrays["draws"][1, 0]
-    arrays["target_buckets"][arrays["draws"][0]] = np.arange(20) % 3
-    arrays["target_buckets"][arrays["draws"][1, 0]] = 0
-    arrays["draws"][0, 0] = arrays["draws"][1, 0]
-    values = summarised(arrays)
-    first = summarised(summary.by_draw(arrays)[0])
-    assert values["hr@50/bucket3"] == first["hr@50/bucket3"]
+    first, second = draw_arrays(20, 90, 2)
+    second["target_buckets"][:] = 0
+    values = summary.summarise([first, second], np.arange(90) % 3, np.arange(1, 91) / 90)
+    assert values["hr@50/bucket3"] == summarised(first)["hr@50/bucket3"]
 
 
 def test_a_run_without_draws_is_its_only_draw() -> None:
     arrays = record_arrays(20, 90)
+    assert summary.together([arrays]) is arrays
     (only,) = summary.by_draw(arrays)
     assert only.keys() == arrays.keys()
     assert all(only[name] is arrays[name] for name in arrays)
 
 
 def test_users_have_their_mean_over_the_draws() -> None:
-    ranks = np.array([[1, 0, 11], [2, 3, 5]])
+    ranks = np.array([[1, 2], [0, 3], [11, 5]])
     expected = [(1 + 1 / math.log2(3)) / 2, (0 + 1 / 2) / 2, (0 + 1 / math.log2(6)) / 2]
-    np.testing.assert_allclose(summary.user_means("ndcg@10", {"ranks": ranks, "draws": np.zeros((2, 3))}), expected)
-    alone = summary.user_means("ndcg@10", {"ranks": ranks[0]})
-    assert alone.tolist() == metrics.per_user("ndcg@10", ranks[0]).tolist()
+    np.testing.assert_allclose(summary.user_means("ndcg@10", {"ranks": ranks}), expected)
+    alone = summary.user_means("ndcg@10", {"ranks": ranks[:, 0]})
+    assert alone.tolist() == metrics.per_user("ndcg@10", ranks[:, 0]).tolist()
 
 
 @pytest.mark.parametrize("bucket", [1, 2, 3])
 def test_users_of_a_bucket_have_their_mean_over_the_draws_that_put_them_there(bucket: int) -> None:
-    arrays = drawn_arrays(20, 90, 4)
-    draws = summary.by_draw(arrays)
+    draws = draw_arrays(20, 90, 4)
     expected = []
     for user in range(20):
         own = [draw for draw in draws if draw["target_buckets"][user] == bucket - 1]
         if own:
             expected.append(np.mean([metrics.per_user("hr@50", draw["ranks"])[user] for draw in own]))
-    assert summary.user_means(f"hr@50/bucket{bucket}", summary.pooled(arrays)).tolist() == pytest.approx(expected)
-    alone = record_arrays(20, 90)
+    assert len(expected) < 20
+    found = summary.user_means(f"hr@50/bucket{bucket}", summary.together(draws))
+    assert found.tolist() == pytest.approx(expected)
+    alone = draws[0]
     members = alone["ranks"][alone["target_buckets"] == bucket - 1]
-    found = summary.user_means(f"hr@50/bucket{bucket}", summary.pooled(alone))
+    found = summary.user_means(f"hr@50/bucket{bucket}", alone)
     assert found.tolist() == metrics.per_user("hr@50", members).tolist()
 
 
-def test_draws_are_pooled_for_those_who_draw_figures() -> None:
-    arrays = drawn_arrays(20, 90, 4)
-    arrays["score_grid"] = np.stack([np.linspace(low, low + 20, 512) for low in (-12.0, -11.0, -10.0, -9.0)])
-    arrays["target_density"] = stats.norm.pdf(arrays["score_grid"])
-    draws, together = summary.by_draw(arrays), summary.pooled(arrays)
-    assert together.keys() == arrays.keys() - {"draws"}
-    np.testing.assert_allclose(together["target_density"], stats.norm.pdf(together["score_grid"]), atol=1e-3)
-    assert together["score_grid"][[0, -1]].tolist() == [-12.0, 11.0]
+def test_of_densities_bins_and_spectra_the_mean_over_the_draws_is_kept() -> None:
+    draws = draw_arrays(20, 90, 4)
+    for draw, low in zip(draws, (-12.0, -11.0, -10.0, -9.0), strict=True):
+        draw["score_grid"] = np.linspace(low, low + 20, 512)
+        draw["target_density"] = stats.norm.pdf(draw["score_grid"])
+    arrays = summary.together(draws)
+    np.testing.assert_allclose(arrays["target_density"], stats.norm.pdf(arrays["score_grid"]), atol=1e-3)
+    assert arrays["score_grid"][[0, -1]].tolist() == [-12.0, 11.0]
     for name in ("singular_values", "calibration_confidence"):
-        np.testing.assert_allclose(together[name], np.mean([draw[name] for draw in draws], axis=0))
-    shown = np.concatenate([draw["top_items"] for draw in draws])
-    assert together["top_items"].tolist() == shown.tolist()
-    assert together["ranks"].tolist() == arrays["ranks"].tolist()
-    alone = record_arrays(20, 90)
-    assert all(summary.pooled(alone)[name] is alone[name] for name in alone)
+        np.testing.assert_allclose(arrays[name], np.mean([draw[name] for draw in draws], axis=0), rtol=1e-6)
 
 
 @pytest.mark.parametrize(("n_items", "kind"), [(2**16 - 2, "uint16"), (2**16 - 1, "int32"), (2**16, "int32")])

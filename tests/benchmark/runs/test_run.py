@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,7 @@ def test_the_record_holds_what_its_parts_give(prepared: Prepared, monkeypatch: p
     expected = {
         "ranks": ranking.ranks,
         "validation_ranks": validation_ranks,
-        "top_items": ranking.top_items,
+        "top_items": ranking.top_items[:, : run.LISTS_KEPT],
         "target_buckets": split.item_buckets[test.targets.numpy()],
         "history_buckets": probes.history_bucket_shares(test.histories, split.item_buckets),
         "singular_values": probes.spectrum(z),
@@ -111,7 +112,8 @@ def test_the_record_holds_what_its_parts_give(prepared: Prepared, monkeypatch: p
     assert not np.array_equal(arrays["ranks"], arrays["validation_ranks"])
 
     assert record.metrics["validation"] == metrics.accuracy(validation_ranks)
-    assert record.metrics["test"] == summary.summarise(arrays, split.item_buckets, split.item_popularity)
+    whole = arrays | {"top_items": ranking.top_items}
+    assert record.metrics["test"] == summary.summarise([whole], split.item_buckets, split.item_popularity)
     assert record.epochs == watched.trained.epochs
     assert record.selected_epoch == watched.trained.selected_epoch
     assert record.timings["seconds_per_epoch"] == np.median([row["seconds"] for row in record.epochs])
@@ -139,6 +141,19 @@ def test_seen_items_stay_in_every_ranking_if_asked_to(ties: str, prepare_with: C
     losses = [[row["loss"] for row in each.epochs] for each in (record, usual)]
     assert losses[0] == losses[1], "training is the same"
     assert [row["validation"] for row in record.epochs] != [row["validation"] for row in usual.epochs]
+
+
+@pytest.mark.parametrize("protocol", [Protocol(quantile=0.5, until=0.8), Protocol.of_preset("leave-one-out", "none")])
+def test_lists_are_measured_but_not_kept_outside_the_last_window(
+    protocol: Protocol, prepare_with: Callable[[Protocol], Prepared]
+) -> None:
+    usual, _ = execute(specify("popularity"), prepare_with(Protocol()), CPU)
+    spec = replace(specify("popularity"), protocol=protocol)
+    record, arrays = execute(spec, prepare_with(protocol), CPU)
+    assert record.status == "done", record.error
+    assert arrays.keys().isdisjoint({"top_items", "history_buckets"})
+    assert {"cov@50", "shown@10/bucket1", "popularity_kl@10"} <= record.metrics["test"].keys()
+    assert record.metrics["test"].keys() == usual.metrics["test"].keys()
 
 
 def test_what_a_method_reports_is_in_the_record(prepared: Prepared) -> None:
@@ -200,18 +215,21 @@ def test_every_metric_under_draws_is_the_mean_over_runs_of_one_draw_each(
         validation, test = split.cases("validation"), split.cases("test")
         assert validation.draws is not None
         assert test.draws is not None
-        expected, validated = [], []
+        alone, expected, validated = [], [], []
         for number, (first, second) in enumerate(zip(validation.draws, test.draws, strict=True)):
             one = [one_by_one(cases, draw) for cases, draw in ((validation, first), (test, second))]
             ranking = evaluate(scorer, one[1], split.n_items, 8)
             z = None if encoder is None else probes.embeddings(encoder, one[1].histories, 8)
-            alone = run._measure(ranking, z, one[1], split.item_buckets)
+            alone.extend(run._measure(ranking, z, one[1], split.item_buckets))
             found = summary.by_draw(arrays)[number]
-            for name, values in alone.items():
-                np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
-            expected.append(summary.summarise(alone, split.item_buckets, split.item_popularity))
+            for name in found.keys() - {"validation_ranks"}:
+                kept = alone[-1][name][:, : run.LISTS_KEPT] if name == "top_items" else alone[-1][name]
+                np.testing.assert_allclose(found[name], kept, rtol=1e-4, atol=1e-5, err_msg=name)
+            expected.append(summary.summarise(alone[-1:], split.item_buckets, split.item_popularity))
             validated.append(evaluate_ranks(scorer, one[0], split.n_items, 8))
             assert found["validation_ranks"].tolist() == validated[-1].tolist()
+    for name in ("singular_values", "calibration_count") if encoder else ("calibration_count",):
+        np.testing.assert_allclose(arrays[name], np.mean([draw[name] for draw in alone], axis=0), rtol=1e-4)
     assert len(expected) == TIE_DRAWS
     assert record.metrics["test"].keys() == {name for values in expected for name in values}
     for name, value in record.metrics["test"].items():
@@ -238,5 +256,5 @@ def test_epochs_are_chosen_by_the_mean_over_the_draws(drawn: Prepared, monkeypat
     validation = split.cases("validation")
     ranks = validation.per_user(evaluate_ranks(watched.trained.encoder.score, validation, split.n_items, 8))
     values = [row["validation"]["ndcg@10"] for row in watched.record.epochs]
-    assert ranks.shape == (TIE_DRAWS, len(split.events))
-    assert max(values) == pytest.approx(np.mean([metrics.ndcg(draw, 10) for draw in ranks]))
+    assert ranks.shape == (len(split.events), TIE_DRAWS)
+    assert max(values) == pytest.approx(np.mean([metrics.ndcg(draw, 10) for draw in ranks.T]))
