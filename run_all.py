@@ -1,9 +1,9 @@
-"""The door to the reproduction of "Barlow Twins for Sequential Recommendation": python run_all.py --help."""
+"""Reproduce "Barlow Twins for Sequential Recommendation": python run_all.py --help."""
 
-if __name__ == "__main__":  # worker processes import this file as well
+if __name__ == "__main__":  # worker processes import this file too
     from benchmark.cli.process import begin, end
 
     begin("run_all.py")
-    from benchmark.cli.main import main  # after begin, because it takes a while
+    from benchmark.cli.main import main  # imported last, because it takes a while
 
     end(main())

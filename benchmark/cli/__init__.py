@@ -1,1 +1,1 @@
-"""The door's arguments and messages, and one file per command."""
+"""The command line: its options and messages, and one file for each group of commands."""

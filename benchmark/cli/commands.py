@@ -1,4 +1,4 @@
-"""The commands of `python -m benchmark`. Only the one that is asked for is imported."""
+"""The commands of `python -m benchmark` and their options. Only the module of the chosen command is imported."""
 
 from __future__ import annotations
 
@@ -29,15 +29,13 @@ from benchmark.plan.config import ConfigError, suggestion
 FORMATS = ("latex", "markdown", "text")
 
 PLANNED = (DATASET, INTERACTIONS, *RUNS, *RULES, OUT_DIR)
-"""Options of a command about planned runs."""
+"""Options of commands that work on planned runs."""
 PREPARED = (DATASET, INTERACTIONS, *PROTOCOL, *PLACES)
-"""Options of a command about data."""
+"""Options of commands that read the data."""
 
 
 class Command(NamedTuple):
-    """A command: the function below `benchmark` that takes its options and returns an exit code, what it does in words,
-    and its options; `options.words` are the words that they were read from.
-    """
+    """A command. `function` is its path below `benchmark`; it takes the parsed options and returns an exit code."""
 
     function: str
     summary: str
@@ -55,8 +53,8 @@ COMMANDS: dict[str, Command] = {
     ),
     "import": Command(
         "cli.stores.import_runs",
-        "take over the runs of an archive",
-        (option("archive", type=Path, metavar="FILE", help="an archive that the command export wrote"), OUT_DIR),
+        "import the runs of an archive",
+        (option("archive", type=Path, metavar="FILE", help="an archive written by the command export"), OUT_DIR),
     ),
     "compare": Command(
         "cli.stores.compare_stores",
@@ -64,25 +62,25 @@ COMMANDS: dict[str, Command] = {
         (option("stores", nargs=2, type=Path, metavar="STORE", help="an --out-dir or a results directory"), DATASET),
     ),
     "recompute": Command(
-        "cli.recompute.recompute_runs", "compute the metrics of stored runs from their arrays again", PREPARED
+        "cli.recompute.recompute_runs", "recompute the metrics of stored runs from their arrays", PREPARED
     ),
     "export-split": Command(
         "cli.other_recommenders.export_split",
         "write the data that another recommender needs for our test users",
         (
-            option("--to", type=Path, required=True, metavar="DIR", help="a new directory; it gets a folder a dataset"),
+            option("--to", type=Path, required=True, metavar="DIR", help="a new directory, for one folder per dataset"),
             *PREPARED,
         ),
     ),
     "score": Command(
         "cli.other_recommenders.score_lists",
-        "score the recommendations that another recommender made",
+        "score the recommendations of another recommender",
         (
             option(
                 "files",
                 nargs="+",
                 metavar="[NAME=]FILE",
-                help="a table with the columns userid, itemid and rank, and the name under which reports show it",
+                help="a table with the columns userid, itemid and rank, and the name that reports give it",
             ),
             *PREPARED,
         ),
@@ -91,12 +89,12 @@ COMMANDS: dict[str, Command] = {
         "cli.recommend.recommend",
         "recommend items to users with the model of a run",
         (
-            option("--run", required=True, metavar="KEY", help="the run, by its folder below results/<dataset>/runs/"),
-            option("--interactions", type=Path, metavar="FILE", help="your own file that the run was made from, if so"),
-            option("--histories", type=Path, metavar="FILE", help="such a file of new users (default: all of the run)"),
-            option("--top", type=read_number(10_000), default=10, metavar="N", help="items a user (default: 10)"),
+            option("--run", required=True, metavar="KEY", help="key or folder of a run in results/<dataset>/runs/"),
+            option("--interactions", type=Path, metavar="FILE", help="the file of the run, if it was one of your own"),
+            option("--histories", type=Path, metavar="FILE", help="a file of other users (default: all of the run's)"),
+            option("--top", type=read_number(10_000), default=10, metavar="N", help="items per user (default: 10)"),
             option("--out", type=Path, required=True, metavar="FILE", help="the list: userid, itemid, rank"),
-            option("--refit", action="store_true", help="train on all users first, for as many epochs as the run had"),
+            option("--refit", action="store_true", help="first train on all users, for as many epochs as the run did"),
             *PLACES,
         ),
     ),
@@ -108,7 +106,7 @@ COMMANDS: dict[str, Command] = {
                 "--methods",
                 type=read_list(),
                 metavar="NAME[,NAME]",
-                help="the columns: methods, families such as btsr, names that score was given (default: all)",
+                help="the columns: methods, families such as btsr, names given to score (default: all)",
             ),
             option(
                 "--metrics",
@@ -118,7 +116,7 @@ COMMANDS: dict[str, Command] = {
                 help="such as hr@10,gini@10",
             ),
             option("--format", choices=FORMATS, default="latex", help="(default: latex, for the package booktabs)"),
-            option("--to", type=Path, metavar="FILE", help="gets the table (default: standard output)"),
+            option("--to", type=Path, metavar="FILE", help="where to write the table (default: standard output)"),
             DATASET,
             INTERACTIONS,
             *RULES,
@@ -128,37 +126,40 @@ COMMANDS: dict[str, Command] = {
     "audit": Command("cli.tables.audit", "check the paper's printed numbers against each other", (OUT_DIR,)),
     "bench": Command("bench.command.run", "measure speed and memory against the usual way and other libraries", ()),
 }
-"""All commands by name. Only the module of `bench` knows its options, and adds them with `add_arguments`."""
+"""All commands by name. `bench` has no options here: its module adds them with `add_arguments`."""
 
-USUAL = dict.fromkeys(("methods", "experiments", "workers")) | {
+DEFAULTS = dict.fromkeys(("methods", "experiments", "workers")) | {
     "hparams": "equal",
     "profile": "paper",
     "device": "auto",
     "overwrite": "never",
 }
-"""What stands for options that a command does not have."""
+"""Values of the options that a command does not have but a session needs."""
 
 PROGRAM = "python -m benchmark"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0 all that was asked for is there, 1 it is not, 2 wrong usage."""
+    """Run one command and return its exit code: 0 success, 1 something is missing or failed, 2 wrong usage."""
     words = sys.argv[1:] if arguments is None else arguments
     name = words[0] if words else ""
     return run(f"{PROGRAM} {name}" if name in COMMANDS else PROGRAM, lambda: _run(words))
 
 
 def parse(name: str, words: list[str]) -> tuple[Callable[[Namespace], int], Namespace]:
-    """The function of a command, and its options; raises ConfigError for what cannot be understood."""
+    """Return the function of the command `name` and its options, parsed from `words`, which they keep as `words`.
+
+    Raises ConfigError for an unknown command or wrong usage.
+    """
     if name not in COMMANDS:
         raise ConfigError(f"unknown command '{name:.60}'{suggestion(name, COMMANDS)}")
     command = COMMANDS[name]
     module, _, function = command.function.rpartition(".")
-    place = import_module(f"benchmark.{module}")
+    imported = import_module(f"benchmark.{module}")
     parser = Parser(f"{PROGRAM} {name}", f"{command.summary[0].upper()}{command.summary[1:]}.")
-    for add in command.options or [place.add_arguments]:
+    for add in command.options or [imported.add_arguments]:
         add(parser)
-    return getattr(place, function), Namespace(**USUAL | vars(parser.parse_args(words)), words=words)
+    return getattr(imported, function), Namespace(**DEFAULTS | vars(parser.parse_args(words)), words=words)
 
 
 def _run(words: list[str]) -> int:

@@ -30,7 +30,7 @@ ENGINES = ("inline", "local", "ray")
 OVERWRITE = ("never", "failed", "all")
 MAX_WORKERS = 1024
 POOLED = "windows"
-"""The experiment that adds its many test users to the evidence on a claim."""
+"""The experiment whose many test users may be pooled into the evidence on a claim."""
 EXAMPLES = """examples:
   python run_all.py --dataset gowalla --dry-run             how long Tables 1 to 3 take here, from the data
   python run_all.py --dataset ml-1m --experiments all       the sweeps, windows and more
@@ -43,12 +43,12 @@ EXAMPLES = """examples:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0 all that was asked for is there, 1 it is not, 2 wrong usage."""
+    """Run the command line and return its exit code: 0 success, 1 something is missing or failed, 2 wrong usage."""
     return run(PROGRAM, lambda: _reproduce(parse(arguments)))
 
 
 def parse(arguments: list[str] | None) -> Namespace:
-    """Read the arguments; raises ConfigError for what cannot be understood."""
+    """Parse the arguments; raises ConfigError for wrong usage."""
     parser = Parser(
         "python run_all.py",
         "Reproduces 'Barlow Twins for Sequential Recommendation': prepare, train, evaluate, report.",
@@ -59,7 +59,7 @@ def parse(arguments: list[str] | None) -> Namespace:
         add(what)
     what.add_argument("--claim", metavar="ID", help="run only what this claim of tables/claims.md needs, and judge it")
     list_option("--stages", STAGES, f"from {', '.join(STAGES)} (default: all)")(what)
-    rules, places = parser.add_argument_group("under which rules"), parser.add_argument_group("where data is")
+    rules, places = parser.add_argument_group("rules"), parser.add_argument_group("directories")
     for add in RULES:
         add(rules)
     for add in PLACES:
@@ -68,7 +68,7 @@ def parse(arguments: list[str] | None) -> Namespace:
         "--report-dir",
         type=Path,
         metavar="DIR",
-        help="gets tables, figures and page, and the store is only read (default: the --out-dir; below its reports/ "
+        help="where to write the report, only reading the store (default: the --out-dir, or a folder in its reports/ "
         "if --methods, --seeds, --experiments or --claim leave runs out)",
     )
     where = parser.add_argument_group("where to run")
@@ -79,20 +79,18 @@ def parse(arguments: list[str] | None) -> Namespace:
         "--workers",
         type=read_number(MAX_WORKERS),
         metavar="N",
-        help="runs at a time (default: one per core, or per GPU; with ray, of the cluster)",
+        help="runs at a time (default: one per core or GPU; with ray, those of the cluster)",
     )
-    where.add_argument("--ray-address", metavar="A", help="of the cluster, such as auto or 10.0.0.1:6379")
+    where.add_argument("--ray-address", metavar="A", help="address of the cluster, such as auto or 10.0.0.1:6379")
     where.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: auto)")
-    flow = parser.add_argument_group("flow")
-    flow.add_argument("--overwrite", choices=OVERWRITE, default="never", help="which finished runs to do again")
-    flow.add_argument("--time-budget", type=_seconds, metavar="150m", help="start no run that would end later")
-    flow.add_argument(
-        "--keep-models", action="store_true", help="keep the weights of new runs, for the command recommend"
-    )
-    flow.add_argument("--dry-run", action="store_true", help="show the plan: done, left, an estimate")
+    how = parser.add_argument_group("how to run")
+    how.add_argument("--overwrite", choices=OVERWRITE, default="never", help="which finished runs to repeat")
+    how.add_argument("--time-budget", type=_seconds, metavar="150m", help="start no run that would end later than this")
+    how.add_argument("--keep-models", action="store_true", help="keep the weights of new runs, for recommend")
+    how.add_argument("--dry-run", action="store_true", help="show what is done and left, and an estimate of the time")
     options = parser.parse_args(arguments)
     if options.ray_address is not None and options.engine != "ray":
-        parser.error("--ray-address: says where --engine ray runs; add that, or leave both out")
+        parser.error("--ray-address: needs --engine ray; add that, or leave --ray-address out")
     if options.claim is not None:
         _use_claim(options)
     options.stages = options.stages or list(STAGES)
@@ -100,7 +98,7 @@ def parse(arguments: list[str] | None) -> Namespace:
 
 
 def _use_claim(options: Namespace) -> None:
-    """Put the claim itself in the place of its name, and set the methods and experiments that it needs."""
+    """Look up the claim that --claim names, and set the methods and experiments that it needs."""
     from benchmark.paper.claims import find_claim
 
     if options.methods is not None or options.experiments not in (None, [POOLED]):
@@ -112,7 +110,7 @@ def _use_claim(options: Namespace) -> None:
     for name in options.dataset or ():
         if name != "all" and name not in options.claim.datasets and not DATASETS[name].is_synthetic:
             about = ", ".join(options.claim.datasets)
-            raise ConfigError(f"--claim {options.claim.id}: is not about {name}, only about {about}; leave {name} out")
+            raise ConfigError(f"--claim {options.claim.id}: is about {about}, not about {name}; leave {name} out")
     options.methods = list(options.claim.methods)
     options.experiments = [options.claim.rule.experiment, *(options.experiments or [])]
 
@@ -124,7 +122,7 @@ def _seconds(text: str) -> float:
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "": 60}[match[2]]
 
 
-# --- prepare -> plan -> train -> report -----------------------------------------------------------------------------
+# --- the stages -----------------------------------------------------------------------------------------------------
 
 
 def _reproduce(options: Namespace) -> int:
@@ -144,17 +142,17 @@ def _reproduce(options: Namespace) -> int:
     if is_trained or "prepare" in options.stages:
         session.prepare()
     plans = session.plan(options.seeds)
-    late = _train(session, plans, device, deadline) if device else set()
+    not_started = _train(session, plans, device, deadline) if device else set()
     if not is_trained and not is_reported:
         return 0
     stored = {name: session.store.records(name) for name in plans}
     if is_reported:
         _report(session, plans, stored)
-    return _conclude(options, plans, stored, late)
+    return _exit_code(options, plans, stored, not_started)
 
 
 def _train(session: Session, plans: Plans, device: torch.device, deadline: float | None) -> set[str]:
-    """Execute all plans; returns the keys of the runs that the time budget kept from starting."""
+    """Execute all plans; return the keys of the runs that were not started because the time budget ran out."""
     from benchmark.runs.execution import Execution
     from benchmark.runs.training import check_compiler
 
@@ -162,35 +160,35 @@ def _train(session: Session, plans: Plans, device: torch.device, deadline: float
         check_compiler(device)
     options, store = session.options, session.store
     execution = Execution(store, _engine(options, device), options.overwrite, deadline, options.keep_models)
-    late = set()
+    not_started = set()
     for dataset in session.chosen:
         if (dataset.name, dataset.protocol) not in session.prepared:
-            continue
+            continue  # the store knows the dataset, but its data is not here
         stored = store.records(dataset.name)
-        left = left_of(plans.get(dataset.name, ()), stored, options.overwrite)
-        if options.keep_models and (kept := len(plans.get(dataset.name, ())) - len(left)):
-            to_stderr(f"{dataset.name}: {kept} of the runs are done; --keep-models keeps the weights of new runs alone")
+        left = left_of(plans[dataset.name], stored, options.overwrite)
+        if options.keep_models and (kept := len(plans[dataset.name]) - len(left)):
+            to_stderr(f"{dataset.name}: {kept} of the runs are done; --keep-models only keeps the weights of new runs")
         if left and not left[0].spec.synthetic:
             lines, hours = estimate(session, dataset, stored, left)
             for line in lines if hours >= LONG_HOURS else ():
                 to_stderr(line.strip())
-        while runs := plans.get(dataset.name):
+        while runs := plans[dataset.name]:
             known = {run.key for run in runs}
             for protocol, window in groupby(runs, key=lambda run: run.spec.protocol):
                 if not execution.out_of_time:
                     execution.run(list(window), session.prepared[dataset.name, protocol])
-            # What trials gave decides which trials are next, until every search has come to its end.
-            plans |= session.plan(options.seeds, [dataset]) if "tune" in dataset.experiments else {}
+            if "tune" in dataset.experiments:  # finished trials decide which trials come next
+                plans |= session.plan(options.seeds, [dataset])
             if execution.out_of_time or {run.key for run in plans[dataset.name]} <= known:
                 break
         if execution.out_of_time:
-            left = left_of(plans.get(dataset.name, ()), store.records(dataset.name), options.overwrite)
-            late |= {run.key for run in left} - execution.attempted
-    return late
+            left = left_of(plans[dataset.name], store.records(dataset.name), options.overwrite)
+            not_started |= {run.key for run in left} - execution.attempted
+    return not_started
 
 
 def _device(options: Namespace) -> torch.device:
-    """Where runs execute; on a cluster that is a guess, for estimates, until the engine has asked the cluster."""
+    """Return the device to train on; with Ray, a guess for estimates until the engine has asked the cluster."""
     import torch
 
     is_available = torch.cuda.is_available() or (options.engine == "ray" and options.device == "cuda")
@@ -207,7 +205,7 @@ def _engine(options: Namespace, device: torch.device) -> Engine:
 
     if options.engine == "ray":
         try:
-            from benchmark.runs.engines.ray import RayEngine  # Ray is optional
+            from benchmark.runs.engines.ray import RayEngine
         except ImportError as error:
             raise ConfigError(
                 f'--engine ray: {error.name} is not installed; use pip install -e ".[ray]", or --engine local'
@@ -216,13 +214,13 @@ def _engine(options: Namespace, device: torch.device) -> Engine:
     workers = options.workers or (torch.cuda.device_count() if device.type == "cuda" else cores())
     kind = options.engine or ("local" if workers > 1 else "inline")
     if kind == "inline" and workers > 1 and options.workers:
-        to_stderr(f"--workers {workers}: not used, --engine inline does one run at a time; use --engine local")
+        to_stderr(f"--workers {workers}: not used, because --engine inline does one run at a time; use --engine local")
     return InlineEngine(device) if kind == "inline" else LocalEngine(device, workers)
 
 
 def _report(session: Session, plans: Plans, stored: Records) -> None:
-    try:
-        from benchmark.report.report import claim_findings, report  # training machines need no plotting packages
+    try:  # a machine that only trains may lack the plotting packages
+        from benchmark.report.report import claim_findings, report
     except ImportError as error:
         raise ConfigError(
             f"the report needs {error.name}; install requirements.lock, or use --stages prepare,train"
@@ -244,20 +242,20 @@ def _report(session: Session, plans: Plans, stored: Records) -> None:
     print("\n".join([*lines, f"page    {rendered.page}"]))
 
 
-def _conclude(options: Namespace, plans: Plans, stored: Records, late: set[str]) -> int:
-    """Say what is missing; 0 if nothing that the stages should have given is."""
+def _exit_code(options: Namespace, plans: Plans, stored: Records, not_started: set[str]) -> int:
+    """Return 0 if all planned runs are done; else print how many are not and why, and return 1."""
     keys = [planned.key for runs in plans.values() for planned in runs]
     records = {key: each for name in plans for key, each in records_of(plans[name], stored[name]).items()}
-    missing = [key for key in keys if key in late or key not in records or not records[key].done]
+    missing = [key for key in keys if key in not_started or key not in records or not records[key].done]
     if not missing:
         return 0
     statuses = {records[key].status for key in missing if key in records}
     reason = "see python -m benchmark status"
-    if late:
-        goes = "begins with the first again" if options.overwrite == "all" else "goes on"
-        reason = f"the time budget ended; the same command {goes}"
+    if not_started:
+        then = "starts again with the first run" if options.overwrite == "all" else "goes on from there"
+        reason = f"the time budget is used up; the same command {then}"
     if "interrupted" in statuses:
-        reason += "; interrupted runs are continued by the same command"
+        reason += "; the same command continues interrupted runs"
     if statuses & {"diverged", "failed"}:
-        reason += "; diverged or failed runs are done again with --overwrite failed"
+        reason += "; --overwrite failed repeats diverged and failed runs"
     return fail(PROGRAM, f"{len(missing)} of {len(keys)} planned runs are not done: {reason}")

@@ -1,4 +1,4 @@
-"""Options that several commands share, each defined once, and the lists of words that they take."""
+"""Options that several commands share, how their values are parsed, and the datasets that they choose."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ MAX_SEEDS = 1000
 ROOT = Path(__file__).resolve().parents[2]
 
 Option = Callable[[argparse._ActionsContainer], object]
-"""Adds an option to a parser, or to a group of its options."""
+"""Adds one option to a parser or to a group of options."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are ConfigErrors: one printable line."""
+    """A parser that raises its errors as ConfigError, in one printable line."""
 
     def __init__(self, program: str, description: str, epilog: str | None = None) -> None:
         raw = argparse.RawDescriptionHelpFormatter
@@ -40,14 +40,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         remedy = "" if "; " in message else f"; see {self.prog} --help"
-        message, half = printable(message), MAX_MESSAGE // 2  # what was typed may be anything
-        # The beginning says what is wrong, the end what to do.
-        short = message if len(message) <= MAX_MESSAGE else f"{message[:half]} ... {message[-half:]}"
-        raise ConfigError(short + remedy)
+        message, half = printable(message), MAX_MESSAGE // 2  # it quotes user input, which may hold anything
+        if len(message) > MAX_MESSAGE:  # keep the start, which says what is wrong, and the end, which says what to do
+            message = f"{message[:half]} ... {message[-half:]}"
+        raise ConfigError(message + remedy)
 
 
 class Once(argparse.Action):
-    """Stores the value of an option that may be given once; otherwise all but the last would be ignored silently."""
+    """Rejects an option that is given twice; argparse would silently ignore all but the last value."""
 
     def __call__(self, parser: argparse.ArgumentParser, found: Any, values: Any, option: str | None = None) -> None:
         if getattr(found, self.dest) is not None:
@@ -55,11 +55,11 @@ class Once(argparse.Action):
         setattr(found, self.dest, values)
 
 
-# --- how words are read ---------------------------------------------------------------------------------------------
+# --- parsing of values ----------------------------------------------------------------------------------------------
 
 
 def read_list(known: Collection[str] | None = None) -> Callable[[str], list[str]]:
-    """A reader of comma-separated words, each of `known` if that is given."""
+    """Return a parser of comma-separated words, which must be in `known` if that is given."""
 
     def read(text: str) -> list[str]:
         words = [word.strip() for word in text.split(",") if word.strip()]
@@ -74,7 +74,7 @@ def read_list(known: Collection[str] | None = None) -> Callable[[str], list[str]
 
 
 def read_seeds(text: str) -> list[int]:
-    """Seeds and ranges of them, such as 0,1 or 0-4, each once."""
+    """Parse seeds and ranges of seeds, such as 0,1 or 0-4; duplicates are dropped."""
     seeds: list[int] = []
     for word in read_list()(text):
         match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", word, re.ASCII)
@@ -86,7 +86,7 @@ def read_seeds(text: str) -> list[int]:
 
 
 def read_number(largest: int) -> Callable[[str], int]:
-    """A reader of whole numbers from 1 to `largest`."""
+    """Return a parser of whole numbers from 1 to `largest`."""
 
     def read(text: str) -> int:
         if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not 1 <= int(text) <= largest:
@@ -100,12 +100,12 @@ def read_number(largest: int) -> Callable[[str], int]:
 
 
 def option(*flags: str, **about: Any) -> Option:
-    """An option, described as `add_argument` takes it."""
+    """Define an option; the arguments are those of `add_argument`."""
     return lambda parser: parser.add_argument(*flags, **about)
 
 
 def list_option(flag: str, known: Collection[str] | None, about: str) -> Option:
-    """An option that takes comma-separated words, each of `known` if that is given."""
+    """Define an option that takes comma-separated words, which must be in `known` if that is given."""
     return option(flag, action=Once, type=read_list(known), metavar="NAME[,NAME]", help=about)
 
 
@@ -114,8 +114,8 @@ DATASET = option(
     action="extend",
     type=read_list([*DATASETS, ALL]),
     metavar="NAME[,NAME]",
-    help=f"{', '.join(PAPER_DATASETS)}; {ALL}: these, which are the paper's (default); or synthetic, "
-    "or one of the others that docs/running.md lists, such as ml-20m",
+    help=f"{', '.join(PAPER_DATASETS)}; {ALL}: all of these, the paper's (default); synthetic; "
+    "or another one listed in docs/running.md, such as ml-20m",
 )
 INTERACTIONS = option(
     "--interactions",
@@ -130,7 +130,7 @@ RUNS = (
     list_option(
         "--experiments",
         [*NAMES, ALL],
-        f"from {', '.join(NAMES)}, or {ALL}: those that the --protocol allows, but for downstream "
+        f"from {', '.join(NAMES)}; {ALL}: every one that the --protocol allows, except downstream "
         f"(default: {','.join(DEFAULT)}: Tables 1 to 3)",
     ),
 )
@@ -148,8 +148,8 @@ RULES = (
         "--hparams",
         choices=HPARAMS,
         default="equal",
-        help="equal: the same for all methods; released: as published; tuned: what --experiments tune has chosen "
-        "on validation (default: equal)",
+        help="equal: the same for all methods; released: as published; tuned: as chosen on validation by "
+        "--experiments tune (default: equal)",
     ),
     option("--profile", choices=PROFILES, default="paper", help="quick: few epochs (default: paper)"),
 )
@@ -158,15 +158,15 @@ DATA_DIR = option("--data-dir", type=Path, default=ROOT / "data", help="raw data
 PLACES = (DATA_DIR, OUT_DIR, option("--no-download", action="store_true", help="never fetch missing data"))
 
 
-# --- the datasets that are asked for --------------------------------------------------------------------------------
+# --- chosen datasets ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class ChosenDataset:
-    """One dataset to work on, with its configuration; `named` if the user asked for it by name.
+    """A dataset to work on, its configuration, and the experiments and methods to run on it.
 
-    `experiments`, `methods`: what is run on it. `windows`: the protocols of the experiment `windows`, if that is asked
-    for; the data is needed under each of them.
+    `interactions`: the path, if it is the user's own file. `named`: whether the user asked for it by name. `windows`:
+    the protocols of the experiment `windows` if that was chosen, under each of which the data must be prepared.
     """
 
     name: str
@@ -180,16 +180,16 @@ class ChosenDataset:
 
     @property
     def file(self) -> str:
-        """The name of the user's own file; empty for one of our datasets."""
+        """The name of the user's own file, or "" for a registered dataset."""
         return printable(self.interactions.name) if self.interactions else ""
 
 
 def chosen_datasets(
     options: argparse.Namespace, store: Store, every: Sequence[str] = PAPER_DATASETS
 ) -> list[ChosenDataset]:
-    """The datasets that parsed arguments ask for; `every` is what "all" stands for.
+    """Return the datasets that the options choose; `every` is what "all" stands for.
 
-    Raises ConfigError for an invalid configuration, or if --hparams tuned lacks what tuning chose for a method.
+    Raises ConfigError if the configuration is invalid, or if --hparams tuned is given before a method has been tuned.
     """
     words, own = options.dataset or [], options.interactions
     names = dict.fromkeys((name for name in words if name != ALL), True)
@@ -202,14 +202,14 @@ def chosen_datasets(
 def chosen_dataset(
     name: str, own: Path | None, named: bool, options: argparse.Namespace, store: Store
 ) -> ChosenDataset:
-    """The dataset `name`, which stands in the file `own` if it is the user's, with the configuration of the options."""
+    """Configure the dataset `name` by the options; `own` is its file if it is the user's own."""
     equal = Configuration(name, "equal", options.profile, options.set)
     protocol = equal.protocol(Protocol.of_preset(options.protocol, released_filter_of(name)))
     names = _experiments(options.experiments, name, named, protocol)
     methods, changes = choose_methods(options.methods), {}
     for method in methods:
         if METHODS[method].method.knows_users and protocol.preset != "sets":
-            raise ConfigError(f"--methods {method}: knows no users but those who train; add --protocol sets")
+            raise ConfigError(f"--methods {method}: can only recommend to users seen in training; add --protocol sets")
     if options.hparams == "tuned":
         needed = dict.fromkeys(method for each in names for method in methods_of(each, methods))
         facts = DatasetFacts.stored(store, name, protocol)
@@ -219,17 +219,18 @@ def chosen_dataset(
 
 
 def with_experiments(dataset: ChosenDataset, names: Iterable[str]) -> ChosenDataset:
-    """The same dataset for these experiments, with the protocols of its windows if they are among them."""
+    """Return the dataset with other experiments, and with the windows' protocols if `windows` is one of them."""
     windows = window_protocols(dataset.protocol) if "windows" in names else ()
     return replace(dataset, experiments=tuple(names), windows=windows)
 
 
 def _experiments(words: Sequence[str] | None, dataset: str, named: bool, protocol: Protocol) -> tuple[str, ...]:
-    """The experiments that are asked for; ConfigError for one that this protocol does not allow."""
+    """Return the experiments that `words` name; raises ConfigError for one that the protocol does not allow."""
     words = DEFAULT if words is None else words
     if ALL in words:
         return all_experiments(dataset, protocol)
-    for word in words:  # a dataset that was not named may lack published numbers: it has no such runs then
+    for word in words:
+        # `home` needs published numbers. A dataset that the user did not name may lack them: it then has no such runs.
         if why := obstacle(word, dataset if named else next(iter(HOME)), protocol):
             raise ConfigError(f"--experiments {word}: {why}")
     return tuple(words)

@@ -1,8 +1,8 @@
-"""python -m benchmark export-split and score: what another recommender needs to recommend for our test users, and its
-recommendations scored by our metrics.
+"""python -m benchmark export-split and score: let another recommender compete on our split.
 
-What it needs are plain files with original ids; the test targets are withheld. They hold the publisher's data, so they
-are written only where the user says, and never into results/.
+`export-split` writes the training data, the test histories and the catalogue as plain files with original ids, without
+the test targets. These files hold the publisher's data, so they go only where the user says and never into results/.
+`score` evaluates the recommendations that come back by our metrics.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ README = Path(__file__).with_name("export_split.txt").read_text(encoding="utf-8"
 
 
 def export_split(options: Namespace) -> int:
-    """Write the split of each dataset."""
+    """Write the split of each dataset into a folder of its own below --to."""
     directory = options.to
     with writing(directory, "--to"):
         check_unpublished(directory, "--to", options.out_dir)
@@ -44,12 +44,12 @@ def export_split(options: Namespace) -> int:
         interactions = interactions_of(dataset.name, options.data_dir, dataset.interactions)
         command = session.command(dataset.name, "python", "-m", "benchmark", "score", "mine.csv")
         folder = write_split(data, interactions, command, directory)
-        print(f"{data.title}: written to {folder}; README.txt there explains the files")
+        print(f"{data.title}: written to {folder}; its README.txt explains the files")
     return 0
 
 
 def score_lists(options: Namespace) -> int:
-    """Score all files before any is stored; the next report shows them."""
+    """Score every file, then store the results, which the next report shows."""
     externals = parse_externals(options.files)
     for assignment in options.set:
         if assignment.strip().startswith("evaluation."):
@@ -58,7 +58,7 @@ def score_lists(options: Namespace) -> int:
             )
     session = Session(options)
     if len(session.chosen) != 1:
-        raise ConfigError("a file is about one dataset; name it with --dataset or --interactions")
+        raise ConfigError("lists are scored on one dataset; name it with --dataset or --interactions")
     name = session.chosen[0].name
     check_places(options.out_dir, ["results"], [name])
     [(_, data)] = session.prepare()
@@ -77,17 +77,17 @@ def score_lists(options: Namespace) -> int:
 
 
 def write_split(prepared: Prepared, interactions: Interactions, command: str, directory: Path) -> Path:
-    """Write the folder <directory>/<dataset>, completely or not at all, and return it.
+    """Write the folder <directory>/<dataset>, completely or not at all, and return its path.
 
-    `interactions` are those that were split; their timestamps are written. `command` scores a file of recommendations.
-    Raises DataError if the interactions are not those of the split, ConfigError under tie draws or leave-one-out,
-    StoreError if the folder cannot be written.
+    `interactions` must be those that were split, because their timestamps are written too. `command`, quoted in the
+    README, scores a file of recommendations. Raises DataError if the interactions do not match the split, ConfigError
+    under tie draws or leave-one-out, and StoreError if the folder cannot be written.
     """
     check_one_history(prepared)
     if prepared.facts.protocol.is_leave_one_out:
         raise ConfigError(
-            f"{prepared.title}: under {prepared.facts.protocol.preset} the training data are the histories of the test "
-            "users, which the files of export-split keep apart; choose another --protocol"
+            f"{prepared.title}: under {prepared.facts.protocol.preset} the histories of the test users are the "
+            "training data, but export-split separates the two; choose another --protocol"
         )
     split = prepared.split
     histories = split.cases("test").histories
@@ -121,7 +121,7 @@ def _csv(frame: pd.DataFrame) -> bytes:
 
 
 def _facts(prepared: Prepared) -> dict[str, Any]:
-    """The content of split.json; nothing in it reveals the targets."""
+    """Return the content of split.json, which must not reveal the targets."""
     names = ("source", "sha256", "fingerprint", "protocol", "threshold")
     counts = ("train_users", "train_interactions", "items", "test_users")
     return {

@@ -1,7 +1,7 @@
-"""How a process of the suite begins and ends: with an exit code, and with one line on stderr for whatever stopped it.
+"""How a process of the suite starts and ends: signals, exit codes, and one line on stderr for every error.
 
-Of the signals to stop, the first one unwinds, the second one ends the process at once, and none gives a traceback.
-Importing this takes only the standard library, so that signals are heard before anything else is imported.
+The first signal raises KeyboardInterrupt, the second ends the process at once, and neither prints a traceback.
+Only the standard library is imported here, so that `begin` can install the signal handlers before the slow imports.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ except ImportError:
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
-AGAIN_SECONDS = 0.05
+RESEND_SECONDS = 0.05
 SAFE = "finished runs are stored, the same command goes on from there"
 
 Handler = Callable[..., Any] | int
 
 
 def begin(program: str) -> None:
-    """Listen for signals, and end with one line if the current directory is gone."""
-    listen(leave)
+    """Install the signal handlers, and exit with one line if the current directory no longer exists."""
+    set_handlers(exit_at_once)
     try:
         os.getcwd()
     except OSError as error:  # libraries would abort the process over it
@@ -40,19 +40,19 @@ def begin(program: str) -> None:
 
 
 def end(code: int) -> NoReturn:
-    """Leave with an exit code; nothing is left that a signal could interrupt."""
-    listen(signal.SIG_IGN)
+    """Exit with this code, ignoring signals: nothing is left to interrupt."""
+    set_handlers(signal.SIG_IGN)
     sys.exit(code)
 
 
 def run(program: str, command: Callable[[], int]) -> int:
-    """Run `command`; returns its exit code, or that of the error that stopped it."""
+    """Run `command` and return its exit code, or that of the error that stopped it."""
     from benchmark.plan.config import ConfigError
     from benchmark.store.atomic_files import StoreError
     from datasets.interactions import DataError
 
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark for it
+        sys.stdout.reconfigure(errors="replace")  # print ? for characters that the terminal cannot show
     try:
         with unwinding():
             code = command()
@@ -63,7 +63,7 @@ def run(program: str, command: Callable[[], int]) -> int:
         return fail(program, str(error), USAGE if isinstance(error, ConfigError) else FAILURE)
     except KeyboardInterrupt:
         return fail(program, f"interrupted; {SAFE}", INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output left, as `| head` does
+    except BrokenPipeError:  # whoever read our output has left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
     except OSError as error:
@@ -71,7 +71,7 @@ def run(program: str, command: Callable[[], int]) -> int:
 
 
 def fail(program: str, line: str, code: int = FAILURE) -> int:
-    """Say what went wrong; returns `code`."""
+    """Print what went wrong and return `code`."""
     from benchmark.store.store import to_stderr
 
     to_stderr(f"{program}: {line}")
@@ -81,8 +81,10 @@ def fail(program: str, line: str, code: int = FAILURE) -> int:
 # --- signals --------------------------------------------------------------------------------------------------------
 
 
-def listen(handler: Handler) -> dict[signal.Signals, Handler]:
-    """Let `handler` take the signals; returns the earlier handlers. Ignored signals stay ignored, as nohup needs it."""
+def set_handlers(handler: Handler) -> dict[signal.Signals, Handler]:
+    """Let `handler` handle SIGNALS and return the previous handlers. A signal that is ignored, as under nohup, stays
+    ignored.
+    """
     before: dict[signal.Signals, Handler] = {}
     for number in SIGNALS:
         present = signal.getsignal(number)
@@ -92,8 +94,8 @@ def listen(handler: Handler) -> dict[signal.Signals, Handler]:
     return before
 
 
-def leave(*_: object) -> None:
-    """End at once, which is as safe as kill -9 at any time; worker processes notice, and end as well."""
+def exit_at_once(*_: object) -> None:
+    """Signal handler: exit without cleaning up, which is as safe as kill -9. Worker processes notice and end too."""
     with suppress(OSError):
         os.write(2, f"run_all.py: stopped at once; {SAFE}\n".encode())
     os._exit(INTERRUPTED)
@@ -101,9 +103,9 @@ def leave(*_: object) -> None:
 
 @contextmanager
 def unwinding() -> Iterator[None]:
-    """Within the block the first signal raises KeyboardInterrupt and the next one leaves."""
-    hook, before = sys.unraisablehook, listen(_unwind)
-    sys.unraisablehook = partial(_repeat_if_swallowed, hook)
+    """Within the block, the first signal raises KeyboardInterrupt and the next one exits at once."""
+    hook, before = sys.unraisablehook, set_handlers(_interrupt)
+    sys.unraisablehook = partial(_resend_if_dropped, hook)
     try:
         yield
     finally:
@@ -112,16 +114,16 @@ def unwinding() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _unwind(number: int, _: object) -> None:
-    listen(leave)
+def _interrupt(number: int, _: object) -> None:
+    set_handlers(exit_at_once)
     raise KeyboardInterrupt(number)
 
 
-def _repeat_if_swallowed(otherwise: Callable[[Any], object], unraisable: Any) -> None:
-    """Send a signal again if it came while an object was being finalised, where Python drops exceptions."""
+def _resend_if_dropped(hook: Callable[[Any], object], unraisable: Any) -> None:
+    """Send a signal again that arrived inside a finaliser, where Python drops exceptions; leave the rest to `hook`."""
     error = unraisable.exc_value
     if isinstance(error, KeyboardInterrupt) and error.args:
-        listen(_unwind)
-        threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), error.args[0])).start()
+        set_handlers(_interrupt)
+        threading.Timer(RESEND_SECONDS, os.kill, (os.getpid(), error.args[0])).start()
     else:
-        otherwise(unraisable)
+        hook(unraisable)

@@ -1,6 +1,6 @@
-"""python -m benchmark recommend: the top items of a finished run, for every user of a file or for new histories.
+"""python -m benchmark recommend: write the top items of a finished run for its own users or for new histories.
 
-The lists have original ids, which come from the source; that is read again, for results/ holds none.
+The lists have original ids. results/ holds none, so the dataset is read again from its source.
 """
 
 from __future__ import annotations
@@ -34,41 +34,39 @@ from datasets.split import pack
 
 
 def recommend(options: Namespace) -> int:
-    """Write the recommendations, all of them or none."""
+    """Write the recommendations to --out; the file appears complete or not at all."""
     check_unpublished(options.out, "--out", options.out_dir)
     store = open_store(options.out_dir)
     record = _find(store, options.run)
     own, dataset = options.interactions, record.dataset
     if own is None and dataset not in DATASETS:
         raise ConfigError(
-            f"--run {record.key}: was made from {record.data['source']}; add --interactions with that file"
+            f"--run {record.key}: was trained on {record.data['source']}; add --interactions with that file"
         )
     if own is not None and name_of(own) != dataset:
         raise ConfigError(
-            f"--interactions {own}: run {record.key} was made from {record.data['source']}; give that file, "
-            "and others with --histories"
+            f"--interactions {own}: run {record.key} was trained on {record.data['source']}; give that file, "
+            "and pass others with --histories"
         )
     spec, device = RunSpec.of_json(record.spec), torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if run_key(spec, record.data["fingerprint"]) != record.key:
-        raise DataError(
-            f"run {record.key}: was made by an earlier version of {spec.method}; do it again with run_all.py"
-        )
+        raise DataError(f"run {record.key}: was made by an earlier version of {spec.method}; repeat it with run_all.py")
     cache, download = options.out_dir / CACHE, not options.no_download
     prepared = prepare(dataset, options.data_dir, own, spec.protocol, cache, store, to_stderr, download)
     if prepared.fingerprint != record.data["fingerprint"]:
-        raise DataError(f"{prepared.summary['source']}: is not the data that run {record.key} was made from; give that")
-    everything = interactions_of(dataset, options.data_dir, own)
+        raise DataError(f"{prepared.summary['source']}: is not the data that run {record.key} was trained on; use that")
+    interactions = interactions_of(dataset, options.data_dir, own)
     weights = None if options.refit else store.model(record)
     catalogue, sequences = prepared.split.item_labels, prepared.split.train
-    if options.refit:  # nothing is held out: all users, and every item that the protocol's filter leaves
-        kept, _ = apply_filter(spec.protocol.filter, everything)
+    if options.refit:  # hold nothing out: train on all users and on every item that passes the protocol's filter
+        kept, _ = apply_filter(spec.protocol.filter, interactions)
         catalogue, (_, sequences) = kept.item_labels, _histories(kept, kept.item_labels)
     elif weights is None and issubclass(METHODS[spec.method].method, TrainedMethod):
         raise DataError(
-            "the weights of this run were not kept; use --refit, or do the run again with --keep-models --overwrite all"
+            "the weights of this run were not kept; use --refit, or repeat the run with --keep-models --overwrite all"
         )
     scorer = _scorer(spec, sequences, len(catalogue), weights, record.selected_epoch, device)
-    histories = everything if options.histories is None else read_interactions(options.histories)
+    histories = interactions if options.histories is None else read_interactions(options.histories)
     users = 0
     with replacing(options.out, "--out") as stream:
         stream.write(b"userid,itemid,rank\n")
@@ -76,32 +74,30 @@ def recommend(options: Namespace) -> int:
             users += frame["userid"].nunique()
             stream.write(frame.to_csv(index=False, header=False, lineterminator="\n").encode())
     unknown = histories.n_users - users
-    print(
-        f"{options.out}: {users:,} users" + (f"; {unknown:,} others have no item that the run knows" if unknown else "")
-    )
+    others = f"; {unknown:,} others have no item in the catalogue" if unknown else ""
+    print(f"{options.out}: {users:,} users{others}")
     return 0
 
 
 def _find(store: Store, name: str) -> RunRecord:
-    """The run with this key, or whose folder has this name; ConfigError unless it is one that can recommend."""
+    """Find a run by its key or its folder's name; raises ConfigError if there is none, or if it cannot recommend."""
     key = name.partition("-")[0]
-    found = [record for record in store.records() if record.key == key]
-    if not found:
+    record = next((record for record in store.records() if record.key == key), None)
+    if record is None:
         raise ConfigError(f"--run {name:.60}: there is no such run in {store.root}; take the name of a run's folder")
-    [record] = found[:1]
     if record.external or not record.done or record.is_trial:
-        what = "scores lists that were made elsewhere" if record.external else "is a trial or has not ended well"
+        what = "scores lists that were made elsewhere" if record.external else "is a trial or did not finish"
         raise ConfigError(f"--run {name:.60}: {what}, so it has no model; name another run")
     if METHODS[record.method].method.knows_users:
-        raise ConfigError(f"--run {name:.60}: {record.method} knows no users but its own; name another run")
+        raise ConfigError(f"--run {name:.60}: {record.method} only knows the users it trained on; name another run")
     return record
 
 
 def _scorer(
     spec: RunSpec, sequences: Sequences, n_items: int, weights: Arrays | None, epochs: int | None, device: torch.device
 ) -> Scorer:
-    """The run's model with these weights, or else trained on the users' sequences for these epochs; one that counts is
-    fitted to them in either case.
+    """Return the scorer of the run's method: a trained method with the given weights, or trained on `sequences` for
+    `epochs` epochs if there are none; a fitted method always fitted to `sequences`.
     """
     method = METHODS[spec.method].method(spec.settings)
     if isinstance(method, TrainedMethod) and weights is not None:
@@ -116,11 +112,12 @@ def _scorer(
 
 
 def _histories(interactions: Interactions, catalogue: np.ndarray) -> tuple[np.ndarray, Sequences]:
-    """Each user's items in time order, file order where simultaneous, as positions in `catalogue` (V,) of original ids;
-    and the users' original ids, (N,). Items that are not in the catalogue are left out, and users who have no other.
+    """Return the original ids of N users, (N,), and their items in time order as positions in `catalogue`, (V,) ids.
+
+    Simultaneous items keep file order. Items outside the catalogue are dropped, and so are users who have no others.
     """
     index = pd.Index(catalogue.astype(str)).get_indexer(pd.Index(interactions.item_labels.astype(str)))
-    items = index[interactions.item_ids]  # (n,), -1 for what the model does not know
+    items = index[interactions.item_ids]  # (n,), -1 for items outside the catalogue
     rows, users, offsets = pack(interactions, items >= 0)
     return interactions.user_labels[users], Sequences.from_arrays(items[rows], offsets)
 
@@ -128,16 +125,16 @@ def _histories(interactions: Interactions, catalogue: np.ndarray) -> tuple[np.nd
 def _recommendations(
     scorer: Scorer, spec: RunSpec, histories: Interactions, catalogue: np.ndarray, top: int, device: torch.device
 ) -> Iterator[pd.DataFrame]:
-    """The best items of a few users at a time: a row with userid, itemid and rank (from 1) for each, best first.
+    """Yield the `top` best items of a few users at a time, with the columns userid, itemid and rank (from 1).
 
-    Items of a user's own history are left out where the run left them out of its rankings.
+    Items of a user's own history are left out if the run's evaluation masked them too.
     """
     users, sequences = _histories(histories, catalogue)
     if not len(users):
-        raise DataError("none of the histories has an item that the run knows; use the item ids of its own data")
+        raise DataError("no history has an item of the run's catalogue; use the item ids of the data it was trained on")
     mask_seen, done = spec.evaluation.mask_seen, 0
-    for lists in top_lists(scorer, sequences.to(device), len(catalogue), spec.encoder.maxlen, top, mask_seen):
-        rows, ranks = np.nonzero(lists.cpu().numpy() < len(catalogue))
-        items = catalogue[lists.cpu().numpy()[rows, ranks]]
-        yield pd.DataFrame({"userid": users[done + rows], "itemid": items, "rank": ranks + 1})
+    for batch in top_lists(scorer, sequences.to(device), len(catalogue), spec.encoder.maxlen, top, mask_seen):
+        lists = batch.cpu().numpy()  # (B, top), filled up with V
+        rows, ranks = np.nonzero(lists < len(catalogue))
+        yield pd.DataFrame({"userid": users[done + rows], "itemid": catalogue[lists[rows, ranks]], "rank": ranks + 1})
         done += len(lists)

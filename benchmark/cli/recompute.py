@@ -1,7 +1,4 @@
-"""python -m benchmark recompute: the metrics of stored runs, computed from their arrays again.
-
-This checks stored metrics, and adds a new metric to earlier runs.
-"""
+"""python -m benchmark recompute: check the metrics of stored runs against their arrays, and add new metrics to them."""
 
 from __future__ import annotations
 
@@ -19,16 +16,16 @@ from benchmark.runs.summary import by_draw, summarise
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Notify, Store, to_stderr
 
-TOLERANCE = 1e-9  # relative; another machine may sum in another order
+TOLERANCE = 1e-9  # another machine may sum in another order
 
 
 def recompute_runs(options: Namespace) -> int:
-    """Recompute the runs of each dataset; the exit code is 1 if one of them differs from its record."""
+    """Recompute the runs of each dataset; the exit code is 1 if a metric differs from its record."""
     session, is_different = Session(options), False
     for _, data in session.prepare():
         found = recompute(session.store, data, to_stderr)
         print(
-            f"{data.title}: {found.total()} finished runs checked, {found['completed']} got metrics that they lacked, "
+            f"{data.title}: {found.total()} finished runs checked, {found['completed']} got missing metrics, "
             f"{found['differing']} differ from their records"
         )
         is_different |= found["differing"] > 0
@@ -36,11 +33,11 @@ def recompute_runs(options: Namespace) -> int:
 
 
 def recompute(store: Store, prepared: Prepared, notify: Notify) -> Counter[str]:
-    """Compute the metrics of every finished run on this data from its arrays, and store those that it lacks.
+    """Recompute the metrics of every finished run on this data from its arrays, and store those that are missing.
 
-    Returns how many runs were completed in this way, are differing from their record, or have been the same. A run
-    whose record differs is named through `notify` and left as it is. Metrics that need more than the arrays, such as
-    those of longer lists and of other orders of tied events, stay as they were measured.
+    Returns the number of runs by outcome: "completed", "differing" or "same". A run whose record differs is reported
+    through `notify` and not changed. Metrics that need more than the arrays, such as those of longer lists or of
+    other orders of tied events, are left alone.
     """
     found: Counter[str] = Counter()
     for record in store.records(prepared.name):
@@ -49,18 +46,19 @@ def recompute(store: Store, prepared: Prepared, notify: Notify) -> Counter[str]:
         metrics, differing = _metrics(store, record, prepared)
         found["differing" if differing else "same" if metrics == record.metrics else "completed"] += 1
         if differing:
-            notify(f"{record.method} seed {record.seed} ({record.key}): its arrays give other values of {differing}")
+            notify(f"{record.method} seed {record.seed} ({record.key}): its arrays give other values for {differing}")
         elif metrics != record.metrics:
             store.save(replace(record, metrics=metrics), store.arrays(record) or {}, overwrite=True)
     return found
 
 
 def _metrics(store: Store, record: RunRecord, prepared: Prepared) -> tuple[dict[str, dict[str, float]], str]:
-    """The record's metrics with those that it lacks, and the names of those that its arrays contradict."""
-    arrays = store.arrays(record) or {}
-    split = prepared.split
-    about = split.item_buckets, split.item_popularity
-    fresh = {"test": metrics_of(arrays, split) if record.external else summarise(by_draw(arrays), *about)}
+    """Return the record's metrics completed by missing ones, and the names of those that differ from its arrays."""
+    arrays, split = store.arrays(record) or {}, prepared.split
+    if record.external:
+        fresh = {"test": metrics_of(arrays, split)}
+    else:
+        fresh = {"test": summarise(by_draw(arrays), split.item_buckets, split.item_popularity)}
     if "validation_ranks" in arrays:
         fresh["validation"] = accuracy(arrays["validation_ranks"])
     differing = [

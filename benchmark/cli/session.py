@@ -1,4 +1,4 @@
-"""What one command works on: the store, the datasets that its options choose, their data and their planned runs."""
+"""A session: the store, the datasets that a command's options choose, their data and their planned runs."""
 
 from __future__ import annotations
 
@@ -31,35 +31,35 @@ from datasets.registry import DATASETS, PAPER_DATASETS
 if TYPE_CHECKING:
     from benchmark.runs.preparation import Prepared
 
-USUAL = {"protocol": "released", "hparams": "equal", "profile": "paper"}
+DEFAULT_RULES = {"protocol": "released", "hparams": "equal", "profile": "paper"}
 CACHE, REPORTS = ".cache", "reports"
 MAX_NAME = 100
-NOTHING_TO_DO = "no dataset is there to work on; see the lines above, or try --dataset synthetic"
+NO_DATASET = "there is no dataset to work on; see the lines above, or try --dataset synthetic"
 
 Plans = dict[str, list[PlannedRun]]
 Records = dict[str, list[RunRecord]]
-"""Planned runs, and stored ones, by dataset."""
+"""Planned and stored runs by dataset."""
 
 
 class Session:
-    """The store below --out-dir and the datasets that the options choose; `every` are those that "all" stands for.
+    """The store below --out-dir and the datasets that the options choose; `every` is what "all" stands for.
 
-    `prepared`: the data that has been prepared so far, by the dataset's name and the protocol.
+    `prepared`: the data prepared so far, by dataset name and protocol.
     """
 
     def __init__(self, options: Namespace, every: Sequence[str] = PAPER_DATASETS) -> None:
         self.options, self.store = options, open_store(options.out_dir)
         self.chosen = chosen_datasets(options, self.store, every)
         self.prepared: dict[tuple[str, Protocol], Prepared] = {}
-        self._told: set[str] = set()
+        self._printed: set[str] = set()
 
     def prepare(
         self, chosen: Iterable[ChosenDataset] | None = None, download: bool = True
     ) -> list[tuple[ChosenDataset, Prepared]]:
-        """Prepare datasets, all chosen ones by default, under their protocols; returns those whose data is there.
+        """Prepare datasets (default: all chosen ones) under each of their protocols; return those whose data is here.
 
-        Raises MissingData if the data of a named one is not there; one that was not named is left out then, and its
-        instructions are shown. Raises DataError if none of all chosen ones is there.
+        If data is missing, raises MissingData for a dataset that the user named, and skips another one after printing
+        how to get it. Raises DataError if none of the session's datasets is left.
         """
         wanted = self.chosen if chosen is None else chosen
         for dataset in wanted:
@@ -72,13 +72,13 @@ class Session:
                 to_stderr(f"{dataset.name}: skipped: {error}")
         ready = [(each, self.prepared[key]) for each in wanted if (key := (each.name, each.protocol)) in self.prepared]
         if not ready and chosen is None:
-            raise DataError(NOTHING_TO_DO)
+            raise DataError(NO_DATASET)
         return ready
 
     def plan(self, seeds: Sequence[int] | None = None, chosen: Iterable[ChosenDataset] | None = None) -> Plans:
-        """The runs of each dataset, all chosen ones by default, that is prepared, now or by the store's data.json.
+        """Plan the runs of each dataset (default: all chosen ones) that is prepared or has a data.json in the store.
 
-        Raises DataError if a named dataset is not prepared, or if none is.
+        Raises DataError if that is not so for a dataset that the user named, or for any.
         """
         plans = {}
         for dataset in self.chosen if chosen is None else chosen:
@@ -95,36 +95,39 @@ class Session:
             if known < len(dataset.windows):
                 to_stderr(
                     f"{dataset.name}: {known} of {len(dataset.windows)} windows are prepared; "
-                    "python run_all.py --stages prepare --experiments windows adds the others"
+                    "python run_all.py --stages prepare --experiments windows prepares the others"
                 )
             plans[dataset.name] = runs
         if not plans:
-            raise DataError(NOTHING_TO_DO)
+            raise DataError(NO_DATASET)
         return plans
 
     def whole_plan(self, stored: Records, seeds: Sequence[int] | None = None) -> tuple[Plans, Records]:
-        """What a report shows that takes the place of the last one: the runs that are planned and, under the same
-        rules, whatever else the store has of these datasets and of others; and the records of all of them, of which
-        those in `stored` have been read.
+        """Return the plan and the records of a report that replaces the previous one.
+
+        They hold the planned runs and everything else that the store has under the same rules: other experiments of
+        these datasets, and other datasets. `stored`: the records that have been read already.
         """
-        asked = {dataset.name: dataset for dataset in self.chosen}
-        is_demo = all(name in DATASETS and DATASETS[name].is_synthetic for name in asked)
+        datasets = {dataset.name: dataset for dataset in self.chosen}
+        is_demo = all(name in DATASETS and DATASETS[name].is_synthetic for name in datasets)
         others = [name for name in DATASETS if name in self.store.datasets() and not DATASETS[name].is_synthetic]
         for name in others if not is_demo else ():
-            with suppress(ConfigError):  # it lacks what --hparams tuned needs
-                asked.setdefault(name, chosen_dataset(name, None, False, self.options, self.store))
+            with suppress(ConfigError):  # it has not been tuned, which --hparams tuned needs
+                datasets.setdefault(name, chosen_dataset(name, None, False, self.options, self.store))
         plans, records = Plans(), Records()
-        for name in sorted(asked, key=[*DATASETS, *asked].index):
-            dataset = asked[name]
+        for name in sorted(datasets, key=[*DATASETS, *datasets].index):
+            dataset = datasets[name]
             every = dict.fromkeys((*all_experiments(name, dataset.protocol), *dataset.experiments))
             known = stored[name] if name in stored else self.store.records(name)
             runs = self._planned(with_experiments(dataset, every), seeds, known) or []
             left = {run.key for run in left_of(runs, known, "failed")}
             if dataset not in self.chosen and len(left) == len(runs):
                 continue
-            own = {next(iter(run.uses)) for run in runs if run.key not in left}  # other uses of a run come for free
-            whole = {*every} - {each for run in runs if run.key in left for each in run.uses}
-            shown = {*dataset.experiments} | own | whole
+            # Beside what was asked for, show the experiments that are complete and those with a finished run of their
+            # own, which is one that no earlier experiment uses.
+            begun = {next(iter(run.uses)) for run in runs if run.key not in left}
+            complete = {*every} - {each for run in runs if run.key in left for each in run.uses}
+            shown = {*dataset.experiments} | begun | complete
             plans[name] = self._planned(with_experiments(dataset, shown), seeds, known) or []
             records[name] = known
         return plans, records
@@ -132,7 +135,7 @@ class Session:
     def _planned(
         self, dataset: ChosenDataset, seeds: Sequence[int] | None, records: Sequence[RunRecord]
     ) -> list[PlannedRun] | None:
-        """None for a dataset that is not prepared; tuning goes on from the trials among its `records`."""
+        """Plan one dataset's runs; None if it is not prepared. Tuning goes on from the trials in `records`."""
         facts, *windows = (self.facts(dataset.name, each) for each in (dataset.protocol, *dataset.windows))
         if facts is None:
             return None
@@ -141,50 +144,51 @@ class Session:
         return plan(dataset.configuration, facts, dataset.experiments, dataset.methods, seeds, values, known)
 
     def facts(self, name: str, protocol: Protocol) -> DatasetFacts | None:
-        """What a plan has to know of a dataset, from its data or from data.json; None if neither is there."""
+        """Return what a plan needs to know about a dataset, from its data or data.json; None if both are missing."""
         ready = self.prepared.get((name, protocol))
         return ready.facts if ready else DatasetFacts.stored(self.store, name, protocol)
 
     def command(self, name: str, *words: str) -> str:
-        """The command that `words` begin, about one dataset and under the rules of the options."""
+        """Complete the command that starts with `words` by the dataset `name` and the rules that this session has."""
         options, own = self.options, self.options.interactions if name not in DATASETS else None
         rules = ["--interactions", printable(own.name)] if own else ["--dataset", name]
-        for flag, default in USUAL.items():
-            if getattr(options, flag, default) != default:
+        for flag, default in DEFAULT_RULES.items():
+            if getattr(options, flag) != default:
                 rules += [f"--{flag}", getattr(options, flag)]
         for assignment in options.set:
             rules += ["--set", assignment]
         return shlex.join([*words, *rules])
 
     def report_place(self) -> Path:
-        """Where a report goes: into a folder of its own if the options leave out some of the usual runs."""
+        """Return where a report goes: a folder of its own below reports/ if the options leave out default runs."""
         options = self.options
         if options.report_dir is not None:
             return Path(options.report_dir)
-        # The other protocols have experiments of their own, each of which is a whole report.
-        usual = set(DEFAULT) if options.protocol in PAPER_PRESETS else set[str]()
-        has_usual_seeds = set(MAIN_SEEDS) <= set(options.seeds or MAIN_SEEDS) and not options.claim
-        if has_usual_seeds and all(
-            usual <= set(each.experiments) and set(choose_methods(None)) <= set(each.methods) for each in self.chosen
+        # Protocols other than the paper's have their own experiments, each of which makes a whole report.
+        experiments = set(DEFAULT) if options.protocol in PAPER_PRESETS else set[str]()
+        methods = set(choose_methods(None))
+        has_default_seeds = set(MAIN_SEEDS) <= set(options.seeds or MAIN_SEEDS) and not options.claim
+        if has_default_seeds and all(
+            experiments <= set(each.experiments) and methods <= set(each.methods) for each in self.chosen
         ):
             return Path(options.out_dir)
-        return Path(options.out_dir, REPORTS, narrowing(options, self.chosen))
+        return Path(options.out_dir, REPORTS, _folder_name(options, self.chosen))
 
     def _prepare(self, dataset: ChosenDataset, protocol: Protocol, download: bool) -> Prepared:
-        from benchmark.runs.preparation import prepare, with_labels  # it needs torch, which takes seconds to import
+        from benchmark.runs.preparation import prepare, with_labels  # imports torch, which takes seconds
 
         options, clock = self.options, time.perf_counter()
         before = DatasetFacts.stored(self.store, dataset.name, protocol)
         about = dataset.name, options.data_dir, dataset.interactions, protocol, options.out_dir / CACHE
         store = None if getattr(options, "dry_run", False) else self.store
-        prepared = prepare(*about, store, self._tell_once, download and not options.no_download)
-        judged = ("evaluation.downstream", True) in dataset.configuration.assignments
-        if judged or "downstream" in dataset.experiments:
+        prepared = prepare(*about, store, self._print_once, download and not options.no_download)
+        needs_labels = ("evaluation.downstream", True) in dataset.configuration.assignments
+        if needs_labels or "downstream" in dataset.experiments:
             prepared = with_labels(prepared, options.data_dir, dataset.interactions)
         summary = prepared.summary
         if before is not None and before.fingerprint != prepared.fingerprint:
             to_stderr(
-                f"{prepared.title}: {summary['source']} differs from what earlier runs here used; "
+                f"{prepared.title}: {summary['source']} differs from the data of earlier runs here; "
                 "those runs are kept but not reported"
             )
         to_stderr(
@@ -194,26 +198,30 @@ class Session:
         )
         return prepared
 
-    def _tell_once(self, line: str) -> None:
-        if line not in self._told:
-            self._told.add(line)
+    def _print_once(self, line: str) -> None:
+        if line not in self._printed:
+            self._printed.add(line)
             to_stderr(line)
 
 
 def open_store(out_dir: Path) -> Store:
-    """The store below `out_dir`, after removing what killed processes left; StoreError if it cannot be a directory."""
+    """Open the store below `out_dir` and remove what killed processes left there.
+
+    Raises StoreError if `out_dir` is not a directory and cannot become one.
+    """
     check_directory(out_dir, written=False)
     for name in ("tables", "figures", CACHE):
         try:
             sweep(out_dir / name)
         except StoreError as error:
-            to_stderr(f"{error}; what a killed process left there stays")
+            to_stderr(f"{error}; temporary files that a killed process left there stay")
     return Store(out_dir / "results")
 
 
 def check_places(out_dir: Path, parts: Iterable[str], folders: Iterable[str] = ()) -> None:
-    """Raise StoreError where something stands in the way, before hours of work: in results/, tables/ or figures/
-    (`parts`), and in their `folders`.
+    """Raise StoreError now, rather than after hours of work, if a folder cannot be written.
+
+    `parts`: some of results, tables and figures, below `out_dir`. `folders`: folders in each of them.
     """
     for part in parts:
         for folder in ("", *([".locks"] if part == "results" else []), *folders):
@@ -221,7 +229,7 @@ def check_places(out_dir: Path, parts: Iterable[str], folders: Iterable[str] = (
 
 
 def check_unpublished(place: Path, option: str, out_dir: Path) -> None:
-    """Raise ConfigError if original ids would be written among what is published of the clone or of `out_dir`."""
+    """Raise ConfigError if `place`, which gets original ids, is inside a published folder of the clone or `out_dir`."""
     place_and_above = (place.resolve(), *place.resolve().parents)
     for folder in (root / name for root in (out_dir, ROOT) for name in ("results", "tables", "figures")):
         if folder.resolve() in place_and_above:
@@ -231,11 +239,11 @@ def check_unpublished(place: Path, option: str, out_dir: Path) -> None:
             )
 
 
-def narrowing(options: Namespace, chosen: Iterable[ChosenDataset]) -> str:
-    """What the options name, as a folder: `ml-1m_seeds-0+1_methods-sasrec-ce+btsr`."""
+def _folder_name(options: Namespace, chosen: Iterable[ChosenDataset]) -> str:
+    """Name a folder after what the options choose, such as `ml-1m_seeds-0+1_methods-sasrec-ce+btsr`."""
     named: dict[str, Sequence[object] | None] = {"": [dataset.name for dataset in chosen]}
-    for flag, usual in USUAL.items():
-        named[f"{flag}-"] = [value] if (value := getattr(options, flag)) != usual else None
+    for flag, default in DEFAULT_RULES.items():
+        named[f"{flag}-"] = [value] if (value := getattr(options, flag)) != default else None
     named |= {"set-": options.set, "claim-": [options.claim.id] if options.claim else None, "seeds-": options.seeds}
     if not options.claim:
         named |= {"methods-": options.methods, "experiments-": options.experiments}

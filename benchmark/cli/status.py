@@ -1,6 +1,6 @@
 """python -m benchmark status: which runs of a plan are done, which are left, and how long they will take.
 
-That is judged by finished runs or, in `run_all.py --dry-run`, by a few timed batches.
+The estimate comes from finished runs; `run_all.py --dry-run` times a few batches where there are none.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ if TYPE_CHECKING:
     from benchmark.runs.preparation import Prepared
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
-"""Has an entry for each GPU where the NVIDIA driver runs."""
+"""The NVIDIA driver lists each GPU here."""
 
 LONG_HOURS = 1.0
-"""A plan that takes longer comes with advice on how to do less."""
+"""For a plan that takes longer than this, the estimate adds advice on how to do less."""
 
 TIMING_SECONDS = 15.0
-"""After this long no further method is timed; those that are left are taken to cost what the others do."""
+"""Methods are timed for this long; the rest are assumed to take the median of those that were timed."""
 
 Hours = dict[str, float]
-"""Hours of the runs that are left, by experiment; a run counts for the first experiment that needs it."""
+"""Hours left by experiment; a run counts towards the first experiment that needs it."""
 
 
 def status(options: Namespace) -> int:
-    """Show each dataset's runs; the exit code is 0 if nothing is left."""
+    """Show the runs of each dataset; the exit code is 0 if none is left."""
     return FAILURE if show_plans(Session(options), reads_data=False) else 0
 
 
 def dry_run(session: Session) -> int:
-    """Do the same for `run_all.py --dry-run`, and read the data of datasets that the store does not know yet."""
+    """Show the plan for `run_all.py --dry-run`. Unlike `status`, read the data if the store has no data.json for it."""
     unknown = [
         dataset
         for dataset in session.chosen
@@ -63,7 +63,7 @@ def dry_run(session: Session) -> int:
 
 
 def show_plans(session: Session, reads_data: bool) -> int:
-    """Show which runs of each dataset are done and left, and an estimate; returns how many are left in all."""
+    """Print what is done, what is left and an estimate for each dataset; return the total number of runs left."""
     plans, total_left = session.plan(session.options.seeds), 0
     for dataset in session.chosen:
         if runs := plans.get(dataset.name):
@@ -85,12 +85,12 @@ def estimate(
     left: Sequence[PlannedRun],
     reads_data: bool = False,
 ) -> tuple[list[str], float]:
-    """How long these runs take, in lines and in hours, which are infinite where that is not known.
+    """Estimate how long the runs in `left` take: lines to print, and hours, which are infinite if nothing is known.
 
-    Data that is known from an earlier time is read only if no finished run tells, and `reads_data`.
+    With `reads_data`, the data is read to time a few batches if no finished run gives an estimate.
     """
-    device, usual = likely_device(session.options.device)
-    workers, key = session.options.workers or usual, (dataset.name, dataset.protocol)
+    device, default_workers = likely_device(session.options.device)
+    workers, key = session.options.workers or default_workers, (dataset.name, dataset.protocol)
     found = hours_left(left, session.store, stored, device, workers, session.prepared.get(key))
     if found is None and reads_data:
         with suppress(MissingData):
@@ -102,11 +102,12 @@ def estimate(
 def overview(
     runs: Sequence[PlannedRun], stored: Sequence[RunRecord], overwrite: str
 ) -> tuple[list[str], list[PlannedRun]]:
-    """Lines of text, and the runs that are left; `runs` and `stored` are those of one dataset, each run shown with the
-    first experiment that needs it.
+    """Summarise one dataset's planned `runs` in lines, and return them with the runs that are left.
+
+    `stored`: the dataset's records. Each run is listed under the first experiment that needs it.
     """
     records, left = records_of(runs, stored), left_of(runs, stored, overwrite)
-    seeds: dict[str, dict[str, dict[str, list[str]]]] = {}  # by experiment, label and state
+    seeds: dict[str, dict[str, dict[str, list[str]]]] = {}  # experiment -> label -> status -> seeds
     for planned in runs:
         experiment, (label, *_) = next(iter(planned.uses.items()))
         state = records[planned.key].status if planned.key in records else "not run"
@@ -117,8 +118,8 @@ def overview(
     for experiment, labels in seeds.items():
         lines.append(f"  {experiment}")
         for label, states in labels.items():
-            told = "; ".join(f"{state}: seeds {','.join(each)}" for state, each in states.items())
-            lines.append(f"    {label:<14} {told}")
+            summary = "; ".join(f"{state}: seeds {','.join(each)}" for state, each in states.items())
+            lines.append(f"    {label:<14} {summary}")
     return lines, left
 
 
@@ -130,11 +131,11 @@ def hours_left(
     workers: int,
     prepared: Prepared | None = None,
 ) -> tuple[Hours, str] | None:
-    """How long one dataset's runs take with `workers` at a time on a `device` of this type, and what that is judged by.
+    """Estimate the hours that one dataset's runs take with `workers` in parallel on a `device` of this type.
 
-    `records`: those that the store has of the dataset. Where no finished run of the same kind tells, batches are timed
-    with the data that is `prepared`, and a run is taken to have as many epochs as those of the other datasets in the
-    store. Without data, runs of other kinds have to tell; None where there are none.
+    Returns them with what the estimate is based on. `records`: the dataset's runs in the store. If `prepared` holds the
+    data, runs for which no similar run has finished are estimated by timing a few batches, and are assumed to take the
+    median number of epochs of all runs in the store. Without data, less similar runs are used; None if there are none.
     """
     durations = Durations(records, device)
     seconds = {run.key: durations.estimate(run.spec, only_alike=prepared is not None) for run in left}
@@ -155,7 +156,7 @@ def hours_left(
 
 
 def describe(found: tuple[Hours, str] | None, workers: int, device: str) -> list[str]:
-    """The estimate in lines; a plan that takes long is followed by what takes less."""
+    """Put the result of `hours_left` into words, with advice on how to do less if the plan is long."""
     if found is None:
         return [
             "  There is no estimate, because no such run has finished yet; run_all.py --dry-run times a few batches "
@@ -182,21 +183,18 @@ def _hours(hours: float) -> str:
 
 
 def likely_device(choice: str) -> tuple[str, int]:
-    """The type of device that --device `choice` will give, and how many runs it will take at a time.
-
-    This is for estimates: torch knows for sure, but takes seconds to import.
-    """
+    """Guess which type of device --device `choice` selects, and the default number of workers, without torch."""
     gpus = len(list(DRIVER.glob("*"))) if choice != "cpu" else 0
     return ("cuda", gpus) if gpus else ("cuda" if choice == "cuda" else "cpu", cores())
 
 
 def cores() -> int:
-    """How many processor cores this process may use."""
+    """Count the processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _timed(runs: Sequence[PlannedRun], epochs: int, prepared: Prepared, device: str) -> Mapping[str, float]:
-    """Seconds of each run; those of one method, encoder and batch size are timed once."""
+    """Estimate each run's seconds, by its key, from a few batches; runs with the same workload are timed once."""
     import torch
 
     from benchmark.runs.timing import seconds_per_epoch
@@ -205,14 +203,14 @@ def _timed(runs: Sequence[PlannedRun], epochs: int, prepared: Prepared, device: 
     begun = time.perf_counter()
     for spec in (run.spec for run in runs):
         if issubclass(METHODS[spec.method].method, FittedMethod):
-            known[_work(spec)] = 0.0
-        elif _work(spec) not in known and time.perf_counter() - begun < TIMING_SECONDS:
+            known[_workload(spec)] = 0.0
+        elif _workload(spec) not in known and time.perf_counter() - begun < TIMING_SECONDS:
             per_epoch = seconds_per_epoch(spec, prepared.split, torch.device(device))
-            known[_work(spec)] = per_epoch * min(epochs, spec.training.epochs)
+            known[_workload(spec)] = per_epoch * min(epochs, spec.training.epochs)
     others = statistics.median([seconds for seconds in known.values() if seconds] or [0.0])
-    return {run.key: known.get(_work(run.spec), others) for run in runs}
+    return {run.key: known.get(_workload(run.spec), others) for run in runs}
 
 
-def _work(spec: RunSpec) -> object:
-    """What decides how long a run takes."""
+def _workload(spec: RunSpec) -> object:
+    """Reduce a run to the settings that decide how long it takes."""
     return spec.method, replace(spec.encoder, dropout=0.0), replace(spec.training, learning_rate=1.0, noise=0.0)

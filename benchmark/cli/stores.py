@@ -1,4 +1,4 @@
-"""python -m benchmark export, import and compare: runs move from one store to another, and stand side by side."""
+"""python -m benchmark export, import and compare: move runs from one store to another, and compare two stores."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
 
 ALWAYS = tuple(f"test {metric}" for metric in shown_in("run"))
-"""Metrics that are shown of every run; others are shown where they differ."""
+"""Metrics that are shown for every run; others are shown only where they differ."""
 
 DECIMALS = 6
 
 
 def export_runs(options: Namespace) -> int:
-    """Write the archive: the finished runs of the plan, and all runs of these datasets that were scored only."""
+    """Write the plan's finished runs to an archive, and all scored recommendations of other methods on its datasets."""
     path = options.to
     if path.name in ("", "..") or (os.path.lexists(path) and not os.path.isfile(path)):
         raise ConfigError(f"--to {path}: cannot be written as a file; name one such as runs.tar.gz")
@@ -38,12 +38,12 @@ def export_runs(options: Namespace) -> int:
 
 
 def import_runs(options: Namespace) -> int:
-    """Import; the exit code is 1 if a run of the archive cannot be used."""
+    """Import the runs of an archive; the exit code is 1 if one of them cannot be used."""
     check_places(options.out_dir, ["results"])
     found = open_store(options.out_dir).import_archive(options.archive)
     print(
         f"imported {found['imported']} runs from {options.archive}; "
-        f"{found['already done']} were here already, {found['unusable']} unusable"
+        f"{found['already done']} were already here, {found['unusable']} unusable"
     )
     return FAILURE if found["unusable"] else 0
 
@@ -52,7 +52,7 @@ def import_runs(options: Namespace) -> int:
 
 
 def compare_stores(options: Namespace) -> int:
-    """Show the comparison; the exit code is 1 if the stores differ."""
+    """Print the comparison of two stores; the exit code is 1 if they differ."""
     datasets = [] if ALL in (options.dataset or [ALL]) else options.dataset
     found = [find_store(path).records() for path in options.stores]
     chosen = ([record for record in records if not datasets or record.dataset in datasets] for records in found)
@@ -63,7 +63,7 @@ def compare_stores(options: Namespace) -> int:
 
 
 def find_store(path: Path) -> Store:
-    """The store at `path`, a results directory or one that has it inside; ConfigError if there is no store."""
+    """Open the store at `path`, a results directory or its parent; raises ConfigError if it has no runs."""
     root = path / "results" if (path / "results").is_dir() else path
     store = Store(root)
     if not root.is_dir() or not store.datasets():
@@ -73,19 +73,18 @@ def find_store(path: Path) -> Store:
 
 
 def compare(first: Iterable[RunRecord], second: Iterable[RunRecord]) -> tuple[str, bool]:
-    """The runs of two stores, A and B, as a plain table with a line that sums it up; and whether they are the same.
+    """Compare the runs of two stores, A and B: return a plain table with a summary, and whether the stores are equal.
 
-    Runs are the same if they ended in the same way with the same metrics to the last bit; times and machines do not
-    count.
+    Two runs are equal if they have the same status and the same metrics to the last bit; times and machines may differ.
     """
-    import pandas as pd  # it takes its time, and the other commands do without
+    import pandas as pd  # slow to import, and the other commands here do not need it
 
     one, other = (
         {f"{record.dataset} {record.method} {record.key} seed {record.seed}": record for record in records}
         for records in (first, second)
     )
     both = sorted(one.keys() & other.keys())
-    same = [run for run in both if _end(one[run]) == _end(other[run])]
+    n_same = sum(_is_same(one[run], other[run]) for run in both)
     lines = []
     if both:
         rows = [(run, *row) for run in both for row in _rows(one[run], other[run])]
@@ -94,18 +93,18 @@ def compare(first: Iterable[RunRecord], second: Iterable[RunRecord]) -> tuple[st
     alone = {"A": sorted(one.keys() - other.keys()), "B": sorted(other.keys() - one.keys())}
     lines += [f"only in {name}: {run} ({(one | other)[run].status})" for name, runs in alone.items() for run in runs]
     lines.append(
-        f"{len(both)} runs in both: {len(same)} with exactly the same metrics, {len(both) - len(same)} "
+        f"{len(both)} runs in both: {n_same} with exactly the same metrics, {len(both) - n_same} "
         f"with others; {len(alone['A'])} only in A, {len(alone['B'])} only in B"
     )
-    return "\n".join(lines), len(same) == len(one | other)
+    return "\n".join(lines), n_same == len(one | other)
 
 
-def _end(record: RunRecord) -> tuple[str, dict[str, dict[str, float]]]:
-    return record.status, record.metrics
+def _is_same(first: RunRecord, second: RunRecord) -> bool:
+    return (first.status, first.metrics) == (second.status, second.metrics)
 
 
 def _rows(first: RunRecord, second: RunRecord) -> list[tuple[str, str, str, str]]:
-    """What is shown of a run: a metric, its two values and their difference."""
+    """Return the rows to show for a run: metric, value in A, value in B, difference."""
     rows = [("status", first.status, second.status, "differs")] if first.status != second.status else []
     one, other = _metrics(first), _metrics(second)
     for name in one | other:
@@ -113,13 +112,13 @@ def _rows(first: RunRecord, second: RunRecord) -> list[tuple[str, str, str, str]
         if name in ALWAYS or a != b:
             rows.append((name, _number(a), _number(b), _difference(a, b)))
     machines = [f"{r.hardware.get('device', '?')}, torch {r.versions.get('torch', '?')}" for r in (first, second)]
-    if _end(first) != _end(second) and machines[0] != machines[1]:
+    if not _is_same(first, second) and machines[0] != machines[1]:
         rows.append(("machine", machines[0], machines[1], ""))
     return rows or [("no metrics", first.status, second.status, "")]
 
 
 def _metrics(record: RunRecord) -> dict[str, float]:
-    """The metrics by names such as `test ndcg@10`, those of test first."""
+    """Flatten the metrics to names such as `test ndcg@10`, test first."""
     stages = sorted(record.metrics, key=lambda stage: (stage != "test", stage))
     return {f"{stage} {name}": value for stage in stages for name, value in sorted(record.metrics[stage].items())}
 

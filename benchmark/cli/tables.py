@@ -1,6 +1,4 @@
-"""python -m benchmark table and audit: a table of chosen methods and metrics for a user's own paper, and the paper's
-printed numbers checked against each other.
-"""
+"""python -m benchmark table and audit: tables for a user's own paper, and a check of the paper's printed numbers."""
 
 from __future__ import annotations
 
@@ -23,18 +21,20 @@ LEGEND = "[ ] best; * p < 0.05 in favour of a method against its rival"
 
 
 def table(options: Namespace) -> int:
-    """Print or write the table: the best is bold, the second best underlined, a star marks who beats its rival."""
-    from benchmark.report.shown_runs import planned_results  # pandas takes its time
+    """Print or write a table of the chosen methods and metrics.
+
+    The best value is bold, the second best underlined, and a star marks a method that significantly beats its rival.
+    """
+    from benchmark.report.shown_runs import planned_results  # imports pandas, which is slow
     from benchmark.report.tables.formats import to_markdown, to_plain, to_tabular
     from benchmark.report.tables.table2 import table_of_methods
 
-    every = [name for name, entry in METHODS.items() if not entry.method.knows_users]  # those have to be named
+    every = [name for name, entry in METHODS.items() if not entry.method.knows_users]  # the others need --protocol sets
     named = every if options.methods is None else [m for word in options.methods for m in _registered(word)]
-    everything = {"experiments": ["main"], "methods": named or every}
-    session = Session(Namespace(**vars(options) | everything))
+    session = Session(Namespace(**vars(options) | {"experiments": ["main"], "methods": named or every}))
     [dataset, *others], store = session.chosen, session.store
     if others:
-        raise ConfigError("a table is about one dataset; name it with --dataset or --interactions")
+        raise ConfigError("a table shows one dataset; name it with --dataset or --interactions")
     [planned] = session.plan().values()
     results = planned_results(planned, store.records(dataset.name), store.data(dataset.name), store.arrays)
     methods = results.ran if options.methods is None else _columns(options.methods, results)
@@ -43,11 +43,12 @@ def table(options: Namespace) -> int:
     known = results.frame.loc[results.frame["stage"] == "test", "metric"].unique().tolist()
     for metric in options.metrics:
         if metric not in known:
-            remedy = suggestion(metric, [name for name in known if "/" not in name])
-            if definition(metric):
-                cutoffs = "; runs have 1, 5, 10, 20 and 50 as K"
-                is_usual = metric.partition("@")[2] in map(str, CUTOFFS)
-                remedy = "; python -m benchmark recompute adds it" if is_usual else cutoffs
+            if not definition(metric):
+                remedy = suggestion(metric, [name for name in known if "/" not in name])
+            elif metric.partition("@")[2] in map(str, CUTOFFS):
+                remedy = "; python -m benchmark recompute adds it"
+            else:
+                remedy = f"; runs have it at the cut-offs {', '.join(map(str, CUTOFFS))}"
             raise ConfigError(f"--metrics: no run of {dataset.name} has '{metric:.60}'{remedy}")
     shown = table_of_methods(results, methods, options.metrics)
     if options.format == "latex":
@@ -62,7 +63,7 @@ def table(options: Namespace) -> int:
 
 
 def audit(options: Namespace) -> int:
-    """Write tables/audit.md and audit.csv; needs neither data nor runs."""
+    """Write tables/audit.md and audit.csv, for which neither data nor runs are needed."""
     from benchmark.report.audit import write_audit
 
     for path in write_audit(options.out_dir / "tables"):
@@ -71,7 +72,7 @@ def audit(options: Namespace) -> int:
 
 
 def _registered(word: str) -> tuple[str, ...]:
-    """The methods that a word names; none if it is the name of recommendations made elsewhere."""
+    """Return the registered methods that a word names, or () if it may name recommendations that were scored."""
     try:
         return choose_methods([word])
     except ConfigError:
@@ -79,6 +80,7 @@ def _registered(word: str) -> tuple[str, ...]:
 
 
 def _columns(words: Sequence[str], results: Results) -> list[str]:
+    """Return the methods that the words name, each once, including recommendations that were scored."""
     external = {results.method(m).title.removesuffix(" (external)"): m for m in results.ran if m not in METHODS}
     columns: dict[str, None] = {}
     for word in words:

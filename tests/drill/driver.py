@@ -10,10 +10,10 @@ import json
 import signal
 import sys
 
-from benchmark.cli.process import leave, listen
+from benchmark.cli.process import exit_at_once, set_handlers
 
 if __name__ == "__main__":
-    listen(leave)
+    set_handlers(exit_at_once)
 
 from benchmark.cli.main import main
 from tests.drill.faults import inject
@@ -23,5 +23,5 @@ if __name__ in ("__main__", "__mp_main__"):
 
 if __name__ == "__main__":
     code = main(sys.argv[2:])
-    listen(signal.SIG_IGN)
+    set_handlers(signal.SIG_IGN)
     sys.exit(code)

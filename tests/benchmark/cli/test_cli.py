@@ -640,7 +640,7 @@ def test_all_skips_what_is_absent_with_instructions(tmp_path: Path, capsys: pyte
     assert main(["--dataset", "all", "--no-download", "--data-dir", str(tmp_path), "--out-dir", str(tmp_path)]) == 1
     errors = capsys.readouterr().err.splitlines()
     assert sum("skipped" in line for line in errors) == 5
-    assert "no dataset is there" in errors[-1]
+    assert "there is no dataset" in errors[-1]
 
 
 def test_data_that_is_gone_is_skipped_although_the_store_knows_it(
@@ -652,7 +652,7 @@ def test_data_that_is_gone_is_skipped_although_the_store_knows_it(
     fixed = ["--no-download", "--data-dir", str(tmp_path), "--out-dir", str(tmp_path), "--stages", "prepare,train"]
     words = [*fixed, "--methods", "popularity", "--seeds", "0", "--experiments", "main"]
     assert main(words) == 1
-    assert "no dataset is there" in capsys.readouterr().err.splitlines()[-1]
+    assert "there is no dataset" in capsys.readouterr().err.splitlines()[-1]
     assert main([*words, "--dataset", "all,synthetic"]) == 1
     assert "1 of 2 planned runs are not done" in capsys.readouterr().err.splitlines()[-1]
     assert [record.dataset for record in Store(tmp_path / "results").records()] == ["synthetic"]
@@ -703,7 +703,7 @@ def test_an_empty_list_is_an_error(flag: str, capsys: pytest.CaptureFixture[str]
 
 def test_status_without_any_data_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["status", "--out-dir", str(tmp_path)]) == 1
-    assert "no dataset is there" in capsys.readouterr().err
+    assert "there is no dataset" in capsys.readouterr().err
 
 
 def test_output_that_nobody_reads_is_no_traceback(tmp_path: Path, command: Callable[..., list[str]]) -> None:

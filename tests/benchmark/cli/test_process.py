@@ -13,7 +13,7 @@ import pytest
 from benchmark.cli.process import INTERRUPTED, SAFE, SIGNALS, unwinding
 
 ROOT = Path(__file__).resolve().parents[3]
-FROM_THE_FIRST = "import signal, time; from benchmark.cli.process import leave, listen, unwinding; "
+FROM_THE_FIRST = "import signal, time; from benchmark.cli.process import exit_at_once, set_handlers, unwinding; "
 
 Start = Callable[[str], "subprocess.Popen[str]"]
 
@@ -45,7 +45,7 @@ READY = "print('ready', flush=True); time.sleep(60)"
 def test_a_signal_while_nothing_can_unwind_ends_at_once_and_says_what_is_safe(
     start: Start, number: signal.Signals
 ) -> None:
-    process = start(f"listen(leave); {READY}")
+    process = start(f"set_handlers(exit_at_once); {READY}")
     process.send_signal(number)
     assert process.communicate(timeout=60)[1] == f"run_all.py: stopped at once; {SAFE}\n"
     assert process.returncode == INTERRUPTED
@@ -123,7 +123,9 @@ finally:
 
 
 def test_what_nohup_ignores_stays_ignored(start: Start) -> None:
-    process = start(f"signal.signal(signal.SIGHUP, signal.SIG_IGN)\nlisten(leave)\nwith unwinding(): {READY}")
+    process = start(
+        f"signal.signal(signal.SIGHUP, signal.SIG_IGN)\nset_handlers(exit_at_once)\nwith unwinding(): {READY}"
+    )
     process.send_signal(signal.SIGHUP)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.5)

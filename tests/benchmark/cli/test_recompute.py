@@ -72,7 +72,7 @@ def test_a_number_that_its_arrays_contradict_is_told_and_left(
     store.save(wrong, arrays)
     found = recompute(store, prepared, notes.append)
     assert found == {"differing": 1}
-    assert notes == [f"popularity seed 0 ({record.key}): its arrays give other values of {metric}"]
+    assert notes == [f"popularity seed 0 ({record.key}): its arrays give other values for {metric}"]
     assert store.records() == [wrong]
 
 
@@ -92,10 +92,7 @@ def test_the_command_says_what_it_found(
     store.save(without(record, "hr@1"), arrays)
     words = ["recompute", "--dataset", "synthetic", "--out-dir", str(tmp_path), "--data-dir", str(tmp_path)]
     assert command(words) == 0
-    assert (
-        "1 finished runs checked, 1 got metrics that they lacked, 0 differ from their records"
-        in capsys.readouterr().out
-    )
+    assert "1 finished runs checked, 1 got missing metrics, 0 differ from their records" in capsys.readouterr().out
     broken = replace(record, metrics=record.metrics | {"test": record.metrics["test"] | {"hr@1": 0.9}})
     store.save(broken, arrays, overwrite=True)
     assert command(words) == 1
@@ -110,7 +107,7 @@ def test_a_store_that_lacks_nothing_is_only_read(
     (store.root / ".locks").write_text("no lock can be had here, as in a read-only store")
     words = ["recompute", "--dataset", "synthetic", "--out-dir", str(tmp_path), "--data-dir", str(tmp_path)]
     assert command(words) == 0
-    assert "1 finished runs checked, 0 got metrics" in capsys.readouterr().out
+    assert "1 finished runs checked, 0 got missing metrics" in capsys.readouterr().out
     (store.root / ".locks").unlink()
     store.save(without(record, "hr@1"), arrays, overwrite=True)
     shutil.rmtree(store.root / ".locks")

@@ -67,7 +67,7 @@ def test_the_other_forms_and_a_file(table: Table, tmp_path: Path, capsys: pytest
         (["--methods", "markov,Mone"], "unknown method 'Mone'; did you mean 'Mine'?"),
         (["--metrics", "hr@11"], "no run of shop has 'hr@11'"),
         (["--methods", "duorec"], "none of these methods has a finished run"),
-        (["--dataset", "beauty"], "a table is about one dataset"),
+        (["--dataset", "beauty"], "a table shows one dataset"),
     ],
 )
 def test_wrong_input_is_told_in_a_line(

@@ -111,7 +111,7 @@ def test_a_claim_says_what_to_run(tmp_path: Path) -> None:
         (["--claim", "ce-beat-bce"], "--claim: unknown claim 'ce-beat-bce'; did you mean 'ce-beats-bce'?"),
         (["--claim", "ce-beats-bce", "--methods", "btsr"], "leave out --methods and --experiments"),
         (["--claim", "ce-beats-bce", "--experiments", "main"], "leave out --methods and --experiments"),
-        (["--claim", "gowalla-hr1-peak", "--dataset", "yelp"], "is not about yelp, only about gowalla"),
+        (["--claim", "gowalla-hr1-peak", "--dataset", "yelp"], "is about gowalla, not about yelp"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(
