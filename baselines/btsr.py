@@ -14,8 +14,9 @@ from baselines.settings import Shares, Weight
 
 
 class BTSR(TrainedMethod):
-    """L_total = L_pred + alpha * L_BT (Eq. 8); the views of a sequence are itself and its twin, both without their
-    final item.
+    """L_total = L_pred + alpha * L_BT (Eq. 8).
+
+    L_BT compares each sequence with its twin, another sequence with the same final item, both without that item.
     """
 
     version = 1
@@ -26,22 +27,22 @@ class BTSR(TrainedMethod):
         objective: Objective = field(default_factory=CrossEntropy)
         alpha: Weight = 0.2  # of L_BT in the total (Eq. 8)
         lambd: Weight = 0.05  # of the redundancy term in L_BT (Eq. 7)
-        # Both terms of L_BT divided by D, as in the released code, or not, as in Eq. 7.
+        # "per-dimension" divides L_BT by D, as in the released code; "sum" does not, as in Eq. 7.
         normalise: Literal["per-dimension", "sum"] = "per-dimension"
-        # An anchor whose final item no other sequence shares is its own twin under another dropout mask (the released
-        # behaviour), or is left out of L_BT.
+        # A sequence without a twin is compared with itself under another dropout mask, as in the released code, or is
+        # left out of L_BT.
         no_twin: Literal["self", "skip"] = "self"
-        twin_pool: Literal["final", "prefix"] = "final"  # as in TwinPool.build; "prefix" is not the paper's
-        # What an anchor is compared with: its twin, or itself under an operator or another dropout mask.
+        twin_pool: Literal["final", "prefix"] = "final"  # see TwinPool.build; the paper uses "final"
+        # What a sequence is compared with: its twin, or itself after an augmentation or under another dropout mask.
         view: Literal["twin", "mask", "crop", "reorder", "substitute", "dropout"] = "twin"
-        shares: Shares = field(default_factory=Shares)  # how much of a sequence the operators change
-        projector_layers: Annotated[int, Interval(ge=0, le=16)] = 0  # above 0 it replaces the L2 normalisation
+        shares: Shares = field(default_factory=Shares)  # how much the augmentations change
+        projector_layers: Annotated[int, Interval(ge=0, le=16)] = 0  # if positive, replaces the L2 normalisation
         projector_width: Annotated[int, Interval(ge=1, le=8192)] = 64
 
     settings: Settings
 
     def build(self, width: int) -> torch.nn.Module:
-        """The projector (Zbontar et al., ICML 2021): linear maps with batch normalisation and ReLU between them."""
+        """Build the projector (Zbontar et al., ICML 2021): linear maps with batch normalisation and ReLU in between."""
         settings, nn = self.settings, torch.nn
         widths = [width] + [settings.projector_width] * settings.projector_layers
         layers: list[torch.nn.Module] = []
@@ -57,17 +58,16 @@ class BTSR(TrainedMethod):
             self.nearest = views.nearest_items(data)
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
-        """L_pred on the anchors; L_BT on their last states and their views'. With alpha = 0 this is plain SASRec."""
         settings = self.settings
         states, z_a = encoder(batch.inputs, batch.last_only)
         terms = {"next-item": settings.objective(states, batch, encoder.item_table, rng)}
-        if settings.alpha == 0:
+        if settings.alpha == 0:  # plain SASRec
             return terms
         z_b = encoder.last(self.view(batch, rng))
         if settings.view == "twin" and settings.no_twin == "skip":
             paired = self.twins.with_twin(batch)
             z_a, z_b = z_a[paired], z_b[paired]
-        if len(z_a) > 1:  # one pair has no correlation
+        if len(z_a) > 1:  # a single pair has no correlation
             terms["barlow-twins"] = settings.alpha * self.regularizer(z_a, z_b)
         return terms
 
@@ -88,7 +88,7 @@ class BTSR(TrainedMethod):
                 return inputs
 
     def regularizer(self, z_a: Tensor, z_b: Tensor) -> Tensor:
-        """L_BT of the two views, on L2-normalised rows or on the projector's output."""
+        """Return L_BT of the two views, computed on L2-normalised rows or on the projector's output."""
         settings = self.settings
         projected = settings.projector_layers > 0
         if projected:

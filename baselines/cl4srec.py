@@ -12,7 +12,7 @@ from baselines.settings import Shares, Temperature, Weight
 
 
 class CL4SRec(TrainedMethod):
-    """L_pred + weight * InfoNCE(two different random views of each sequence)."""
+    """L_pred + weight * InfoNCE between two differently augmented views of each sequence."""
 
     version = 1
     grid: ClassVar = {"settings.weight": (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)}
@@ -27,7 +27,6 @@ class CL4SRec(TrainedMethod):
     settings: Settings
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
-        """Both views in one pass that computes their last position alone."""
         settings = self.settings
         states, _ = encoder(batch.inputs, batch.last_only)
         next_item = settings.objective(states, batch, encoder.item_table, rng)

@@ -1,4 +1,4 @@
-"""The sanity baselines, which count: most popular, and a first-order Markov chain."""
+"""Two sanity baselines that only count: most popular, and a first-order Markov chain."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from baselines.method import FittedMethod, Scorer
 
 
 class Popularity(FittedMethod):
-    """Scores an item by its number of training interactions, the same for everyone: what a personalised method must
-    beat.
-    """
+    """Score every item by its number of training interactions, whatever the history."""
 
     version = 1
 
@@ -25,8 +23,9 @@ class Popularity(FittedMethod):
 
 
 class Markov(FittedMethod):
-    """Scores an item by how often it directly followed the history's last item in training. Its popularity, scaled to
-    stay below one, decides between equal counts and where nothing ever followed.
+    """Score an item by how often it directly followed the history's last item in training.
+
+    Popularity, scaled to stay below one, breaks ties and ranks the items that never followed.
     """
 
     version = 1
@@ -47,7 +46,7 @@ class Markov(FittedMethod):
 
 
 def _followers(data: TrainingData) -> tuple[Sequences, Sequences]:
-    """For each of the V items the distinct items that followed it, and how often each of them did."""
+    """Return, for each of the V items, the distinct items that followed it, and how often each of them did."""
     n_items, (users, items) = data.n_items, data.sequences.flatten()
     neighbours = users[1:] == users[:-1]
     pairs, counts = (items[:-1] * n_items + items[1:])[neighbours].unique(return_counts=True)

@@ -1,7 +1,7 @@
-"""What a method computes with, imported when something of it is first used.
+"""Modules and types for methods to import from here, so that torch is loaded only once one of them is used.
 
-A method's file can therefore be read for its settings and version without torch, whose import takes seconds. A method
-may just as well import torch itself; then every command that looks at the registry takes as long.
+Importing torch takes seconds, and many commands read nothing but a method's settings and version. A method may also
+import torch directly; then every command that lists the methods takes that much longer.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from datasets.sequences import Batch, Sequences
 else:
 
-    class _Deferred:
+    class _DeferredModule:
         def __init__(self, name: str) -> None:
             self.name = name
 
         def __getattr__(self, attribute: str) -> Any:
             return getattr(import_module(self.name), attribute)
 
-    torch, F, sequences = map(_Deferred, ("torch", "torch.nn.functional", "datasets.sequences"))
+    torch, F, sequences = map(_DeferredModule, ("torch", "torch.nn.functional", "datasets.sequences"))
     encoders, importance, kernels, regularizers, transformer, views = (
-        _Deferred(f"baselines.{name}")
+        _DeferredModule(f"baselines.{name}")
         for name in ("encoder", "importance", "kernels", "regularizers", "transformer", "views")
     )
-    Batch = Encoder = Sequences = Tensor = TrainBatch = TrainingData = Any  # for annotations alone
+    Batch = Encoder = Sequences = Tensor = TrainBatch = TrainingData = Any  # these only appear in annotations
 
 __all__ = ["Batch", "Encoder", "F", "Sequences", "Tensor", "TrainBatch", "TrainingData", "encoders", "importance"]
 __all__ += ["kernels", "regularizers", "sequences", "torch", "transformer", "views"]

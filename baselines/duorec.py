@@ -12,7 +12,10 @@ from baselines.settings import Temperature, Weight
 
 
 class DuoRec(TrainedMethod):
-    """L_pred + weight * InfoNCE(unsupervised view, supervised view)."""
+    """L_pred + weight * InfoNCE between an unsupervised view (dropout) and a supervised one (a twin).
+
+    A sequence without a twin is contrasted with itself under yet another dropout mask.
+    """
 
     version = 1
     grid: ClassVar = {"settings.weight": (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)}
@@ -22,11 +25,10 @@ class DuoRec(TrainedMethod):
         objective: Objective = field(default_factory=CrossEntropy)
         weight: Weight = 0.1  # of InfoNCE
         temperature: Temperature = 1.0
-        # Named as in the published code: "us_x" contrasts the dropout view with the twin, "un" the sequence with its
-        # dropout view, "su" the sequence with its twin, "us" does both of these, the weight counting for each.
+        # As in the published code: "us_x" contrasts the dropout view with the twin, "un" the sequence with its dropout
+        # view, "su" the sequence with its twin, and "us" is the sum of "un" and "su".
         mode: Literal["us_x", "un", "su", "us"] = "us_x"
-        # As in TwinPool.build. The published code trains on one row per prefix and so draws its twins from all of them,
-        # which is "prefix"; here a sequence is one row, and "final" draws from the whole sequences.
+        # See TwinPool.build. The published code trains on one row per prefix, so its twins come from all prefixes.
         twin_pool: Literal["final", "prefix"] = "final"
 
     settings: Settings
@@ -35,7 +37,6 @@ class DuoRec(TrainedMethod):
         self.twins = views.TwinPool.build(data, self.settings.twin_pool)
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
-        """Where no twin exists, the sequence under yet another dropout mask stands in for it."""
         settings = self.settings
         states, z = encoder(batch.inputs, batch.last_only)
         next_item = settings.objective(states, batch, encoder.item_table, rng)

@@ -1,6 +1,6 @@
-"""EC4SRec: contrastive views guided by which items explain the prediction (Wang et al., CIKM 2022).
+"""EC4SRec: contrastive views that are guided by which items explain the prediction (Wang et al., CIKM 2022).
 
-No complete public implementation exists; this one follows the paper.
+There is no complete public implementation; this one follows the paper.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from baselines.settings import NEUTRAL, Share, Temperature, Weight
 class EC4SRec(TrainedMethod):
     """L_pred + positive * InfoNCE(two positive views) + negative * L_neg + retrieval * InfoNCE(z, retrieved view).
 
-    Positive views crop, mask or reorder the least important items, negative ones the most important; a retrieval view
-    is a same-target twin that shares important items. Until the first refresh of the importances it is L_pred alone.
+    Positive views crop, mask or reorder the least important items; negative views do so with the most important ones.
+    The retrieved view is a same-target twin that shares important items. Until the importances are first computed, the
+    loss is L_pred alone.
     """
 
     version = 1
@@ -39,26 +40,25 @@ class EC4SRec(TrainedMethod):
     @dataclass(frozen=True)
     class Settings:
         objective: Objective = field(default_factory=CrossEntropy)
-        importance: Literal["saliency", "occlusion"] = "saliency"  # of a position for the top score
-        # The epochs after which the importances are computed anew.
-        refresh_after: tuple[Annotated[int, Interval(ge=0, le=100_000)], ...] = (5, 15)
+        importance: Literal["saliency", "occlusion"] = "saliency"
+        refresh_after: tuple[Annotated[int, Interval(ge=0, le=100_000)], ...] = (5, 15)  # epochs
         positive: Weight = 0.1
         negative: Weight = 0.05
         retrieval: Weight = 0.1
-        scale: Weight = field(default=1.0, metadata={NEUTRAL: 1.0})  # a factor on all three weights
-        positive_share: Share = 0.3  # of a sequence's items: what a positive view touches
-        negative_share: Share = 0.7  # and what a negative one touches
+        scale: Weight = field(default=1.0, metadata={NEUTRAL: 1.0})  # multiplies all three weights
+        positive_share: Share = 0.3  # of a sequence's items are changed by a positive view
+        negative_share: Share = 0.7  # of a sequence's items are changed by a negative view
         temperature: Temperature = 1.0
 
     settings: Settings
-    importance: Tensor | None = None  # (n, L) of every training sequence's input positions
+    importance: Tensor | None = None  # (n, L) of the input positions of all training sequences
 
     def prepare(self, data: TrainingData) -> None:
         self.twins = views.TwinPool.build(data)
 
     def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
         if epoch in self.settings.refresh_after:
-            assert isinstance(encoder, transformer.Transformer)  # whose embedded items are what is explained
+            assert isinstance(encoder, transformer.Transformer)  # the importances are those of its embedded items
             self.importance = importance.IMPORTANCES[self.settings.importance](encoder, data)
 
     def state(self) -> dict[str, Tensor]:
@@ -68,7 +68,6 @@ class EC4SRec(TrainedMethod):
         self.importance = state.get("importance")
 
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
-        """The four views in one pass that computes their last position alone."""
         settings, inputs, data = self.settings, batch.inputs, batch.data
         states, z = encoder(inputs, batch.last_only)
         terms = {"next-item": settings.objective(states, batch, encoder.item_table, rng)}

@@ -1,4 +1,4 @@
-"""What every encoder of item sequences offers, and the two small ones; transformer.py holds the usual one."""
+"""The base class of encoders, a GRU, and a table of user vectors. The Transformer is in transformer.py."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ DROPOUT_LEVELS = 2**16
 
 
 class Encoder(nn.Module, ABC):
-    """Item sequences in, one state per position out; scores are dot products with the (tied) item table.
+    """Turns item sequences into one state per position; scores are dot products with the (tied) item vectors.
 
-    The table has V + 2 rows: the items, padding and the mask token. Only the first V ever compete as answers. No row
-    of a batch may be empty.
+    The embedding has V + 2 rows: the items, padding and the mask token. Only the first V are ever scored. Every row of
+    a batch must have at least one item.
 
-    `precision`: "bf16" hands the states to the loss in bfloat16 while training. Weights, z and scores are float32.
+    With `precision="bf16"` the loss gets its states in bfloat16 during training. Weights, z and scores stay float32.
     """
 
     def __init__(self, n_items: int, settings: EncoderSettings, precision: Precision = "fp32") -> None:
@@ -31,7 +31,7 @@ class Encoder(nn.Module, ABC):
         self.items = nn.Embedding(n_items + 2, settings.width)
 
     def initialise(self) -> None:
-        """Xavier-uniform for every matrix, embeddings included; called when all of them are there."""
+        """Initialise every matrix, including embeddings, Xavier-uniformly. Call it at the end of `__init__`."""
         for parameter in self.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
@@ -42,44 +42,45 @@ class Encoder(nn.Module, ABC):
         return self.items.weight[: self.n_items]
 
     @property
-    def is_coarse(self) -> bool:
-        """Whether the states are wanted in bfloat16."""
+    def uses_bfloat16(self) -> bool:
         return self.training and self.precision == "bf16"
 
     @abstractmethod
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The states of the T real positions, (T, D), in the order of `batch.positions`, and z (B, D), those of each
-        row's last item. A state depends on its own item and those before it alone.
+        """Return the states of the T real positions, (T, D), and z, the state of each row's last item, (B, D).
+
+        States are in the order of `batch.positions`. Each one depends only on its own item and the items before it.
         """
 
     def last(self, batch: Batch) -> Tensor:
-        """z (B, D) alone."""
+        """Return only z, (B, D)."""
         return self.encode(batch)[1]
 
     def forward(self, batch: Batch, last_only: bool = False) -> tuple[Tensor, Tensor]:
-        """As `encode`; with `last_only` the states are those of the last items as well."""
+        """Like `encode`. With `last_only`, only the last item of each row gets a state, so the states are z too."""
         if last_only:
             states = z = self.last(batch)
         else:
             states, z = self.encode(batch)
-        return states.bfloat16() if self.is_coarse else states, z
+        return states.bfloat16() if self.uses_bfloat16 else states, z
 
     def last_of_each(self, batches: Sequence[Batch]) -> tuple[Tensor, ...]:
-        """z (B, D) of each of several batches of B rows, such as the views of one, in a single pass."""
+        """Return z (B, D) for each of several batches of B rows, such as views of one batch, in a single pass."""
         return self.last(Batch.concatenate(batches, pad_id=self.n_items)).chunk(len(batches))
 
     def score(self, histories: Batch) -> Tensor:
-        """Scores of the whole catalogue after each history, (B, V)."""
+        """Score the whole catalogue after each history, (B, V)."""
         return self.last(histories) @ self.item_table.T
 
     def compiled_parts(self) -> Iterable[nn.Module]:
-        """The parts that `training.compile` translates."""
+        """Return the modules that `training.compile` compiles."""
         return ()
 
 
 class GRU(Encoder):
-    """GRU4Rec's (Hidasi et al., ICLR 2016): one recurrent layer per block, as wide as the item vectors; dropout on the
-    items and between the layers. The settings `heads`, `padding` and `norm` do not concern it.
+    """The encoder of GRU4Rec (Hidasi et al., ICLR 2016): one recurrent layer per block, as wide as the item vectors.
+
+    Dropout acts on the items and between the layers. The settings `heads`, `padding` and `norm` have no effect.
     """
 
     def __init__(self, n_items: int, settings: EncoderSettings, precision: Precision = "fp32") -> None:
@@ -91,14 +92,16 @@ class GRU(Encoder):
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
         x = self.dropout(self.items(batch.items) * math.sqrt(self.settings.width))  # (B, L, D)
-        states, _ = self.gru(x)  # (B, L, D); a row's items come first, so no state of theirs depends on padding
+        states, _ = self.gru(x)  # (B, L, D); padding comes after a row's items, so their states never depend on it
         rows = torch.arange(len(states), device=states.device)
         return states[batch.positions], states[rows, batch.lengths - 1]  # (T, D), (B, D)
 
 
 class UserTable(Encoder):
-    """Matrix factorisation's (Koren et al., 2009): each user's vector, whatever the items of the batch are. It knows
-    only the users it was trained on, by the batch's `rows`. Of the settings only `width` and `dropout` concern it.
+    """The user vectors of matrix factorisation (Koren et al., 2009), looked up by the batch's `rows`.
+
+    The items of the batch play no part, and only users seen in training have a vector. The only settings with an
+    effect are `width` and `dropout`.
     """
 
     def __init__(self, n_users: int, n_items: int, settings: EncoderSettings, precision: Precision = "fp32") -> None:
@@ -113,19 +116,19 @@ class UserTable(Encoder):
 
     def last(self, batch: Batch) -> Tensor:
         assert batch.rows is not None
-        return self.of(batch.rows)
+        return self.user_vectors(batch.rows)
 
-    def of(self, users: Tensor) -> Tensor:
-        """z (B, D) of users (B,)."""
+    def user_vectors(self, users: Tensor) -> Tensor:
+        """Return z (B, D) for `users` (B,), with dropout."""
         return self.dropout(self.users(users))
 
 
 class Dropout(nn.Module):
-    """Inverted dropout (Srivastava et al., JMLR 2014): zero with probability `p`, else scaled so as to keep the mean.
+    """Inverted dropout (Srivastava et al., JMLR 2014): zeroes elements with probability `p` and rescales the rest.
 
-    On a CPU a 64-bit draw decides four elements, each by 16 of its bits: `p` is rounded to a multiple of 2^-16 and the
-    scale follows the rounded value, so the mean is kept exactly. torch's own draws one 53-bit number per element and
-    takes five times as long. Draws come from torch's global generator.
+    On a CPU this is five times as fast as torch's dropout, which draws a 53-bit number per element: here one 64-bit
+    draw decides four elements with 16 bits each. `p` is rounded to a multiple of 2^-16 and the scale uses the rounded
+    value, so the mean is preserved exactly. Draws come from torch's global generator.
     """
 
     def __init__(self, p: float) -> None:
@@ -133,7 +136,7 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """The input, any shape, unchanged in evaluation mode."""
+        """Works on any shape; in evaluation mode it returns `x` itself."""
         if not self.training or self.p == 0:
             return x
         if x.is_cuda:

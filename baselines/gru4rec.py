@@ -9,8 +9,8 @@ from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings, Precision
 
 
-class OnGRU(TrainedMethod):
-    """A method whose encoder is recurrent."""
+class GRUMethod(TrainedMethod):
+    """A method that trains a GRU instead of the Transformer."""
 
     encoder_version = 1  # raise it whenever the numbers of GRU change
 
@@ -18,15 +18,16 @@ class OnGRU(TrainedMethod):
         return encoders.GRU(n_items, settings, precision)
 
 
-class GRU4Rec(OnGRU, SASRec):
-    """Next-item prediction at every position, the item vectors shared by input and output. The published code trains
-    on parallel sessions and sampled items instead.
+class GRU4Rec(GRUMethod, SASRec):
+    """Next-item prediction at every position, with item vectors shared between input and output.
+
+    The published code trains on parallel sessions with sampled items instead.
     """
 
     version = 1
 
 
-class RecurrentBTSR(OnGRU, BTSR):
-    """Whether Barlow Twins on same-target views helps another encoder than the paper's."""
+class RecurrentBTSR(GRUMethod, BTSR):
+    """BT-SR on a GRU, to see whether Barlow Twins helps an encoder other than the paper's."""
 
     version = 1

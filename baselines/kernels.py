@@ -1,9 +1,9 @@
-"""Losses against the item table that never hold the (T, V) logits and are fast on a single CPU thread.
+"""Losses over the item table that never hold the full (T, V) logits and are fast on a single CPU thread.
 
-There are T states x_t of width D and V items w_v. Each loss is an autograd.Function with a hand-written gradient, which
-the tests compare with that of the plain formula. All of them hold logits only in blocks that fit a cache and keep
-nothing for the backward pass that is cheap to compute again. A loss whose gradient costs little more than its value
-computes both in the forward pass; its backward pass then only scales the gradient.
+There are T states x_t of width D and V items w_v. Each loss is an autograd.Function with a hand-written gradient; the
+tests compare it with the gradient of the plain formula. Logits only exist in blocks that fit in a cache, and nothing
+that is cheap to recompute is saved for the backward pass. Where the gradient costs little more than the loss itself,
+the forward pass computes both and the backward pass only scales the gradient.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from scipy import sparse
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CPU_BLOCK = 96  # states at a time, measured: with fewer the matrix product is slow, with more they leave the cache
-CPU_ELEMENTS = 2**18  # logits at a time where a state has few of them: 1 MiB of float32
-GPU_ELEMENTS = 2**26  # logits at a time on a GPU: 256 MiB, so that few and large kernels are launched
-SAFE_LOGIT = 60.0  # exp(60), summed over any catalogue, does not overflow in float32, and exp(-60) does not underflow
+CPU_BLOCK = 96  # states per block. Measured: smaller blocks make the product slow, larger ones leave the cache
+CPU_ELEMENTS = 2**18  # logits per block where each state has few of them: 1 MiB of float32
+GPU_ELEMENTS = 2**26  # logits per block on a GPU: 256 MiB, so that there are few, large kernel launches
+SAFE_LOGIT = 60.0  # in float32, exp(60) summed over any catalogue does not overflow, and exp(-60) does not underflow
 
 
 def linear_cross_entropy(states: Tensor, table: Tensor, targets: Tensor) -> Tensor:
-    """Mean of logsumexp_v(x_t . w_v) - x_t . w_target: `states` (T, D), `table` (V, D), `targets` (T,) -> scalar.
+    """Average logsumexp_v(x_t . w_v) - x_t . w_target: `states` (T, D), `table` (V, D), `targets` (T,) -> scalar.
 
-    The three (T, V) products are in the states' type, which may be bfloat16; sums, loss and table stay in the table's.
+    The three (T, V) products use the dtype of `states`, which may be bfloat16. Sums and loss use that of `table`.
     """
     return _LinearCrossEntropy.apply(states, table, targets)
 
 
 def sampled_logits(states: Tensor, table: Tensor, candidates: Tensor) -> Tensor:
-    """x_t . w_c for each state's candidates: `states` (T, D), `table` (V, D), `candidates` (T, n) int64 -> (T, n)."""
+    """Compute x_t . w_c for each state's candidates: `states` (T, D), `table` (V, D), `candidates` (T, n) -> (T, n)."""
     states = states.to(table.dtype)
-    if candidates.shape[1] >= len(table):  # the whole product is smaller, and torch's sparse one refuses
+    if candidates.shape[1] >= len(table):  # the full product is smaller, and torch's sparse one would refuse
         return (states @ table.T).gather(1, candidates)
     if states.is_cuda:
         return torch.bmm(F.embedding(candidates, table), states[:, :, None]).squeeze(2)
@@ -43,38 +43,38 @@ def sampled_logits(states: Tensor, table: Tensor, candidates: Tensor) -> Tensor:
 
 
 def bucketed_cross_entropy(states: Tensor, table: Tensor, targets: Tensor, x_ids: Tensor, y_ids: Tensor) -> Tensor:
-    """Softmax inside buckets: the states `x_ids` (n_b, X) against the items `y_ids` (n_b, Y), rows ascending.
+    """Cross-entropy inside buckets of states `x_ids` (n_b, X) and items `y_ids` (n_b, Y), both with ascending rows.
 
-    A state's loss in a bucket is the cross-entropy of its own target against the bucket's items (the target counted
-    once); of its buckets' losses it takes the largest; returned is the mean over the states in some bucket, a scalar.
+    In each of its buckets a state's target competes with the bucket's items (and counts once). The loss of a state is
+    the largest over its buckets. Returns the mean over the states that are in some bucket, a scalar.
     """
     return _BucketedCrossEntropy.apply(states.to(table.dtype), table, targets, x_ids, y_ids)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """With E = exp(W X' - shift) and s = 1' E, the gradients are dX = (E / s)' W minus the targets' rows of W, and
-    dW = E (X / s) minus each state in its target's row.
+    """With E = exp(W X' - shift) and s = 1' E, the gradients are dX = (E / s)' W and dW = E (X / s). From dX we then
+    subtract each state's target vector, and from each target's row of dW the state.
 
-    A block is b states against all items, with the items along the rows (V, b): all three products are fastest so.
+    A block holds b states against all items. Items run along the rows, (V, b), which makes all three products fastest.
     """
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, table: Tensor, targets: Tensor) -> Tensor:
-        block = _per_block(states, len(table)) if states.is_cuda else CPU_BLOCK
-        bounded = _bounded(states, table)
+        block = _block_size(states, len(table)) if states.is_cuda else CPU_BLOCK
+        no_shift = _exp_is_safe(states, table)
         d_states, d_table = torch.empty_like(states), torch.zeros_like(table)
         lse = table.new_empty(len(states))  # (T,)
-        buffer = states.new_empty(len(table) * min(block, len(states)))  # room for the largest block, (V * b,)
+        buffer = states.new_empty(len(table) * min(block, len(states)))  # fits the largest block, (V * b,)
         factor = table.to(states.dtype)  # (V, D)
         for x, d_x, out in zip(states.split(block), d_states.split(block), lse.split(block), strict=True):
             e = torch.mm(factor, x.T, out=buffer[: len(table) * len(x)].view(len(table), len(x)))  # (V, b) logits
-            s = _exp_sum_(e, 0, bounded, out)[:, None]  # (b, 1), and e holds the exponentials now
+            s = _exp_sum_(e, 0, no_shift, out)[:, None]  # (b, 1); e now holds the exponentials
             torch.mm(e.T, factor, out=d_x).div_(s)  # (b, V) @ (V, D) -> (b, D)
             if e.dtype == d_table.dtype:
                 d_table.addmm_(e, x / s)  # (V, b) @ (b, D) -> (V, D)
             else:
-                d_table += e @ (x / s).to(e.dtype)  # the same in bfloat16, summed up in float32
-        own = F.embedding(targets, table)  # (T, D) each state's target
+                d_table += e @ (x / s).to(e.dtype)  # the same product in bfloat16, accumulated in float32
+        own = F.embedding(targets, table)  # (T, D) the vector of each state's target
         d_table.index_add_(0, targets, states.to(table.dtype), alpha=-1)
         ctx.save_for_backward(d_states.sub_(own), d_table)
         return (lse - (states * own).sum(1)).mean()
@@ -88,8 +88,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 class _SampledLogits(torch.autograd.Function):
-    """The rows of the candidates, (T, n, D), are never built. With the gradient of the logits as a sparse matrix G
-    (T, V), n entries per row, dX = G W and dW = G' X.
+    """Avoids building the candidates' vectors, (T, n, D). If the gradient of the logits is a sparse matrix G (T, V)
+    with n entries per row, then dX = G W and dW = G' X.
     """
 
     @staticmethod
@@ -102,7 +102,7 @@ class _SampledLogits(torch.autograd.Function):
             places = torch.sparse_csr_tensor(
                 starts, candidates.flatten(), states.new_zeros(count * n), size, check_invariants=False
             )
-        # Of the (T, V) product only the n places of each row are computed: (T * n,) -> (T, n).
+        # This computes only n entries per row of the (T, V) product: (T * n,) -> (T, n).
         return torch.sparse.sampled_addmm(places, states, table.T, beta=0.0).values().view(count, n)
 
     @staticmethod
@@ -119,28 +119,28 @@ class _SampledLogits(torch.autograd.Function):
 
 
 class _BucketedCrossEntropy(torch.autograd.Function):
-    """The first pass over the buckets computes every loss, the second the gradients of the few that are the largest of
-    their state and so count.
+    """The first pass over the buckets computes all losses. The second computes gradients only where a loss is the
+    largest of its state, since the others do not count.
     """
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, table: Tensor, targets: Tensor, x_ids: Tensor, y_ids: Tensor) -> Tensor:
         own, targets_in = F.embedding(targets, table), targets[x_ids]  # (T, D), (n_b, X)
-        correct = (states * own).sum(1)[x_ids]  # (T,) -> (n_b, X) the logits of the states' own targets
+        correct = (states * own).sum(1)[x_ids]  # (T,) -> (n_b, X) the logit of each state's target
         lse = _bucket_lse(states, table, x_ids, y_ids)  # (n_b, X)
         place = torch.searchsorted(y_ids, targets_in).clamp_max_(y_ids.shape[1] - 1)  # (n_b, X), rows are ascending
-        absent = y_ids.gather(1, place) != targets_in  # (n_b, X) where the bucket lacks the state's own target
-        lse = torch.where(absent, torch.logaddexp(lse, correct), lse)  # so that the target counts exactly once
+        absent = y_ids.gather(1, place) != targets_in  # (n_b, X) where the bucket lacks the state's target
+        lse = torch.where(absent, torch.logaddexp(lse, correct), lse)  # now the target counts exactly once
 
         losses, flat = lse - correct, x_ids.flatten()  # (n_b, X), (n_b * X,)
         largest = torch.full_like(states[:, 0], -torch.inf)  # (T,), stays -inf for a state in no bucket
         largest.scatter_reduce_(0, flat, losses.flatten(), "amax")
         wins = (losses == largest[x_ids]).to(states.dtype)  # (n_b, X)
-        ties = torch.zeros_like(largest).index_add_(0, flat, wins.flatten())  # (T,) in how many buckets
-        weight = wins / ties[x_ids].clamp_min(1)  # (n_b, X), over a state's buckets these sum to one
+        ties = torch.zeros_like(largest).index_add_(0, flat, wins.flatten())  # (T,) how many buckets share the maximum
+        weight = wins / ties[x_ids].clamp_min(1)  # (n_b, X), sums to one over a state's buckets
 
         d_states, d_table = _bucket_gradients(states, table, x_ids, y_ids, lse, weight)
-        # d(lse - correct) / d correct is -1, plus the target's probability where it was added to the bucket by hand.
+        # d(lse - correct) / d correct is -1, plus the target's probability where we added it to the bucket above.
         d_correct = weight * ((correct - lse).exp_() * absent - 1)  # (n_b, X)
         d_correct = torch.zeros_like(largest).index_add_(0, flat, d_correct.flatten())[:, None]  # (T, 1)
         d_states.addcmul_(d_correct, own)
@@ -159,26 +159,26 @@ class _BucketedCrossEntropy(torch.autograd.Function):
 
 
 def _bucket_lse(states: Tensor, table: Tensor, x_ids: Tensor, y_ids: Tensor) -> Tensor:
-    """logsumexp over each bucket's items for each of its states, (n_b, X)."""
-    step = _per_block(states, x_ids.shape[1] * y_ids.shape[1])
-    bounded = _bounded(states, table)
+    """Return the logsumexp over each bucket's items for each of its states, (n_b, X)."""
+    step = _block_size(states, x_ids.shape[1] * y_ids.shape[1])
+    no_shift = _exp_is_safe(states, table)
     lse = states.new_empty(x_ids.shape)
     for x, y, out in zip(x_ids.split(step), y_ids.split(step), lse.split(step), strict=True):
         # (step, X, D) @ (step, D, Y) -> (step, X, Y); its logsumexp (step, X) goes into lse
-        _exp_sum_(F.embedding(x, states) @ F.embedding(y, table).mT, 2, bounded, out)
+        _exp_sum_(F.embedding(x, states) @ F.embedding(y, table).mT, 2, no_shift, out)
     return lse
 
 
 def _bucket_gradients(
     states: Tensor, table: Tensor, x_ids: Tensor, y_ids: Tensor, lse: Tensor, weight: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of sum(weight * lse) for the states (T, D) and the table (V, D); most of `weight` (n_b, X) is zero."""
+    """Return the gradients of sum(weight * lse), (T, D) and (V, D), where most of `weight` (n_b, X) is zero."""
     size_x = x_ids.shape[1]
     d_states, d_table = torch.zeros_like(states), torch.zeros_like(table)
-    order = weight.argsort(1, descending=True)  # (n_b, X) winners first
-    # How many winners each bucket has; a GPU is not asked, which would stall it, and takes all states instead.
+    order = weight.argsort(1, descending=True)  # (n_b, X) states with a weight first; call them winners
+    # On a CPU only the winners of each bucket are computed. Counting them would stall a GPU, so it computes all states.
     counts = [size_x] * len(order) if states.is_cuda else weight.count_nonzero(1).tolist()
-    step = _per_block(states, size_x * y_ids.shape[1]) if states.is_cuda else 1
+    step = _block_size(states, size_x * y_ids.shape[1]) if states.is_cuda else 1
     for i in range(0, len(order), step):
         rows = order[i : i + step, : counts[i]]  # (step, winners)
         x, y = x_ids[i : i + step].gather(1, rows), y_ids[i : i + step]  # (step, winners), (step, Y)
@@ -190,9 +190,9 @@ def _bucket_gradients(
     return d_states, d_table
 
 
-def _exp_sum_(logits: Tensor, dim: int, bounded: bool, lse: Tensor) -> Tensor:
-    """Turn logits into exp(logits - shift) in place, return the sums over `dim`, write logsumexp to `lse`."""
-    if bounded:
+def _exp_sum_(logits: Tensor, dim: int, no_shift: bool, lse: Tensor) -> Tensor:
+    """Replace the logits by exp(logits - shift), write their logsumexp to `lse` and return the sums over `dim`."""
+    if no_shift:
         s = logits.exp_().sum(dim, dtype=lse.dtype)
         torch.log(s, out=lse)
         return s
@@ -202,15 +202,16 @@ def _exp_sum_(logits: Tensor, dim: int, bounded: bool, lse: Tensor) -> Tensor:
     return s
 
 
-def _bounded(states: Tensor, table: Tensor) -> bool:
-    """Whether all logits are small for certain (Cauchy-Schwarz): exp needs no shift then, which saves two passes of
-    five.
+def _exp_is_safe(states: Tensor, table: Tensor) -> bool:
+    """Return whether all logits are certain to be small (Cauchy-Schwarz), so that exp needs no shift.
+
+    Skipping the shift saves two of five passes. On a GPU the answer is False, because asking would stall it.
     """
-    if states.is_cuda or len(states) == 0:  # a GPU would have to be waited for
+    if states.is_cuda or len(states) == 0:
         return False
     return bool(states.norm(dim=1).max() * table.norm(dim=1).max() < SAFE_LOGIT)
 
 
-def _per_block(states: Tensor, elements: int) -> int:
-    """How many states or buckets to hold at a time if each has this many logits."""
+def _block_size(states: Tensor, elements: int) -> int:
+    """Return how many states or buckets to compute at a time if each has this many logits."""
     return max((GPU_ELEMENTS if states.is_cuda else CPU_ELEMENTS) // elements, 1)

@@ -1,6 +1,6 @@
-"""What a method is: frozen settings, a version, and either a loss to train on or statistics to fit.
+"""The base classes of all methods: settings, a version, and either a loss to train on or statistics to count.
 
-Imports no torch, so that a plan, which reads settings and versions alone, needs none.
+This module imports no torch, because planning reads only settings and versions and must start quickly.
 """
 
 from __future__ import annotations
@@ -14,35 +14,36 @@ from baselines.deferred import Batch, Encoder, TrainBatch, TrainingData, torch, 
 from baselines.settings import EncoderSettings, Precision, check_bounds
 
 Scorer: TypeAlias = "Callable[[Batch], torch.Tensor]"
-"""Histories, a Batch of B rows, in; scores of the whole catalogue, (B, V) float, out."""
+"""Takes a batch of B histories and returns a score for every item of the catalogue, (B, V) float."""
 
 Grid: TypeAlias = "Mapping[str, tuple[float, ...]]"
-"""For each setting that tuning searches, such as `settings.alpha`, the values that it tries, ascending."""
+"""Maps each setting to tune, such as `settings.alpha`, to the values to try, in ascending order."""
 
 Terms: TypeAlias = "dict[str, torch.Tensor]"
-"""Named scalar loss terms, each already multiplied by its weight; the loss is their sum."""
+"""The named terms of a loss. Each is a scalar that already includes its weight; the loss is their sum."""
 
 
 class Method(ABC):
-    """A way to recommend. `version` and `encoder_version` are part of the run key: raise them whenever the numbers
-    change. `grid`: what tuning searches, in all combinations of its values. `knows_users`: whether it can score the
-    users alone that it was trained on, so that a row is a user.
+    """A recommendation method.
+
+    `version` and `encoder_version` are part of the run key: raise them whenever the numbers change. Tuning tries all
+    combinations of the values in `grid`. With `known_users_only` the method can score only the users it was trained on.
     """
 
     version: ClassVar[int]
     encoder_version: ClassVar[int] = 2  # of transformer.py
     grid: ClassVar[Grid] = {}
-    knows_users: ClassVar[bool] = False
+    known_users_only: ClassVar[bool] = False
 
     @dataclass(frozen=True)
     class Settings:
-        """Nothing to set; a method with settings has a class of its own here."""
+        """No settings. A method that has some defines its own `Settings`."""
 
     def __init__(self, settings: Any = None) -> None:
         self.settings = settings
 
     def report(self) -> dict[str, float]:
-        """Facts about the last fit that belong in the run record, such as the share of anchors without a twin."""
+        """Return facts for the run record, such as the share of sequences without a twin."""
         return {}
 
 
@@ -51,47 +52,51 @@ class FittedMethod(Method):
 
     @abstractmethod
     def fit(self, data: TrainingData) -> Scorer:
-        """Learn from the training sequences; return the scorer."""
+        """Learn from the training sequences and return the scorer."""
 
 
 class TrainedMethod(Method):
-    """A method that trains an encoder by gradient; the harness has the loop, the model selection and the scoring."""
+    """A method that trains an encoder by gradient descent.
+
+    The harness runs the training loop, selects the best epoch and scores; the method supplies the loss.
+    """
 
     def build_encoder(self, n_items: int, settings: EncoderSettings, precision: Precision) -> Encoder:
-        """The encoder that is trained, by default the Transformer. Another one has an `encoder_version` of its own."""
+        """Return the encoder to train, by default the Transformer. Any other needs its own `encoder_version`."""
         return transformer.build(n_items, settings, precision)
 
     def prepare(self, data: TrainingData) -> None:
-        """Build indices and statistics before the first epoch."""
+        """Build indices and statistics. Called once, before the encoder is built."""
 
     def build(self, width: int) -> torch.nn.Module:
-        """What the method trains in addition to the encoder, such as a projector; nothing by default."""
+        """Return modules to train along with the encoder, such as a projector; by default there are none."""
         return torch.nn.Module()
 
     def pretraining_epochs(self, budget: int) -> int:
-        """How many of the `budget` epochs pretrain: none of them can be the selected one, and the optimiser starts
-        anew after them.
+        """Return how many of the `budget` epochs are pretraining.
+
+        None of them can be selected as the best epoch, and the optimiser is reset after them.
         """
         return 0
 
     @abstractmethod
     def loss(self, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Terms:
-        """The terms whose sum is minimised on this batch; all draws but dropout come from `rng`."""
+        """Return the loss terms of a batch. Everything random except dropout must be drawn from `rng`."""
 
     def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
-        """Called after each epoch, counted from 1, before validation."""
+        """Called after each epoch, before validation; epochs count from 1."""
 
     def state(self) -> dict[str, torch.Tensor]:
-        """What `on_epoch` has changed, so that a run that was cut short can be continued; `restore` takes it back."""
+        """Return whatever `on_epoch` changes, so that an interrupted run can resume from a checkpoint."""
         return {}
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
-        """Go back to what `state` returned; called after `prepare`."""
+        """Restore what `state` returned. Called after `prepare`."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """How figures draw a method: a colour and a marker, as matplotlib names them."""
+    """How figures draw a method: matplotlib's names for a colour and a marker."""
 
     colour: str
     marker: str
@@ -99,13 +104,13 @@ class Look:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the registry: how the method is called in print, its class, its default settings, whose numbers all
-    have bounds.
+    """One method of the registry: its printed name, its class and its default settings.
 
-    `plain`: the method that is left, bit for bit, when this one's `alpha` is 0. `by_default`: whether it is run when no
-    method is named. `grid`: what tuning searches, if that is not the `grid` of the class. `rival`: the method that a
-    report compares it with, if that is neither `plain` nor the best baseline. `look`: how figures draw it; without one
-    it gets a look that no other method has.
+    plain: The method that remains, bit for bit, when `alpha` is 0.
+    by_default: Whether the method runs when the user names no methods.
+    grid: The tuning grid, if it differs from the one of the class.
+    rival: The method to compare with in reports, if it is neither `plain` nor the best baseline.
+    look: How figures draw the method. By default it gets a look that no other method has.
     """
 
     title: str
@@ -118,7 +123,7 @@ class Entry:
     look: Look | None = None
 
     @property
-    def searched(self) -> Grid:
+    def tuning_grid(self) -> Grid:
         grid: Grid = self.method.grid if self.grid is None else self.grid
         return grid
 

@@ -1,6 +1,6 @@
-"""Pretraining after Green et al. (2025): before prediction is trained, or alone, to be judged on downstream tasks.
+"""Pretraining after Green et al. (2025), either before next-item prediction or on its own for downstream tasks.
 
-Of that paper only the abstract is public here; what it leaves open is decided in docs/methods.md.
+We only have the abstract of that paper. docs/methods.md says how we filled in the rest.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from baselines.settings import Share, Shares, Temperature, Weight
 
 
 class TwoStage(TrainedMethod):
-    """L_BT of two random views alone for the first epochs, L_pred alone for the rest. The BT-SR paper calls this slower
-    and worse than joint training; here both have the same encoder, data and total number of epochs.
+    """L_BT of two random views in the first epochs, then L_pred.
+
+    The BT-SR paper calls this slower and worse than joint training. Here both get the same encoder, data and number of
+    epochs.
     """
 
     version = 1
@@ -26,7 +28,7 @@ class TwoStage(TrainedMethod):
     @dataclass(frozen=True)
     class Settings:
         objective: Objective = field(default_factory=CrossEntropy)
-        pretraining: Share = 0.1  # of the epochs, rounded up, is spent on L_BT
+        pretraining: Share = 0.1  # the share of epochs spent on L_BT, rounded up
         lambd: Weight = 0.05  # as in BT-SR
         shares: Shares = field(default_factory=Shares)
 
@@ -34,8 +36,7 @@ class TwoStage(TrainedMethod):
     epochs_left = 0  # of pretraining
 
     def pretraining_epochs(self, budget: int) -> int:
-        """A share of all epochs, leaving at least one to fine-tune."""
-        self.epochs_left = min(math.ceil(self.settings.pretraining * budget), budget - 1)
+        self.epochs_left = min(math.ceil(self.settings.pretraining * budget), budget - 1)  # leave one to fine-tune
         return self.epochs_left
 
     def on_epoch(self, encoder: Encoder, data: TrainingData, epoch: int) -> None:
@@ -57,7 +58,7 @@ class TwoStage(TrainedMethod):
 
 
 class RandomViews(TrainedMethod):
-    """L_BT of two random views of each sequence: crop, mask, reorder, as in CL4SRec."""
+    """L_BT of two random views of each sequence (crop, mask or reorder, as in CL4SRec), without prediction."""
 
     version = 1
 
@@ -74,8 +75,10 @@ class RandomViews(TrainedMethod):
 
 
 class DualEncoder(TrainedMethod):
-    """A tower of sequences, z, against a tower of items, their vectors through one linear layer: softmax over the
-    targets of the batch, corrected for how often each item is one (logQ; Yi et al., RecSys 2019).
+    """A dual encoder (Yi et al., RecSys 2019) with a softmax over the targets of the batch.
+
+    One tower is z, the state of the sequence; the other is a linear layer on the item vectors. Logits are corrected by
+    logQ, the log frequency of each item as a target.
     """
 
     version = 1
@@ -99,6 +102,6 @@ class DualEncoder(TrainedMethod):
         targets = self.targets[batch.rows]  # (B,)
         logits = encoder.last(batch.inputs) @ self.tower(encoder.item_table[targets]).T  # (B, B)
         logits = logits / self.settings.temperature - self.log_q[targets]
-        same = targets[:, None] == targets  # another row with the same target is not a negative
+        same = targets[:, None] == targets  # rows with the same target are not negatives
         own = torch.arange(len(targets), device=targets.device)
         return {"in-batch": F.cross_entropy(logits.masked_fill(same.fill_diagonal_(False), -torch.inf), own)}

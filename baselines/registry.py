@@ -1,4 +1,4 @@
-"""The methods by name. Adding one is adding its file and a line here."""
+"""The registry of methods. To add one, write its file and add a line here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from baselines.objectives import (
 from baselines.pretraining import DualEncoder, RandomViews, TwoStage
 from baselines.sasrec import SASRec
 
-# What tuning searches where methods share a class: eight trials each, as for every method.
+# Tuning grids of methods that share a class with another. Every method gets eight trials.
 BCE_GRID = {"settings.objective.negatives": (16, 64, 256, 512), "training.learning_rate": (0.0005, 0.001)}
 SCE_GRID = {"settings.objective.size_y": (64, 128, 256, 512), "settings.objective.factor": (1.0, 2.0)}
 BTSR_BCE_GRID = {"settings.alpha": (0.0003, 0.001, 0.003, 0.01), "settings.lambd": (0.05, 0.2)}

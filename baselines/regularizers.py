@@ -1,4 +1,4 @@
-"""Regularisers on views: Barlow Twins, InfoNCE, and the attraction of negative views."""
+"""Regularisers that compare views: Barlow Twins, InfoNCE, and the attraction of negative views."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ STANDARDISATION_EPS = 1e-5
 
 
 def barlow_twins(z_a: Tensor, z_b: Tensor, lambd: float, *, l2: bool = True, per_dimension: bool = True) -> Tensor:
-    """Redundancy reduction between two views of a batch (BT-SR paper, Eq. 6 and 7; Zbontar et al., ICML 2021).
+    """Barlow Twins loss of two views of a batch (BT-SR paper, Eq. 6 and 7; Zbontar et al., ICML 2021).
 
-    Rows are L2-normalised (`l2`), columns standardised over the batch, C = Z^A' Z^B / B, and the loss is
-    sum_i (1 - C_ii)^2 + lambda * sum_{i != j} C_ij^2, divided by D if `per_dimension` (as the released code does and
-    Eq. 7 does not). Eq. 6 as printed divides by B twice; the correlation is meant.
+    Rows are L2-normalised if `l2`, columns are standardised over the batch, and C = Z^A' Z^B / B. The loss is
+    sum_i (1 - C_ii)^2 + lambda * sum_{i != j} C_ij^2. With `per_dimension` it is divided by D, as in the released code
+    but not in Eq. 7. Eq. 6 as printed divides by B twice; we take it to mean the correlation.
 
-    Shapes: `z_a`, `z_b` (B, D), row b of one being the other view of row b of the other. Returns a scalar.
+    Shapes: `z_a` and `z_b` (B, D), where rows with the same index are two views of one sequence. Returns a scalar.
     """
     width = z_a.shape[1]
     correlation = cross_correlation(z_a, z_b, l2=l2)  # (D, D)
@@ -28,10 +28,10 @@ def barlow_twins(z_a: Tensor, z_b: Tensor, lambd: float, *, l2: bool = True, per
 
 
 def info_nce(z_a: Tensor, z_b: Tensor, temperature: float = 1.0) -> Tensor:
-    """Contrast of two views of a batch (CL4SRec; DuoRec): each of the 2B views has to find its counterpart
-    among the other 2B - 1, by dot product over `temperature`.
+    """InfoNCE loss of two views of a batch (CL4SRec; DuoRec).
 
-    Shapes: `z_a`, `z_b` (B, D). Returns a scalar, the mean over the 2B views.
+    Each of the 2B views must identify its counterpart among the other 2B - 1, by dot product over `temperature`.
+    Shapes: `z_a` and `z_b` (B, D). Returns a scalar, the mean over the 2B views.
     """
     z = torch.cat([z_a, z_b])
     similarity = (z @ z.T / temperature).fill_diagonal_(-torch.inf)  # (2B, 2B)
@@ -40,10 +40,10 @@ def info_nce(z_a: Tensor, z_b: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def attract_negatives(z_negative: Tensor, z_positive: Tensor, temperature: float = 1.0) -> Tensor:
-    """Negative views of a batch attract each other, with all positive views as the contrast (EC4SRec).
+    """Loss that pulls the negative views of a batch together, away from all positive views (EC4SRec).
 
-    The mean over ordered pairs i != j of -log(e^(n_i n_j) / (e^(n_i n_j) + sum_p e^(n_i p))).
-    Shapes: `z_negative` (B, D), `z_positive` (P, D). Returns a scalar, zero for a batch of one.
+    It is the mean over ordered pairs i != j of -log(e^(n_i n_j) / (e^(n_i n_j) + sum_p e^(n_i p))).
+    Shapes: `z_negative` (B, D), `z_positive` (P, D). Returns a scalar, which is zero for a batch of one.
     """
     contrast = (z_negative @ z_positive.T / temperature).logsumexp(1, keepdim=True)  # (B, 1)
     losses = F.softplus(contrast - z_negative @ z_negative.T / temperature)  # (B, B)
@@ -52,7 +52,7 @@ def attract_negatives(z_negative: Tensor, z_positive: Tensor, temperature: float
 
 
 def cross_correlation(z_a: Tensor, z_b: Tensor, *, l2: bool = True) -> Tensor:
-    """C (D, D): the correlation over the batch of every dimension of one view with every dimension of the other."""
+    """Correlate every dimension of one view with every dimension of the other over the batch; returns C (D, D)."""
     if l2:
         z_a, z_b = F.normalize(z_a, dim=1), F.normalize(z_b, dim=1)
     return _standardise(z_a).T @ _standardise(z_b) / len(z_a)

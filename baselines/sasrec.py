@@ -1,4 +1,4 @@
-"""SASRec: next-item prediction with a causal Transformer (Kang & McAuley, ICDM 2018); see encoder.py."""
+"""SASRec: next-item prediction with a causal Transformer (Kang & McAuley, ICDM 2018); see transformer.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from baselines.objectives import CrossEntropy, Objective
 
 
 class SASRec(TrainedMethod):
-    """Next-item prediction alone, at every position, with the objective of the settings."""
+    """Predict the next item at every position, with the objective chosen in the settings."""
 
     version = 1
     grid: ClassVar = {"encoder.dropout": (0.1, 0.3, 0.5, 0.7), "training.learning_rate": (0.0005, 0.001)}

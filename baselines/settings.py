@@ -1,4 +1,4 @@
-"""Settings that several methods share and the bounds of all of them; imports no torch."""
+"""Settings that several methods share, and the check that every numeric setting has bounds. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 from annotated_types import Interval
 
 NEUTRAL = "neutral"
-"""In a field's metadata: the value at which the setting does nothing. It is left out of the run key then, so that a
-setting can be added without voiding the runs that were made before it."""
+"""Metadata key of a field: the value at which the setting has no effect. The run key leaves the setting out at that
+value, so a new setting does not invalidate earlier runs."""
 
 Precision = Literal["fp32", "bf16"]
-"""Of the large products in training."""
+"""The number format of the large matrix products in training."""
 
 Padding = Literal["masked", "attended"]
-"""What real positions see of the padding before a sequence that is shorter than maxlen: nothing, or zeroed items."""
+"""Whether attention ignores the padding before a short sequence, or attends to it as to zeroed items."""
 
 Norm = Literal["query", "post"]
-"""Where a layer of the Transformer normalises: its queries and the input of its feed-forward part, as the released code
-does, or the output of both its parts, as BERT and RecBole do."""
+"""Where a Transformer layer normalises: the queries and the input of the feed-forward part, as in the released code, or
+the output of both parts, as in BERT and RecBole."""
 
 Share = Annotated[float, Interval(ge=0, le=1)]
 Weight = Annotated[float, Interval(ge=0, le=1e6)]
@@ -28,31 +28,29 @@ Temperature = Annotated[float, Interval(ge=1e-6, le=1e6)]
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """Sizes of the encoder; the defaults are the reproduction's shared ones."""
+    """Architecture of the encoder. The defaults are the ones that all methods share in the reproduction."""
 
     width: Annotated[int, Interval(ge=1, le=4096)] = 64  # D
     blocks: Annotated[int, Interval(ge=1, le=64)] = 2
     heads: Annotated[int, Interval(ge=1, le=64)] = 1
     dropout: Annotated[float, Interval(ge=0, le=0.99)] = 0.3
-    maxlen: Annotated[int, Interval(ge=1, le=10_000)] = 50  # L: of longer sequences the last items are seen
-    padding: Padding = field(default="masked", metadata={NEUTRAL: "masked"})  # "attended": as in the released code
+    maxlen: Annotated[int, Interval(ge=1, le=10_000)] = 50  # L: longer sequences are cut to their last L items
+    padding: Padding = field(default="masked", metadata={NEUTRAL: "masked"})  # the released code: "attended"
     norm: Norm = field(default="query", metadata={NEUTRAL: "query"})
 
 
 @dataclass(frozen=True)
 class Shares:
-    """Which share of a sequence's items an operator keeps or touches."""
+    """The share of a sequence's items that each augmentation keeps (crop) or changes (the others)."""
 
-    crop: Share = 0.6  # the share that is kept
+    crop: Share = 0.6
     mask: Share = 0.3
     reorder: Share = 0.6
     substitute: Share = 0.3
 
 
 def check_bounds(settings: Any) -> None:
-    """Raise TypeError unless each number among the settings, nested ones included, is declared with a lower and an
-    upper bound, such as `Annotated[float, Interval(ge=0, le=1)]`.
-    """
+    """Raise TypeError unless every number in a settings dataclass, also a nested one, declares both of its bounds."""
     hints = get_type_hints(type(settings), include_extras=True)
     for each in fields(settings):
         value = getattr(settings, each.name)
@@ -66,7 +64,7 @@ def check_bounds(settings: Any) -> None:
 
 
 def _is_bounded(kind: Any) -> bool:
-    """Whether a number of this type, or each number in a tuple of it, has both bounds; other types need none."""
+    """Return whether a type, or every type inside a tuple type, either has both bounds or is not numeric."""
     declared = getattr(kind, "__metadata__", ())
     if any(isinstance(each, Interval) and None not in (each.ge, each.le) for each in declared):
         return True

@@ -1,4 +1,4 @@
-"""What methods train on: whole sequences with their indices, and batches of them."""
+"""The data that methods train on: sequences with their indices, and batches of them."""
 
 from __future__ import annotations
 
@@ -9,61 +9,61 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datasets.sequences import Batch, Sequences, TwinIndex, shifted_windows, windows
+from datasets.sequences import Batch, Sequences, TwinIndex, shifted_targets, windows
 
 NOISE_STREAM = 20251026
-"""Keeps the draws of noise apart from other draws with the same seed."""
+"""Makes the noise independent of other draws from the same seed."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Rows to train on: the training users' sequences in time order, over a catalogue of `n_items` items.
+    """The rows to train on, over a catalogue of `n_items` items.
 
-    A row is the whole of a user's sequence, with a next item to predict at every position. Or, with `users` and
-    `owners`, it is a prefix of one: row r begins the sequence number `owners[r]` of `users`, and its final item alone
-    is to be predicted. `noisy`: the same sequences with some items replaced, if inputs are to be taken from these.
+    By default a row is a user's whole sequence in time order, and the next item is predicted at every position. With
+    `user_sequences` and `row_users`, row r is instead a prefix of the sequence of user `row_users[r]`, and only its
+    final item is predicted. `noisy` holds the same sequences with some items replaced; if given, inputs come from it.
     """
 
     sequences: Sequences
     n_items: int
     maxlen: int
     noisy: Sequences | None = field(default=None, kw_only=True)
-    users: Sequences | None = field(default=None, kw_only=True)
-    owners: Tensor | None = field(default=None, kw_only=True)
+    user_sequences: Sequences | None = field(default=None, kw_only=True)
+    row_users: Tensor | None = field(default=None, kw_only=True)
 
     @property
     def pad_id(self) -> int:
-        """The index after the last item stands for padding."""
+        """The index of padding, the first one after the items."""
         return self.n_items
 
     @property
     def mask_id(self) -> int:
-        """The index after padding stands for a masked item."""
+        """The index of a masked item, the one after padding."""
         return self.n_items + 1
 
     @property
     def by_prefix(self) -> bool:
-        """Whether a row is a prefix of a user's sequence."""
-        return self.owners is not None
+        """Whether rows are prefixes of the users' sequences."""
+        return self.row_users is not None
 
     @cached_property
-    def host_owners(self) -> np.ndarray | None:
-        return None if self.owners is None else self.owners.cpu().numpy()
+    def host_row_users(self) -> np.ndarray | None:
+        return None if self.row_users is None else self.row_users.cpu().numpy()
 
     @cached_property
     def trainable(self) -> Tensor:
-        """(n,) the rows with an input and a target, that is with two items or more."""
+        """(n,) the rows with at least two items, that is, with an input and a target."""
         return torch.nonzero(self.sequences.lengths >= 2).squeeze(1)
 
     @cached_property
     def inputs(self) -> Sequences:
-        """Every sequence without its final item: what both views of Barlow Twins are cut from."""
+        """Every row, noisy if there is noise, without its final item."""
         return (self.sequences if self.noisy is None else self.noisy).without_last(1)
 
     @cached_property
-    def owned(self) -> Sequences:
-        """Each user's distinct items, ascending, all of them whatever the rows are."""
-        sequences = self.sequences if self.users is None else self.users
+    def user_items(self) -> Sequences:
+        """Each user's distinct items over their whole sequence, in ascending order."""
+        sequences = self.sequences if self.user_sequences is None else self.user_sequences
         users, flat = sequences.flatten()
         pairs = torch.unique(users * self.n_items + flat)
         owners = torch.div(pairs, self.n_items, rounding_mode="floor")
@@ -71,31 +71,28 @@ class TrainingData:
         return Sequences(pairs % self.n_items, counts.cumsum(0) - counts, counts)
 
     @cached_property
-    def someone_owns_all(self) -> bool:
-        """Whether some user has every item of the catalogue, so that none is left as a negative."""
-        return bool((self.owned.lengths == self.n_items).any())
+    def has_user_with_all_items(self) -> bool:
+        """Whether some user has the entire catalogue, so that no negatives can be drawn for them."""
+        return bool((self.user_items.lengths == self.n_items).any())
 
     def same_target_index(self) -> TwinIndex:
-        """Which trainable sequences share their final item; one that is too short to train on is never a twin."""
+        """Group the trainable rows by final item. A row that is too short to train on is nobody's twin."""
         final = self.sequences.final_items()
         unique = self.n_items + torch.arange(len(final), device=final.device)
         return TwinIndex.build(torch.where(self.sequences.lengths >= 2, final, unique))
 
     def batch(self, rows: Tensor, host_rows: np.ndarray | None = None) -> TrainBatch:
-        """The training batch of the named sequences, (B,) int64; `host_rows` (B,): the same in host memory, so that
-        nothing has to be copied back from a GPU.
+        """Return the training batch of `rows`, (B,) int64.
+
+        `host_rows` is the same array in host memory; with it, nothing has to be copied back from a GPU.
         """
         if host_rows is None:
             host_rows = rows.cpu().numpy()
-        inputs, targets = shifted_windows(self.sequences, rows, self.maxlen, self.pad_id, host_rows)
-        if self.noisy is not None:
-            inputs = windows(self.inputs, rows, self.maxlen, self.pad_id, host_rows)
-        return TrainBatch(self, rows, host_rows, inputs, targets)
+        inputs = windows(self.inputs, rows, self.maxlen, self.pad_id, host_rows)
+        return TrainBatch(self, rows, host_rows, inputs, shifted_targets(self.sequences, rows, inputs, self.pad_id))
 
     def with_noise(self, share: float, seed: int) -> TrainingData:
-        """The same data with this share of all input positions replaced by uniform random items; the final items of the
-        sequences and all targets stay.
-        """
+        """Replace this share of all input positions by uniformly random items; targets stay as they are."""
         if share == 0:
             return self
         rng = np.random.default_rng([NOISE_STREAM, seed])
@@ -106,23 +103,26 @@ class TrainingData:
         return replace(self, noisy=replace(self.sequences, items=items))
 
     def with_prefix_rows(self) -> TrainingData:
-        """The same data with a row for every prefix of two items or more, as RecBole and the published code of DuoRec
-        and CL4SRec train: a sequence of n items makes n - 1 rows.
+        """Make a row of every prefix of two or more items, n - 1 rows for a sequence of n items.
+
+        RecBole and the published code of DuoRec and CL4SRec train on such rows.
         """
-        owners, prefixes = self.sequences.prefixes()
+        row_users, prefixes = self.sequences.prefixes()
         noisy = None if self.noisy is None else replace(prefixes, items=self.noisy.items)
-        return replace(self, sequences=prefixes, noisy=noisy, users=self.sequences, owners=owners)
+        return replace(self, sequences=prefixes, noisy=noisy, user_sequences=self.sequences, row_users=row_users)
 
     def to(self, device: torch.device) -> TrainingData:
-        noisy, users = (None if each is None else each.to(device) for each in (self.noisy, self.users))
-        owners = None if self.owners is None else self.owners.to(device)
-        return replace(self, sequences=self.sequences.to(device), noisy=noisy, users=users, owners=owners)
+        tensors = {name: getattr(self, name) for name in ("sequences", "noisy", "user_sequences", "row_users")}
+        return replace(self, **{name: value.to(device) for name, value in tensors.items() if value is not None})
 
 
 @dataclass(frozen=True, eq=False)
 class TrainBatch:
-    """B training rows: `rows` (B,) name them, `host_rows` (B,) in host memory too, `inputs` holds all but the last
-    item, `targets` (B, L) the next items.
+    """B training rows.
+
+    rows: (B,) int64, indices into `data`; `host_rows` is the same in host memory.
+    inputs: All but the last item of each row.
+    targets: (B, L), the next item at each input position.
     """
 
     data: TrainingData
@@ -133,26 +133,26 @@ class TrainBatch:
 
     @property
     def last_only(self) -> bool:
-        """Whether the next item is predicted at each row's last position alone."""
+        """Whether only the last position of each row is predicted."""
         return self.data.by_prefix
 
     @property
     def users(self) -> Tensor:
-        """(B,) the user of each row, as `TrainingData.owned` counts them."""
-        return self.rows if self.data.owners is None else self.data.owners[self.rows]
+        """(B,) the user of each row, an index into `TrainingData.user_items`."""
+        return self.rows if self.data.row_users is None else self.data.row_users[self.rows]
 
     @property
     def host_users(self) -> np.ndarray:
-        return self.host_rows if self.data.host_owners is None else self.data.host_owners[self.host_rows]
+        return self.host_rows if self.data.host_row_users is None else self.data.host_row_users[self.host_rows]
 
     @cached_property
     def predicted(self) -> tuple[Tensor, Tensor]:
-        """Row (T,) and column (T,) of the positions at which the next item is predicted: all real ones, or the last."""
+        """Row (T,) and column (T,) of the predicted positions: all real ones, or the last one of each row."""
         if self.last_only:
             return torch.arange(len(self.rows), device=self.rows.device), self.inputs.lengths - 1
         return self.inputs.positions
 
     @cached_property
     def next_items(self) -> Tensor:
-        """(T,) the target of every predicted position, in the order of the encoder's states."""
+        """(T,) the target at each predicted position, in the order of the encoder's states."""
         return self.targets[self.predicted]

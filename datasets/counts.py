@@ -1,4 +1,4 @@
-"""Counts and shares of interactions and splits: what reports say about the data."""
+"""Statistics of interactions and splits for reports."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from datasets.sequences import Sequences, TwinIndex
 
 
 def duplicate_rows(data: Interactions) -> int:
-    """How many rows repeat an earlier one: the same user, item and timestamp."""
+    """Count the rows with the same user, item and timestamp as an earlier row."""
     _, pairs = np.unique(data.user_ids.astype(np.int64) * data.n_items + data.item_ids, return_inverse=True)
     _, times = np.unique(data.timestamps, return_inverse=True)
     return len(data) - len(distinct(pairs * (times.max() + 1) + times))
 
 
 def popularity_buckets(item_interactions: np.ndarray, item_users: np.ndarray) -> np.ndarray:
-    """The popularity third of each item, (V,) uint8: 0 = most popular; each has a third of the interactions.
+    """Divide items into popularity thirds with a third of the interactions each, (V,) uint8, 0 = most popular.
 
-    `item_interactions`, `item_users` (V,): items go by descending number of distinct users, ties by index,
-    and are cut by how many interactions the items before them have.
+    Items are sorted by descending number of distinct users `item_users` (V,), ties by index. The bucket of an item
+    follows from the cumulative `item_interactions` (V,) of the items before it.
     """
     order = np.argsort(-item_users, kind="stable")
     counts = item_interactions[order]
@@ -35,7 +35,7 @@ def popularity_buckets(item_interactions: np.ndarray, item_users: np.ndarray) ->
 
 
 def data_summary(raw: Interactions, filtered: Interactions) -> dict[str, Any]:
-    """JSON-ready sizes before and after filtering, and the shape of what is left, all users together."""
+    """Return JSON-ready sizes before and after filtering, and statistics of all users after it."""
     per_user = np.bincount(filtered.user_ids)
     return {
         "raw": size(raw),
@@ -47,12 +47,14 @@ def data_summary(raw: Interactions, filtered: Interactions) -> dict[str, Any]:
 
 
 def split_summary(train: Sequences, events: Sequences, item_buckets: np.ndarray) -> dict[str, Any]:
-    """JSON-ready sizes of both populations and of the buckets (V,), and shares that qualify results: of the training
-    sequences whose final item ends no other, and of the test users whose test target lies in their history already.
+    """Return JSON-ready sizes of the training and test users and of the buckets, and two shares.
+
+    "twinless_share" is the share of training sequences whose final item no other sequence ends with; "masked_share" is
+    the share of test users whose test target is already in their history.
     """
     is_twinless = TwinIndex.build(train.final_items()).group_sizes == 1  # (U,)
     owners = torch.repeat_interleave(events.lengths)  # (M,)
-    is_target = events.items == events.final_items()[owners]  # (M,), once for each user at least
+    is_target = events.items == events.final_items()[owners]  # (M,), at least once per user
     is_masked = torch.bincount(owners[is_target]) > 1  # (N,)
     buckets_of_events = item_buckets[train.items.numpy()]
     return {

@@ -1,4 +1,4 @@
-"""Fetch a publisher's file with pooch: streamed, retried, verified, and put in place only once it is complete."""
+"""Download a publisher's file with pooch: streamed, retried, verified, and put in place only when it is complete."""
 
 from __future__ import annotations
 
@@ -19,21 +19,19 @@ if TYPE_CHECKING:
 RETRIES = 3
 TIMEOUT_SECONDS = 30
 CHUNK_BYTES = 1 << 16
-RECORD_SUFFIX = ".sha256"
 
 logger = logging.getLogger(__name__)
 
 
 class MissingData(DataError):
-    """A dataset's file is not there and could not be fetched; the message says how to get it by hand."""
+    """Raised if a file is missing and cannot be downloaded. The message says how to get it by hand."""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """Where a publisher offers a file. `digest` is "algorithm:hex" or None where none is known.
+    """The address of a publisher's file and its digest, "algorithm:hex", if known.
 
-    `verified`: the digest is the publisher's own. A digest that others report and that could not be checked only
-    leads to a warning.
+    `verified` means that the digest is the publisher's own. A mismatch with any other digest only causes a warning.
     """
 
     url: str
@@ -42,16 +40,16 @@ class Remote:
 
     @property
     def file_name(self) -> str:
-        """The name under which the file is kept: the last part of the URL."""
+        """The last part of the URL, which is also the name of the local file."""
         return self.url.rpartition("/")[2]
 
 
 def fetch(remote: Remote, folder: Path) -> Path:
-    """Download into `folder` and record the sha256 in a second file there.
+    """Download into `folder`, write the file's sha256 next to it, and return its path.
 
-    Raises MissingData if the file cannot be fetched, DataError if it does not match the publisher's digest.
+    Raises MissingData if the file cannot be downloaded, DataError if it does not match the publisher's digest.
     """
-    import pooch  # not at the top: a command that downloads nothing needs neither
+    import pooch  # imported here because most commands download nothing
     import requests
 
     target = folder / remote.file_name
@@ -69,14 +67,14 @@ def fetch(remote: Remote, folder: Path) -> Path:
         progressbar=sys.stderr.isatty(),
         chunk_size=CHUNK_BYTES,
         timeout=TIMEOUT_SECONDS,
-        headers={"Accept-Encoding": "identity"},  # the bytes as published, not as a server might wrap them
-        hooks={"response": _stay_encrypted},
+        headers={"Accept-Encoding": "identity"},  # do not let the server compress the published bytes again
+        hooks={"response": _refuse_unencrypted_redirect},
     )
     try:
         carrier.fetch(remote.file_name, downloader=downloader)
-        _record(target)
+        _write_digest(target)
     except requests.RequestException as error:
-        raise MissingData(f"{remote.url}: cannot be downloaded ({_cause(error)}); {by_hand}") from error
+        raise MissingData(f"{remote.url}: cannot be downloaded ({_reason(error)}); {by_hand}") from error
     except OSError as error:
         raise MissingData(f"{target}: cannot be written ({error.strerror or error}); {by_hand}") from error
     except ValueError as error:
@@ -87,9 +85,9 @@ def fetch(remote: Remote, folder: Path) -> Path:
     return target
 
 
-def check_recorded(path: Path) -> None:
-    """Raise DataError if the file has changed since it was downloaded; a file without a record is not checked."""
-    record = _record_of(path)
+def verify_download(path: Path) -> None:
+    """Raise DataError if a downloaded file has changed since. A file without a recorded digest is not checked."""
+    record = _digest_path(path)
     if not record.exists():
         return
     try:
@@ -105,15 +103,15 @@ def check_recorded(path: Path) -> None:
         )
 
 
-def _record_of(path: Path) -> Path:
-    return path.with_name(path.name + RECORD_SUFFIX)
+def _digest_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
 
 
-def _record(path: Path) -> None:
-    """Write what `sha256sum --check` reads; a reader finds the old record or the new one, never half of one."""
-    part = path.with_name(f".{path.name}{RECORD_SUFFIX}.{os.getpid()}")
+def _write_digest(path: Path) -> None:
+    """Write the file's digest atomically, in the format of `sha256sum --check`."""
+    part = path.with_name(f".{path.name}.sha256.{os.getpid()}")
     part.write_text(f"{_sha256(path)}  {path.name}\n", encoding="utf-8")
-    part.replace(_record_of(path))
+    part.replace(_digest_path(path))
 
 
 def _sha256(path: Path) -> str:
@@ -121,8 +119,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _stay_encrypted(response: Response, **_: object) -> None:
-    """Refuse a redirection away from https, where the file could be changed on its way."""
+def _refuse_unencrypted_redirect(response: Response, **_: object) -> None:
+    """Refuse a redirect from https to http, where the file could be altered in transit."""
     import requests
 
     target = urljoin(response.url, response.headers.get("location", ""))
@@ -130,7 +128,7 @@ def _stay_encrypted(response: Response, **_: object) -> None:
         raise requests.exceptions.InvalidSchema(target)
 
 
-def _cause(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     import requests
 
     if isinstance(error, requests.exceptions.InvalidSchema):

@@ -1,4 +1,4 @@
-"""Filters that drop rarely seen items and rarely active users before the split."""
+"""Filters that drop rare items and inactive users before the split."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from datasets.interactions import DataError, Interactions
 from datasets.protocol import Filter
 
 CORE_INTERACTIONS = 5  # paper, section 4.1: users and items with fewer are dropped
-ONE_PASS_ITEM_USERS = 5  # the released preprocessing of Scalable Cross-Entropy (RecSys 2024), on which the
-ONE_PASS_USER_ITEMS = 20  # paper builds
+# From the released preprocessing of Scalable Cross-Entropy (RecSys 2024), which the paper builds on.
+ONE_PASS_ITEM_USERS = 5
+ONE_PASS_USER_ITEMS = 20
 
 Steps = Iterator[tuple[str, Interactions]]
 
 
 def size(data: Interactions) -> dict[str, int]:
-    """How many users, items and interactions."""
     return {"users": data.n_users, "items": data.n_items, "interactions": len(data)}
 
 
 def distinct(values: np.ndarray) -> np.ndarray:
-    """The distinct values of an integer array (n,), ascending.
+    """Return the distinct values of an integer array (n,), ascending.
 
-    By sorting: since NumPy 2.3 `np.unique` hashes, which took 80 times as long on six million pairs of ids.
+    This sorts, because `np.unique` hashes since NumPy 2.3, which took 80 times as long on six million pairs of ids.
     """
     ordered = np.sort(values)
     return ordered[np.diff(ordered, prepend=ordered[:1] - 1) != 0]
 
 
 def distinct_partners(ids: np.ndarray, partners: np.ndarray, n_ids: int = 0) -> np.ndarray:
-    """How many different partners each id meets, (max id + 1,) int64, or (n_ids,) if that is longer.
+    """Count the different partners of each id, (max id + 1,) int64, or (n_ids,) if that is longer.
 
-    `ids`, `partners` (n,): aligned and not negative, such as the item and the user of each interaction.
+    `ids` and `partners` (n,) are aligned and not negative, such as the item and the user of each interaction.
     """
     width = int(partners.max()) + 1
     return np.bincount(distinct(ids.astype(np.int64) * width + partners) // width, minlength=n_ids)
 
 
 def apply_filter(name: Filter, data: Interactions) -> tuple[Interactions, list[dict[str, Any]]]:
-    """What the filter keeps, and after each of its steps a row {"step", "users", "items", "interactions"}.
+    """Filter the data. Also return the sizes after each step: "step", "users", "items" and "interactions".
 
     Raises DataError if a step leaves nothing.
     """

@@ -1,27 +1,28 @@
-"""The one type that every preprocessor produces: who interacted with what, and when."""
+"""The type that every reader produces: who interacted with what, and when."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 LATEST_TIMESTAMP = 10_000_000_000
-"""Seconds, in the year 2286: a number from here on is a timestamp in milliseconds or a finer unit."""
+"""In seconds, in the year 2286. A larger number must be a timestamp in milliseconds or a finer unit."""
 
 
 class DataError(Exception):
-    """Data that cannot be used; the message is one line: what is wrong, where, and what to do."""
+    """Raised for unusable data. The message is one line that says what is wrong, where, and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
-    """Interactions in file order, as three aligned integer arrays and the original ids behind them.
+    """n interactions in file order, as three aligned integer arrays and the original ids.
 
-    Shapes: `user_ids`, `item_ids` (n,) int32, indices into the label arrays; `timestamps` (n,) int64, Unix time in
-    ticks; `user_labels` (users,), `item_labels` (items,): the original ids, ascending and distinct, int64 or str.
-    `ticks_per_second`: 1 where the file has whole seconds, else a power of 1000. `notes`: what to tell the user about
-    how the file was read, a line each.
+    user_ids, item_ids: (n,) int32, indices into the label arrays.
+    timestamps: (n,) int64, Unix time in ticks.
+    user_labels, item_labels: (users,) and (items,), the original ids, ascending and distinct, int64 or str.
+    ticks_per_second: 1 if the file has whole seconds, otherwise a power of 1000.
+    notes: What to tell the user about how the file was read, one line each.
     """
 
     user_ids: np.ndarray
@@ -43,21 +44,16 @@ class Interactions:
     def n_items(self) -> int:
         return len(self.item_labels)
 
-    def select(self, keep: np.ndarray) -> Interactions:
-        """The rows where `keep` (n,) bool is true, in the same order; labels that no row uses any more are dropped."""
-        user_ids, user_labels = _compact(self.user_ids[keep], self.user_labels)
-        item_ids, item_labels = _compact(self.item_ids[keep], self.item_labels)
-        return replace(
-            self,
-            user_ids=user_ids,
-            item_ids=item_ids,
-            timestamps=self.timestamps[keep],
-            user_labels=user_labels,
-            item_labels=item_labels,
+    def select(self, rows: np.ndarray) -> Interactions:
+        """Keep only these rows, a mask (n,) bool or indices, and the labels that they use."""
+        users, user_labels = _renumber(self.user_ids[rows], self.user_labels)
+        items, item_labels = _renumber(self.item_ids[rows], self.item_labels)
+        return Interactions(
+            users, items, self.timestamps[rows], user_labels, item_labels, self.ticks_per_second, self.notes
         )
 
 
-def _compact(ids: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _renumber(ids: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     used = np.bincount(ids, minlength=len(labels)) > 0
     renumbered = np.cumsum(used) - 1
     return renumbered[ids].astype(np.int32), labels[used]

@@ -1,4 +1,4 @@
-"""The evaluation protocol's settings: how interactions become a split. Imports neither torch nor pandas."""
+"""Settings of the evaluation protocol. Imports neither torch nor pandas."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, cast, get_args
 from annotated_types import Interval
 
 PROTOCOL_VERSION = 1
-"""Part of run and cache keys: raise it whenever reading, filtering or splitting gives other numbers."""
+"""Part of run and cache keys. Raise it whenever reading, filtering or splitting gives different numbers."""
 
 Preset = Literal["released", "text", "leave-one-out", "sets"]
 Filter = Literal["none", "core", "one-pass"]
@@ -18,30 +18,31 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 PAPER_PRESETS = ("released", "text")
 
 TIE_DRAWS = 10
-"""How many draws of a test user's targets "draws" averages over."""
+"""With ties="draws", results are averaged over this many draws of each test user's targets."""
 
 OPEN = 1.0
-"""The value of `until` that stands for a window without an end."""
+"""The value of `until` for a window of test events that has no end."""
 
 N_BUCKETS = 3
-"""Into how many popularity thirds the catalogue is divided."""
+"""The number of popularity buckets of the catalogue."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How interactions become a split. An impossible value raises ValueError: one line that names its key.
+    """How interactions become a split. An impossible value raises a one-line ValueError that names its key.
 
-    `preset`: where the other values come from; "leave-one-out" is another split besides: every user trains and is
-    tested on their last two items, so that `history`, `quantile` and `until` have no meaning. "sets" is the same for
-    users whose items have no order: two of their distinct items, drawn at random, are the targets. `filter`: "none";
-    "core": users and items with fewer than 5 interactions go, repeatedly; "one-pass": items with fewer than 5 users
-    go, then users with fewer than 20 items. `history`: what a test user did before T is dropped ("after-T") or is
-    model input ("full"). `ties`: both targets of a test user are drawn TIE_DRAWS times from the last simultaneous
-    events and every metric is the mean over the draws ("draws"), simultaneous events stay in file order ("file") or go
-    by ascending item id ("item", the order that files sorted by item have), or their order is drawn once
-    ("shuffle:<seed>"). `quantile`: where T lies in the sorted timestamps. `until`: where the window of test events ends
-    in them, OPEN if it has no end. `min_events`: how many events within the window, or under leave-one-out in all, a
-    test user needs.
+    preset: Where the defaults of the other settings come from. Two presets are also splits of their own, in which
+        `history`, `quantile` and `until` have no meaning. In "leave-one-out" every user trains, and their last two
+        items are the targets. "sets" is the same for items without an order: two random distinct items are the targets.
+    filter: "none"; "core", which repeatedly drops users and items with fewer than 5 interactions; or "one-pass", which
+        drops items with fewer than 5 users and then users with fewer than 20 items.
+    history: Whether the events of a test user before time T are dropped ("after-T") or are input to the model ("full").
+    ties: How simultaneous events are ordered. "file" keeps the order of the file, "item" sorts by item id, and
+        "shuffle:<seed>" draws an order once. "draws" draws both targets of a test user TIE_DRAWS times from the last
+        simultaneous events and averages every metric over the draws.
+    quantile: The quantile of all timestamps that is T.
+    until: The quantile at which the window of test events ends, or OPEN.
+    min_events: How many events a test user needs within the window, or altogether in "leave-one-out".
     """
 
     preset: Preset = "released"
@@ -69,36 +70,35 @@ class Protocol:
 
     @classmethod
     def of_preset(cls, preset: str, released_filter: str) -> Protocol:
-        """What a preset means for a dataset, whose released preprocessing applies `released_filter`.
+        """Return the protocol of a preset for a dataset whose released preprocessing applies `released_filter`.
 
-        Under leave-one-out the order of the file decides between simultaneous events, as where its numbers were
-        published.
+        Leave-one-out keeps simultaneous events in file order, like the publications that report it.
         """
         chosen = "core" if preset == "text" else released_filter
         ties = {"leave-one-out": "file", "sets": "shuffle:0"}.get(preset, "draws")
         return cls(preset=cast(Preset, preset), filter=cast(Filter, chosen), ties=ties)
 
     def to_json(self) -> dict[str, Any]:
-        """As keys, records and data.json have it: without `until` where it is OPEN, as they were before windows."""
+        """Convert for keys, records and data.json. An open `until` is left out, since older ones do not have it."""
         table = asdict(self)
         if self.until == OPEN:
             del table["until"]
         return table
 
     def label(self, released_filter: str) -> str:
-        """The preset's name and every departure from what it means, such as "released,history=full"."""
-        meaning = asdict(Protocol.of_preset(self.preset, released_filter))
-        departures = [f"{key}={value}" for key, value in asdict(self).items() if value != meaning[key]]
-        return ",".join([self.preset, *departures])
+        """Return the preset's name and all settings that differ from it, such as "released,history=full"."""
+        defaults = asdict(Protocol.of_preset(self.preset, released_filter))
+        differences = [f"{key}={value}" for key, value in asdict(self).items() if value != defaults[key]]
+        return ",".join([self.preset, *differences])
 
     @property
     def is_leave_one_out(self) -> bool:
-        """Whether two items of every user are the targets, instead of what some users did from a time T on."""
+        """Whether two items of every user are the targets, instead of some users' events after a time T."""
         return self.preset in ("leave-one-out", "sets")
 
     @property
     def tie_seed(self) -> int | None:
-        """The seed of "shuffle:<seed>", else None: no order is drawn."""
+        """The seed of "shuffle:<seed>", or None if no order is drawn."""
         return int(self.ties.removeprefix("shuffle:")) if self.ties.startswith("shuffle:") else None
 
 

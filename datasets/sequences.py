@@ -1,4 +1,4 @@
-"""Packed sequences: one flat item array and where each sequence lies in it; batches and twins by index arithmetic."""
+"""Item sequences packed into one flat array, padded batches of them, and an index of twins."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
-    """n item sequences of any length, sharing one flat array.
+    """n item sequences of any length that share one flat array.
 
-    Shapes: `items` (total,) int64; `starts`, `lengths` (n,) int64. Sequence i is `items[starts[i] : starts[i] +
-    lengths[i]]`, in time order. Dropping events from the end changes `lengths` alone, so validation and test
-    histories cost no copy.
+    Shapes: `items` (total,) int64; `starts` and `lengths` (n,) int64. Sequence i is `items[starts[i] : starts[i] +
+    lengths[i]]`, in time order. Dropping events from the end only changes `lengths`, so validation and test histories
+    need no copy.
     """
 
     items: Tensor
@@ -28,13 +28,13 @@ class Sequences:
 
     @classmethod
     def from_arrays(cls, items: np.ndarray, offsets: np.ndarray) -> Sequences:
-        """From a flat item array (total,) and offsets (n + 1,): sequence i is `items[offsets[i] : offsets[i + 1]]`."""
+        """Build from `items` (total,) and `offsets` (n + 1,): sequence i is `items[offsets[i] : offsets[i + 1]]`."""
         bounds = torch.as_tensor(np.asarray(offsets, dtype=np.int64))
         return cls(torch.as_tensor(np.asarray(items, dtype=np.int64)), bounds[:-1], bounds.diff())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travels to another process by value, as arrays; tensors would stay in memory that the two share."""
-        return _from_host, tuple(values.cpu().numpy() for values in (self.items, self.starts, self.lengths))
+        """Pickle as arrays, because pickled tensors would live in memory shared between the processes."""
+        return _from_numpy, tuple(values.cpu().numpy() for values in (self.items, self.starts, self.lengths))
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -45,7 +45,7 @@ class Sequences:
 
     @cached_property
     def host_lengths(self) -> np.ndarray:
-        """(n,) `lengths` in host memory, fetched once, so that no later question about them stalls a GPU's queue."""
+        """(n,) `lengths` in host memory, copied only once because every copy stalls the GPU."""
         return self.lengths.cpu().numpy()
 
     @cached_property
@@ -53,35 +53,36 @@ class Sequences:
         return int(self.host_lengths.max())
 
     def without_last(self, k: int) -> Sequences:
-        """Every sequence short of its last k items (empty where it had fewer); nothing is copied."""
+        """Drop the last k items of every sequence, or all of a shorter one, without copying."""
         return replace(self, lengths=(self.lengths - k).clamp_min(0))
 
     def final_items(self) -> Tensor:
-        """(n,) the last item of each sequence; every sequence must have one."""
+        """Return the last item of each sequence, (n,). No sequence may be empty."""
         return self.items[self.starts + self.lengths - 1]
 
     def select(self, rows: Tensor) -> Sequences:
-        """The sequences named by `rows` (m,), over the same flat array."""
+        """Return the sequences `rows` (m,), sharing the flat array."""
         return replace(self, starts=self.starts[rows], lengths=self.lengths[rows])
 
     def prefixes(self) -> tuple[Tensor, Sequences]:
-        """Every prefix that has two items or more, over the same flat array, those of a sequence one after the other by
-        length: of which sequence each is one, (P,), and the P prefixes.
+        """Return all P prefixes of two or more items, sharing the flat array, and whose each of them is, (P,).
+
+        They are ordered by sequence and then by length.
         """
         counts = (self.lengths - 1).clamp_min(0)  # (n,)
         rows = torch.arange(len(self), device=counts.device).repeat_interleave(counts)  # (P,)
-        before = (counts.cumsum(0) - counts)[rows]  # (P,) how many prefixes the sequences before have
+        before = (counts.cumsum(0) - counts)[rows]  # (P,) number of prefixes of earlier sequences
         lengths = torch.arange(len(rows), device=counts.device) - before + 2  # (P,) 2, 3, ... for each sequence
         return rows, Sequences(self.items, self.starts[rows], lengths)
 
     def positions(self) -> tuple[Tensor, Tensor]:
-        """Of every item, row by row, its row and its place in the flat array: (T,), (T,)."""
+        """Return the row (T,) and the place in the flat array (T,) of every item, row by row."""
         before = self.lengths.cumsum(0) - self.lengths
         rows = torch.arange(len(self), device=self.lengths.device).repeat_interleave(self.lengths)
         return rows, (self.starts - before)[rows] + torch.arange(len(rows), device=rows.device)
 
     def flatten(self) -> tuple[Tensor, Tensor]:
-        """Every item with its row: rows (T,), items (T,), row by row."""
+        """Return the row (T,) and the index (T,) of every item, row by row."""
         rows, places = self.positions()
         return rows, self.items[places]
 
@@ -89,17 +90,17 @@ class Sequences:
         return Sequences(self.items.to(device), self.starts.to(device), self.lengths.to(device))
 
 
-def _from_host(*arrays: np.ndarray) -> Sequences:
+def _from_numpy(*arrays: np.ndarray) -> Sequences:
     return Sequences(*map(torch.from_numpy, arrays))
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """B sequences side by side: `items` (B, L) int64, each row's items first and padding after; `lengths` (B,) int64.
+    """B sequences with padding after them: `items` (B, L) int64, `lengths` (B,) int64.
 
-    Real items come first, so a causal mask alone keeps every real position from seeing the padding. `total`: the sum of
-    the lengths, None where the host does not know it; on a CPU it need not be given. `rows` (B,): which of the
-    sequences that they were cut from these are, where that is known.
+    Since padding comes last, a causal mask is enough to hide it from all real positions. `total` is the sum of the
+    lengths, or None if the host does not know it; it only matters on a GPU. `rows` (B,) says which sequences these are
+    windows of, if known.
     """
 
     items: Tensor
@@ -112,22 +113,22 @@ class Batch:
         return torch.arange(self.items.shape[1], device=self.items.device) < self.lengths[:, None]
 
     @cached_property
-    def is_dense(self) -> bool:
-        """Whether `positions` are all B * L, padding included: a GPU alone knows how many are real."""
+    def _with_padding(self) -> bool:
+        """Whether `positions` must include padding, because the host does not know how many positions are real."""
         return self.items.is_cuda and self.total is None
 
     @cached_property
     def starts(self) -> Tensor:
-        """(B,) where each row begins among the `positions`."""
-        if self.is_dense:
+        """(B,) the index of each row's first item in `positions`."""
+        if self._with_padding:
             return torch.arange(len(self.items), device=self.items.device) * self.items.shape[1]
         return self.lengths.cumsum(0) - self.lengths
 
     @cached_property
     def positions(self) -> tuple[Tensor, Tensor]:
-        """Row (T,) and column (T,) of the real positions, row by row."""
+        """Row (T,) and column (T,) of the real positions, row by row. On a GPU without `total`, of all B * L."""
         rows = torch.arange(len(self.items), device=self.items.device)
-        if self.is_dense:
+        if self._with_padding:
             rows = rows.repeat_interleave(self.items.shape[1])
         else:
             rows = rows.repeat_interleave(self.lengths, output_size=self.total)
@@ -135,7 +136,7 @@ class Batch:
 
     @classmethod
     def concatenate(cls, batches: Iterable[Batch], pad_id: int) -> Batch:
-        """The rows of all, one below the other, as wide as the widest."""
+        """Stack the rows of several batches, padded to the widest."""
         batches = list(batches)
         width = max(batch.items.shape[1] for batch in batches)
         padded = [torch.nn.functional.pad(b.items, (0, width - b.items.shape[1]), value=pad_id) for b in batches]
@@ -143,44 +144,35 @@ class Batch:
 
 
 def windows(sequences: Sequences, rows: Tensor, maxlen: int, pad_id: int, host_rows: np.ndarray | None = None) -> Batch:
-    """The last `maxlen` items of the named sequences, trimmed to the longest of them: B = len(rows), L <= maxlen.
+    """Cut the last `maxlen` items of the sequences `rows` (B,); the batch is as wide as the longest of them.
 
-    `host_rows` (B,): the same rows in host memory. A GPU that drew them itself is not asked how long they are: without
-    `host_rows`, its batch is as wide as the longest of all sequences and its total unknown.
+    `host_rows` (B,) are the same rows in host memory. Without them, a GPU would have to be asked for the lengths; its
+    batch is then as wide as the longest of all sequences and has no `total`.
     """
     lengths = sequences.lengths[rows].clamp_max(maxlen)
     starts = sequences.starts[rows] + sequences.lengths[rows] - lengths
-    width, total = _extent(sequences, 0, rows, maxlen, host_rows)
-    return Batch(_gather(sequences.items, starts, lengths, width, pad_id), lengths, total, rows)
-
-
-def shifted_windows(
-    sequences: Sequences, rows: Tensor, maxlen: int, pad_id: int, host_rows: np.ndarray | None = None
-) -> tuple[Batch, Tensor]:
-    """Training inputs and targets: all but the last item, and the same shifted by one, cut to the last `maxlen`.
-
-    Returns the inputs and the targets (B, L), `pad_id` where the input is padding. `host_rows` as in `windows`.
-    """
-    lengths = (sequences.lengths[rows] - 1).clamp(0, maxlen)
-    starts = sequences.starts[rows] + sequences.lengths[rows] - 1 - lengths
-    width, total = _extent(sequences, 1, rows, maxlen, host_rows)
-    inputs = Batch(_gather(sequences.items, starts, lengths, width, pad_id), lengths, total, rows)
-    return inputs, _gather(sequences.items, starts + 1, lengths, width, pad_id)
-
-
-def _extent(
-    sequences: Sequences, dropped: int, rows: Tensor, maxlen: int, host_rows: np.ndarray | None
-) -> tuple[int, int | None]:
-    """Width and total of a batch of the rows, each short of its last `dropped` items, from what the host knows."""
     if not rows.is_cuda:
         host_rows = rows.numpy()
     if host_rows is None:
-        return max(1, min(sequences.longest - dropped, maxlen)), None
-    lengths = (sequences.host_lengths[host_rows] - dropped).clip(0, maxlen)
-    return max(1, int(lengths.max())), int(lengths.sum())
+        longest, total = sequences.longest, None
+    else:
+        host_lengths = sequences.host_lengths[host_rows].clip(max=maxlen)
+        longest, total = int(host_lengths.max()), int(host_lengths.sum())
+    width = max(1, min(longest, maxlen))
+    return Batch(_gather(sequences.items, starts, lengths, width, pad_id), lengths, total, rows)
+
+
+def shifted_targets(sequences: Sequences, rows: Tensor, inputs: Batch, pad_id: int) -> Tensor:
+    """Return the item that follows each position of `inputs`, (B, L), and `pad_id` at padding.
+
+    `inputs` must be the windows of the same `rows` (B,) of these sequences without their last item.
+    """
+    starts = sequences.starts[rows] + sequences.lengths[rows] - inputs.lengths
+    return _gather(sequences.items, starts, inputs.lengths, inputs.items.shape[1], pad_id)
 
 
 def _gather(items: Tensor, starts: Tensor, lengths: Tensor, width: int, pad_id: int) -> Tensor:
+    """Return `lengths` (B,) items from `starts` (B,) on, padded to (B, width)."""
     columns = torch.arange(width, device=items.device)
     real = columns < lengths[:, None]  # (B, L)
     index = (starts[:, None] + columns).clamp_max(len(items) - 1)
@@ -189,10 +181,10 @@ def _gather(items: Tensor, starts: Tensor, lengths: Tensor, width: int, pad_id: 
 
 @dataclass(frozen=True, eq=False)
 class TwinIndex:
-    """Which sequences share their final item, built by one sort, so that a twin is drawn by arithmetic.
+    """Groups n sequences by their final item, so that random twins can be drawn by index arithmetic.
 
-    `order` (n,): rows sorted by final item; `place` (n,): where each row stands in it; `group_starts`, `group_sizes`
-    (n,): its group there.
+    `order` (n,) holds the rows sorted by final item, so each group is contiguous, and `place` (n,) is its inverse.
+    `group_starts` and `group_sizes` (n,) say where in `order` the group of each row begins and how large it is.
     """
 
     order: Tensor
@@ -202,7 +194,7 @@ class TwinIndex:
 
     @classmethod
     def build(cls, final_items: Tensor) -> TwinIndex:
-        """From the final item of each of n sequences, (n,) int64, from 0 on; O(n + largest) time and memory."""
+        """Build from the final items, (n,) int64 and not negative, in O(n + largest item) time and memory."""
         counts = final_items.bincount()
         starts = counts.cumsum(0) - counts
         order = final_items.argsort(stable=True) if final_items.is_cuda else _counting_sort(final_items)
@@ -211,7 +203,7 @@ class TwinIndex:
         return cls(order, place, starts[final_items], counts[final_items])
 
     def draw(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """For each row (B,), another one with the same final item, uniformly; the row itself if there is none."""
+        """Draw another row with the same final item for each of `rows` (B,), uniformly, or the row if it is alone."""
         others = self.group_sizes[rows] - 1
         draw = torch.rand(len(rows), generator=generator, device=rows.device, dtype=torch.float64)
         step = 1 + (draw * others).long().clamp_max((others - 1).clamp_min(0))
@@ -219,13 +211,9 @@ class TwinIndex:
         start = self.group_starts[rows]
         return self.order[start + (self.place[rows] - start + step) % self.group_sizes[rows]]
 
-    def alone(self, rows: Tensor) -> Tensor:
-        """(B,) bool, true where no other sequence ends in the same item."""
-        return self.group_sizes[rows] == 1
-
 
 def _counting_sort(values: Tensor) -> Tensor:
-    """Stable argsort of (n,) int64 on the CPU: a sparse matrix's columns come out sorted, in a sixth of sort's time."""
+    """Stable argsort of (n,) int64 on the CPU, through a sparse matrix: six times as fast as torch's sort."""
     n, width = len(values), int(values.max()) + 1
     cells = np.empty(n, np.int8), values.numpy().astype(np.int32), np.arange(n + 1, dtype=np.int32)
     return torch.from_numpy(sparse.csr_matrix(cells, (n, width)).tocsc().indices).long()

@@ -1,6 +1,7 @@
-"""What can be asked about a user besides the next item: favourite group of items, attributes, whether they come back.
+"""Labels for downstream tasks: a user's favourite group of items, their attributes, and whether they come back.
 
-Each user's events are cut in two: a history, and the future, their last ten events or the later half if that is less.
+Each user's events are split into a history and a future, which is the last ten events or the later half if that is
+shorter.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ RETURN_SECONDS = 30 * 24 * 3600
 
 @dataclass(frozen=True, eq=False)
 class UserLabels:
-    """The U training users of a split, then its N test users, n = U + N in all.
+    """Histories and labels of n users: the `n_train` training users of a split, then its test users.
 
-    `known`: their histories, each with the item that comes next; `n_train` = U. `labels`: by task (n,) int64, the class
-    of each user: of their future, `genre` or popularity `bucket`, the most frequent one; of the user, `age` and
-    `gender`, or `return`, whether the next event comes within 30 days.
+    `known` holds the histories, each followed by the next item. `labels` maps tasks to classes, (n,) int64: "genre" or
+    "bucket" is the most frequent genre or popularity bucket of the future, "age" and "gender" are attributes, and
+    "return" says whether the next event comes within 30 days.
     """
 
     known: Sequences
@@ -36,7 +37,7 @@ class UserLabels:
 
     @property
     def histories(self) -> Sequences:
-        """What may be pretrained on: the histories of the training users."""
+        """The histories of the training users, which a model may be pretrained on."""
         known = self.known.without_last(1)
         return replace(known, starts=known.starts[: self.n_train], lengths=known.lengths[: self.n_train])
 
@@ -44,8 +45,10 @@ class UserLabels:
 def user_labels(
     split: Split, interactions: Interactions, protocol: Protocol, movielens_path: Path | None
 ) -> UserLabels:
-    """`interactions`: those that were split. With the file of MovieLens-1M the labels are the publisher's; else they
-    follow from the interactions. Raises MissingData or DataError where the publisher's files are not there or unfit.
+    """Label the users of a `split` of these `interactions`.
+
+    With `movielens_path`, a file of MovieLens-1M, the labels are the publisher's genres, ages and genders; otherwise
+    they are derived from the interactions. Raises MissingData or DataError if the publisher's files cannot be used.
     """
     shift = len(split.train.items)
     events = Sequences(
@@ -53,8 +56,8 @@ def user_labels(
         torch.cat([split.train.starts, split.events.starts + shift]),
         torch.cat([split.train.lengths, split.events.lengths]),
     )
-    future = (events.lengths // 2).clamp_max(FUTURE)  # (n,) no more than half, so that a history remains
-    first = events.starts + events.lengths - future  # (n,) where the future begins
+    future = (events.lengths // 2).clamp_max(FUTURE)  # (n,) at most half, so that a history remains
+    first = events.starts + events.lengths - future  # (n,) the first event of the future
     rows, items = Sequences(events.items, first, future).flatten()
     users = np.concatenate([split.train_user_labels, split.test_user_labels])
     if movielens_path is None:

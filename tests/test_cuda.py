@@ -49,7 +49,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this mach
 
 @pytest.fixture(scope="module")
 def world() -> Split:
-    return split(synthetic.stand_in(300, 120, 6_000, seed=4), Protocol())
+    return split(synthetic.generate(300, 120, 6_000, seed=4), Protocol())
 
 
 def data_on(device: torch.device, world: Split) -> TrainingData:

@@ -52,7 +52,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
         r"## A sweep\n.*?`(\S+)`,? below `(.+?)`.*?```\n(.+?)\n```", GUIDE, re.DOTALL
     ).groups()
     insert(clone / place, head, lines)
-    clicks = synthetic.stand_in(users=400, items=60, interactions=6_000)
+    clicks = synthetic.generate(users=400, items=60, interactions=6_000)
     times = np.datetime_as_string(clicks.timestamps.astype("datetime64[s]"))
     rows = zip(clicks.user_ids, clicks.item_ids, times, strict=True)
     (clone / "data").mkdir()

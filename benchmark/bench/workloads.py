@@ -64,7 +64,7 @@ def load(name: str, data_dir: Path, quick: bool, notify: Callable[[str], None]) 
             return BenchData(name, dataset.title, False, split(interactions, protocol))
         except MissingData:
             notify(f"{name}: no file in the data directory; measured on a synthetic stand-in of {size[2]:,} rows")
-    return BenchData(name, dataset.title, True, split(synthetic.stand_in(*size), Protocol(ties="file")))
+    return BenchData(name, dataset.title, True, split(synthetic.generate(*size), Protocol(ties="file")))
 
 
 @dataclass(frozen=True, eq=False)

@@ -208,7 +208,7 @@ def chosen_dataset(
     names = _experiments(options.experiments, name, named, protocol)
     methods, changes = choose_methods(options.methods), {}
     for method in methods:
-        if METHODS[method].method.knows_users and protocol.preset != "sets":
+        if METHODS[method].method.known_users_only and protocol.preset != "sets":
             raise ConfigError(f"--methods {method}: can only recommend to users seen in training; add --protocol sets")
     if options.hparams == "tuned":
         needed = dict.fromkeys(method for each in names for method in methods_of(each, methods))

@@ -88,7 +88,7 @@ def _find(store: Store, name: str) -> RunRecord:
     if record.external or not record.done or record.is_trial:
         what = "scores lists that were made elsewhere" if record.external else "is a trial or did not finish"
         raise ConfigError(f"--run {name:.60}: {what}, so it has no model; name another run")
-    if METHODS[record.method].method.knows_users:
+    if METHODS[record.method].method.known_users_only:
         raise ConfigError(f"--run {name:.60}: {record.method} only knows the users it trained on; name another run")
     return record
 

@@ -93,7 +93,7 @@ class Configuration:
             section, _, key = path.partition(".")
             parts[section] = assign(parts[section], key, value, where)
         kind = METHODS[method].method
-        if issubclass(kind, FittedMethod) or kind.knows_users:  # what counts has no rows to train on
+        if issubclass(kind, FittedMethod) or kind.known_users_only:  # what counts has no rows to train on
             parts["training"] = replace(parts["training"], rows="user")
         encoder = parts["encoder"]
         if encoder.width % encoder.heads:

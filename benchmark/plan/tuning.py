@@ -76,7 +76,7 @@ def searches(
     """The search of each method and of those that it takes something over from; it is absent until its turn comes."""
     found: dict[str, Search] = {}
     for method in dict.fromkeys(chain.from_iterable(map(_line, methods))):
-        grid, parent = METHODS[method].searched, found.get(_parent(method) or "")
+        grid, parent = METHODS[method].tuning_grid, found.get(_parent(method) or "")
         if grid and (method == FIRST or (parent and parent.choice)):
             changes = parent.changes if parent else ()
             inherited = tuple((key, value) for key, value in changes if key not in grid)
@@ -94,7 +94,7 @@ def tuned_changes(
     """
     found = searches(configuration, facts, methods, values) if facts else {}
     chosen = {method: search.changes for method, search in found.items() if search.choice}
-    if missing := [method for method in methods if METHODS[method].searched and method not in chosen]:
+    if missing := [method for method in methods if METHODS[method].tuning_grid and method not in chosen]:
         raise ConfigError(
             f"--hparams tuned: {configuration.dataset} has no complete tuning of {', '.join(missing)} under these "
             f"rules; run --experiments tune with --methods {','.join(missing)} first"
@@ -133,7 +133,7 @@ def _search(
             return False
         return True
 
-    grid = METHODS[method].searched
+    grid = METHODS[method].tuning_grid
     asked = [tuple(zip(grid, point, strict=True)) for point in product(*grid.values())]
     while True:
         trials = tuple(map(trial, asked))

@@ -34,7 +34,7 @@ from benchmark.store.npz import Arrays
 from benchmark.store.record import EXTERNAL, RunRecord
 from datasets.interactions import DataError
 from datasets.protocol import PROTOCOL_VERSION
-from datasets.readers.delimited import NAMES, SEPARATED, layout_of, rows
+from datasets.readers.delimited import COLUMN_NAMES, SEPARATED, layout_of, read_rows
 from datasets.readers.sources import open_source
 from datasets.sequences import Sequences
 from datasets.split import Split
@@ -42,7 +42,7 @@ from datasets.split import Split
 VERSIONS = {"protocol": PROTOCOL_VERSION, "evaluation": EVALUATION_VERSION, "external": 1}
 """Raise the last when the same file would get other numbers; they are part of the run key."""
 
-COLUMNS: Mapping[str, Sequence[str]] = {"user": NAMES["user"], "item": NAMES["item"], "rank": ("rank",)}
+COLUMNS: Mapping[str, Sequence[str]] = {"user": COLUMN_NAMES["user"], "item": COLUMN_NAMES["item"], "rank": ("rank",)}
 """Accepted column names, compared like those of a table of interactions; other columns are ignored."""
 
 EXPECTED = f"the first line must name the columns userid, itemid and rank, {SEPARATED}"
@@ -165,7 +165,7 @@ def read_ranked_lists(path: Path, users: np.ndarray, items: np.ndarray) -> Seque
     found = array("q")  # user, item, rank and line of each recommendation, one after the other
     layout = replace(layout_of(path, COLUMNS, EXPECTED), quoted=True)
     with open_source(path) as stream:
-        for line, user, item, rank in rows(stream, layout, path):
+        for line, user, item, rank in read_rows(stream, layout, path):
             try:
                 given = _recommendation(user.strip(), item.strip(), rank.strip(), user_index, item_index)
                 found.extend((*given, line))

@@ -23,7 +23,7 @@ from benchmark.store.store import Notify, Store
 from datasets import synthetic
 from datasets.interactions import DataError, Interactions
 from datasets.protocol import PROTOCOL_VERSION, Protocol
-from datasets.readers.sources import check_plain, open_source
+from datasets.readers.sources import check_regular, open_source
 from datasets.registry import DATASETS, READING_VERSION, locate, read_interactions
 from datasets.split import Split, split
 from datasets.user_labels import UserLabels, user_labels
@@ -157,7 +157,7 @@ def _source(name: str, data_dir: Path, interactions_path: Path | None, download:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 (hex) of a file; for a .csv.gz of the table inside, which stays the same when it is packed again."""
-    check_plain(path)
+    check_regular(path)
     try:
         with open_source(path) if path.name.endswith(".csv.gz") else path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from datasets.readers.json_lines import without_repeats
+from datasets.readers.json_lines import unique_keys
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 16
@@ -28,7 +28,7 @@ def parse_json(document: str | bytes) -> Any:
     if isinstance(document, bytes):
         document = document.decode()
     try:
-        value = json.loads(document, parse_constant=_refuse_constant, object_pairs_hook=without_repeats)
+        value = json.loads(document, parse_constant=_refuse_constant, object_pairs_hook=unique_keys)
     except RecursionError:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from None
     _check(value, MAX_DEPTH)

@@ -1,7 +1,7 @@
-"""Amazon reviews by category: those of 2014 (McAuley et al. 2015) and those of 2018 (Ni, Li and McAuley 2019).
+"""Amazon reviews by category, of 2014 (McAuley et al. 2015) and of 2018 (Ni, Li and McAuley 2019).
 
-2014: `ratings_<Category>.csv` and the 5-core `reviews_<Category>_5.json`; 2018: `<Category>.csv`, which begins with the
-item, `<Category>.json` and the 5-core `<Category>_5.json`.
+The files of 2014 are `ratings_<Category>.csv` and the 5-core `reviews_<Category>_5.json`. Those of 2018 are
+`<Category>.csv`, whose first column is the item, `<Category>.json` and the 5-core `<Category>_5.json`.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from pathlib import Path
 from datasets.filtering import CORE_INTERACTIONS, apply_filter
 from datasets.interactions import DataError, Interactions
 from datasets.readers.delimited import Layout, read_delimited
-from datasets.readers.json_lines import Fields, read_json_lines
+from datasets.readers.json_lines import FieldNames, read_json_lines
 
 _RATINGS_2014 = Layout(user=0, item=1, time=3, fields=4, delimiter=",", quoted=True)  # user,item,rating,timestamp
 _RATINGS_2018 = replace(_RATINGS_2014, user=1, item=0)
-_REVIEWS = Fields(user="reviewerID", item="asin", time="unixReviewTime")
+_REVIEWS = FieldNames(user="reviewerID", item="asin", time="unixReviewTime")
 
 
 def read(path: Path) -> Interactions:
-    """All reviews in the file, in file order; its name tells the format. DataError names the first bad line."""
+    """Read all reviews in file order; the file's name determines its format. DataError names the first bad line."""
     if ".json" in path.suffixes:
         return read_json_lines(path, _REVIEWS)
     return read_delimited(path, _RATINGS_2014 if path.name.startswith("ratings_") else _RATINGS_2018)
 
 
 def read_five_core(path: Path) -> Interactions:
-    """As `read`; what the publisher has not reduced to its 5-core is reduced to it."""
+    """Read the reviews, and reduce them to their 5-core unless the publisher has already done so."""
     data = read(path)
     if path.name.partition(".")[0].endswith("_5"):
         return data

@@ -1,4 +1,4 @@
-"""MovieLens (Harper and Konstan 2015): ratings, and what is known about the users and films of MovieLens-1M."""
+"""MovieLens (Harper and Konstan 2015): ratings, and for MovieLens-1M also attributes of users and films."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ _MEMBERS = {"ml-100k.zip": "u.data", "ml-1m.zip": "ratings.dat", "ml-10m.zip": "
 
 
 def read(path: Path) -> Interactions:
-    """All ratings, in file order; the file's name tells the format. DataError names the file and the first bad line."""
+    """Read all ratings in file order; the file's name determines its format. DataError names the first bad line."""
     member = _MEMBERS.get(path.name, "ratings.csv")
     return read_delimited(path, _LAYOUTS.get(path.suffix) or _LAYOUTS[Path(member).suffix], member)
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """What MovieLens-1M says about users and films, in the order of the ids that were asked for.
+    """Attributes of users and films in MovieLens-1M, in the order of the requested ids.
 
-    `genders` (users,) str: "F" or "M"; `ages` (users,) int64: the youngest age of the user's group (1, 18, 25, 35, 45,
-    50 or 56); `genres` (items, G) bool: which of the G genres, in alphabetical order, a film has.
+    genders: (users,) str, "F" or "M".
+    ages: (users,) int64, the youngest age in the user's group: 1, 18, 25, 35, 45, 50 or 56.
+    genres: (items, G) bool, which of the G genres a film has, in alphabetical order.
     """
 
     genders: np.ndarray
@@ -42,10 +43,10 @@ class Labels:
 
 
 def labels_of(path: Path, user_labels: Iterable[int], item_labels: Iterable[int]) -> Labels:
-    """The labels of users and films, given by original id as `Interactions` and `Split` have them.
+    """Look up users and films by their original ids, the labels of `Interactions` and `Split`.
 
-    They are read from the publisher's users.dat and movies.dat in `path`, if that is ml-1m.zip, or else beside it.
-    Raises MissingData if one is not there, DataError if it does not say what it should about a user or film.
+    They come from the publisher's users.dat and movies.dat, inside `path` if that is ml-1m.zip, otherwise beside it.
+    Raises MissingData if one of these is missing, DataError if it lacks a user, a film or a field.
     """
     users = _rows(path, "users.dat", user_labels)  # UserID::Gender::Age::Occupation::Zip-code
     films = _rows(path, "movies.dat", item_labels)  # MovieID::Title::Genres
@@ -59,10 +60,10 @@ def labels_of(path: Path, user_labels: Iterable[int], item_labels: Iterable[int]
 
 
 def _rows(path: Path, name: str, ids: Iterable[int]) -> list[list[str]]:
-    """The fields of the line about each id in a file of the publisher's."""
+    """Return the fields of each id's line in the publisher's file `name`."""
     source = path if zipfile.is_zipfile(path) else path.with_name(name)
     if not source.is_file():
-        source = path.with_name(f"ml-1m-{name}")  # beside a table that is called ml-1m.csv
+        source = path.with_name(f"ml-1m-{name}")  # its name beside a table called ml-1m.csv
     if not source.is_file():
         raise MissingData(f"{path}: there is no {name} beside it; take it from ml-1m.zip, which has it")
     with open_source(source, name) as stream:

@@ -1,4 +1,4 @@
-"""From rows of text to Interactions, for every reader: what can be an id or a timestamp, and which line is at fault."""
+"""Turns rows of text into Interactions for all readers: checks ids and timestamps and names the line of an error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from datasets.interactions import LATEST_TIMESTAMP, DataError, Interactions
 
 MAX_ID_BYTES = 127
 PLACEHOLDERS = frozenset({"null", "none", "nan", "nat", "na", "n/a", "#n/a", "<na>", "\\n", "undefined"})
-"""Lower-case forms of what programs write for a missing value."""
+"""What programs write for a missing value, in lower case."""
 
 MAX_TIMESTAMP_LENGTH = 32
 
@@ -25,18 +25,18 @@ _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 Row = tuple[int, str, str, str]
-"""The number of the line on which it begins, user id, item id and timestamp, as they are written."""
+"""The number of the line where the row begins, user id, item id and timestamp, as written in the file."""
 
 ROWS_AT_ONCE = 500  # few enough to stay in the processor's cache
 
 Clock = Callable[[Sequence[str]], Sequence[int | Decimal]]
-"""Texts -> the numbers that they say, all int or all Decimal and not negative; ValueError says why one is none."""
+"""Parses timestamps into non-negative numbers, all int or all Decimal. Raises ValueError with the reason."""
 
 
 class _Unit(NamedTuple):
     name: str
     per_second: int
-    end: int  # numbers from here on are in a finer unit
+    end: int  # larger numbers must be in a finer unit
 
 
 _UNITS = (
@@ -48,7 +48,7 @@ _UNITS = (
 
 
 def unix_clock(texts: Sequence[str]) -> Sequence[int | Decimal]:
-    """The Clock for numbers such as "978300760", "978300760.25" or "9.7830076e8"."""
+    """Parse numbers such as "978300760", "978300760.25" or "9.7830076e8"."""
     together = "".join(texts)
     if together.isascii() and together.isdecimal() and max(map(len, texts)) < len(str(2**63)):
         return list(map(int, texts))
@@ -69,7 +69,7 @@ def _number(text: str) -> Decimal:
 
 
 def utc_clock(pattern: str) -> Clock:
-    """The Clock for dates and times in UTC, written as `pattern` with 0 for a digit: "0000-00-00 00:00:00"."""
+    """Return a Clock for UTC dates and times in the format of `pattern`, with 0 for digits: "0000-00-00 00:00:00"."""
     written = re.compile(f"({pattern.replace('0', '[0-9]')})+")
     length = len("0000-00-00T00:00:00")
 
@@ -78,9 +78,9 @@ def utc_clock(pattern: str) -> Clock:
         if set(map(len, texts)) != {len(pattern)} or not written.fullmatch(together):
             raise ValueError(f"is not a date and time; write it as {pattern}")
         letters = np.frombuffer(together.encode(), dtype=np.uint8).reshape(len(texts), -1)  # (n, len(pattern))
-        moments = np.ascontiguousarray(letters[:, :length]).view(f"S{length}").ravel()  # (n,)
+        dates = np.ascontiguousarray(letters[:, :length]).view(f"S{length}").ravel()  # (n,)
         try:
-            seconds = moments.astype("datetime64[s]").astype(np.int64)
+            seconds = dates.astype("datetime64[s]").astype(np.int64)
         except ValueError:
             raise ValueError("is not in the calendar; correct it") from None
         if seconds.min() < 0 or seconds.max() >= LATEST_TIMESTAMP:
@@ -96,9 +96,9 @@ def assemble(
     clock: Clock = unix_clock,
     names: tuple[str, str, str] = ("user id", "item id", "timestamp"),
 ) -> Interactions:
-    """The interactions of all rows, in their order; `clock` reads the timestamps, `names` is what errors call values.
+    """Build Interactions from rows in their order. `clock` parses timestamps; errors and notes use the `names`.
 
-    Raises DataError, which names `source` and the line, at a value that cannot be used, or if there are no rows.
+    Raises DataError, which names `source` and the line, if a value cannot be used or there are no rows.
     """
     users, items, timestamps = Ids(), Ids(), Timestamps()
     user_numbers, item_numbers = array("i"), array("i")
@@ -110,17 +110,17 @@ def assemble(
             timestamps.extend(clock(times))
         except ValueError as error:
             readers = (users.__getitem__, items.__getitem__, lambda text: clock([text]))
-            raise _first_problem(batch, source, names, readers) from error
+            raise _first_error(batch, source, names, readers) from error
     if not users:
         raise DataError(f"{source}: has no interactions; give a file with a line for each")
-    user_ids, user_labels, user_notes = users.labelled(user_numbers, names[0])
-    item_ids, item_labels, item_notes = items.labelled(item_numbers, names[1])
+    user_ids, user_labels, user_notes = users.to_labels(user_numbers, names[0])
+    item_ids, item_labels, item_notes = items.to_labels(item_numbers, names[1])
     ticks, ticks_per_second, time_notes = timestamps.ticks(source)
     notes = (*user_notes, *item_notes, *time_notes)
     return Interactions(user_ids, item_ids, ticks, user_labels, item_labels, ticks_per_second, notes)
 
 
-def _first_problem(
+def _first_error(
     batch: list[Row], source: str, names: tuple[str, ...], readers: tuple[Callable[[str], object], ...]
 ) -> Exception:
     for line, *texts in batch:
@@ -133,9 +133,9 @@ def _first_problem(
 
 
 class Ids(dict[str, int]):
-    """The number of each distinct text, in order of appearance: `ids[text]` gives a new text the next number.
+    """Numbers the distinct texts in order of appearance: `ids[text]` gives a new text the next number.
 
-    It raises ValueError with the reason if the text cannot be an id.
+    A text that cannot be an id raises ValueError with the reason.
     """
 
     def __missing__(self, text: str) -> int:
@@ -143,17 +143,17 @@ class Ids(dict[str, int]):
         self[text] = number = len(self)
         return number
 
-    def labelled(self, numbers: array[int], name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """What `numbers` (n,) stand for: codes (n,) int32, the ascending labels that they index, and notes on odd ids.
+    def to_labels(self, numbers: array[int], name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """Convert `numbers` (n,) to indices (n,) int32 into ascending labels, and return notes on unusual ids.
 
-        `name`: what notes call an id. Labels are int64 if all ids are plain integers, else objects of type str: "007"
-        is not "7". Blanks around an id do not belong to it.
+        Labels are int64 if all ids are plain integers, otherwise str objects, so that "007" is not "7". Blanks around
+        ids are removed. Notes call an id by `name`.
         """
-        rows = np.bincount(np.asarray(numbers), minlength=len(self))  # how many rows each text is in
+        rows = np.bincount(np.asarray(numbers), minlength=len(self))  # number of rows with each text
         texts = [text.strip() for text in self]
         values = np.array(texts, dtype=object)
         if all(map(_INTEGER.fullmatch, texts)):
-            with suppress(OverflowError):  # one does not fit into int64, so all remain texts
+            with suppress(OverflowError):  # if one does not fit into int64, all remain texts
                 values = values.astype(np.int64)
         labels, codes = np.unique(values, return_inverse=True)
 
@@ -171,41 +171,40 @@ class Ids(dict[str, int]):
 
 
 def _check_id(text: str) -> None:
-    if len(text) <= MAX_ID_BYTES and text.isascii() and text.isalnum():  # as almost all are
+    if len(text) <= MAX_ID_BYTES and text.isascii() and text.isalnum():  # the usual case, and fast
         return
     try:
         size = len(text.encode())
-    except UnicodeEncodeError:  # from a byte that could not be decoded, or half a character
+    except UnicodeEncodeError:  # a lone surrogate, from a byte that could not be decoded
         raise ValueError("is not UTF-8 text; correct it, or save the file as UTF-8") from None
     if not text.strip():
         raise ValueError("is empty; every interaction needs one")
     if size > MAX_ID_BYTES:
         raise ValueError(f"is longer than {MAX_ID_BYTES} bytes; shorten it")
-    if _CONTROL.search(text):  # a quote that is never closed swallows the ends of lines
+    if _CONTROL.search(text):  # such as a line break after an unclosed quote
         raise ValueError("holds a control character; check the line's quotes and its delimiter")
     if "\ufeff" in text:
         raise ValueError("holds a byte-order mark; remove it, and check that the file is not several files in one")
 
 
 class Timestamps:
-    """Collects what a Clock returns, with nine decimals."""
+    """Collects the numbers that a Clock returns, with nine decimals."""
 
     def __init__(self) -> None:
         self._wholes, self._billionths = array("q"), array("i")
 
     def extend(self, values: Sequence[int | Decimal]) -> None:
-        """Add the values of the next rows."""
         self._wholes.extend(map(int, values))
-        if isinstance(values[0], int):  # then they all are
+        if isinstance(values[0], int):  # then all of them are
             self._billionths.frombytes(bytes(self._billionths.itemsize * len(values)))
         else:
             self._billionths.extend(int(value % 1 * 10**9) for value in values)
 
     def ticks(self, source: str) -> tuple[np.ndarray, int, list[str]]:
-        """The timestamps (n,) int64, how many of them make a second, and a note unless they are whole seconds.
+        """Return the timestamps in ticks (n,) int64, the ticks per second, and a note unless a tick is a second.
 
-        The file's unit is recognised by the magnitude of its latest timestamp. DataError, naming `source`, if not all
-        timestamps can be in that unit.
+        The magnitude of the latest timestamp determines the unit. Raises DataError, which names `source`, if some
+        timestamp cannot be in that unit.
         """
         values, billionths = np.array(self._wholes), np.array(self._billionths, dtype=np.int64)
         earliest, latest = int(values.argmin()), int(values.argmax())
@@ -216,7 +215,7 @@ class Timestamps:
                 f"{values[latest]} in data row {latest + 1} like {unit.name}; give all of them in one unit"
             )
         decimals = next(d for d in (0, 3, 6, 9) if not (billionths % 10 ** (9 - d)).any())
-        while (int(values[latest]) + 1) * 10**decimals > 2**63:  # more decimals would not fit into int64
+        while (int(values[latest]) + 1) * 10**decimals > 2**63:  # keep only as many decimals as fit into int64
             decimals -= 3
         ticks = values * 10**decimals + billionths // 10 ** (9 - decimals)
 

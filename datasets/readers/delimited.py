@@ -1,4 +1,4 @@
-"""Read delimited text: a publisher's CSV, TSV or MovieLens's `::`, and anybody's table with named columns."""
+"""Readers of delimited text: publishers' CSV and TSV files, MovieLens's `::`, and users' tables with named columns."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from datasets.interactions import DataError, Interactions
 from datasets.readers.columns import Clock, Row, assemble, unix_clock
 from datasets.readers.sources import BYTE_ORDER_MARK, open_source
 
-NAMES = {
+COLUMN_NAMES = {
     "user": ("userid", "user", "uid", "reviewerid", "visitorid"),
     "item": ("itemid", "item", "iid", "asin", "movieid", "productid", "businessid", "locationid"),
     "time": ("timestamp", "time", "ts", "unixtime", "unixreviewtime"),
 }
-"""Accepted column names of a table, compared in lower case without `_`, `-`, spaces and RecBole's `:type`."""
+"""Accepted column names of a table. They are compared in lower case, without `_`, `-`, spaces and RecBole's `:type`."""
 
 DELIMITERS = ",\t;|"
 SEPARATED = "separated by commas, tabs, semicolons or vertical bars"
@@ -30,7 +30,7 @@ EXPECTED = (
 )
 MAX_LINE, MAX_HEADER_BYTES = 1 << 20, 1 << 16
 
-_SEPARATOR = "\x1f"  # stands for a delimiter of several characters, which the csv module does not take
+_SEPARATOR = "\x1f"  # replaces a delimiter of several characters, which the csv module does not support
 _DELIMITER_NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "vertical bars", " ": "blanks"}
 _RATING, _SECONDS = re.compile(r"[0-9]{1,3}(\.[0-9]+)?"), re.compile(r"[0-9]{9,19}(\.[0-9]+)?")
 _NO_HEADER = (
@@ -40,11 +40,14 @@ _NO_HEADER = (
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file is laid out: `user`, `item`, `time` are places (from 0) among the `fields` of a line. A list of
-    recommendations has a rank in place of the time.
+    """The format of a delimited file.
 
-    `delimiter` may be a character repeated, as in `::`. `quoted`: fields may stand in double quotes.
-    `header`: the first line names the fields.
+    user, item, time: Indices of these columns, from 0. In a list of recommendations, `time` is the rank.
+    fields: The number of fields in a line.
+    delimiter: A character, or one character repeated, as in `::`.
+    header: Whether the first line names the columns.
+    quoted: Whether fields may be enclosed in double quotes.
+    clock: Parses the timestamps.
     """
 
     user: int
@@ -57,25 +60,25 @@ class Layout:
     clock: Clock = unix_clock
 
     def describe(self) -> str:
-        """The fields in words, for errors."""
+        """Describe the expected fields for error messages."""
         return f"{self.fields} fields separated by {_DELIMITER_NAMES.get(self.delimiter, repr(self.delimiter))}"
 
 
 def read_delimited(path: Path, layout: Layout, member: str | None = None) -> Interactions:
-    """Interactions of a plain or compressed file, or of an archive's `member`; DataError names the first bad line."""
+    """Read a plain or compressed file, or the `member` of an archive. DataError names the first bad line."""
     with open_source(path, member) as stream:
-        return assemble(rows(stream, layout, path), str(path), layout.clock)
+        return assemble(read_rows(stream, layout, path), str(path), layout.clock)
 
 
 def read_table(path: Path) -> Interactions:
-    """All rows of CSV or TSV with named columns, RecBole's `.inter`, or ratings without a header; plain or compressed.
+    """Read CSV or TSV with named columns, RecBole's `.inter`, or ratings without a header; plain or compressed.
 
-    DataError names the file and the line, and says what is expected. Fields may stand in quotes where commas or
-    semicolons separate them or where the header has quotes. Another file is read so only if it cannot be read without,
-    as where a line breaks inside quotes, and a note says so. Another note says so where the columns have no names, as
-    in MovieLens's u.data.
+    Quotes around fields are recognised if the delimiter is a comma or semicolon or if the header has quotes. Any other
+    file is read with quotes only if it cannot be read without them, for example because of line breaks inside quotes.
+    Notes mention that, and a missing header, as in MovieLens's u.data. DataError names the file and the line, and says
+    what is expected.
     """
-    layout = _nameless_ratings(path) or layout_of(path)
+    layout = _headerless_layout(path) or layout_of(path)
     notes = [] if layout.header else [_NO_HEADER]
     try:
         data = read_delimited(path, layout)
@@ -93,8 +96,8 @@ def read_table(path: Path) -> Interactions:
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 
-def rows(stream: IO[bytes], layout: Layout, path: Path) -> Iterator[Row]:
-    """Line number (from 1), user, item and time of each row, as text. Raises DataError at the first bad line."""
+def read_rows(stream: IO[bytes], layout: Layout, path: Path) -> Iterator[Row]:
+    """Yield line number (from 1), user, item and time of each row, as text. Raises DataError at the first bad line."""
     reader = csv.reader(
         _lines(stream, layout),
         delimiter=layout.delimiter if len(layout.delimiter) == 1 else _SEPARATOR,
@@ -107,25 +110,25 @@ def rows(stream: IO[bytes], layout: Layout, path: Path) -> Iterator[Row]:
         for fields in reader:
             if len(fields) == n and not (layout.header and line == 1):
                 yield line, fields[user], fields[item], fields[time]
-            elif len(fields) != n and (len(fields) > 1 or "".join(fields).strip()):  # else the line is blank
+            elif len(fields) != n and (len(fields) > 1 or "".join(fields).strip()):  # blank lines are skipped
                 raise ValueError(
                     f"has {len(fields)} instead of {layout.describe()}; check the format and the delimiter"
                 )
             line = reader.line_num + 1
     except csv.Error as error:
-        raise _unparsed(path, line, error) from error
+        raise _csv_error(path, line, error) from error
     except ValueError as error:
         raise DataError(f"{path}: line {line}: {error}") from error
 
 
 def _lines(stream: IO[bytes], layout: Layout) -> Iterator[str]:
-    """The lines of the text, longer ones in pieces; a byte that is not UTF-8 becomes a lone surrogate."""
+    """Yield the lines, very long ones in pieces. Bytes that are not UTF-8 become lone surrogates."""
     text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
     lines = iter(partial(text.readline, MAX_LINE), "")
-    return lines if len(layout.delimiter) == 1 else _separated(lines, layout)
+    return lines if len(layout.delimiter) == 1 else _replace_delimiter(lines, layout)
 
 
-def _separated(lines: Iterator[str], layout: Layout) -> Iterator[str]:
+def _replace_delimiter(lines: Iterator[str], layout: Layout) -> Iterator[str]:
     for line in lines:
         separated = line.replace(layout.delimiter, _SEPARATOR)
         if layout.delimiter[0] in separated:
@@ -133,16 +136,16 @@ def _separated(lines: Iterator[str], layout: Layout) -> Iterator[str]:
         yield separated
 
 
-def _unparsed(path: Path, line: int, error: csv.Error) -> DataError:
-    """The csv module's error on one line, with escapes for what cannot be shown; of a long one the beginning."""
+def _csv_error(path: Path, line: int, error: csv.Error) -> DataError:
+    # repr escapes line breaks and unprintable characters in the csv module's message.
     return DataError(f"{path}: line {line}: {repr(str(error))[1:-1]:.200}; check its quotes and that it is plain text")
 
 
 # --- the header of a table --------------------------------------------------------------------------------------------
 
 
-def _nameless_ratings(path: Path) -> Layout | None:
-    """The layout of a table without a header, if its first line is like 7,30,4.5,978300760."""
+def _headerless_layout(path: Path) -> Layout | None:
+    """Return the layout of a table without a header, if the first line looks like 7,30,4.5,978300760."""
     header = _header(path, EXPECTED)
     for delimiter in DELIMITERS:
         match _header_fields(path, header, delimiter):
@@ -152,10 +155,10 @@ def _nameless_ratings(path: Path) -> Layout | None:
     return None
 
 
-def layout_of(path: Path, names: Mapping[str, Sequence[str]] = NAMES, expected: str = EXPECTED) -> Layout:
-    """The layout of a table with a header, found by the `names` of its user, its item and its third column.
+def layout_of(path: Path, names: Mapping[str, Sequence[str]] = COLUMN_NAMES, expected: str = EXPECTED) -> Layout:
+    """Return the layout of a table with a header, which must have one column for each of the three keys of `names`.
 
-    Raises DataError, which says what is `expected`, if the header does not name each once.
+    Otherwise it raises DataError, which says what was `expected`.
     """
     header = _header(path, expected)
     for delimiter in DELIMITERS:
@@ -176,15 +179,14 @@ def _may_quote(header: str, delimiter: str) -> bool:
 
 
 def _header_fields(path: Path, header: str, delimiter: str) -> list[str]:
-    """The names in the first line of the file at `path`; DataError if they cannot be told apart."""
     try:
         return next(csv.reader([header], delimiter=delimiter))
     except csv.Error as error:
-        raise _unparsed(path, 1, error) from error
+        raise _csv_error(path, 1, error) from error
 
 
 def _role_of(name: str, names: Mapping[str, Sequence[str]]) -> str | None:
-    """What the column called `name` holds, of the roles in `names`; None for a column that is not needed."""
+    """Return the key of `names` that accepts this column name, or None if the column is not needed."""
     plain = name.partition(":")[0].strip().lower().translate(str.maketrans("", "", "_- "))
     return next((role for role, accepted in names.items() if plain in accepted), None)
 

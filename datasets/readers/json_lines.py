@@ -1,4 +1,4 @@
-"""Read JSON lines: one object per line, of which three fields matter."""
+"""A reader of JSON lines: one object per line, of which three fields are used."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MAX_LINE = 16 << 20
 
 
 @dataclass(frozen=True)
-class Fields:
-    """Which fields of each line's object hold the ids (strings) and the time: a number, or with a `clock` a string."""
+class FieldNames:
+    """The fields that hold the ids (strings) and the time (a number or, with a `clock` of its own, a string)."""
 
     user: str
     item: str
@@ -26,14 +26,14 @@ class Fields:
     clock: Clock = unix_clock
 
 
-def read_json_lines(path: Path, fields: Fields, member: str | None = None) -> Interactions:
-    """Interactions of a plain or compressed file, or of an archive's `member`; DataError names the first bad line."""
+def read_json_lines(path: Path, fields: FieldNames, member: str | None = None) -> Interactions:
+    """Read a plain or compressed file, or the `member` of an archive. DataError names the first bad line."""
     with open_source(path, member) as stream:
         rows = _rows(stream, fields, path)
         return assemble(rows, str(path), fields.clock, (fields.user, fields.item, fields.time))
 
 
-def _rows(stream: IO[bytes], fields: Fields, path: Path) -> Iterator[Row]:
+def _rows(stream: IO[bytes], fields: FieldNames, path: Path) -> Iterator[Row]:
     number = 0
     while line := stream.readline(MAX_LINE):
         number += 1
@@ -43,7 +43,7 @@ def _rows(stream: IO[bytes], fields: Fields, path: Path) -> Iterator[Row]:
             if number == 1:
                 line = line.removeprefix(BYTE_ORDER_MARK)
             if line.strip():
-                record = _parsed(line)
+                record = _parse(line)
                 user, item = (_value(record, key, str) for key in (fields.user, fields.item))
                 time = _value(record, fields.time, (int, float) if fields.clock is unix_clock else str)
                 yield number, user, item, time
@@ -51,12 +51,12 @@ def _rows(stream: IO[bytes], fields: Fields, path: Path) -> Iterator[Row]:
             raise DataError(f"{path}: line {number}: {error}") from error
 
 
-def _parsed(line: bytes) -> dict[str, Any]:
+def _parse(line: bytes) -> dict[str, Any]:
     try:
-        record = json.loads(line.decode(), object_pairs_hook=without_repeats)
+        record = json.loads(line.decode(), object_pairs_hook=unique_keys)
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8 text; convert the file to UTF-8") from None
-    except RepeatedKey as error:
+    except DuplicateKey as error:
         raise ValueError(f"{error}; keep the right one") from None
     except (ValueError, RecursionError):
         record = None
@@ -65,16 +65,16 @@ def _parsed(line: bytes) -> dict[str, Any]:
     return record
 
 
-class RepeatedKey(ValueError):
-    """A key stands twice in an object, so that it is unclear which value is meant."""
+class DuplicateKey(ValueError):
+    """Raised if an object has a key twice, so that its value is ambiguous."""
 
 
-def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object made of these pairs, for `json.loads`; raises RepeatedKey."""
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object for the `object_pairs_hook` of `json.loads`. Raises DuplicateKey."""
     record = dict(pairs)
     if len(record) < len(pairs):
         [(key, _)] = Counter(key for key, _ in pairs).most_common(1)
-        raise RepeatedKey(f"the key {key!r:.60} is given twice")
+        raise DuplicateKey(f"the key {key!r:.60} is given twice")
     return record
 
 

@@ -1,7 +1,7 @@
-"""Open a data file as one stream of bytes: plain, compressed, or one member of a zip or tar archive.
+"""Opens a data file as a stream of bytes, whether it is plain, compressed, or a member of a zip or tar archive.
 
-Members are streamed, never extracted to disk, and an archive that tries to leave its folder or to swell beyond reason
-is refused. Whatever is wrong with the file becomes a DataError that names it.
+Members are streamed and never extracted to disk. Archives with paths outside themselves are refused, and so are
+decompression bombs. Every problem with a file becomes a DataError that names it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from typing import IO, Any, cast
 from datasets.interactions import DataError
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-"""Of UTF-8; some programs begin a file with it."""
+"""The mark that some programs write at the beginning of UTF-8 files."""
 BUFFER_BYTES = 1 << 20
 MAX_EXPANSION = 200
-"""Times the compressed size; tables of interactions compress 3 to 20 times, decompression bombs 1,000 times."""
+"""A file may unpack to this many times its size. Interactions compress 3 to 20 times, decompression bombs 1,000."""
 ALWAYS_ALLOWED_BYTES = 1 << 30
 MAX_LAYERS = 3
-"""Of compression, one around the other; a file can be made that never ends to be compressed."""
+"""The maximum number of nested compressions, because a file can be crafted that unpacks forever."""
 MAX_HEADER_BYTES = 1 << 18
-"""Of all headers of one member of a tar: a long name and a few dates take less than a kilobyte."""
+"""The limit for all headers of a tar member. A long name and a few dates take less than a kilobyte."""
 
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
@@ -48,17 +48,17 @@ _DAMAGE = (
     *(EOFError, OSError, RuntimeError, LookupError, ValueError),
     *(zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, struct.error),
 )
-"""What the standard library raises at damaged, encrypted or nonsensical compressed files and archives."""
+"""What the standard library raises for damaged, encrypted or malformed files and archives."""
 
 
 @contextmanager
 def open_source(path: Path, member: str | None = None) -> Iterator[io.BufferedReader]:
-    """The uncompressed bytes of `path`; of an archive, those of the file called `member` in any folder of it.
+    """Open the uncompressed bytes of `path` or, in an archive, of the file called `member` in any of its folders.
 
-    Compression is gzip, bzip2 or xz, recognised by content. Raises DataError, also while the stream is read, if the
-    file is missing, damaged, unsafe or an unexpected archive.
+    Compression (gzip, bzip2 or xz) is recognised by content. Raises DataError, also while the stream is being read, if
+    the file is missing, damaged, unsafe, or an archive without the member.
     """
-    check_plain(path)
+    check_regular(path)
     with ExitStack() as stack:
         try:
             raw = stack.enter_context(path.open("rb", buffering=0))
@@ -69,11 +69,11 @@ def open_source(path: Path, member: str | None = None) -> Iterator[io.BufferedRe
             content = source.unwrap(stream)
         except _DAMAGE as error:
             raise _unreadable(path, error) from error
-        yield io.BufferedReader(_Guarded(content, source), BUFFER_BYTES)
+        yield io.BufferedReader(_CheckedStream(content, source), BUFFER_BYTES)
 
 
-def check_plain(path: Path) -> None:
-    """Raise DataError unless `path` is a regular file: a pipe or a device may never end."""
+def check_regular(path: Path) -> None:
+    """Raise DataError unless `path` is a regular file, because a pipe or a device may never end."""
     try:
         mode = path.stat().st_mode
     except OSError as error:
@@ -88,22 +88,22 @@ def check_plain(path: Path) -> None:
 class _Source:
     path: Path
     member: str | None
-    limit: int  # bytes that may come out of it
+    limit: int  # the maximum number of unpacked bytes
 
     def unwrap(self, stream: io.BufferedReader, layers: int = 0) -> IO[bytes]:
-        """Peel off layers of compression and tar until the wanted file's own bytes appear."""
+        """Remove layers of compression and tar until the wanted file's own bytes appear."""
         head = stream.peek(512)
         for magic, decompress in _COMPRESSIONS:
             if magic.match(head):
                 if layers == MAX_LAYERS:
                     raise DataError(f"{self.path}: is compressed {MAX_LAYERS} times and more; unpack it yourself")
-                return self.unwrap(_buffered(_Guarded(decompress(stream), self)), layers + 1)
+                return self.unwrap(_buffered(_CheckedStream(decompress(stream), self)), layers + 1)
         if head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC):
             return self._tar_member(stream)
         return stream
 
     def zip_member(self, stack: ExitStack) -> io.BufferedReader:
-        """The wanted file in this zip, or a tar that may hold it: Yelp's zip holds one."""
+        """Open the wanted file in this zip, or a tar that may contain it, as in Yelp's zip."""
         archive = stack.enter_context(zipfile.ZipFile(self.path))
         members = [info for info in archive.infolist() if not info.is_dir()]
         for info in members:
@@ -124,8 +124,8 @@ class _Source:
             self._check_member(member.name, is_plain=is_file or member.isdir())
             limited.left = member.size + MAX_HEADER_BYTES
             if is_file and self._is_wanted(member.name):
-                return cast("IO[bytes]", _Guarded(archive.extractfile(member), self, container=stream))
-            archive.members = []  # type: ignore[attr-defined]  # tarfile would remember every one
+                return cast("IO[bytes]", _CheckedStream(archive.extractfile(member), self, container=stream))
+            archive.members = []  # type: ignore[attr-defined]  # otherwise tarfile keeps every member in memory
         raise self._no_member()
 
     def _is_wanted(self, name: str) -> bool:
@@ -160,7 +160,7 @@ def _unreadable(path: Path, error: BaseException) -> DataError:
 
 
 class _LimitedHeaders:
-    """Refuses a tar whose headers, which are read into memory, are longer than those of any data."""
+    """Refuses a tar with excessive headers, because tarfile reads them into memory."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self.left = stream, MAX_HEADER_BYTES
@@ -173,10 +173,10 @@ class _LimitedHeaders:
         return content
 
 
-class _Guarded(io.RawIOBase):
-    """Passes reads on, turns damage into DataError and stops a decompression bomb.
+class _CheckedStream(io.RawIOBase):
+    """Forwards reads, turns errors about damage into DataError and stops decompression bombs.
 
-    `container`: what the stream is a member of; it is read to its own end, where gzip and zip compare a checksum.
+    If the stream is a member of a `container`, that is also read to its end, where gzip and zip verify a checksum.
     """
 
     def __init__(self, stream: Any, source: _Source, container: IO[bytes] | None = None) -> None:

@@ -127,7 +127,7 @@ def test_duorecs_passes_see_different_dropout_masks(
 ) -> None:
     method, alone = DuoRec(DuoRec.Settings(mode=mode)), data.trainable[-2:]
     method.prepare(data)
-    assert method.twins.alone(alone).all()
+    assert method.twins.is_twinless(alone).all()
     predicting: list[Tensor] = []
     forward = Transformer.forward
 

@@ -56,7 +56,10 @@ def test_twins_share_an_item_and_each_who_does_is_drawn_as_often_as_their_items_
     assert method.twins(torch.tensor([3]), rng).tolist() == [3]
     batch = data.batch(torch.tensor([0, 1, 2]))
     terms = method.loss(encoder, batch, torch.Generator().manual_seed(1))
-    z, twins = encoder.of(batch.rows), encoder.of(method.twins(batch.rows, torch.Generator().manual_seed(1)))
+    z, twins = (
+        encoder.user_vectors(batch.rows),
+        encoder.user_vectors(method.twins(batch.rows, torch.Generator().manual_seed(1))),
+    )
     assert torch.allclose(terms["barlow-twins"], 0.5 * regularizers.barlow_twins(z, twins, 0.05))
 
 
@@ -81,12 +84,12 @@ def test_ease_is_the_best_linear_model_without_a_diagonal(random_data: MakeData)
     """The gradient of ||X - X B||^2 + l2 ||B||^2 is zero off the diagonal, where B is free."""
     data = random_data()
     score = EASE(EASE.Settings(l2=3.0)).fit(data)
-    x = torch.zeros(len(data.owned), data.n_items)
-    rows, items = data.owned.flatten()
+    x = torch.zeros(len(data.user_items), data.n_items)
+    rows, items = data.user_items.flatten()
     x[rows, items] = 1
     everything = torch.arange(data.n_items)
     b = score(
-        windows(type(data.owned)(everything, everything, torch.ones_like(everything)), everything, 1, data.pad_id)
+        windows(type(data.user_items)(everything, everything, torch.ones_like(everything)), everything, 1, data.pad_id)
     )
     assert b.diagonal().abs().max() == 0
     gradient = x.T @ (x @ b - x) + 3.0 * b

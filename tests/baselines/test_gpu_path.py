@@ -202,7 +202,7 @@ def test_a_step_that_waits_is_seen(name: str, data: TrainingData, as_if_on_gpu: 
 
     _, encoder, _ = begun("sasrec-ce", data)
     as_if_on_gpu()
-    data.sequences.host_lengths  # noqa: B018
+    data.inputs.host_lengths  # noqa: B018
     rows = data.trainable[:8]
     everything = on_meta(data, {})
     with NoTransfer(), pytest.raises((AssertionError, RuntimeError, NotImplementedError)):

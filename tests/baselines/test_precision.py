@@ -39,7 +39,7 @@ def spec(*assignments: str) -> RunSpec:
 
 @pytest.fixture(scope="module")
 def world() -> tuple[TrainingData, Cases]:
-    whole = split(synthetic.stand_in(200, 60, 3_000, seed=2), Protocol())
+    whole = split(synthetic.generate(200, 60, 3_000, seed=2), Protocol())
     return TrainingData(whole.train, whole.n_items, 12), whole.cases("validation")
 
 

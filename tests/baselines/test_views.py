@@ -410,7 +410,7 @@ def test_twins_are_the_others_with_the_same_final_item_uniformly(make_data: Make
             others = [row for row in group if row != anchor] or [anchor]
             chances = {tuple(SEQUENCES[row][:-1][-4:]): 1.0 for row in others}
             assert follows_chances(drawn(pool, anchor, 1200), chances)
-    assert pool.alone(torch.arange(7)).tolist() == [False] * 6 + [True]
+    assert pool.is_twinless(torch.arange(7)).tolist() == [False] * 6 + [True]
     assert pool.twinless_share == pytest.approx(1 / 7)
 
 
@@ -427,7 +427,7 @@ def test_the_prefix_pool_holds_whatever_precedes_the_same_item_anywhere(random_d
                 if sequence[length] == final and not itself:
                     chances[tuple(sequence[max(length - 6, 0) : length])] += 1
         alone += not chances
-        assert pool.alone(torch.tensor([row])).item() == (not chances)
+        assert pool.is_twinless(torch.tensor([row])).item() == (not chances)
         assert follows_chances(drawn(pool, row, 1000), chances or {tuple(sequences[row][:-1][-6:]): 1.0})
     assert 0 < alone < len(data.trainable)
     assert pool.twinless_share == pytest.approx(alone / len(data.trainable))

@@ -211,5 +211,5 @@ def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def prepared(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Prepared:
     """Two hundred generated users and forty items."""
-    monkeypatch.setattr(synthetic, "demo", lambda seed=0: synthetic.stand_in(200, 40, 2_500, seed=seed))
+    monkeypatch.setattr(synthetic, "demo", lambda seed=0: synthetic.generate(200, 40, 2_500, seed=seed))
     return prepare("synthetic", tmp_path, None, Protocol(), tmp_path / "cache", store, lambda line: None)

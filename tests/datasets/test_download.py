@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from datasets import download
-from datasets.download import MissingData, Remote, check_recorded, fetch
+from datasets.download import MissingData, Remote, fetch, verify_download
 from datasets.interactions import DataError
 
 CONTENT = b"userid,itemid,timestamp\n" + b"1,2,3\n" * 50_000
@@ -68,7 +68,7 @@ def test_fetch_places_and_records(server: str, tmp_path: Path, digest: str | Non
     assert path.read_bytes() == CONTENT
     assert names_in(path.parent) == ["good-file.csv", "good-file.csv.sha256"]
     assert (path.parent / "good-file.csv.sha256").read_text() == f"{SHA256}  good-file.csv\n"
-    check_recorded(path)
+    verify_download(path)
 
 
 def test_the_record_is_replaced_and_never_written_in_place(server: str, tmp_path: Path) -> None:
@@ -97,13 +97,13 @@ def test_a_file_changed_after_download_is_refused(server: str, tmp_path: Path) -
     path = fetch(Remote(f"{server}/good-file.csv"), tmp_path)
     path.write_bytes(CONTENT[:-6])
     with pytest.raises(DataError, match=r"is not the file that was downloaded.*delete both") as error:
-        check_recorded(path)
+        verify_download(path)
     assert str(path) in str(error.value)
     (tmp_path / "good-file.csv.sha256").write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match=r"cannot be compared with good-file.csv.sha256 .*delete"):
-        check_recorded(path)
+        verify_download(path)
     (tmp_path / "good-file.csv.sha256").unlink()
-    check_recorded(path)
+    verify_download(path)
 
 
 def test_a_wrong_verified_digest_leaves_nothing(server: str, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_wrong_unverified_digest_only_warns(server: str, tmp_path: Path, caplo
     with caplog.at_level(logging.WARNING):
         path = fetch(Remote(f"{server}/good-file.csv", "sha256:" + "0" * 64), tmp_path)
     assert "its digest differs from the one that others report (sha256:000" in caplog.text
-    check_recorded(path)
+    verify_download(path)
     caplog.clear()
     fetch(Remote(f"{server}/good-other.csv", f"sha256:{SHA256}"), tmp_path)
     assert "differs" not in caplog.text

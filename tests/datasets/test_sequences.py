@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from datasets.sequences import Batch, Sequences, TwinIndex, shifted_windows, windows
+from datasets.sequences import Batch, Sequences, TwinIndex, shifted_targets, windows
 
 PAD = 99
 
@@ -65,18 +65,24 @@ def test_windows_are_the_last_items_with_padding_after_them(maxlen: int) -> None
     assert (batch.items[~batch.mask()] == PAD).all()
 
 
+def inputs_and_targets(sequences: list[list[int]], rows: list[int], maxlen: int) -> tuple[Batch, torch.Tensor]:
+    packed, chosen = pack(sequences), torch.tensor(rows)
+    inputs = windows(packed.without_last(1), chosen, maxlen, PAD)
+    return inputs, shifted_targets(packed, chosen, inputs, PAD)
+
+
 @pytest.mark.parametrize("maxlen", [1, 3, 50])
-def test_shifted_windows_pair_each_item_with_its_successor(maxlen: int) -> None:
+def test_shifted_targets_pair_each_item_with_its_successor(maxlen: int) -> None:
     sequences = [*random_sequences(4), [5]]
     rows = [20, 3, 11, 8]
-    batch, targets = shifted_windows(pack(sequences), torch.tensor(rows), maxlen, PAD)
+    batch, targets = inputs_and_targets(sequences, rows, maxlen)
     assert batch.items.tolist() == padded([sequences[row][:-1][-maxlen:] for row in rows])
     assert targets.tolist() == padded([sequences[row][1:][-maxlen:] for row in rows])
     assert batch.lengths.tolist() == [min(maxlen, len(sequences[row]) - 1) for row in rows]
 
 
 def test_a_batch_of_sequences_without_any_successor_is_all_padding() -> None:
-    batch, targets = shifted_windows(pack([[5], [6]]), torch.tensor([0, 1]), 10, PAD)
+    batch, targets = inputs_and_targets([[5], [6]], [0, 1], 10)
     assert batch.items.tolist() == targets.tolist() == [[PAD], [PAD]]
     assert batch.lengths.tolist() == [0, 0]
 

@@ -30,7 +30,7 @@ def test_the_same_seed_gives_the_same_data() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1, 1), (3, 2, 3), (2, 30, 30), (30, 2, 31), (500, 2_000, 9_000), (40, 7, 4_000)])
 def test_stand_ins_have_exactly_the_size_asked_for(size: tuple[int, int, int]) -> None:
-    data = synthetic.stand_in(*size, seed=1)
+    data = synthetic.generate(*size, seed=1)
     assert (data.n_users, data.n_items, len(data)) == size
     assert data.user_labels.tolist() == list(range(size[0]))
     assert data.item_labels.tolist() == list(range(size[1]))
@@ -39,7 +39,7 @@ def test_stand_ins_have_exactly_the_size_asked_for(size: tuple[int, int, int]) -
 @pytest.mark.parametrize("size", [(0, 1, 1), (1, 0, 1), (5, 1, 4), (1, 5, 4)])
 def test_impossible_sizes(size: tuple[int, int, int]) -> None:
     with pytest.raises(DataError, match="cannot be generated"):
-        synthetic.stand_in(*size)
+        synthetic.generate(*size)
 
 
 def test_users_are_in_time_order_with_few_ties_and_repeats(demo: Interactions) -> None:
@@ -108,7 +108,7 @@ def test_order_carries_signal(demo: Interactions) -> None:
 
 @pytest.mark.slow
 def test_a_stand_in_of_full_size_is_read_as_it_is_written(tmp_path: Path) -> None:
-    data = synthetic.stand_in(107_092, 1_280_969, 6_442_892)
+    data = synthetic.generate(107_092, 1_280_969, 6_442_892)
     assert (data.n_users, data.n_items, len(data)) == (107_092, 1_280_969, 6_442_892)
     times = np.datetime_as_string(data.timestamps.astype("datetime64[s]"))
     with (tmp_path / "gowalla.txt").open("w") as file:

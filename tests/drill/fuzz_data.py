@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from benchmark.runs.external import COLUMNS, read_ranked_lists
-from datasets.download import check_recorded
+from datasets.download import verify_download
 from datasets.interactions import DataError, Interactions
 from datasets.protocol import Protocol
 from datasets.publishers import amazon, movielens
-from datasets.readers.delimited import NAMES, read_table
+from datasets.readers.delimited import COLUMN_NAMES, read_table
 from datasets.registry import DATASETS
 from datasets.split import split
 from tests.drill import fuzz_oracles as oracles
@@ -76,7 +76,7 @@ class File:
 
 def data_targets(folder: Path) -> Iterator[File | Downloads]:
     """One target for each format, with `folder` to write in."""
-    names = {role: NAMES[role] for role in ("user", "item", "time")}
+    names = {role: COLUMN_NAMES[role] for role in ("user", "item", "time")}
     yelp_time = oracles.calendar_second("%Y-%m-%d %H:%M:%S")
     as_ratings = partial(oracles.delimited, delimiter="::", places=(0, 1, 3), fields=4)
     yield File("ratings.dat", "ratings.dat", 10_000, folder, valid.ratings, movielens.read, as_ratings)
@@ -168,7 +168,7 @@ class Downloads:
     def read(self, content: bytes) -> None:
         """What happens before a file is read that was downloaded once."""
         self.path.with_name("ml-1m.zip.sha256").write_bytes(content)
-        check_recorded(self.path)
+        verify_download(self.path)
 
     def check(self, content: bytes, result: None) -> str:
         """Whether the note has the digest."""

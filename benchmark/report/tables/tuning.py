@@ -74,7 +74,7 @@ class MethodTuning:
 
     @property
     def extended(self) -> int:
-        return len(self.groups) - math.prod(map(len, METHODS[self.method].searched.values()))
+        return len(self.groups) - math.prod(map(len, METHODS[self.method].tuning_grid.values()))
 
     @property
     def hours(self) -> float:
@@ -118,7 +118,7 @@ def _searched(method: str, spec: Mapping[str, Any], otherwise: Values) -> Values
     """What a record's spec has of the settings that its method searches, `otherwise` where it has no such number."""
     tables = {**spec, "settings": spec["method"]["settings"]}
     found: dict[str, Any] = {}
-    for key in METHODS[method].searched:
+    for key in METHODS[method].tuning_grid:
         value: Any = tables
         for name in key.split("."):
             value = value.get(name) if isinstance(value, Mapping) else None
@@ -199,7 +199,7 @@ def _agreement(found: Mapping[Results, Sequence[MethodTuning]]) -> Table:
     for method in dict.fromkeys(tuning.method for methods in found.values() for tuning in methods):
         mine = [[tuning for tuning in methods if tuning.method == method] for methods in found.values()]
         each = [tuning for tunings in mine for tuning in tunings]
-        for key in METHODS[method].searched:
+        for key in METHODS[method].tuning_grid:
             chosen = [tunings[0].best.values[key] if tunings and tunings[0].best else math.nan for tunings in mine]
             apart = default = DASH
             if not any(map(math.isnan, chosen)):

@@ -39,7 +39,7 @@ TURNS = Turns(torch.device("cpu"), 2)
 
 @pytest.fixture(scope="module")
 def prepared() -> Split:
-    return split(synthetic.stand_in(150, 60, 3_000), Protocol())
+    return split(synthetic.generate(150, 60, 3_000), Protocol())
 
 
 @pytest.fixture(autouse=True)

@@ -40,7 +40,7 @@ TINY = [
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """Somebody's own interactions: 300 users, 60 items, string ids."""
-    data = synthetic.stand_in(300, 60, 4_000, seed=3)
+    data = synthetic.generate(300, 60, 4_000, seed=3)
     rows = zip(data.user_ids, data.item_ids, data.timestamps, strict=True)
     lines = [f"u{user},i{item},{moment}" for user, item, moment in rows]
     path = tmp_path / "My Shop.csv"
@@ -142,7 +142,7 @@ def test_options_that_leave_nothing_out_do_not_narrow(tmp_path: Path, table: Pat
     def place(*words: str) -> Path:
         return Session(parse([*fixed, *words])).report_place()
 
-    every = ",".join(name for name, entry in METHODS.items() if not entry.method.knows_users)
+    every = ",".join(name for name, entry in METHODS.items() if not entry.method.known_users_only)
     usual = ",".join(experiments.DEFAULT)
     assert {place(), place("--methods", every), place("--seeds", "0-4"), place("--experiments", usual + ",alpha")} == {
         tmp_path / "out"
@@ -303,7 +303,7 @@ def test_prefix_rows_from_a_file_to_the_records(tmp_path: Path, command: Callabl
 
 
 def test_baselines_at_home_from_the_data_to_their_table(tmp_path: Path) -> None:
-    data = synthetic.stand_in(200, 40, 2_000, seed=3)
+    data = synthetic.generate(200, 40, 2_000, seed=3)
     columns = {"userid": data.user_ids, "itemid": data.item_ids, "timestamp": data.timestamps}
     pd.DataFrame(columns).to_csv(tmp_path / "beauty.csv", index=False)
     words = ["--dataset", "beauty", "--data-dir", str(tmp_path), "--out-dir", str(tmp_path / "out"), *HOME]

@@ -14,7 +14,7 @@ from datasets import synthetic
 
 @pytest.mark.parametrize("rules", [[], ["--set", "protocol.quantile=0.5", "--set", "protocol.until=0.7"]])
 def test_histories_are_written_in_time_order_whatever_the_order_of_the_table(tmp_path: Path, rules: list[str]) -> None:
-    data = synthetic.stand_in(300, 60, 4_000, seed=3)
+    data = synthetic.generate(300, 60, 4_000, seed=3)
     timestamps = np.random.default_rng(0).permutation(len(data)) + 10**9  # no two are equal
     frame = pd.DataFrame({"userid": data.user_ids, "itemid": data.item_ids, "timestamp": timestamps})
     assert not frame.groupby("userid")["timestamp"].is_monotonic_increasing.all()

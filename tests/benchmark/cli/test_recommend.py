@@ -36,7 +36,7 @@ def words(out: Path) -> list[str]:
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """300 users with string ids, and finished runs of three methods whose models are kept."""
     directory = tmp_path_factory.mktemp("kept")
-    data = synthetic.stand_in(300, N_ITEMS, 4_000, seed=3)
+    data = synthetic.generate(300, N_ITEMS, 4_000, seed=3)
     moments = np.random.default_rng(0).permutation(len(data)) + 10**9  # no two are equal
     users, items = (np.char.add(kind, ids.astype(str)) for kind, ids in (("u", data.user_ids), ("i", data.item_ids)))
     frame = pd.DataFrame({"userid": users, "itemid": items, "timestamp": moments})

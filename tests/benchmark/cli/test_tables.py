@@ -19,7 +19,7 @@ Table = Callable[..., int]
 def shop(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Options that name a store with runs of two methods and a list that was made elsewhere."""
     folder = tmp_path_factory.mktemp("shop")
-    data = synthetic.stand_in(200, 40, 2_000, seed=3)
+    data = synthetic.generate(200, 40, 2_000, seed=3)
     columns = {"userid": data.user_ids, "itemid": data.item_ids, "timestamp": data.timestamps}
     pd.DataFrame(columns).to_csv(folder / "shop.csv", index=False)
     where = ["--interactions", str(folder / "shop.csv"), "--out-dir", str(folder), "--set", "protocol.ties=file"]

@@ -38,7 +38,7 @@ def plans(dataset: str, experiment: str, protocol: Protocol, *sets: str, hparams
     """The specifications of an experiment's runs of one seed."""
     configuration = Configuration(dataset, hparams, "paper", sets)
     facts = [DatasetFacts("", False, each, "f") for each in (protocol, *window_protocols(protocol))]
-    every = tuple(name for name, entry in METHODS.items() if not entry.method.knows_users)
+    every = tuple(name for name, entry in METHODS.items() if not entry.method.known_users_only)
     methods = every if experiment == "main" else choose_methods(None)
     values: dict[str, float] = {}
     for _ in range(3):  # what trials gave decides which trials are next

@@ -54,7 +54,7 @@ def test_every_trained_method_has_the_same_budget_of_eight_trials() -> None:
     for name, entry in METHODS.items():
         is_tuned = issubclass(entry.method, TrainedMethod) and name not in (*PRETRAINED, *ADDED["sets"])
         expected = 8 if is_tuned else 1
-        assert len(list(product(*entry.searched.values()))) == expected, name
+        assert len(list(product(*entry.tuning_grid.values()))) == expected, name
 
 
 def test_others_wait_for_sasrec_and_take_over_what_it_found() -> None:
@@ -170,7 +170,7 @@ def test_ones_own_data_is_tuned_without_test_numbers_and_then_run_as_was_chosen(
     def no_test(*_: object) -> None:
         raise AssertionError("a trial was evaluated on test")
 
-    data = synthetic.stand_in(200, 40, 2_500, seed=1)
+    data = synthetic.generate(200, 40, 2_500, seed=1)
     table = {"userid": data.user_ids, "itemid": data.item_ids, "timestamp": data.timestamps}
     pd.DataFrame(table).to_csv(tmp_path / "my.csv", index=False)
     words = ["--interactions", str(tmp_path / "my.csv"), "--profile", "quick", "--methods", "duorec"]

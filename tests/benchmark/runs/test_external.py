@@ -42,7 +42,7 @@ USERS, ITEMS = np.array(["7", "u 1", "é"]), np.array([3, 5, 70])
 
 @pytest.fixture(scope="module")
 def small_split() -> Split:
-    return split(synthetic.stand_in(200, 70, 3_000, seed=1), Protocol(ties="file", quantile=0.7))
+    return split(synthetic.generate(200, 70, 3_000, seed=1), Protocol(ties="file", quantile=0.7))
 
 
 def random_lists(small_split: Split, shortest: int, seed: int) -> list[list[int]]:
@@ -223,7 +223,7 @@ class Shop:
     folder = "my-shop/released-ties-file-equal-paper"
 
     def __init__(self, folder: Path) -> None:
-        data = synthetic.stand_in(300, 60, 4_000, seed=3)
+        data = synthetic.generate(300, 60, 4_000, seed=3)
         self.table, self.out, self.split = folder / "My Shop.csv", folder / "out", folder / "split" / "my-shop"
         users, items = np.char.add("u", data.user_ids.astype(str)), np.char.add("i", data.item_ids.astype(str))
         self.frame = pd.DataFrame({"userid": users, "itemid": items, "timestamp": data.timestamps})

@@ -39,7 +39,7 @@ def prepare_with(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) 
     """A small world, many of whose events are simultaneous, under a protocol."""
 
     def demo(seed: int = 0) -> Interactions:
-        data = synthetic.stand_in(200, 40, 2_500, seed=seed)
+        data = synthetic.generate(200, 40, 2_500, seed=seed)
         timestamps = data.timestamps // 10_000_000 * 10_000_000
         return Interactions(data.user_ids, data.item_ids, timestamps, data.user_labels, data.item_labels)
 

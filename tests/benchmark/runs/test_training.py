@@ -305,7 +305,7 @@ def test_terms_are_means_over_the_epoch_and_the_loss_is_their_sum() -> None:
 
 def test_no_test_user_reaches_training() -> None:
     """The rows that a method sees hold the training users' items and nothing else."""
-    whole = split(synthetic.stand_in(150, 40, 2_000, seed=1), Protocol())
+    whole = split(synthetic.generate(150, 40, 2_000, seed=1), Protocol())
     data = TrainingData(whole.train, whole.n_items, 10)
     assert len(data.sequences) == len(whole.train_user_labels)
     assert not set(whole.train_user_labels) & set(whole.test_user_labels)

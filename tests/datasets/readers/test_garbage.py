@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from datasets.interactions import DataError, Interactions
 from datasets.publishers import amazon, movielens
-from datasets.readers.delimited import NAMES, read_table
+from datasets.readers.delimited import COLUMN_NAMES, read_table
 from datasets.registry import DATASETS
 from tests.drill import fuzz_oracles as oracles
 from tests.drill.fuzz import unclear
@@ -72,14 +72,14 @@ def texts(draw: st.DrawFn, header: str, delimiters: tuple[str, ...], width: int)
 @PROPERTY
 @given(content=texts(HEADER, (",",), 3))
 def test_any_table(tmp_path: Path, content: bytes) -> None:
-    names = {role: NAMES[role] for role in ("user", "item", "time")}
+    names = {role: COLUMN_NAMES[role] for role in ("user", "item", "time")}
     agree(tmp_path / "mine.csv", content, read_table, partial(oracles.table, names=names))
 
 
 @PROPERTY
 @given(content=texts("7,8,5,978300760\n", (",",), 4))
 def test_any_table_without_a_header(tmp_path: Path, content: bytes) -> None:
-    agree(tmp_path / "mine.csv", content, read_table, partial(oracles.table, names=NAMES))
+    agree(tmp_path / "mine.csv", content, read_table, partial(oracles.table, names=COLUMN_NAMES))
 
 
 @PROPERTY
