@@ -28,7 +28,7 @@ def saliency(encoder: Transformer, data: TrainingData) -> Tensor:
         with torch.enable_grad():
             top = (encoder.last_of(x, packing) @ encoder.item_table.T).amax(1).sum()
             (gradient,) = torch.autograd.grad(top, x)
-        return _to_grid(gradient.abs().sum(1), batch)
+        return gradient.abs().sum(1)
 
     return _explain_all(encoder, data, explain, power=1)
 
@@ -44,7 +44,7 @@ def occlusion(encoder: Transformer, data: TrainingData) -> Tensor:
         occluded = packing.last - batch.lengths[rows] + 1 + columns
         x = encoder.embed(packing).index_fill(0, occluded, 0.0)
         scores = (encoder.last_of(x, packing) * encoder.item_table[top_items[rows]]).sum(1)
-        return _to_grid((top_scores[rows] - scores).abs(), batch)
+        return (top_scores[rows] - scores).abs()
 
     return _explain_all(encoder, data, explain, power=2)
 
@@ -52,23 +52,20 @@ def occlusion(encoder: Transformer, data: TrainingData) -> Tensor:
 IMPORTANCES: dict[str, Callable[[Transformer, TrainingData], Tensor]] = {"saliency": saliency, "occlusion": occlusion}
 
 
-def _to_grid(values: Tensor, batch: Batch) -> Tensor:
-    """Values of the real positions, (T,) -> (B, L), zero at padding."""
-    grid = values.new_zeros(batch.items.shape)
-    grid[batch.mask()] = values
-    return grid
-
-
 def _explain_all(encoder: Transformer, data: TrainingData, explain: Callable[[Batch], Tensor], power: int) -> Tensor:
-    """Apply `explain` to all trainable sequences; its cost grows with their length to the given `power`."""
+    """Normalise what `explain` returns for the real positions (T,) of all trainable sequences.
+
+    Its cost grows with the length of a sequence to the given `power`.
+    """
     importance = torch.zeros(len(data.sequences), data.maxlen, device=data.sequences.items.device)
     was_training = encoder.training
     encoder.eval()
     with torch.no_grad():
         for rows, batch in _batches(data, power):
-            raw = explain(batch)
+            values = explain(batch)  # (T,)
+            raw = values.new_zeros(batch.items.shape).masked_scatter_(batch.mask(), values)  # (B, L), zero at padding
             total = raw.sum(1, keepdim=True)
-            even = batch.mask() / batch.lengths[:, None]  # used where no position has any importance
+            even = batch.mask() / batch.lengths[:, None]  # for rows where no position has any importance
             importance[rows, : raw.shape[1]] = torch.where(total > 0, raw / total, even)
     encoder.train(was_training)
     return importance

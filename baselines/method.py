@@ -124,8 +124,7 @@ class Entry:
 
     @property
     def tuning_grid(self) -> Grid:
-        grid: Grid = self.method.grid if self.grid is None else self.grid
-        return grid
+        return self.method.grid if self.grid is None else self.grid
 
     def __post_init__(self) -> None:
         check_bounds(self.settings)

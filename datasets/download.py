@@ -78,7 +78,7 @@ def fetch(remote: Remote, folder: Path) -> Path:
     except OSError as error:
         raise MissingData(f"{target}: cannot be written ({error.strerror or error}); {by_hand}") from error
     except ValueError as error:
-        raise DataError(f"{remote.url}: does not lead to the published file ({remote.digest}); {by_hand}") from error
+        raise DataError(f"{remote.url}: the digest is not the published one ({remote.digest}); {by_hand}") from error
     algorithm, _, expected = (remote.digest or "").partition(":")
     if expected and pooch.file_hash(str(target), alg=algorithm) != expected:
         logger.warning("%s: its digest differs from the one that others report (%s)", target, remote.digest)

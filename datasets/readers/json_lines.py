@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,16 +35,13 @@ def read_json_lines(path: Path, fields: FieldNames, member: str | None = None) -
 
 
 def _rows(stream: IO[bytes], fields: FieldNames, path: Path) -> Iterator[Row]:
-    number = 0
-    while line := stream.readline(MAX_LINE):
-        number += 1
+    for number, line in enumerate(iter(partial(stream.readline, MAX_LINE), b""), 1):
         try:
             if len(line) == MAX_LINE:
                 raise ValueError(f"is longer than {MAX_LINE:,} bytes; check that the file holds JSON lines")
-            if number == 1:
-                line = line.removeprefix(BYTE_ORDER_MARK)
-            if line.strip():
-                record = _parse(line)
+            text = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+            if text.strip():
+                record = _parse(text)
                 user, item = (_value(record, key, str) for key in (fields.user, fields.item))
                 time = _value(record, fields.time, (int, float) if fields.clock is unix_clock else str)
                 yield number, user, item, time
@@ -61,7 +59,7 @@ def _parse(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):
-        raise ValueError("is not a JSON object; the file must hold one object per line, whole")
+        raise ValueError("is not a JSON object; every line of the file must be one complete object")
     return record
 
 

@@ -96,7 +96,7 @@ class _Source:
         for magic, decompress in _COMPRESSIONS:
             if magic.match(head):
                 if layers == MAX_LAYERS:
-                    raise DataError(f"{self.path}: is compressed {MAX_LAYERS} times and more; unpack it yourself")
+                    raise DataError(f"{self.path}: is compressed more than {MAX_LAYERS} times; unpack it yourself")
                 return self.unwrap(_buffered(_CheckedStream(decompress(stream), self)), layers + 1)
         if head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC):
             return self._tar_member(stream)
@@ -154,7 +154,7 @@ def _unreadable(path: Path, error: BaseException) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path}: no such file; check the path")
     if isinstance(error, PermissionError):
-        return DataError(f"{path}: may not be read; change its permissions")
+        return DataError(f"{path}: permission denied; change the permissions of the file")
     reason = " ".join(str(error).split()) or type(error).__name__
     return DataError(f"{path}: is truncated or damaged ({reason:.200}); fetch it again")
 

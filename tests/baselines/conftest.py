@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from baselines.training_data import TrainingData
 from datasets.sequences import Sequences
-
-MakeData = Callable[..., TrainingData]
+from tests.baselines.batches import MakeData
 
 
 @pytest.fixture(scope="session")
 def make_data() -> MakeData:
-    """`make_data(sequences, n_items, maxlen)`: training data of these item lists."""
+    """Return `make_data(sequences, n_items, maxlen)`, which builds training data from lists of items."""
 
     def make(sequences: Sequence[Sequence[int]], n_items: int, maxlen: int = 12) -> TrainingData:
         items = np.concatenate([np.asarray(sequence) for sequence in sequences])
@@ -27,7 +26,7 @@ def make_data() -> MakeData:
 
 @pytest.fixture(scope="session")
 def random_data(make_data: MakeData) -> MakeData:
-    """`random_data(users, n_items, maxlen, seed)`: sequences of 2 to 1.5 maxlen random items, some of them repeated."""
+    """Return `random_data(users, n_items, maxlen, seed)`: sequences of 2 to 1.5 maxlen random items, with repeats."""
 
     def make(users: int = 24, n_items: int = 30, maxlen: int = 12, seed: int = 0) -> TrainingData:
         rng = np.random.default_rng(seed)

@@ -19,8 +19,7 @@ from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.training import train
 from datasets.cases import Cases
 from datasets.sequences import Batch
-
-MakeData = Callable[..., TrainingData]
+from tests.baselines.batches import MakeData, one_by_one, small_encoder
 
 # Rows 0 to 2 end in item 5, rows 3 and 4 in item 6, row 5 alone in item 7; row 6 is too short to train on.
 SEQUENCES = [[0, 1, 5], [2, 3, 4, 5], [1, 0, 2, 5], [8, 9, 6], [9, 8, 3, 1, 6], [4, 2, 0, 7], [7]]
@@ -30,11 +29,6 @@ ALONE = 5
 @pytest.fixture
 def data(make_data: MakeData) -> TrainingData:
     return make_data(SEQUENCES, 10)
-
-
-def small_encoder(dropout: float = 0.0) -> Transformer:
-    torch.manual_seed(0)
-    return Transformer(10, EncoderSettings(width=8, blocks=2, dropout=dropout, maxlen=12)).train()
 
 
 def btsr(data: TrainingData, **settings: Any) -> BTSR:
@@ -51,13 +45,10 @@ def loss_of(method: Any, encoder: Transformer, data: TrainingData, rows: torch.T
 @pytest.mark.parametrize(
     "objective", [BinaryCrossEntropy(), CrossEntropy(), ScalableCrossEntropy(), SampledCrossEntropy()]
 )
-def test_without_the_term_it_is_sasrec_bit_for_bit(objective: Objective, random_data: MakeData) -> None:
+def test_with_alpha_zero_it_is_sasrec_bit_for_bit(objective: Objective, random_data: MakeData) -> None:
     data = random_data()
     encoders = []
-    for method in (
-        SASRec(SASRec.Settings(objective)),
-        btsr(data, objective=objective, alpha=0.0),
-    ):
+    for method in (SASRec(SASRec.Settings(objective)), btsr(data, objective=objective, alpha=0.0)):
         torch.manual_seed(0)
         rng = torch.Generator().manual_seed(0)
         encoder = Transformer(data.n_items, EncoderSettings(width=8, dropout=0.3, maxlen=12)).train()
@@ -72,21 +63,10 @@ def test_without_the_term_it_is_sasrec_bit_for_bit(objective: Objective, random_
     assert all(torch.equal(value, encoders[1][key]) for key, value in encoders[0].items())
 
 
-def test_twins_share_the_final_item_and_are_never_the_anchor_unless_alone(data: TrainingData) -> None:
-    method, rows = btsr(data), data.trainable
-    rng = torch.Generator().manual_seed(0)
-    seen: set[tuple[int, int]] = set()
-    for _ in range(100):
-        twins = method.twins.index.draw(rows, rng)
-        seen |= set(zip(rows.tolist(), twins.tolist(), strict=True))
-    groups = [{0, 1, 2}, {3, 4}]
-    assert seen == {(a, b) for group in groups for a in group for b in group if a != b} | {(ALONE, ALONE)}
-
-
 @pytest.mark.parametrize("per_dimension", [True, False])
 def test_the_term_compares_both_views_without_their_final_item(data: TrainingData, per_dimension: bool) -> None:
     method = btsr(data, alpha=0.7, lambd=0.2, normalise="per-dimension" if per_dimension else "sum")
-    encoder, rows = small_encoder(), data.trainable
+    encoder, rows = small_encoder(data), data.trainable
     terms = loss_of(method, encoder, data, rows)
 
     rng = torch.Generator().manual_seed(0)  # cross-entropy draws nothing: the twins are the first draw
@@ -112,12 +92,12 @@ def test_gradients_flow_through_both_views(data: TrainingData, monkeypatch: pyte
         return barlow_twins(z_a, z_b, *args, **kwargs)
 
     monkeypatch.setattr("baselines.regularizers.barlow_twins", spy)
-    loss_of(btsr(data), small_encoder(), data, data.trainable)["barlow-twins"].backward()
+    loss_of(btsr(data), small_encoder(data), data, data.trainable)["barlow-twins"].backward()
     assert all(z.grad is not None and z.grad.abs().sum() > 0 for z in views)
 
 
 def test_skip_leaves_twinless_anchors_out(data: TrainingData) -> None:
-    encoder, rows = small_encoder(), data.trainable
+    encoder, rows = small_encoder(data), data.trainable
     skipped = loss_of(btsr(data, no_twin="skip"), encoder, data, rows)
     paired = rows[rows != ALONE]
     z = {int(row): vector for row, vector in zip(rows, encoder(data.batch(rows).inputs)[1], strict=True)}
@@ -128,8 +108,8 @@ def test_skip_leaves_twinless_anchors_out(data: TrainingData) -> None:
     assert skipped["barlow-twins"].item() == pytest.approx(0.2 * barlow_twins(z_a, z_b, 0.05).item(), rel=1e-4)
 
 
-def test_skip_without_any_pair_leaves_the_prediction(data: TrainingData) -> None:
-    terms = loss_of(btsr(data, no_twin="skip"), small_encoder(), data, torch.tensor([ALONE]))
+def test_skip_without_any_pair_leaves_only_the_next_item_loss(data: TrainingData) -> None:
+    terms = loss_of(btsr(data, no_twin="skip"), small_encoder(data), data, torch.tensor([ALONE]))
     assert set(terms) == {"next-item"}
 
 
@@ -143,8 +123,8 @@ def test_an_anchor_that_is_its_own_twin_sees_another_dropout_mask(
         return barlow_twins(z_a, z_b, *args, **kwargs)
 
     monkeypatch.setattr("baselines.regularizers.barlow_twins", spy)
-    loss_of(btsr(data), small_encoder(dropout=0.5), data, torch.tensor([ALONE, ALONE]))
-    loss_of(btsr(data), small_encoder(dropout=0.0), data, torch.tensor([ALONE, ALONE]))
+    loss_of(btsr(data), small_encoder(data, dropout=0.5), data, torch.tensor([ALONE, ALONE]))
+    loss_of(btsr(data), small_encoder(data, dropout=0.0), data, torch.tensor([ALONE, ALONE]))
     (first, second), (same, again) = views
     assert not torch.allclose(first, second)
     assert torch.allclose(same, again, atol=1e-6)
@@ -166,21 +146,10 @@ VIEWS: dict[str, Callable[[Batch, TrainingData, torch.Generator], Batch]] = {
 }
 
 
-def wide_encoder(data: TrainingData, dropout: float = 0.0) -> Transformer:
-    torch.manual_seed(0)
-    return Transformer(data.n_items, EncoderSettings(width=8, blocks=2, dropout=dropout, maxlen=12)).train()
-
-
-def one_by_one(encoder: Transformer, batch: Batch) -> torch.Tensor:
-    """z (B, D) of each row on its own, without padding."""
-    rows = [Batch(batch.items[b : b + 1, :n], batch.lengths[b : b + 1]) for b, n in enumerate(batch.lengths.tolist())]
-    return torch.cat([encoder(row)[1] for row in rows])
-
-
 @pytest.mark.parametrize("view", VIEWS)
-def test_another_view_may_stand_in_for_the_twin(view: str, random_data: MakeData) -> None:
+def test_every_other_view_can_replace_the_twin(view: str, random_data: MakeData) -> None:
     data = random_data()
-    inputs, encoder = data.batch(data.trainable).inputs, wide_encoder(data)
+    inputs, encoder = data.batch(data.trainable).inputs, small_encoder(data)
     terms = loss_of(btsr(data, view=view, shares=SHARES, no_twin="skip"), encoder, data, data.trainable)
     seen = VIEWS[view](inputs, data, torch.Generator().manual_seed(0))
     expected = 0.2 * barlow_twins(one_by_one(encoder, inputs), one_by_one(encoder, seen), 0.05)
@@ -195,7 +164,7 @@ def test_the_dropout_view_is_the_sequence_under_another_mask(
         "baselines.regularizers.barlow_twins", lambda *args, **kwargs: pairs.append(args[:2]) or args[0].sum()
     )
     for dropout in (0.5, 0.0):
-        loss_of(btsr(data, view="dropout"), wide_encoder(data, dropout), data, data.trainable)
+        loss_of(btsr(data, view="dropout"), small_encoder(data, dropout), data, data.trainable)
     (z_a, z_b), (same, again) = pairs
     assert (~torch.isclose(z_a, z_b)).any(1).all()
     assert torch.allclose(same, again, atol=1e-5)
@@ -203,7 +172,7 @@ def test_the_dropout_view_is_the_sequence_under_another_mask(
 
 def test_twins_may_come_from_the_larger_pool_of_prefixes(random_data: MakeData) -> None:
     data = random_data()
-    encoder, rows = wide_encoder(data), data.trainable
+    encoder, rows = small_encoder(data), data.trainable
     method = btsr(data, twin_pool="prefix")
     twins = TwinPool.build(data, "prefix").draw(rows, torch.Generator().manual_seed(0))
     z_a, z_b = one_by_one(encoder, data.batch(rows).inputs), one_by_one(encoder, twins)
@@ -213,7 +182,7 @@ def test_twins_may_come_from_the_larger_pool_of_prefixes(random_data: MakeData) 
 
 
 def test_without_lambda_only_the_diagonal_counts(data: TrainingData) -> None:
-    encoder, rows = small_encoder(), data.trainable
+    encoder, rows = small_encoder(data), data.trainable
     twins = btsr(data).twins.draw(rows, torch.Generator().manual_seed(0))
     correlation = cross_correlation(one_by_one(encoder, data.batch(rows).inputs), one_by_one(encoder, twins))
     expected = sum((1 - correlation[i, i].item()) ** 2 for i in range(8)) / 8
@@ -225,7 +194,7 @@ def test_without_lambda_only_the_diagonal_counts(data: TrainingData) -> None:
 @pytest.mark.parametrize("layers", [1, 2])
 def test_a_projector_replaces_the_normalisation_of_rows(layers: int, random_data: MakeData) -> None:
     data = random_data()
-    encoder, rows = wide_encoder(data), data.trainable
+    encoder, rows = small_encoder(data), data.trainable
     method = btsr(data, projector_layers=layers, projector_width=11)
     projector = method.build(8)
     weights = dict(projector.named_parameters())
@@ -274,5 +243,5 @@ def test_the_training_loop_trains_the_projector_too(layers: int, random_data: Ma
 def test_a_single_pair_has_no_correlation_and_no_term(data: TrainingData) -> None:
     method = btsr(data, projector_layers=2, no_twin="skip")
     method.build(8)
-    terms = loss_of(method, small_encoder(), data, torch.tensor([0, ALONE]))
+    terms = loss_of(method, small_encoder(data), data, torch.tensor([0, ALONE]))
     assert set(terms) == {"next-item"}

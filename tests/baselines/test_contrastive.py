@@ -1,8 +1,7 @@
-"""CL4SRec, DuoRec and EC4SRec: the terms are their formulas, and the views are the ones that they name."""
+"""The loss terms of CL4SRec, DuoRec and EC4SRec against their formulas, on the views that they should use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,27 +25,18 @@ from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.training import train
 from datasets.cases import Cases
 from datasets.sequences import Batch
+from tests.baselines.batches import MakeData, generator, one_by_one, small_encoder
 
-MakeData = Callable[..., TrainingData]
 V, L = 20, 12
 SMALL = EncoderSettings(width=8, blocks=2, dropout=0.0, maxlen=L)
 
 
 @pytest.fixture
 def data(make_data: MakeData) -> TrainingData:
-    """Thirty random sequences with five endings, and two without a twin."""
+    """Thirty random sequences that end in one of five items, and two sequences without a twin."""
     random = np.random.default_rng(0)
     sequences = [[*random.integers(0, V, random.integers(1, 16)), random.integers(0, 5)] for _ in range(30)]
     return make_data([*sequences, [1, 2, 3, 18], [4, 5, 6, 7, 19]], V, L)
-
-
-def encoder_with(dropout: float = 0.0) -> Transformer:
-    torch.manual_seed(0)
-    return Transformer(V, EncoderSettings(width=8, blocks=2, dropout=dropout, maxlen=L)).train()
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def loss_of(method: TrainedMethod, encoder: Transformer, data: TrainingData) -> Terms:
@@ -54,14 +44,8 @@ def loss_of(method: TrainedMethod, encoder: Transformer, data: TrainingData) -> 
     return method.loss(encoder, data.batch(data.trainable), generator())
 
 
-def one_by_one(encoder: Transformer, batch: Batch) -> Tensor:
-    """z (B, D) of each row on its own, without padding, through the whole encoder."""
-    rows = [Batch(batch.items[b : b + 1, :n], batch.lengths[b : b + 1]) for b, n in enumerate(batch.lengths.tolist())]
-    return torch.cat([encoder(row)[1] for row in rows])
-
-
 def assert_terms(terms: Terms, encoder: Transformer, data: TrainingData, **expected: Tensor) -> None:
-    """These terms beside the cross-entropy of SASRec, and a gradient from each of them."""
+    """Assert that the loss has these terms besides SASRec's cross-entropy, and that each has a gradient."""
     plain = loss_of(SASRec(SASRec.Settings()), encoder, data)
     names = {name.replace("_", "-"): term.item() for name, term in (plain | expected).items()}
     assert {name: term.item() for name, term in terms.items()} == pytest.approx(names, rel=1e-4)
@@ -72,7 +56,7 @@ def assert_terms(terms: Terms, encoder: Transformer, data: TrainingData, **expec
 
 @pytest.fixture
 def contrasted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor]]:
-    """The pairs of views that DuoRec contrasts."""
+    """Collects the pairs of views that DuoRec contrasts."""
     pairs: list[tuple[Tensor, Tensor]] = []
 
     def spy(z_a: Tensor, z_b: Tensor, temperature: float) -> Tensor:
@@ -89,7 +73,7 @@ def contrasted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor]]:
 def test_cl4srec_contrasts_two_random_views_of_each_sequence(data: TrainingData) -> None:
     shares = Shares(crop=0.5, mask=0.4, reorder=0.8)
     method = CL4SRec(CL4SRec.Settings(weight=0.3, temperature=0.7, shares=shares))
-    encoder, inputs = encoder_with(), data.batch(data.trainable).inputs
+    encoder, inputs = small_encoder(data), data.batch(data.trainable).inputs
     views = two_random_views(inputs, data, shares, generator())  # cross-entropy draws nothing: the first draws
     z_a, z_b = (one_by_one(encoder, view) for view in views)
     expected = 0.3 * info_nce(z_a, z_b, 0.7)
@@ -113,7 +97,7 @@ def test_the_defaults_are_the_published_ones() -> None:
 def test_duorec_contrasts_the_sequence_with_itself_and_its_twin(mode: Any, pool: Any, data: TrainingData) -> None:
     method = DuoRec(DuoRec.Settings(weight=0.3, temperature=0.7, mode=mode, twin_pool=pool))
     method.prepare(data)
-    encoder, rows = encoder_with(), data.trainable
+    encoder, rows = small_encoder(data), data.trainable
     itself = one_by_one(encoder, data.batch(rows).inputs)
     twin = one_by_one(encoder, TwinPool.build(data, pool).draw(rows, generator()))
     unsupervised, supervised = info_nce(itself, itself, 0.7), info_nce(itself, twin, 0.7)  # there is no dropout here
@@ -138,7 +122,7 @@ def test_duorecs_passes_see_different_dropout_masks(
 
     monkeypatch.setattr(Transformer, "forward", spy)
     for dropout in (0.5, 0.0):
-        method.loss(encoder_with(dropout), data.batch(alone), generator())
+        method.loss(small_encoder(data, dropout), data.batch(alone), generator())
     with_dropout, without = contrasted[: len(contrasted) // 2], contrasted[len(contrasted) // 2 :]
     assert len(with_dropout) == (2 if mode == "us" else 1)
     for z_a, z_b in with_dropout:
@@ -166,7 +150,7 @@ def test_ec4srec_contrasts_the_views_that_the_importances_guide(importance: Any,
     shares = {"positive_share": 0.4, "negative_share": 0.6}
     method = EC4SRec(EC4SRec.Settings(importance=importance, temperature=0.7, **weights, **shares))
     method.prepare(data)
-    encoder, rows, rng = encoder_with(), data.trainable, generator()
+    encoder, rows, rng = small_encoder(data), data.trainable, generator()
     method.on_epoch(encoder, data, 5)
     batch = data.batch(rows)
     explained = IMPORTANCES[importance](encoder, data)[rows][:, : batch.inputs.items.shape[1]]
@@ -190,7 +174,7 @@ def test_ec4srec_contrasts_the_views_that_the_importances_guide(importance: Any,
 
 
 def test_ec4srec_is_plain_prediction_before_the_first_refresh(data: TrainingData) -> None:
-    method, encoder = EC4SRec(EC4SRec.Settings()), encoder_with(0.3)
+    method, encoder = EC4SRec(EC4SRec.Settings()), small_encoder(data, 0.3)
     method.prepare(data)
     for epoch in range(1, 5):
         method.on_epoch(encoder, data, epoch)
@@ -198,8 +182,8 @@ def test_ec4srec_is_plain_prediction_before_the_first_refresh(data: TrainingData
         assert {name: term.item() for name, term in terms.items()} == {"next-item": plain["next-item"].item()}
 
 
-def test_ec4srec_explains_the_present_model_after_epochs_5_and_15_only(data: TrainingData) -> None:
-    method, encoder = EC4SRec(EC4SRec.Settings()), encoder_with(0.3)
+def test_ec4srec_computes_importances_only_after_epochs_5_and_15(data: TrainingData) -> None:
+    method, encoder = EC4SRec(EC4SRec.Settings()), small_encoder(data, 0.3)
     method.prepare(data)
     refreshed = []
     for epoch in range(1, 31):
@@ -214,7 +198,7 @@ def test_ec4srec_explains_the_present_model_after_epochs_5_and_15_only(data: Tra
     assert refreshed == [5, 15]
 
 
-def test_in_the_training_loop_the_views_start_with_the_epoch_after_the_refresh(data: TrainingData) -> None:
+def test_the_training_loop_adds_the_views_after_the_first_refresh(data: TrainingData) -> None:
     method = EC4SRec(EC4SRec.Settings(refresh_after=(2,)))
     cases = Cases(data.inputs.select(data.trainable), data.sequences.final_items()[data.trainable])
     trained = train(method, data, cases, SMALL, TrainingSettings(batch_size=16, epochs=4), seed=0)
@@ -224,7 +208,7 @@ def test_in_the_training_loop_the_views_start_with_the_epoch_after_the_refresh(d
 
 def test_a_batch_of_one_sequence_trains_under_every_method(data: TrainingData) -> None:
     for method in (CL4SRec(CL4SRec.Settings()), DuoRec(DuoRec.Settings()), EC4SRec(EC4SRec.Settings())):
-        encoder = encoder_with(0.3)
+        encoder = small_encoder(data, 0.3)
         method.prepare(data)
         method.on_epoch(encoder, data, 5)
         loss = sum(method.loss(encoder, data.batch(data.trainable[:1]), generator()).values())

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,15 +9,11 @@ import torch
 from baselines.counting import Markov, Popularity
 from baselines.training_data import TrainingData
 from datasets.sequences import Batch
-
-MakeData = Callable[..., TrainingData]
+from tests.baselines.batches import MakeData, batch_of
 
 
 def scores_after(data: TrainingData, histories: list[list[int]]) -> torch.Tensor:
-    width = max(map(len, histories))
-    items = [history + [data.pad_id] * (width - len(history)) for history in histories]
-    batch = Batch(torch.tensor(items), torch.tensor([len(history) for history in histories]))
-    return Markov(Markov.Settings()).fit(data)(batch)
+    return Markov(Markov.Settings()).fit(data)(batch_of(histories, data.pad_id))
 
 
 def order(scores: torch.Tensor) -> list[int]:
@@ -52,7 +47,7 @@ def test_one_transition_outweighs_any_popularity(make_data: MakeData) -> None:
     assert order(scores_after(data, [[0]])[0]) == [1, 2, 0, 3]
 
 
-def test_where_nothing_ever_followed_the_most_popular_come_first(make_data: MakeData) -> None:
+def test_items_that_nothing_followed_fall_back_to_popularity(make_data: MakeData) -> None:
     data = make_data([[0, 1, 4], [1, 4], [2, 1], [1, 0, 4]], 6)
     histories = Batch(torch.tensor([[4, 6], [1, 5]]), torch.tensor([1, 2]))  # 4 only ever came last, 5 never
     backed_off = Markov(Markov.Settings()).fit(data)(histories)
@@ -61,7 +56,7 @@ def test_where_nothing_ever_followed_the_most_popular_come_first(make_data: Make
     assert (backed_off < 1).all()
 
 
-def test_sequences_are_not_neighbours_however_they_lie_in_memory(make_data: MakeData) -> None:
+def test_transitions_never_cross_sequences_whatever_their_place_in_memory(make_data: MakeData) -> None:
     data = make_data([[0, 1], [2, 3]], 4)
     turned = data.sequences.select(torch.tensor([1, 0]))
     for sequences in (data.sequences, turned):

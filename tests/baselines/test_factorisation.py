@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,8 +12,8 @@ from baselines.factorisation import EASE, MatrixFactorisation
 from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
 from datasets.sequences import windows
+from tests.baselines.batches import MakeData
 
-MakeData = Callable[..., TrainingData]
 SETS = [[0, 1, 2], [1, 3], [2, 4, 1, 0], [5]]  # nobody else has item 5
 
 
@@ -46,7 +45,7 @@ def test_scores_are_products_with_the_users_own_vector(make_data: MakeData) -> N
     assert torch.equal(scores, expected)
 
 
-def test_twins_share_an_item_and_each_who_does_is_drawn_as_often_as_their_items_say(make_data: MakeData) -> None:
+def test_twins_are_drawn_through_a_random_shared_item(make_data: MakeData) -> None:
     data = make_data(SETS, 7)
     method, encoder = begun(data, alpha=0.5)
     rng = torch.Generator().manual_seed(0)
@@ -64,7 +63,7 @@ def test_twins_share_an_item_and_each_who_does_is_drawn_as_often_as_their_items_
 
 
 def test_barlow_twins_bring_users_with_the_same_taste_together(make_data: MakeData) -> None:
-    """Ten tastes of four items, ten users each, who have three of the four."""
+    """There are ten tastes of four items, and ten users per taste who have three of the four."""
     data = make_data([[4 * taste + (user + i) % 4 for i in range(3)] for taste in range(10) for user in range(10)], 40)
 
     def trained(alpha: float) -> torch.Tensor:

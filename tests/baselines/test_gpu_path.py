@@ -1,9 +1,9 @@
-"""What a GPU is given to do, checked without one.
+"""Tests of the GPU code paths that need no GPU.
 
-`as_if_on_gpu` makes tensors say that they are on a GPU, so that the code takes the way it takes there. On real numbers
-that way must agree with the CPU's. On meta tensors, which have shapes and no values, a training step can only succeed
-if the host never asks for a value, that is, if it never waits for the GPU. What this cannot see is what CUDA kernels do
-inside; `tests/test_cuda.py` looks at that where there is a GPU.
+`as_if_on_gpu` makes tensors claim to be on a GPU, so that the code takes its GPU path. With real numbers that path must
+agree with the CPU's. With meta tensors, which have shapes but no values, a training step only succeeds if the host
+never asks for a value, that is, if it never waits for the GPU. These tests cannot see what CUDA kernels do;
+`tests/test_cuda.py` checks that on a GPU.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from baselines.training_data import TrainBatch, TrainingData
 from baselines.views import TwinPool
 from benchmark.runs.environment import reset_peak_memory
 from datasets.sequences import Batch, Sequences, TwinIndex, windows
+from tests.baselines.batches import MakeData
 
-MakeData = Callable[..., TrainingData]
 META = torch.device("meta")
 
 CASES: dict[str, tuple[type[TrainedMethod], Any]] = {
@@ -51,18 +51,18 @@ CASES |= {
 
 @pytest.fixture
 def as_if_on_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Call it, and from then on every tensor says that it is on a GPU."""
+    """Return a function that makes every tensor claim to be on a GPU from then on."""
     return lambda: monkeypatch.setattr(torch.Tensor, "is_cuda", property(lambda tensor: True))
 
 
 @pytest.fixture
 def data(random_data: MakeData) -> TrainingData:
-    """Sequences shorter and longer than `maxlen`, some without a twin; inputs are not the targets shifted."""
+    """Sequences shorter and longer than `maxlen`, some without a twin. Inputs are noisy, targets are not."""
     return random_data(users=40, n_items=25, maxlen=10, seed=1).with_noise(0.3, 0)
 
 
 def begun(name: str, data: TrainingData) -> tuple[TrainedMethod, Encoder, nn.Module]:
-    """The method before the epoch that uses all of its terms; the encoder and what is trained beside it."""
+    """Return a method whose next epoch uses all its loss terms, its encoder, and its other trained modules."""
     torch.manual_seed(0)
     kind, settings = CASES[name]
     method = kind(replace(settings, refresh_after=(1,)) if kind is EC4SRec else settings)
@@ -114,7 +114,7 @@ def test_importances_on_a_gpu_are_those_on_a_cpu(
     assert torch.allclose(IMPORTANCES[name](encoder, data), expected, atol=1e-4)  # of differences of like scores
 
 
-def test_a_batch_that_only_the_gpu_knows_has_the_same_last_states(
+def test_a_batch_of_unknown_lengths_has_the_same_last_states(
     data: TrainingData, as_if_on_gpu: Callable[[], None]
 ) -> None:
     _, encoder, _ = begun("sasrec-ce", data)
@@ -135,7 +135,7 @@ def test_a_batch_that_only_the_gpu_knows_has_the_same_last_states(
 
 
 class NoTransfer(TorchFunctionMode):
-    """Refuses tensors made on the device from the host's values, and copies from one to the other."""
+    """Fails when a tensor is created on the device from host values, or copied between the two."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
@@ -148,7 +148,7 @@ class NoTransfer(TorchFunctionMode):
 
 
 def on_meta(thing: Any, known: dict[int, Any]) -> Any:
-    """A copy without values: the tensors of data, indices and methods on the meta device, the rest as it was."""
+    """Copy data, indices and methods with their tensors moved to the meta device, where they have no values."""
     if isinstance(thing, nn.Module):
         return known.setdefault(id(thing), thing.to(META))
     if isinstance(thing, Tensor):
@@ -182,7 +182,7 @@ def test_no_training_step_waits_for_the_gpu(
 
 
 @pytest.mark.parametrize("name", ["a number", "counting", "a copied list", "a mask", "as many as it says"])
-def test_a_step_that_waits_is_seen(name: str, data: TrainingData, as_if_on_gpu: Callable[[], None]) -> None:
+def test_a_step_that_waits_is_detected(name: str, data: TrainingData, as_if_on_gpu: Callable[[], None]) -> None:
     class Waits(TrainedMethod):
         version = 1
 
@@ -209,7 +209,7 @@ def test_a_step_that_waits_is_seen(name: str, data: TrainingData, as_if_on_gpu: 
         step(Waits(), encoder.to(META), everything.batch(rows.to(META), rows.numpy()), None)
 
 
-def test_views_keep_what_the_host_knows() -> None:
+def test_a_changed_batch_keeps_its_total() -> None:
     batch = Batch(torch.tensor([[1, 2, 3], [4, 9, 9]]), torch.tensor([3, 1]), total=4)
     assert replace(batch, items=batch.items + 1).total == 4
     assert batch.positions[0].tolist() == [0, 0, 0, 1]
@@ -217,7 +217,7 @@ def test_views_keep_what_the_host_knows() -> None:
 
 
 def test_peak_memory_is_reset_in_a_process_that_has_used_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CUDA calls every device invalid until it is initialised."""
+    """Before CUDA is initialised, it reports every device as invalid."""
     calls: list[str] = []
     monkeypatch.setattr(torch.cuda, "init", lambda: calls.append("init"))
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: calls.append("reset"))

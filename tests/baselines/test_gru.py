@@ -30,7 +30,7 @@ def padded(rows: list[list[int]], width: int, filler: int = N_ITEMS) -> Batch:
 
 
 def slow_states(encoder: GRU, row: list[int]) -> list[Tensor]:
-    """Hidasi et al., Eq. 1 to 4, with the reset gate inside the recurrent product's bias, as is usual."""
+    """Hidasi et al., Eq. 1 to 4, but with the usual bias inside the reset gate's product."""
     inputs = [encoder.items.weight[item] * WIDTH**0.5 for item in row]
     for layer in range(encoder.settings.blocks):
         w, u, b, c = (
@@ -66,6 +66,6 @@ def test_padding_changes_no_state() -> None:
     assert torch.allclose(z, wider[1], atol=1e-6)
 
 
-def test_its_version_is_not_the_transformers() -> None:
+def test_the_gru_has_an_encoder_version_of_its_own() -> None:
     assert METHODS["gru4rec-ce"].method.encoder_version == METHODS["btsr-gru"].method.encoder_version == 1
     assert METHODS["sasrec-ce"].method.encoder_version == 2

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
@@ -13,8 +12,8 @@ from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
 from baselines.transformer import Transformer
 from datasets.sequences import Batch
+from tests.baselines.batches import MakeData
 
-MakeData = Callable[..., TrainingData]
 # One item before the final one, the full window, more than fits, all equal, nothing to explain at all.
 SEQUENCES = [[0, 1], [2, 3, 4, 5, 6, 7], [8, 9, 1, 4, 2, 2, 0, 3], [5, 5, 5, 5], [9, 3, 6], [7]]
 MAXLEN, WIDTH, STEP = 5, 6, 1e-5
@@ -35,7 +34,7 @@ def encoder() -> Transformer:
 
 
 class Explained:
-    """The whole encoder in float64 on one sequence, as a function of its input embeddings (n, D)."""
+    """The encoder in float64 on one sequence, as a function of its input embeddings (n, D)."""
 
     def __init__(self, encoder: Transformer, sequence: list[int]) -> None:
         self.encoder = copy.deepcopy(encoder).double().eval()
@@ -45,7 +44,7 @@ class Explained:
         self.embeddings = (items + self.encoder.positions.weight[MAXLEN - n :]).detach()
 
     def scores(self, variants: Tensor) -> Tensor:
-        """(K, n, D), K versions of the embeddings -> (K, V) the scores after each."""
+        """K versions of the embeddings, (K, n, D) -> scores after each, (K, V)."""
         K, n, _ = variants.shape
         hook = self.encoder.dropout.register_forward_hook(lambda module, inputs, output: variants.flatten(0, 1))
         _, z = self.encoder(Batch(torch.tensor([self.items] * K), torch.full((K,), n)))
@@ -104,7 +103,7 @@ def test_importances_are_those_of_one_sequence_at_a_time(
 
 
 @pytest.mark.parametrize("name", IMPORTANCES)
-def test_importances_sum_to_one_where_a_training_batch_has_its_inputs(
+def test_importances_sum_to_one_over_the_inputs_of_a_training_batch(
     name: str, encoder: Transformer, random_data: MakeData
 ) -> None:
     data = random_data(users=40, n_items=10, maxlen=MAXLEN)
@@ -121,7 +120,7 @@ def test_the_two_importances_are_not_the_same(encoder: Transformer, data: Traini
 
 
 @pytest.mark.parametrize("name", IMPORTANCES)
-def test_where_nothing_matters_every_item_matters_alike(name: str, encoder: Transformer, data: TrainingData) -> None:
+def test_without_any_importance_all_items_count_alike(name: str, encoder: Transformer, data: TrainingData) -> None:
     encoder.items.weight.data.zero_()
     importance = IMPORTANCES[name](encoder, data)
     for row in data.trainable.tolist():
@@ -131,7 +130,7 @@ def test_where_nothing_matters_every_item_matters_alike(name: str, encoder: Tran
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", IMPORTANCES)
-def test_explaining_leaves_no_trace_in_the_encoder(
+def test_explaining_leaves_the_encoder_unchanged(
     name: str, training: bool, encoder: Transformer, data: TrainingData
 ) -> None:
     encoder.train(training)

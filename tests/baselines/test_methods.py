@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,11 @@ from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.evaluation import evaluate_ranks
 from datasets.cases import Cases
 from datasets.sequences import Sequences, windows
+from tests.baselines.batches import MakeData
 
-MakeData = Callable[..., TrainingData]
 TRAINED = [name for name, entry in METHODS.items() if issubclass(entry.method, TrainedMethod)]
 PREDICTING = [name for name in TRAINED if name not in (*PRETRAINED, *ADDED["sets"])]
-"""Those that tell what comes next in a sequence."""
+"""The methods that predict the next item of a sequence."""
 FITTED = [name for name, entry in METHODS.items() if issubclass(entry.method, FittedMethod)]
 
 # Losses of the first steps on random_data(). They change if and only if a `version` is raised with them.
@@ -58,7 +57,7 @@ TERMS: dict[str, set[str]] = {
     "barlow-twins-views": {"barlow-twins"},
     "dual-encoder": {"in-batch"},
 } | {name: {"next-item", "barlow-twins"} for name in ("btsr-bce", "btsr-ce", "btsr-sce", "btsr-gru", "mf-bt")}
-"""Of those that have more than the next-item loss; a method that is not named here may have what it likes."""
+"""The loss terms of methods with more than the next-item loss. Methods of users' own are not checked."""
 
 
 def construct(name: str) -> Any:
@@ -67,7 +66,7 @@ def construct(name: str) -> Any:
 
 
 def train(name: str, data: TrainingData, steps: int, dropout: float = 0.3) -> tuple[Encoder, list[dict[str, float]]]:
-    """`steps` epochs of one full-batch step with Adam; returns the encoder and the loss terms of every step."""
+    """Train for `steps` epochs of one full-batch Adam step; return the encoder and the loss terms of every step."""
     torch.manual_seed(0)
     rng = torch.Generator().manual_seed(0)
     method: TrainedMethod = construct(name)
@@ -89,8 +88,9 @@ def train(name: str, data: TrainingData, steps: int, dropout: float = 0.3) -> tu
 
 
 def circle(make_data: MakeData) -> tuple[TrainingData, Cases]:
-    """Everybody walks the same circle of 20 items: the next item is the last one plus one. The validation users walk as
-    two training users each do.
+    """All users walk the same circle of 20 items, so the next item is the last one plus one.
+
+    Every validation user walks the same way as two of the training users.
     """
     walks = np.array([[(start + i) % 20 for i in range(5)] for start in range(20)])
     histories = Sequences.from_arrays(walks[:, :-1].ravel(), np.arange(0, 81, 4))

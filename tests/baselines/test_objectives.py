@@ -21,14 +21,10 @@ from baselines.objectives import (
 )
 from baselines.registry import METHODS
 from baselines.training_data import TrainBatch, TrainingData
+from tests.baselines.batches import MakeData, generator
 
 WIDTH = 6
-MakeData = Callable[..., TrainingData]
 Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def inputs(tokens: int, n_items: int, scale: float = 1.0, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -40,7 +36,7 @@ def inputs(tokens: int, n_items: int, scale: float = 1.0, seed: int = 0) -> tupl
 
 
 def assert_same(fast: Loss, slow: Loss, states: Tensor, table: Tensor, tolerance: float = 1e-9) -> None:
-    """Same value and gradients in float64; to 1e-5 of their size in float32."""
+    """Assert that value and gradients agree in float64, and to 1e-5 of their size in float32."""
     expected = slow(states, table)
     gradients = torch.autograd.grad(3 * expected, (states, table))
     value = fast(states, table)
@@ -79,7 +75,7 @@ def slow_binary(states: Tensor, table: Tensor, targets: Tensor, negatives: Tenso
 
 
 def slow_generalised_binary(states: Tensor, table: Tensor, targets: Tensor, negatives: Tensor) -> Tensor:
-    """Petrov & Macdonald (2023), beta as printed there, with t = 0.4."""
+    """Petrov & Macdonald (2023), with beta as printed there and t = 0.4."""
     alpha = negatives.shape[1] / (len(table) - 1)
     beta = alpha * (0.4 * (1 - 1 / alpha) + 1 / alpha)
     losses = []
@@ -146,7 +142,7 @@ def test_sampled_objectives_equal_a_loop_over_the_same_draws(
     )
 
 
-def test_without_calibration_generalised_bce_is_bce_and_with_it_asks_less_of_targets(random_data: MakeData) -> None:
+def test_gbce_without_calibration_is_bce_and_with_it_weighs_targets_less(random_data: MakeData) -> None:
     batch = batch_of(random_data())
     states, table = inputs(len(batch.next_items), batch.data.n_items)
     plain = BinaryCrossEntropy(5)(states, batch, table, generator())
@@ -205,7 +201,7 @@ def test_default_buckets_grow_with_the_root_of_the_tokens() -> None:
     assert y_ids.shape == (20, 256)
 
 
-def test_names_are_the_registry() -> None:
+def test_objective_names_match_the_registry() -> None:
     names = [entry.settings.objective.name for name, entry in METHODS.items() if name.startswith("sasrec-")]
     assert names == ["bce", "ce", "sce", "sampled-ce", "gbce"]
 
@@ -215,17 +211,13 @@ def test_names_are_the_registry() -> None:
 
 @pytest.mark.parametrize("scale", [1.0, 4.0], ids=["moderate", "large logits"])
 @pytest.mark.parametrize("tokens", [1, 95, 96, 250])
-def test_linear_cross_entropy_equals_the_plain_one(tokens: int, scale: float) -> None:
+def test_linear_cross_entropy_equals_the_plain_formula(tokens: int, scale: float) -> None:
     states, table = inputs(tokens, 70, scale)
     assert kernels._exp_is_safe(states, table) == (scale == 1.0), "both ways are tested"
     targets = torch.randint(70, (tokens,), generator=generator())
     plain = torch.nn.functional.cross_entropy
     assert_same(
-        lambda x, w: linear_cross_entropy(x, w, targets),
-        lambda x, w: plain(x @ w.T, targets),
-        states,
-        table,
-        1e-8,
+        lambda x, w: linear_cross_entropy(x, w, targets), lambda x, w: plain(x @ w.T, targets), states, table, 1e-8
     )
 
 
@@ -258,7 +250,7 @@ def test_sampled_logits_equal_gathered_dot_products(n_items: int) -> None:
 
 
 @pytest.mark.parametrize("scale", [1.0, 4.0], ids=["moderate", "large logits"])
-def test_bucketed_cross_entropy_in_blocks_equals_the_plain_one(scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bucketed_cross_entropy_equals_the_plain_formula(scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
     states, table = inputs(80, 50, scale)
     targets = torch.randint(50, (80,), generator=generator())
     x_ids, y_ids = ScalableCrossEntropy(7, 30, 20).select(states.detach(), table.detach(), generator())
@@ -305,7 +297,7 @@ def test_gradients_pass_gradcheck(name: str) -> None:
 
 
 @pytest.mark.parametrize("negatives", [1, 40], ids=["searched", "tabulated"])
-def test_negatives_are_the_drawn_ranks_among_the_free_items(negatives: int, random_data: MakeData) -> None:
+def test_negatives_are_chosen_by_rank_among_items_the_user_lacks(negatives: int, random_data: MakeData) -> None:
     batch = batch_of(random_data(users=20, n_items=60))
     drawn = uniform_negatives(batch, negatives, generator())
     assert drawn.shape == (len(batch.next_items), negatives)
@@ -317,7 +309,7 @@ def test_negatives_are_the_drawn_ranks_among_the_free_items(negatives: int, rand
 
 
 @pytest.mark.parametrize("negatives", [2, 400], ids=["searched", "tabulated"])
-def test_negatives_are_never_owned_and_uniform(negatives: int, make_data: MakeData) -> None:
+def test_negatives_are_uniform_and_never_items_of_the_user(negatives: int, make_data: MakeData) -> None:
     data = make_data([[3, 9, 9, 0, 4], [11, 10, 1], [5, 6, 7, 8] * 5], 12, maxlen=6)
     batch = data.batch(torch.tensor([0, 2]))  # row 2 owns items that its window repeats
     rng = generator()
@@ -329,12 +321,12 @@ def test_negatives_are_never_owned_and_uniform(negatives: int, make_data: MakeDa
         assert chisquare(counts[[i for i in range(12) if i not in owned]].numpy()).pvalue > 0.001
 
 
-def test_items_outside_the_window_are_owned_too(make_data: MakeData) -> None:
+def test_items_before_the_window_are_not_negatives_either(make_data: MakeData) -> None:
     data = make_data([[0, 1, 2, 3, 4, 5, 6, 7, 8]], 10, maxlen=2)
     assert uniform_negatives(data.batch(torch.tensor([0])), 50, generator()).unique().tolist() == [9]
 
 
-def test_whoever_owns_everything_has_positives_alone(make_data: MakeData) -> None:
+def test_a_user_with_every_item_has_no_negatives(make_data: MakeData) -> None:
     data = make_data([[0, 1, 2, 3, 4], [2, 3]], 5)
     batch = batch_of(data)
     drawn = uniform_negatives(batch, 3, generator())

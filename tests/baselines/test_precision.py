@@ -1,4 +1,4 @@
-"""The options `training.precision` and `training.compile`: what they change and what they leave alone."""
+"""What the settings `training.precision` and `training.compile` change, and what they must not change."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from datasets.cases import Cases
 from datasets.protocol import Protocol
 from datasets.sequences import windows
 from datasets.split import split
+from tests.baselines.batches import MakeData
 
-MakeData = Callable[..., TrainingData]
 PREDICTING = [name for name, entry in METHODS.items() if hasattr(entry.settings, "objective")]
 ROUNDING = 2.0**-8
-"""Of bfloat16, relative."""
+"""The relative rounding error of bfloat16."""
 
 
 def spec(*assignments: str) -> RunSpec:
@@ -54,7 +54,7 @@ def losses(world: tuple[TrainingData, Cases], name: str, **options: Any) -> list
 # --- in the run key ---------------------------------------------------------------------------------------------------
 
 
-def test_the_neutral_values_stay_out_of_the_key_and_stand_in_the_record() -> None:
+def test_neutral_values_are_in_the_record_but_not_in_the_key() -> None:
     plain = spec()
     assert not {"precision", "compile"} & set(plain.identity()["training"])
     assert (plain.to_json()["training"]["precision"], plain.to_json()["training"]["compile"]) == ("fp32", False)
@@ -144,7 +144,7 @@ def test_without_a_compiler_the_setting_is_refused_in_one_line(monkeypatch: pyte
     assert "\n" not in str(caught.value)
 
 
-def test_compiling_is_asked_for_by_the_setting_alone(
+def test_only_the_setting_makes_the_encoder_compile(
     world: tuple[TrainingData, Cases], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bool] = []

@@ -1,50 +1,30 @@
-"""Training with a row for every prefix, against rows that are written out one by one."""
+"""Training on a row for every prefix, against rows that are written out one by one."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 import torch
 
 from baselines.objectives import uniform_negatives
 from baselines.registry import METHODS
-from baselines.settings import EncoderSettings
 from baselines.training_data import TrainingData
-from baselines.transformer import Transformer
 from baselines.views import TwinPool
-from datasets.sequences import Batch, Sequences
+from datasets.sequences import Batch
+from tests.baselines.batches import MakeData, generator, rows_of, small_encoder
+from tests.datasets.rows import as_lists
 
-MakeData = Callable[..., TrainingData]
 PREDICTING = [name for name, entry in METHODS.items() if hasattr(entry.settings, "objective")]
 WITH_CROSS_ENTROPY = [name for name in PREDICTING if METHODS[name].settings.objective.name == "ce"]
-
-
-def lists(sequences: Sequences) -> list[list[int]]:
-    return [sequences[i].tolist() for i in range(len(sequences))]
 
 
 def written_out(sequences: list[list[int]]) -> list[list[int]]:
     return [sequence[:k] for sequence in sequences for k in range(2, len(sequence) + 1)]
 
 
-def rows_of(batch: Batch) -> list[list[int]]:
-    return [items[:length].tolist() for items, length in zip(batch.items, batch.lengths, strict=True)]
-
-
-def small_encoder(data: TrainingData) -> Transformer:
-    torch.manual_seed(0)
-    return Transformer(data.n_items, EncoderSettings(width=16, dropout=0.0, maxlen=data.maxlen)).train()
-
-
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
 @pytest.fixture
 def whole(make_data: MakeData, random_data: MakeData) -> TrainingData:
-    """Sequences of all lengths, a single item included, some longer than the window of six."""
-    sequences = lists(random_data(users=12, n_items=20, maxlen=8).sequences)
+    """Sequences of many lengths, from a single item to more than the window of six."""
+    sequences = as_lists(random_data(users=12, n_items=20, maxlen=8).sequences)
     return make_data([[3], *sequences, [4, 5], [7]], 20, 6)
 
 
@@ -52,18 +32,18 @@ def whole(make_data: MakeData, random_data: MakeData) -> TrainingData:
 def test_rows_are_all_prefixes_with_one_target_each(whole: TrainingData, noise: float) -> None:
     noisy = whole.with_noise(noise, seed=0)
     data = noisy.with_prefix_rows()
-    clean, inputs = written_out(lists(whole.sequences)), written_out(lists(noisy.noisy or noisy.sequences))
-    assert len(data.trainable) == sum(len(sequence) - 1 for sequence in lists(whole.sequences)) == len(clean)
+    clean, inputs = written_out(as_lists(whole.sequences)), written_out(as_lists(noisy.noisy or noisy.sequences))
+    assert len(data.trainable) == sum(len(sequence) - 1 for sequence in as_lists(whole.sequences)) == len(clean)
     batch = data.batch(data.trainable)
     assert rows_of(batch.inputs) == [row[:-1][-6:] for row in inputs]
     assert batch.next_items.tolist() == [row[-1] for row in clean]
     assert data.sequences.items is whole.sequences.items, "nothing is copied"
 
 
-def test_cross_entropy_is_the_mean_over_the_last_positions_alone(whole: TrainingData) -> None:
+def test_cross_entropy_is_the_mean_over_last_positions_only(whole: TrainingData) -> None:
     data, method = whole.with_prefix_rows(), METHODS["sasrec-ce"].method(METHODS["sasrec-ce"].settings)
-    encoder, losses = small_encoder(whole), []
-    for row in written_out(lists(whole.sequences)):
+    encoder, losses = small_encoder(whole, width=16), []
+    for row in written_out(as_lists(whole.sequences)):
         history = torch.tensor([row[:-1][-6:]])
         logits = encoder.score(Batch(history, torch.tensor([history.shape[1]])))[0]
         losses.append(logits.logsumexp(0) - logits[row[-1]])
@@ -71,12 +51,12 @@ def test_cross_entropy_is_the_mean_over_the_last_positions_alone(whole: Training
     torch.testing.assert_close(found, torch.stack(losses).mean())
 
 
-def test_binary_cross_entropy_has_negatives_for_the_last_positions_alone(whole: TrainingData) -> None:
+def test_binary_cross_entropy_draws_negatives_for_last_positions_only(whole: TrainingData) -> None:
     data, settings = whole.with_prefix_rows(), METHODS["sasrec-bce"].settings
-    encoder, batch = small_encoder(whole), data.batch(data.trainable)
+    encoder, batch = small_encoder(whole, width=16), data.batch(data.trainable)
     negatives = uniform_negatives(batch, settings.objective.negatives, generator())
     assert len(negatives) == len(data.trainable)
-    owners = [set(sequence) for sequence in lists(whole.sequences) for _ in sequence[1:]]
+    owners = [set(sequence) for sequence in as_lists(whole.sequences) for _ in sequence[1:]]
     for owned, drawn in zip(owners, negatives.tolist(), strict=True):
         assert not owned & set(drawn), "an item that the user has later is no negative either"
         assert len(set(drawn)) > 1
@@ -90,7 +70,7 @@ def test_binary_cross_entropy_has_negatives_for_the_last_positions_alone(whole: 
 @pytest.mark.parametrize("pool", ["final", "prefix"])
 def test_a_twin_is_any_other_row_with_the_same_target(whole: TrainingData, pool: str) -> None:
     data = whole.with_prefix_rows()
-    rows, twins, rng = written_out(lists(whole.sequences)), TwinPool.build(data, pool), generator()
+    rows, twins, rng = written_out(as_lists(whole.sequences)), TwinPool.build(data, pool), generator()
     found: list[set[int]] = [set() for _ in rows]
     for _ in range(400):
         for each, twin in zip(found, twins.index.draw(twins.own, rng).tolist(), strict=True):
@@ -104,12 +84,12 @@ def test_a_twin_is_any_other_row_with_the_same_target(whole: TrainingData, pool:
 
 
 @pytest.mark.parametrize("name", WITH_CROSS_ENTROPY)
-def test_added_terms_are_those_of_the_rows_written_out(name: str, whole: TrainingData, make_data: MakeData) -> None:
-    """A plain data set whose sequences are the prefixes gives the same views, twins and importances."""
-    plain = make_data(written_out(lists(whole.sequences)), 20, 6)
+def test_added_terms_equal_those_of_prefixes_written_out(name: str, whole: TrainingData, make_data: MakeData) -> None:
+    """Data whose sequences are the prefixes gives the same views, twins and importances."""
+    plain = make_data(written_out(as_lists(whole.sequences)), 20, 6)
     terms = []
     for data in (whole.with_prefix_rows(), plain):
-        method, encoder = METHODS[name].method(METHODS[name].settings), small_encoder(whole)
+        method, encoder = METHODS[name].method(METHODS[name].settings), small_encoder(whole, width=16)
         method.build(16)
         method.prepare(data)
         method.on_epoch(encoder, data, 5)  # EC4SRec's terms begin after it
@@ -123,7 +103,7 @@ def test_added_terms_are_those_of_the_rows_written_out(name: str, whole: Trainin
 
 @pytest.mark.parametrize("name", PREDICTING)
 def test_every_method_that_predicts_learns_from_prefix_rows(name: str, whole: TrainingData) -> None:
-    data, encoder = whole.with_prefix_rows(), small_encoder(whole)
+    data, encoder = whole.with_prefix_rows(), small_encoder(whole, width=16)
     method = METHODS[name].method(METHODS[name].settings)
     optimizer = torch.optim.Adam([*encoder.parameters(), *method.build(16).parameters()], lr=1e-2)
     method.prepare(data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import count, pairwise
 from typing import Any
 
@@ -21,21 +20,16 @@ from benchmark.plan.run_spec import TrainingSettings
 from benchmark.runs.training import Trained, train
 from datasets.cases import Cases
 from datasets.sequences import Batch
+from tests.baselines.batches import MakeData, one_by_one, small_encoder
 
-MakeData = Callable[..., TrainingData]
 SMALL = EncoderSettings(width=8, blocks=1, dropout=0.2, maxlen=12)
 
 
 # --- alone ------------------------------------------------------------------------------------------------------------
 
 
-def encoder_of(data: TrainingData) -> Transformer:
-    torch.manual_seed(0)
-    return Transformer(data.n_items, EncoderSettings(width=8, dropout=0.0, maxlen=data.maxlen)).train()
-
-
 def slow_dual_encoder(method: DualEncoder, encoder: Transformer, sequences: list[list[int]]) -> torch.Tensor:
-    """Softmax of each row's target against the different targets of the batch, one row at a time."""
+    """Softmax of each row's target against the other distinct targets of the batch, one row at a time."""
     targets = [sequence[-1] for sequence in sequences]
     share = {item: targets.count(item) / len(targets) for item in targets}
     losses = []
@@ -55,7 +49,7 @@ def slow_dual_encoder(method: DualEncoder, encoder: Transformer, sequences: list
 def test_the_dual_encoder_equals_a_loop_over_its_batch(make_data: MakeData) -> None:
     sequences = [[1, 2, 3], [0, 4, 2, 5], [2, 1, 3], [4, 0]]  # two end in item 3
     data = make_data(sequences, 6)
-    encoder, method = encoder_of(data), DualEncoder(DualEncoder.Settings(temperature=0.5))
+    encoder, method = small_encoder(data), DualEncoder(DualEncoder.Settings(temperature=0.5))
     method.build(8)
     method.prepare(data)
     terms = method.loss(encoder, data.batch(data.trainable), torch.Generator().manual_seed(0))
@@ -63,9 +57,9 @@ def test_the_dual_encoder_equals_a_loop_over_its_batch(make_data: MakeData) -> N
 
 
 def test_an_item_that_is_often_a_target_is_not_favoured_for_it(make_data: MakeData) -> None:
-    """Where every item scores alike, the corrected softmax is the reciprocal of the share of targets."""
+    """If all items score alike, the corrected logits are the reciprocals of the items' shares of the targets."""
     data = make_data([[1, 2], [0, 2], [3, 2], [1, 4]], 5)
-    encoder, method = encoder_of(data), DualEncoder(DualEncoder.Settings())
+    encoder, method = small_encoder(data), DualEncoder(DualEncoder.Settings())
     tower = method.build(8)
     method.prepare(data)
     with torch.no_grad():
@@ -81,7 +75,7 @@ def test_an_item_that_is_often_a_target_is_not_favoured_for_it(make_data: MakeDa
 
 def test_pretraining_on_views_is_barlow_twins_of_two_random_views(random_data: MakeData) -> None:
     data = random_data()
-    encoder, method, batch = encoder_of(data), RandomViews(RandomViews.Settings()), data.batch(data.trainable)
+    encoder, method, batch = small_encoder(data), RandomViews(RandomViews.Settings()), data.batch(data.trainable)
     terms = method.loss(encoder, batch, torch.Generator().manual_seed(3))
     first, second = two_random_views(batch.inputs, data, method.settings.shares, torch.Generator().manual_seed(3))
     expected = barlow_twins(encoder.last(first), encoder.last(second), 0.05)
@@ -103,7 +97,7 @@ def two_stage(**settings: Any) -> TwoStage:
 
 @pytest.fixture
 def falling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every epoch validates worse than the one before, and all of them above the plateau."""
+    """Makes every epoch validate worse than the one before, but all of them above the plateau."""
     numbers = count(1)
     monkeypatch.setattr("benchmark.runs.training.PLATEAU", 0.0)
     monkeypatch.setattr(
@@ -115,17 +109,12 @@ def test_the_first_stage_is_barlow_twins_of_two_random_views_alone(random_data: 
     data, shares = random_data(), Shares(crop=0.5, mask=0.4, reorder=0.8)
     method = two_stage(lambd=0.3, shares=shares)
     assert method.pretraining_epochs(10) == 1
-    torch.manual_seed(0)
-    encoder = Transformer(data.n_items, EncoderSettings(width=8, dropout=0.0, maxlen=12))
+    encoder = small_encoder(data)
     batch = data.batch(data.trainable)
     terms = method.loss(encoder, batch, torch.Generator().manual_seed(0))
 
-    def one_by_one(view: Batch) -> torch.Tensor:
-        rows = enumerate(view.lengths.tolist())
-        return torch.cat([encoder(Batch(view.items[b : b + 1, :n], view.lengths[b : b + 1]))[1] for b, n in rows])
-
     views = two_random_views(batch.inputs, data, shares, torch.Generator().manual_seed(0))
-    expected = barlow_twins(*map(one_by_one, views), 0.3)
+    expected = barlow_twins(*(one_by_one(encoder, view) for view in views), 0.3)
     assert set(terms) == {"barlow-twins"}
     assert terms["barlow-twins"].item() == pytest.approx(expected.item(), rel=1e-4)
 

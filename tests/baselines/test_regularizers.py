@@ -5,13 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from baselines.regularizers import (
-    STANDARDISATION_EPS,
-    attract_negatives,
-    barlow_twins,
-    cross_correlation,
-    info_nce,
-)
+from baselines.regularizers import STANDARDISATION_EPS, attract_negatives, barlow_twins, cross_correlation, info_nce
 
 
 def views(rows: int = 20, width: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -22,7 +16,7 @@ def views(rows: int = 20, width: int = 5, seed: int = 0) -> tuple[Tensor, Tensor
 
 
 def slow_columns(z: Tensor, l2: bool) -> list[Tensor]:
-    """The standardised columns, one at a time."""
+    """Standardise the columns one at a time."""
     rows = [row / row.square().sum().sqrt() if l2 else row for row in z]
     columns = []
     for i in range(z.shape[1]):
@@ -34,7 +28,7 @@ def slow_columns(z: Tensor, l2: bool) -> list[Tensor]:
 
 
 def slow_barlow_twins(z_a: Tensor, z_b: Tensor, lambd: float, l2: bool = True) -> Tensor:
-    """Eq. 6 and 7 entry by entry, the sum."""
+    """Eq. 6 and 7, entry by entry and without dividing by D."""
     a, b = slow_columns(z_a, l2), slow_columns(z_b, l2)
     loss = torch.zeros((), dtype=torch.float64)
     for i in range(len(a)):
@@ -58,13 +52,13 @@ def test_barlow_twins_and_its_gradients_equal_a_loop(lambd: float, l2: bool) -> 
         assert ours.abs().max() > 0, "gradients reach both views"
 
 
-def test_per_dimension_is_the_sum_over_the_width() -> None:
+def test_per_dimension_divides_the_sum_by_the_width() -> None:
     z_a, z_b = views()
     summed = barlow_twins(z_a, z_b, 0.3, per_dimension=False)
     assert torch.allclose(barlow_twins(z_a, z_b, 0.3) * 5, summed)
 
 
-def test_perfect_decorrelated_agreement_costs_nothing() -> None:
+def test_equal_views_with_uncorrelated_dimensions_have_no_loss() -> None:
     hadamard = torch.tensor([[1.0]], dtype=torch.float64)
     for _ in range(4):
         hadamard = torch.cat([torch.cat([hadamard, hadamard], 1), torch.cat([hadamard, -hadamard], 1)])
@@ -84,7 +78,7 @@ def test_correlations_ignore_positive_affine_maps_of_each_dimension() -> None:
     assert not torch.allclose(cross_correlation(z_a, z_b), cross_correlation(z_a + shift, z_b), atol=1e-2)
 
 
-def test_correlations_are_numpys() -> None:
+def test_correlations_equal_those_of_torch_corrcoef() -> None:
     z_a, z_b = views(rows=50)
     expected = torch.corrcoef(torch.cat([z_a, z_b], dim=1).T)[:5, 5:]
     assert torch.allclose(cross_correlation(z_a, z_b, l2=False), expected, atol=1e-4)
@@ -99,7 +93,7 @@ def test_a_constant_dimension_stays_finite() -> None:
 
 
 def slow_info_nce(z_a: Tensor, z_b: Tensor, temperature: float) -> Tensor:
-    """Each of the 2B views against its other half and the 2B - 2 others, one dot product at a time."""
+    """Each of the 2B views against its counterpart and the 2B - 2 others, one dot product at a time."""
     views, B = [*z_a, *z_b], len(z_a)
     loss = torch.zeros((), dtype=torch.float64)
     for i, anchor in enumerate(views):
@@ -110,7 +104,7 @@ def slow_info_nce(z_a: Tensor, z_b: Tensor, temperature: float) -> Tensor:
 
 
 def slow_attract_negatives(z_negative: Tensor, z_positive: Tensor, temperature: float) -> Tensor:
-    """-log of the share that another negative view has beside all positive ones, for every ordered pair."""
+    """-log of the softmax of another negative view against all positive views, for every ordered pair."""
     losses = []
     for i, anchor in enumerate(z_negative):
         for j, other in enumerate(z_negative):
@@ -139,7 +133,7 @@ def test_info_nce_and_its_gradients_equal_a_double_loop(rows: int, temperature: 
     assert_same_with_gradients(info_nce(*pair, temperature), slow_info_nce(*pair, temperature), pair)
 
 
-def test_info_nce_does_not_care_about_the_order_of_the_batch_nor_of_the_views() -> None:
+def test_info_nce_is_invariant_to_the_order_of_rows_and_of_views() -> None:
     z_a, z_b = views(9)
     order = torch.randperm(9, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(info_nce(z_a[order], z_b[order]), info_nce(z_a, z_b), rtol=1e-12)
@@ -154,7 +148,7 @@ def test_info_nce_falls_as_positives_align() -> None:
     assert losses[0] - losses[-1] > 0.1
 
 
-def test_a_lone_pair_has_nothing_to_be_told_from() -> None:
+def test_info_nce_of_a_single_pair_is_zero() -> None:
     assert info_nce(*views(1)).item() == 0
 
 
@@ -167,7 +161,7 @@ def test_the_attraction_of_negatives_and_its_gradients_equal_a_triple_loop(
     assert_same_with_gradients(attract_negatives(*pair, temperature), slow_attract_negatives(*pair, temperature), pair)
 
 
-def test_the_attraction_of_negatives_does_not_care_about_any_order() -> None:
+def test_the_attraction_of_negatives_is_invariant_to_any_order() -> None:
     z_negative, z_positive = views(6)[0], views(12, seed=1)[1]
     generator = torch.Generator().manual_seed(2)
     loss = attract_negatives(z_negative, z_positive)
@@ -177,7 +171,7 @@ def test_the_attraction_of_negatives_does_not_care_about_any_order() -> None:
     assert torch.allclose(attract_negatives(z_negative, shuffled), loss, rtol=1e-12)
 
 
-def test_a_single_negative_view_attracts_nobody() -> None:
+def test_a_single_negative_view_has_no_loss_and_no_gradient() -> None:
     z_negative, z_positive = views(1)[0], views(2, seed=1)[1]
     loss = attract_negatives(z_negative, z_positive)
     assert loss.item() == 0

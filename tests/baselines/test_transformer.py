@@ -12,12 +12,7 @@ from baselines.transformer import NORM_EPS, PostNormTransformer, Transformer, bu
 from datasets.sequences import Batch
 
 N_ITEMS = 40
-LENGTHS = {
-    "full windows": [20] * 6,
-    "padded": [1, 2, 3, 4, 5, 7, 9, 13, 20, 11],
-    "short batch": [3, 1, 2],
-    "one": [1],
-}
+LENGTHS = {"full windows": [20] * 6, "padded": [1, 2, 3, 4, 5, 7, 9, 13, 20, 11], "short batch": [3, 1, 2], "one": [1]}
 
 
 def make_encoder(
@@ -28,7 +23,7 @@ def make_encoder(
     padding: Padding = "masked",
     norm: Norm = "query",
 ) -> Transformer:
-    """An encoder whose biases and norms are no longer at their neutral start, in float64, in evaluation mode."""
+    """Return an encoder in float64 and evaluation mode, with biases and norms moved away from their neutral start."""
     torch.manual_seed(0)
     settings = EncoderSettings(16, blocks, heads, dropout, maxlen, padding, norm)
     encoder = build(N_ITEMS, settings)
@@ -49,7 +44,7 @@ def make_batch(lengths: list[int], width: int | None = None, seed: int = 0, dist
 
 
 class PlainSASRec(nn.Module):
-    """The encoder written again from METHODS.md for one unpadded sequence, on PyTorch's own attention module."""
+    """A second implementation of the encoder for one unpadded sequence, with PyTorch's own attention module."""
 
     def __init__(self, encoder: Transformer) -> None:
         super().__init__()
@@ -98,7 +93,7 @@ class PlainSASRec(nn.Module):
 
 
 class PaddedSASRec(PlainSASRec):
-    """The same as the released code has it: zeroed items fill the window and are attended to."""
+    """The same, but with zeroed items that fill the window and are attended to, as in the released code."""
 
     def forward(self, sequence: Tensor) -> Tensor:
         length, width, maxlen = len(sequence), self.settings.width, self.settings.maxlen
@@ -145,7 +140,7 @@ def test_padding_matters_only_where_there_is_some() -> None:
 
 
 class PlainPostNorm(nn.Module):
-    """RecBole's variant for one unpadded sequence, on PyTorch's own encoder layers."""
+    """RecBole's variant for one unpadded sequence, with PyTorch's own encoder layers."""
 
     def __init__(self, encoder: Transformer) -> None:
         super().__init__()
@@ -260,7 +255,7 @@ def test_scores_are_dot_products_with_the_real_items_alone() -> None:
 
 
 @pytest.mark.parametrize("place", [0, 4, 8])
-def test_what_comes_later_changes_nothing_before(place: int) -> None:
+def test_a_state_does_not_depend_on_later_items(place: int) -> None:
     encoder, batch = make_encoder(), make_batch([9, 9])
     changed = batch.items.clone()
     changed[0, place:] = (changed[0, place:] + 1) % N_ITEMS
@@ -314,7 +309,7 @@ def test_every_matrix_starts_xavier_uniform() -> None:
     assert all(not block.attention.in_proj_bias.any() for block in encoder.blocks)
 
 
-def test_the_matrices_of_the_other_variant_start_normal() -> None:
+def test_the_matrices_of_the_post_norm_variant_start_normal() -> None:
     torch.manual_seed(0)
     encoder = build(300, EncoderSettings(width=32, norm="post"))
     for name, parameter in encoder.named_parameters():
@@ -325,7 +320,7 @@ def test_the_matrices_of_the_other_variant_start_normal() -> None:
 
 
 @pytest.mark.parametrize("heads", [1, 2])
-def test_training_differs_from_evaluation_by_its_masks_alone(heads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_differs_from_evaluation_only_by_dropout(heads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder, batch = make_encoder(heads, dropout=0.4), make_batch(LENGTHS["padded"])
     expected, _ = encoder(batch)
     encoder.train()
@@ -335,7 +330,7 @@ def test_training_differs_from_evaluation_by_its_masks_alone(heads: int, monkeyp
 
 
 @pytest.mark.parametrize("norm", ["query", "post"])
-def test_dropout_is_drawn_at_all_its_places(norm: Norm, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dropout_is_applied_in_all_places(norm: Norm, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder, batch = make_encoder(dropout=0.4, norm=norm).train(), make_batch([4, 4])
     shapes = []
 

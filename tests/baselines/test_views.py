@@ -31,27 +31,13 @@ from baselines.views import (
     two_random_views,
 )
 from datasets.sequences import Batch
+from tests.baselines.batches import MakeData, batch_of, generator, rows_of
 
-MakeData = Callable[..., TrainingData]
 Row = list[int]
 V, L = 30, 12
 PAD, MASK = V, V + 1
 UNLIKELY = 1e-3
-"""Seeds are fixed: a p-value below this means another distribution, not bad luck."""
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def batch_of(rows: list[Row]) -> Batch:
-    lengths = [len(row) for row in rows]
-    items = [row + [PAD] * (max(lengths) - len(row)) for row in rows]
-    return Batch(torch.tensor(items), torch.tensor(lengths))
-
-
-def rows_of(batch: Batch) -> list[Row]:
-    return [row[:n] for row, n in zip(batch.items.tolist(), batch.lengths.tolist(), strict=True)]
+"""Seeds are fixed, so a smaller p-value means a wrong distribution and not bad luck."""
 
 
 def places_of(touched: Tensor) -> list[Row]:
@@ -59,20 +45,21 @@ def places_of(touched: Tensor) -> list[Row]:
 
 
 def edge_cases(seed: int = 0) -> Batch:
-    """Random rows with repeats, and the edges: one item, two, the full window, all items equal."""
+    """Random rows with repeats, and edge cases: one item, two items, the full window, equal items."""
     random = np.random.default_rng(seed)
     rows = [random.integers(0, V, n).tolist() for n in random.integers(1, L + 1, 40)]
-    return batch_of([*rows, [4], [4], [3, 9], [7, 7], list(range(L)), [7] * L])
+    return batch_of([*rows, [4], [4], [3, 9], [7, 7], list(range(L)), [7] * L], PAD)
 
 
 def distinct(rows: int, shortest: int = 15, longest: int = 25, seed: int = 0) -> Batch:
-    """Rows of which no item occurs twice."""
+    """Rows without repeated items."""
     random = np.random.default_rng(seed)
-    return batch_of([random.permutation(V)[: random.integers(shortest, longest + 1)].tolist() for _ in range(rows)])
+    rows_of_items = [random.permutation(V)[: random.integers(shortest, longest + 1)].tolist() for _ in range(rows)]
+    return batch_of(rows_of_items, PAD)
 
 
 def random_importance(batch: Batch, seed: int = 0) -> Tensor:
-    """Sums to one per row, zero at padding, some values equal."""
+    """Random values that sum to one per row, with ties, and zero at padding."""
     raw = torch.randint(1, 9, batch.items.shape, generator=generator(seed)).float() * batch.mask()
     return raw / raw.sum(1, keepdim=True)
 
@@ -111,7 +98,7 @@ def slow_remove(rows: list[Row], touched: list[Row]) -> list[Row]:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.29, 0.3, 0.6, 0.7, 1.0])
-def test_scattered_positions_are_the_smallest_of_each_rows_own_draws(share: float) -> None:
+def test_scattered_positions_have_the_smallest_random_keys_of_their_row(share: float) -> None:
     batch = edge_cases()
     keys = torch.rand(batch.items.shape, generator=generator(), dtype=torch.float64).tolist()
     expected = [
@@ -123,7 +110,7 @@ def test_scattered_positions_are_the_smallest_of_each_rows_own_draws(share: floa
 
 @pytest.mark.parametrize("at_least", [0, 1])
 @pytest.mark.parametrize("share", [0.0, 0.29, 0.3, 0.6, 0.7, 1.0])
-def test_a_stretch_is_side_by_side_and_starts_where_its_draw_says(share: float, at_least: int) -> None:
+def test_a_stretch_is_contiguous_and_starts_where_it_was_drawn(share: float, at_least: int) -> None:
     batch = edge_cases()
     lengths = batch.lengths.tolist()
     counts = [max(floor_of(share, n), at_least) for n in lengths]
@@ -131,13 +118,13 @@ def test_a_stretch_is_side_by_side_and_starts_where_its_draw_says(share: float, 
 
 
 def test_the_places_of_a_stretch_are_equally_likely() -> None:
-    batch = batch_of([[0, 1, 2, 3, 4, 5]] * 3000)
+    batch = batch_of([[0, 1, 2, 3, 4, 5]] * 3000, PAD)
     starts = stretch(batch, 0.5, generator()).long().argmax(1)
     assert chisquare(starts.bincount(minlength=4)).pvalue > UNLIKELY
 
 
-def test_ten_items_times_any_tenth_is_counted_exactly() -> None:
-    batch = batch_of([list(range(10))])
+def test_tenths_of_ten_items_are_counted_exactly() -> None:
+    batch = batch_of([list(range(10))], PAD)
     for tenths in range(11):
         assert int(scattered(batch, tenths / 10, generator()).sum()) == tenths
         assert int(scattered(batch, tenths * 0.1, generator()).sum()) == tenths
@@ -146,13 +133,13 @@ def test_ten_items_times_any_tenth_is_counted_exactly() -> None:
 @pytest.mark.parametrize("length", [90, 170, 180, 200])
 @pytest.mark.parametrize("share", ["0.29", "0.3", "0.57", "0.6", "0.7"])
 def test_a_share_of_a_length_is_counted_exactly(share: str, length: int) -> None:
-    """Of 90 items .7 are 63, although .7 * 90 is a little less in floating point."""
-    batch = batch_of([list(range(length))])
+    """For example, 0.7 of 90 items are 63, although 0.7 * 90 is slightly less in floating point."""
+    batch = batch_of([list(range(length))], PAD)
     assert int(scattered(batch, float(share), generator()).sum()) == int(Fraction(share) * length)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])
-def test_important_positions_are_those_of_a_sort_with_the_first_of_equals(share: float) -> None:
+def test_important_positions_equal_those_of_a_stable_sort(share: float) -> None:
     batch = edge_cases()
     importance = random_importance(batch)
     most, least = most_important(batch, importance, share), least_important(batch, importance, share)
@@ -185,7 +172,7 @@ def test_mask_hides_a_share_behind_its_own_token_and_nothing_else() -> None:
         assert all(new in (old, MASK) for old, new in zip(row, view, strict=True))
 
 
-def test_reorder_shuffles_one_stretch_as_its_draws_say() -> None:
+def test_reorder_shuffles_one_stretch_by_its_random_keys() -> None:
     batch = edge_cases()
     rows, lengths, rng = rows_of(batch), batch.lengths.tolist(), generator()
     touched = slow_stretch(lengths, [floor_of(0.6, n) for n in lengths], rng)
@@ -204,7 +191,7 @@ def test_reorder_keeps_the_multiset_and_moves_nothing_outside_a_stretch() -> Non
 
 
 def test_shuffles_of_three_are_all_equally_likely() -> None:
-    batch = batch_of([[5, 1, 2, 3, 6]] * 3000)
+    batch = batch_of([[5, 1, 2, 3, 6]] * 3000, PAD)
     touched = torch.tensor([[False, True, True, False, True]]).expand(3000, -1)
     orders = Counter(tuple(row) for row in rows_of(shuffle(batch, touched, generator())))
     assert len(orders) == 6
@@ -253,7 +240,7 @@ def test_nearest_items_are_those_of_a_dense_cosine(rows_at_once: int, make_data:
 
 
 def operator_of(row: Row, view: Row) -> str:
-    """Which of CL4SRec's operators made the view out of a row of many distinct items."""
+    """Return which of CL4SRec's operators turned the row, whose items are distinct, into the view."""
     if MASK in view:
         assert view.count(MASK) == floor_of(0.3, len(row))
         assert all(new in (old, MASK) for old, new in zip(row, view, strict=True))
@@ -313,7 +300,7 @@ def test_positive_views_keep_the_most_important_items_in_time_order(data: Traini
         assert [item for item in new if item in important] == important
 
 
-def test_negative_views_spare_none_of_the_most_important_items(data: TrainingData) -> None:
+def test_negative_views_change_only_the_most_important_items(data: TrainingData) -> None:
     batch = distinct(300)
     importance = random_importance(batch)
     view, chosen = guided_view(batch, data, most_important(batch, importance, 0.7), generator())
@@ -345,7 +332,7 @@ VIEWS: dict[str, Callable[[Batch, TrainingData, torch.Generator], list[Batch]]] 
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_a_view_leaves_its_input_as_it_is_and_its_padding_padding(name: str, data: TrainingData) -> None:
+def test_a_view_changes_neither_its_input_nor_the_padding(name: str, data: TrainingData) -> None:
     for seed in range(3):
         batch = edge_cases(seed)
         items, lengths = batch.items.clone(), batch.lengths.clone()
@@ -360,8 +347,8 @@ def test_a_view_leaves_its_input_as_it_is_and_its_padding_padding(name: str, dat
 
 
 @pytest.mark.parametrize("name", [name for name in VIEWS if name != "substitute"])
-def test_a_row_of_one_item_and_a_row_of_equal_items_stay_what_they_are(name: str, data: TrainingData) -> None:
-    batch = batch_of([[4]] * 50 + [[7] * L] * 50)
+def test_views_cannot_change_rows_of_one_item_or_of_equal_items(name: str, data: TrainingData) -> None:
+    batch = batch_of([[4]] * 50 + [[7] * L] * 50, PAD)
     for view in VIEWS[name](batch, data, generator()):
         rows = rows_of(view)
         assert rows[:50] == [[4]] * 50, "no share of one item rounds up to touching it"
@@ -391,7 +378,7 @@ def drawn(pool: TwinPool, row: int, times: int) -> Counter[tuple[int, ...]]:
 
 
 def follows_chances(counts: Counter[tuple[int, ...]], chances: dict[tuple[int, ...], float]) -> bool:
-    """Whether exactly what is possible was drawn, as often as expected."""
+    """Return whether exactly the possible outcomes were drawn, about as often as expected."""
     possible = {view: chance for view, chance in chances.items() if chance > 0}
     if set(counts) != set(possible):
         return False
@@ -414,7 +401,7 @@ def test_twins_are_the_others_with_the_same_final_item_uniformly(make_data: Make
     assert pool.twinless_share == pytest.approx(1 / 7)
 
 
-def test_the_prefix_pool_holds_whatever_precedes_the_same_item_anywhere(random_data: MakeData) -> None:
+def test_the_prefix_pool_holds_every_prefix_before_the_same_item(random_data: MakeData) -> None:
     data = random_data(users=14, n_items=25, maxlen=6)
     sequences = [data.sequences[i].tolist() for i in range(len(data.sequences))]
     pool = TwinPool.build(data, "prefix")

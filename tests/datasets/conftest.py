@@ -17,7 +17,7 @@ from tests.datasets.rows import from_columns
 
 @pytest.fixture(scope="session")
 def real_split(real_data: Callable[[str], Path]) -> Callable[[str, Protocol], Split]:
-    """`real_split("ml-1m.csv.gz", protocol)`: that file's interactions, split."""
+    """Return `real_split("ml-1m.csv.gz", protocol)`, which splits the interactions of that file."""
 
     @cache
     def interactions(name: str) -> Interactions:

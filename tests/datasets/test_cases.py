@@ -1,4 +1,4 @@
-"""Tie draws against their rule in plain words: what may move, how often, and that nothing else does."""
+"""Draws between simultaneous targets: which events may move, how often they do, and that nothing else moves."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from datasets.split import Split, split
 from tests.datasets.rows import from_columns
 
 Users = list[list[int]]
-"""For each user how many simultaneous events follow one another, such as [1, 2] for one event and then two at once."""
+"""For each user the sizes of groups of simultaneous events, such as [1, 2] for one event and then two at once."""
 
 
 def events_of(users: Users) -> tuple[Sequences, np.ndarray]:
-    """Events whose items number them, user by user from 0, so that an item tells the event; and their ties."""
+    """Build events and their ties. Items number each user's events from 0, so that they identify the event."""
     lengths = [sum(groups) for groups in users]
     ties = [place > 0 for groups in users for size in groups for place in range(size)]
     items = np.concatenate([np.arange(length) for length in lengths])
@@ -36,7 +36,7 @@ def random_users(seed: int, n: int = 60) -> Users:
 
 
 def possible(groups: list[int]) -> set[tuple[int, ...]]:
-    """All orders that a draw may give one user: the others as they were, the validation target, the test target."""
+    """Return all orders that a draw may give a user: the other events, the validation target, the test target."""
     events = [(group, place) for place, group in enumerate(g for g, size in enumerate(groups) for _ in range(size))]
     orders = set()
     for test in [event for event in events if event[0] == events[-1][0]]:
@@ -48,7 +48,7 @@ def possible(groups: list[int]) -> set[tuple[int, ...]]:
 
 
 def orders(validation: Cases, test: Cases) -> list[list[tuple[int, ...]]]:
-    """What each draw made of each user, (K, N): the whole order, which both stages must agree on."""
+    """Return the order of each user's events in each draw, (K, N), after checking that both stages agree on it."""
     assert validation.draws is not None
     assert test.draws is not None
     found = []
@@ -66,7 +66,7 @@ def drawn(users: Users, n_draws: int = TIE_DRAWS) -> tuple[Cases, Cases]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_draw_moves_nothing_but_the_targets_among_simultaneous_last_events(seed: int) -> None:
+def test_a_draw_only_moves_targets_among_simultaneous_last_events(seed: int) -> None:
     users = random_users(seed)
     allowed = [possible(groups) for groups in users]
     for wholes in orders(*drawn(users)):
@@ -76,7 +76,7 @@ def test_a_draw_moves_nothing_but_the_targets_among_simultaneous_last_events(see
 
 
 def test_every_possible_order_is_drawn_equally_often_and_independently() -> None:
-    """Groups of one, two and three at the end, and one event after three, whose order decides the validation target."""
+    """Last groups of one, two or three events. An event after three leaves a choice of validation target."""
     kinds = [[1, 1, 1], [2, 1, 2], [1, 3], [1, 2, 3], [3, 1], [1, 3, 1]]
     copies = 400
     found = orders(*drawn(kinds * copies))
@@ -92,7 +92,7 @@ def test_every_possible_order_is_drawn_equally_often_and_independently() -> None
 
 
 @pytest.mark.parametrize("stage", ["validation", "test"])
-def test_without_ties_the_draws_are_the_order_of_the_file(stage: str) -> None:
+def test_without_ties_the_draws_keep_the_order_of_the_file(stage: str) -> None:
     events, ties = events_of([[1] * 3, [2, 1, 1, 1], [4, 1, 1]])
     cases, plain = drawn_cases(events, ties, stage, TIE_DRAWS), ordered_cases(events, stage)
     assert cases.draws is not None
@@ -102,7 +102,7 @@ def test_without_ties_the_draws_are_the_order_of_the_file(stage: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_cases_are_distinct_and_neighbours_share_what_history_they_have_in_common(seed: int) -> None:
+def test_cases_are_distinct_and_neighbours_share_equal_histories(seed: int) -> None:
     users = random_users(seed)
     for cases in drawn(users):
         assert cases.draws is not None
@@ -128,7 +128,7 @@ def test_the_draws_follow_from_the_data_alone() -> None:
     assert len({tuple(wholes) for wholes in first}) == TIE_DRAWS
 
 
-def test_values_of_cases_are_handed_to_the_users_of_each_draw() -> None:
+def test_values_per_case_become_values_per_user_and_draw() -> None:
     events, ties = events_of([[1, 1, 1], [1, 2], [1, 3]])
     cases = drawn_cases(events, ties, "test", 4)
     assert cases.draws is not None
@@ -139,7 +139,7 @@ def test_values_of_cases_are_handed_to_the_users_of_each_draw() -> None:
 
 
 @pytest.mark.parametrize("history", ["after-T", "full"])
-def test_a_split_knows_by_its_protocol_whether_it_draws(history: str) -> None:
+def test_the_protocol_decides_whether_a_split_draws_targets(history: str) -> None:
     rng = np.random.default_rng(0)
     users, times = rng.integers(0, 40, 900), rng.integers(0, 30, 900)
     data = from_columns(users, rng.integers(0, 30, 900), users + times)
@@ -163,7 +163,7 @@ def test_a_split_knows_by_its_protocol_whether_it_draws(history: str) -> None:
 def test_draws_on_real_data(
     real_split: Callable[[str, Protocol], Split], name: str, users: int, cases: int, histories: int, moved: int
 ) -> None:
-    """How many cases and validation histories ten draws lead to, and for how many users any of them moves a target."""
+    """Counts the cases and validation histories of ten draws, and the users for whom some draw moves a target."""
     found = real_split(name, Protocol())
     validation = found.cases("validation")
     assert validation.draws is not None

@@ -1,4 +1,4 @@
-"""Downloads from a local server: verified, recorded, never half there; and what is said when they fail."""
+"""Downloads from a local server: digests, recorded files, failures and their messages."""
 
 from __future__ import annotations
 
@@ -80,9 +80,7 @@ def test_the_record_is_replaced_and_never_written_in_place(server: str, tmp_path
     assert reader.read_text() == "the old record\n"
 
 
-def test_a_record_that_cannot_be_put_in_place_leaves_no_half_of_it(
-    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_leaves_no_partial_record(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write_half(path: Path, text: str, **options: Any) -> int:
         path.write_bytes(text.encode()[:10])
         raise OSError(28, "No space left on device")
@@ -107,7 +105,7 @@ def test_a_file_changed_after_download_is_refused(server: str, tmp_path: Path) -
 
 
 def test_a_wrong_verified_digest_leaves_nothing(server: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"does not lead to the published file.*by hand") as error:
+    with pytest.raises(DataError, match=r"the digest is not the published one.*by hand") as error:
         fetch(Remote(f"{server}/good-file.csv", "md5:" + "0" * 32, verified=True), tmp_path)
     assert not isinstance(error.value, MissingData)
     assert names_in(tmp_path) == []

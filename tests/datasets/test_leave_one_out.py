@@ -1,4 +1,4 @@
-"""The leave-one-out split against a plain one, what it promises, and its numbers on real data."""
+"""The leave-one-out split against a plain one, its properties, and its numbers on real data."""
 
 from __future__ import annotations
 
@@ -9,35 +9,24 @@ import numpy as np
 import pytest
 
 from datasets.cases import redrawn_cases
-from datasets.interactions import DataError, Interactions
+from datasets.interactions import DataError
 from datasets.protocol import Protocol
-from datasets.sequences import Sequences
 from datasets.split import Split, split
-from tests.datasets.rows import from_columns
+from tests.datasets.rows import Row, as_lists, interactions
 
-Row = tuple[int, int, int]  # user, item, timestamp
 HOME = Protocol.of_preset("leave-one-out", "none")
 
 
-def interactions(rows: list[Row]) -> Interactions:
-    users, items, times = zip(*rows, strict=True)
-    return from_columns(users, items, times)
-
-
 def random_rows(seed: int) -> list[Row]:
-    """Users with few events, some with fewer than three, many of them simultaneous; items that occur once."""
+    """Users with few events, sometimes fewer than three and often simultaneous, and items that occur only once."""
     rng = np.random.default_rng(seed)
     columns = 5 * rng.integers(0, 30, 150), 3 * rng.integers(0, 60, 150), rng.integers(0, 8, 150)
     return [(int(u), int(i), int(t)) for u, i, t in zip(*columns, strict=True)]
 
 
-def as_lists(sequences: Sequences) -> list[list[int]]:
-    return [sequences[i].tolist() for i in range(len(sequences))]
-
-
 @pytest.mark.parametrize("ties", ["file", "item"])
 @pytest.mark.parametrize("seed", range(6))
-def test_it_equals_a_plain_split(seed: int, ties: str) -> None:
+def test_leave_one_out_equals_a_plain_split(seed: int, ties: str) -> None:
     rows = random_rows(seed)
     minimum = 3 + seed % 2
     by_user: dict[int, list[Row]] = defaultdict(list)
@@ -68,7 +57,7 @@ def test_it_equals_a_plain_split(seed: int, ties: str) -> None:
 
 
 @pytest.mark.parametrize("ties", ["file", "shuffle:4", "draws"])
-def test_whatever_becomes_of_ties_no_target_is_trained_on(ties: str) -> None:
+def test_no_target_is_trained_on_whatever_the_tie_rule(ties: str) -> None:
     rows = [(user, 100 * user + k, k // 4) for user in range(9) for k in range(8)]  # no item twice, four at a time
     found = split(interactions(rows), Protocol(preset="leave-one-out", ties=ties))
     trained = set(found.train.items.tolist())
@@ -82,19 +71,19 @@ def test_whatever_becomes_of_ties_no_target_is_trained_on(ties: str) -> None:
         assert found.cases("test").targets.tolist() != split(interactions(rows), HOME).cases("test").targets.tolist()
 
 
-def test_equal_times_are_no_obstacle_where_file_order_decides() -> None:
+def test_equal_times_are_allowed_because_file_order_decides() -> None:
     found = split(interactions([(user, user + k, 5) for user in range(4) for k in range(4)]), HOME)
     assert as_lists(found.events) == [[user + k for k in range(4)] for user in range(4)]
 
 
-def test_nobody_with_three_items_gives_one_line() -> None:
+def test_no_user_with_three_items_is_one_line() -> None:
     rows = [(user, item, item) for user in range(5) for item in (user, user + 1)]
     with pytest.raises(DataError, match=r"^no test users: none of the 5 users has 3 events, .+; give longer .+$"):
         split(interactions(rows), HOME)
 
 
 @pytest.mark.parametrize(("key", "value"), [("history", "full"), ("quantile", 0.9), ("until", 0.98)])
-def test_what_has_no_meaning_is_refused(key: str, value: object) -> None:
+def test_settings_without_meaning_are_refused(key: str, value: object) -> None:
     with pytest.raises(ValueError, match=rf"^protocol\.{key}: .* is not possible; give .+ has no time T$"):
         Protocol(**{"preset": "leave-one-out", key: value})
 

@@ -1,4 +1,4 @@
-"""What a protocol may say, what it is called, and that it can be asked for without loading torch."""
+"""Protocols: allowed values, labels, and that they need no torch."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from datasets.protocol import Protocol
         (Protocol(preset="sets", ties="shuffle:0"), "none", "sets"),
     ],
 )
-def test_a_label_names_the_preset_and_what_departs_from_it(
+def test_a_label_names_the_preset_and_all_differences_from_it(
     protocol: Protocol, released_filter: str, label: str
 ) -> None:
     assert protocol.label(released_filter) == label
 
 
-def test_a_window_without_an_end_is_written_as_before_there_were_windows() -> None:
+def test_an_open_window_is_stored_without_an_end() -> None:
     written = {"preset": "released", "filter": "none", "history": "after-T", "ties": "draws", "quantile": 0.95}
     assert Protocol().to_json() == {**written, "min_events": 3}
     windowed = Protocol(quantile=0.9, until=0.95)
@@ -72,7 +72,7 @@ def test_an_impossible_protocol_names_its_key(key: str, value: object) -> None:
         Protocol(**{key: value})
 
 
-def test_a_protocol_is_known_without_torch_or_pandas() -> None:
+def test_protocols_need_neither_torch_nor_pandas() -> None:
     code = "import sys, datasets.protocol; print(sorted({'torch', 'pandas'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""Which file is taken for a dataset, and the checks on what it holds."""
+"""Which file is used for a dataset, and how its content is checked."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_papers_five_come_first_under_the_papers_names() -> None:
     assert all(dataset.released_filter in FILTERS for dataset in DATASETS.values())
 
 
-def test_the_others_have_names_of_their_own() -> None:
+def test_all_datasets_have_distinct_names() -> None:
     assert len({dataset.title for dataset in DATASETS.values()}) == len(DATASETS) == 66  # of which 24 and 29 Amazon's
     assert DATASETS["amazon-toys"].title == "Amazon Toys and Games"
     assert DATASETS["amazon-fashion-2018"].title == "Amazon Fashion 2018"
@@ -47,7 +47,7 @@ def test_the_others_have_names_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_every_accepted_name_is_found_the_preferred_first(tmp_path: Path, name: str) -> None:
+def test_accepted_names_are_found_in_order_of_preference(tmp_path: Path, name: str) -> None:
     dataset = DATASETS[name]
     assert dataset.files[:2] == dataset.tables
     for file in reversed(dataset.files):
@@ -56,7 +56,7 @@ def test_every_accepted_name_is_found_the_preferred_first(tmp_path: Path, name: 
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_absence_comes_with_instructions(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_reported_with_instructions(tmp_path: Path, name: str) -> None:
     with pytest.raises(MissingData) as error:
         locate(DATASETS[name], tmp_path)
     message = str(error.value)
@@ -82,14 +82,14 @@ def test_download_happens_only_if_asked_for_and_absent(tmp_path: Path) -> None:
     assert fetched == [offline.remote]
 
 
-def test_a_downloaded_file_is_checked_ever_after(tmp_path: Path) -> None:
+def test_a_downloaded_file_is_verified_every_time(tmp_path: Path) -> None:
     write(tmp_path / "ratings.dat", RATINGS)
     write(tmp_path / "ratings.dat.sha256", "0" * 64 + "  ratings.dat\n")
     with pytest.raises(DataError, match="is not the file that was downloaded"):
         locate(DATASETS["ml-1m"], tmp_path)
 
 
-def test_every_remote_file_is_one_that_is_then_found() -> None:
+def test_every_download_has_an_accepted_name() -> None:
     for dataset in DATASETS.values():
         if dataset.remote is not None:
             assert dataset.remote.file_name in dataset.files
@@ -143,7 +143,7 @@ def test_real_data_is_located_and_read(
     assert not data.notes
 
 
-def test_the_sample_of_books_is_nothing_else(tmp_path: Path) -> None:
+def test_the_sample_of_books_is_not_taken_for_another_dataset(tmp_path: Path) -> None:
     path = write(tmp_path / "amazon-books.csv", TABLE)
     assert locate(DATASETS["books-sample"], tmp_path) == path
     with pytest.raises(DataError, match="holds 1, 1 and 1 instead of 517,167 interactions"):

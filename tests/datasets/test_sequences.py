@@ -8,6 +8,7 @@ import torch
 from scipy.stats import chisquare
 
 from datasets.sequences import Batch, Sequences, TwinIndex, shifted_targets, windows
+from tests.datasets.rows import as_lists
 
 PAD = 99
 
@@ -15,10 +16,6 @@ PAD = 99
 def pack(sequences: list[list[int]]) -> Sequences:
     flat = [item for sequence in sequences for item in sequence]
     return Sequences.from_arrays(np.array(flat), np.cumsum([0, *map(len, sequences)]))
-
-
-def as_lists(sequences: Sequences) -> list[list[int]]:
-    return [sequences[i].tolist() for i in range(len(sequences))]
 
 
 def random_sequences(seed: int, n: int = 20, longest: int = 9) -> list[list[int]]:
@@ -54,7 +51,7 @@ def test_select_takes_rows_in_the_order_asked_for() -> None:
 
 
 @pytest.mark.parametrize("maxlen", [1, 3, 50])
-def test_windows_are_the_last_items_with_padding_after_them(maxlen: int) -> None:
+def test_windows_are_the_last_items_followed_by_padding(maxlen: int) -> None:
     sequences = random_sequences(3)
     rows = [4, 0, 19, 4]
     batch = windows(pack(sequences), torch.tensor(rows), maxlen, PAD)

@@ -1,4 +1,4 @@
-"""The split against a slow one in plain Python, its promises as properties, and its numbers on real data."""
+"""The split against a slow one in plain Python, its properties, and its numbers on real data."""
 
 from __future__ import annotations
 
@@ -19,32 +19,20 @@ from datasets.counts import popularity_buckets
 from datasets.filtering import apply_filter
 from datasets.interactions import DataError, Interactions
 from datasets.protocol import Protocol
-from datasets.sequences import Sequences
 from datasets.split import Split, split, window
-from tests.datasets.rows import from_columns
-
-Row = tuple[int, int, int]  # user, item, timestamp
+from tests.datasets.rows import Row, as_lists, from_columns, interactions
 
 SEEDS = range(8)
 
 
-def interactions(rows: list[Row]) -> Interactions:
-    users, items, times = zip(*rows, strict=True)
-    return from_columns(users, items, times)
-
-
 def random_rows(seed: int, users: int = 40, items: int = 30, n: int = 600) -> list[Row]:
-    """Users who are active for a while each, with ties, repeat visits, duplicates and items that come late."""
+    """Users who are active for a while, with ties, repeated items, duplicate rows and items that appear late."""
     rng = np.random.default_rng(seed)
     births = rng.integers(0, 100, users)
     who = rng.integers(0, users, n)
     when = births[who] + rng.integers(0, 12, n)
     what = np.minimum(rng.zipf(1.3, n) + when // 10, items)
     return [(int(u) * 7, int(i) * 3, int(t)) for u, i, t in zip(who, what, when, strict=True)]
-
-
-def as_lists(sequences: Sequences) -> list[list[int]]:
-    return [sequences[i].tolist() for i in range(len(sequences))]
 
 
 # --- a second implementation, slow and plain ----------------------------------------------------------------
@@ -128,7 +116,7 @@ def test_a_window_equals_the_slow_one(seed: int, begin: float, end: float, histo
     assert len(found.train.items) < of_trainers, "what they do after the window has begun is not trained on"
 
 
-def test_consecutive_windows_share_no_event_and_the_last_one_is_open() -> None:
+def test_consecutive_windows_cover_every_event_exactly_once() -> None:
     rows = random_rows(9)
     bounds = [0.5, 0.7, 0.9, 1.0]
     late = {t for _, _, t in rows if t >= sorted(t for _, _, t in rows)[round(0.5 * (len(rows) - 1))]}
@@ -140,7 +128,7 @@ def test_consecutive_windows_share_no_event_and_the_last_one_is_open() -> None:
     assert seen == sorted(late)
 
 
-def test_a_user_has_one_number_in_all_windows_which_does_not_tell_the_id() -> None:
+def test_a_user_has_the_same_number_in_all_windows_and_it_does_not_reveal_the_id() -> None:
     rows = random_rows(11)
     data = interactions(rows)
     number_of: dict[int, int] = {}
@@ -325,7 +313,7 @@ def test_full_history_only_adds_input_before_the_same_events() -> None:
 
 
 @pytest.mark.parametrize("history", ["after-T", "full"])
-def test_shuffled_ties_move_nothing_but_simultaneous_events_of_test_users(history: str) -> None:
+def test_shuffled_ties_only_move_simultaneous_events_of_test_users(history: str) -> None:
     rows = random_rows(5)
     by_file = split(interactions(rows), Protocol(quantile=0.8, history=history))
     shuffles = [
@@ -361,7 +349,7 @@ def test_a_tie_seed_gives_the_same_order_again() -> None:
     assert first == again != other
 
 
-def test_the_catalogue_goes_by_ascending_original_id_be_it_number_or_text() -> None:
+def test_the_catalogue_is_sorted_by_original_id_for_numbers_and_texts() -> None:
     rows = random_rows(7)
     users, items, times = (list(column) for column in zip(*rows, strict=True))
     numbers = split(from_columns(users, items, times), Protocol(quantile=0.8))
@@ -378,7 +366,7 @@ def test_the_catalogue_goes_by_ascending_original_id_be_it_number_or_text() -> N
 
 
 @pytest.mark.parametrize("as_id", [int, "item {}".format])
-def test_a_stored_split_comes_back_whole_without_pickling(as_id: Callable[[int], Any]) -> None:
+def test_a_split_survives_storage_without_pickling(as_id: Callable[[int], Any]) -> None:
     users, items, times = zip(*random_rows(0), strict=True)
     data = from_columns(users, [as_id(item) for item in items], times)
     found = split(data, Protocol(quantile=0.8, filter="core"))
@@ -439,11 +427,7 @@ SPREAD = [(user, item, user) for user in range(40) for item in range(6)]
             Protocol(quantile=0.999),
             r"no test users: none of the 1 active .*T = 99 has 3 events .*--set protocol\.quantile.*",
         ),
-        (
-            [*SPREAD, *[(90, item, 99) for item in (7, 8, 9, 1, 2)]],
-            Protocol(quantile=0.999),
-            r"no test users: .*",
-        ),
+        ([*SPREAD, *[(90, item, 99) for item in (7, 8, 9, 1, 2)]], Protocol(quantile=0.999), r"no test users: .*"),
         (
             SPREAD,
             Protocol(quantile=0.8, until=0.7),
@@ -467,14 +451,7 @@ def test_data_that_cannot_be_split_gives_one_line(rows: list[Row], protocol: Pro
 
 
 RealSplit = Callable[[str, Protocol], Split]
-COLUMNS = (
-    "threshold",
-    "train_users",
-    "train_interactions",
-    "items",
-    "test_users_before_rule",
-    "test_users",
-)
+COLUMNS = ("threshold", "train_users", "train_interactions", "items", "test_users_before_rule", "test_users")
 
 
 @pytest.mark.parametrize(
@@ -499,10 +476,7 @@ def test_populations_on_real_data(
 
 @pytest.mark.parametrize(
     ("name", "total", "last_five"),
-    [
-        ("ml-1m.csv.gz", 5655, [482, 511, 621, 852, 750]),
-        ("beauty.csv.gz", 11_848, [1197, 1188, 1159, 1173, 1116]),
-    ],
+    [("ml-1m.csv.gz", 5655, [482, 511, 621, 852, 750]), ("beauty.csv.gz", 11_848, [1197, 1188, 1159, 1173, 1116])],
 )
 def test_users_of_ten_windows_on_real_data(real_split: RealSplit, name: str, total: int, last_five: list[int]) -> None:
     bounds = [round(0.05 * k, 2) for k in range(10, 21)]
@@ -528,7 +502,7 @@ def test_shares_on_real_data(real_split: RealSplit, name: str, filter_name: str,
 
 @dataclass
 class Tied:
-    """A world whose users' events fall into few seconds, every other test user's into its neighbours' last one."""
+    """A split with few distinct timestamps, in which neighbouring test users share the time of their last events."""
 
     split: Split
     time_of: dict[tuple[int, int], int]  # by user and item
@@ -550,7 +524,7 @@ class Tied:
         return [self.time_of[user, int(labels[item])] for item in items]
 
 
-def test_redrawn_ties_move_simultaneous_events_alone() -> None:
+def test_redrawn_ties_only_move_simultaneous_events() -> None:
     world = Tied.world()
     cases, draws = world.split.cases("test"), []
     for seed in range(5):
@@ -566,7 +540,7 @@ def test_redrawn_ties_move_simultaneous_events_alone() -> None:
 
 
 def test_a_tie_is_within_one_user() -> None:
-    """Neighbours in the array whose events are simultaneous do not swap them."""
+    """Simultaneous events of users who are neighbours in the array are not ties."""
     train = [(user, item, user) for user in range(20) for item in range(4)]
     late = [(user, item, 100 + item) for user in (90, 92) for item in range(4)]
     late += [(91, item, 103) for item in range(4)]

@@ -1,4 +1,4 @@
-"""The generator: exact sizes, the structure it promises, and its writer in Gowalla's format."""
+"""Synthetic data: its exact size and its structure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_same_seed_gives_the_same_data() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1, 1), (3, 2, 3), (2, 30, 30), (30, 2, 31), (500, 2_000, 9_000), (40, 7, 4_000)])
-def test_stand_ins_have_exactly_the_size_asked_for(size: tuple[int, int, int]) -> None:
+def test_generated_data_has_exactly_the_requested_size(size: tuple[int, int, int]) -> None:
     data = synthetic.generate(*size, seed=1)
     assert (data.n_users, data.n_items, len(data)) == size
     assert data.user_labels.tolist() == list(range(size[0]))
@@ -107,7 +107,7 @@ def test_order_carries_signal(demo: Interactions) -> None:
 
 
 @pytest.mark.slow
-def test_a_stand_in_of_full_size_is_read_as_it_is_written(tmp_path: Path) -> None:
+def test_generated_data_of_full_size_survives_writing_and_reading(tmp_path: Path) -> None:
     data = synthetic.generate(107_092, 1_280_969, 6_442_892)
     assert (data.n_users, data.n_items, len(data)) == (107_092, 1_280_969, 6_442_892)
     times = np.datetime_as_string(data.timestamps.astype("datetime64[s]"))

@@ -17,7 +17,7 @@ PROTOCOL = Protocol(quantile=0.92)
 
 
 def interactions() -> Interactions:
-    """Users 1 to 9 train, user 10 is tested; user 1's last events come 40 days after the others, user 2's at once."""
+    """Users 1 to 9 train and user 10 is tested. Only user 1 pauses for 40 days before their last events."""
     rows = [(user, (user + i) % 7 + 1, 100 * DAY + i * 60) for user in range(1, 10) for i in range(6)]
     rows = [
         (user, item, moment + (40 * DAY if user == 1 and i % 6 >= 3 else 0))
@@ -51,7 +51,7 @@ def test_the_later_half_is_the_future_and_its_first_item_comes_next(parts: tuple
     assert [len(sequence) for sequence in known.histories] == [3] * 9
 
 
-def test_classes_are_of_the_future(parts: tuple[Split, UserLabels]) -> None:
+def test_labels_describe_the_future(parts: tuple[Split, UserLabels]) -> None:
     result, known = parts
     assert known.labels["return"].tolist() == [0, *[1] * 9]  # user 1 alone stayed away for 40 days
     buckets = [result.item_buckets[result.item_labels.tolist().index(item)] for item in (5, 5, 2)]

@@ -210,7 +210,7 @@ def test_a_gzip_that_never_ends_to_be_one_is_given_up(tmp_path: Path) -> None:
             with open_source(tmp_path / "x.gz") as stream:
                 assert stream.read() == b"1::2::3::4\n"
         else:
-            with pytest.raises(DataError, match="is compressed 3 times and more"), open_source(tmp_path / "x.gz"):
+            with pytest.raises(DataError, match="is compressed more than 3 times"), open_source(tmp_path / "x.gz"):
                 pass
 
 

@@ -1,4 +1,4 @@
-"""Each publisher's own format, written by the test: MovieLens, Gowalla, Amazon, Yelp, Behance."""
+"""The formats of the publishers, written by the tests: MovieLens, Gowalla, Amazon, Yelp, Behance."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_amazon_five_core(tmp_path: Path) -> None:
         amazon.read_five_core(write(tmp_path / "ratings_Beauty.csv", RATINGS_CSV))
 
 
-def test_yelp_in_all_its_wrappings(tmp_path: Path) -> None:
+def test_yelp_in_every_container(tmp_path: Path) -> None:
     paths = [
         write(tmp_path / YELP_REVIEWS, YELP),
         write(tmp_path / f"{YELP_REVIEWS}.gz", gzip.compress(YELP)),
@@ -179,7 +179,7 @@ def test_yelp_in_all_its_wrappings(tmp_path: Path) -> None:
         assert rows_of(READERS["yelp"](path)) == ROWS
 
 
-def test_many_reviews_are_what_json_says(tmp_path: Path) -> None:
+def test_many_reviews_are_read_as_json_does(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     records = [
         review(f"A{rng.integers(99)}", f"B{rng.integers(99):03d}", int(rng.integers(10**9))) for _ in range(3000)

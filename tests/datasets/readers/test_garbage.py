@@ -1,4 +1,4 @@
-"""Garbage in the files of data: each is read as the standard library reads it, or refused in one clear line."""
+"""Fuzzing of data files: each is read as the standard library reads it, or refused with one clear line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEADER = "userid,itemid,timestamp\n"
 
 
 def agree(path: Path, content: bytes, read: Callable[[Path], Interactions], oracle: Callable[[bytes], Any]) -> None:
-    """Assert that the file is refused clearly, or read as the oracle reads it."""
+    """Assert that the file is refused with a clear message, or read as the oracle reads it."""
     path.write_bytes(content)
     message, data = "", None
     try:
@@ -114,7 +114,7 @@ def test_any_reviews(tmp_path: Path, lines: list[Any], dense: bool) -> None:
 
 
 def moments(pattern: str) -> st.SearchStrategy[str]:
-    """Mostly of the calendar, and written as `pattern` says."""
+    """Mostly valid dates and times in the format of `pattern`."""
     good = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1)).map(lambda moment: moment.strftime(pattern))
     return st.one_of(good, good, good, st.sampled_from(MOMENTS), fields)
 
@@ -124,7 +124,7 @@ MOMENTS = ["2010-02-30T23:55:27Z", "2010-10-19 23:55:27", "1969-12-31T23:59:59Z"
 
 @st.composite
 def check_ins(draw: st.DrawFn) -> bytes:
-    """Gowalla's lines, some of them cut, longer or with odd fields."""
+    """Lines in Gowalla's format, some too short, too long or with odd fields."""
     good = st.integers(0, 99).map(str)
     place = st.one_of(good, good, good, fields)
     row = st.tuples(place, moments("%Y-%m-%dT%H:%M:%SZ"), st.just("30.2"), st.just("-97.7"), place).map(list)
@@ -248,7 +248,7 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_cannot_be_told_is_refused(tmp_path: Path, kind: str) -> None:
+def test_ambiguous_files_are_refused(tmp_path: Path, kind: str) -> None:
     name, content, pattern = REFUSED[kind]
     path = tmp_path / name
     path.write_bytes(content)
@@ -257,7 +257,7 @@ def test_what_cannot_be_told_is_refused(tmp_path: Path, kind: str) -> None:
     assert not unclear(str(caught.value), name)
 
 
-def test_blanks_around_an_id_do_not_belong_to_it_wherever_it_stands(tmp_path: Path) -> None:
+def test_blanks_around_an_id_are_removed_in_every_column(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text(HEADER + " 7, 3,5\n7,\u30003\u00a0,6\n \n\n7 ,3,8\n")
     data = read_table(path)
@@ -269,14 +269,14 @@ def test_blanks_around_an_id_do_not_belong_to_it_wherever_it_stands(tmp_path: Pa
     )
 
 
-def test_delimiters_and_line_breaks_in_quotes_are_no_fields(tmp_path: Path) -> None:
+def test_delimiters_and_line_breaks_in_quotes_do_not_split_fields(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text("userid,itemid,timestamp,note\n" + '1,2,3,"so, so\n, so"\n' * 5)
     assert len(read_table(path)) == 5
 
 
-def test_a_line_made_to_be_slow_is_not(tmp_path: Path) -> None:
-    """Each of the three keys thousands of times on one line, and no line that matches."""
+def test_a_line_crafted_to_be_slow_is_read_quickly(tmp_path: Path) -> None:
+    """One line has each of the three keys thousands of times, and no line is valid."""
     part = '"reviewerID":"a","asin":"b","unixReviewTime":5 ' * 4000
     path = tmp_path / "reviews_X_5.json"
     path.write_text("{" + part + "\n" + "{}\n" * 3999)

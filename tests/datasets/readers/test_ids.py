@@ -1,4 +1,4 @@
-"""What counts as an id, and what labels are made of ids."""
+"""Valid ids, and how they become labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read(users: list[str], items: list[str] | None = None) -> Interactions:
         ("\udce9", "is not UTF-8 text"),
     ],
 )
-def test_what_cannot_be_an_id(text: str, problem: str) -> None:
+def test_impossible_ids_are_refused(text: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         Ids()[text]
     with pytest.raises(DataError, match=rf"file: line 603: item id .* {problem}"):
@@ -49,7 +49,7 @@ def test_what_cannot_be_an_id(text: str, problem: str) -> None:
         (("10", "9223372036854775808"), ["10", "9223372036854775808"]),
     ],
 )
-def test_labels_are_integers_only_if_every_id_is_a_plain_one(written: tuple[str, str], labels: list[object]) -> None:
+def test_labels_are_integers_only_if_all_ids_are(written: tuple[str, str], labels: list[object]) -> None:
     data = read(list(written), ["a", "b"])
     assert data.user_labels.tolist() == labels
     assert data.user_labels[data.user_ids].astype(str).tolist() == list(written)

@@ -1,4 +1,4 @@
-"""Opening plain, gzip, zip and tar files, and refusing damaged and hostile ones."""
+"""Plain, gzip, zip and tar files are opened; damaged and hostile ones are refused."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def write(path: Path, content: bytes) -> Path:
     return path
 
 
-def test_compression_is_told_by_content(tmp_path: Path) -> None:
+def test_compression_is_recognised_by_content(tmp_path: Path) -> None:
     assert content_of(write(tmp_path / "plain", TEXT), "ratings.dat") == TEXT
     for compress in (gzip.compress, bz2.compress, lzma.compress):
         assert content_of(write(tmp_path / "packed", compress(TEXT))) == TEXT
@@ -135,7 +135,7 @@ def test_links_in_a_zip_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
-def test_an_endless_header_of_a_tar_does_not_fill_the_memory(tmp_path: Path, kind: bytes) -> None:
+def test_an_endless_tar_header_does_not_fill_memory(tmp_path: Path, kind: bytes) -> None:
     info = tarfile.TarInfo("header")
     info.type, info.size = kind, 1 << 29
     path = tmp_path / "a.tar.gz"
@@ -226,14 +226,14 @@ def test_flipped_bits_are_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("member", ["x", "y"])
-def test_a_checksum_counts_whichever_member_is_wanted(tmp_path: Path, member: str) -> None:
+def test_the_checksum_is_verified_whichever_member_is_wanted(tmp_path: Path, member: str) -> None:
     content = bytearray(tar_bytes({"x": TEXT, "y": TEXT}, "w:gz"))
     content[-5] ^= 0xFF  # in the CRC of the whole
     with pytest.raises(DataError, match="truncated or damaged"):
         content_of(write(tmp_path / "a.tgz", bytes(content)), member)
 
 
-def test_what_is_not_a_readable_file_is_reported(tmp_path: Path) -> None:
+def test_anything_but_a_readable_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         content_of(tmp_path / "absent")
     with pytest.raises(DataError, match="is a directory"):

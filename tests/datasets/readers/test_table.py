@@ -1,4 +1,4 @@
-"""Anybody's table: accepted headers and formats, and one clear line for every kind of bad input."""
+"""Users' own tables: accepted headers and formats, and a clear message for every kind of bad input."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_quoted_tsv(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
-def test_what_pandas_writes_with_any_separator(tmp_path: Path, delimiter: str) -> None:
+def test_tables_written_by_pandas_with_any_separator(tmp_path: Path, delimiter: str) -> None:
     notes = ["plain", 'a "quoted" word', "two\nlines", f"a{delimiter}b", '"', ""]
     frame = pd.DataFrame({"userid": ["u", 'u"2', "u", "u", "u", "u"], "note": notes, "itemid": range(6)})
     frame["timestamp"] = range(6)
@@ -87,7 +87,7 @@ def test_what_pandas_writes_with_any_separator(tmp_path: Path, delimiter: str) -
 
 
 @pytest.mark.parametrize("delimiter", ["\t", "|"])
-def test_quotes_that_quote_nothing_belong_to_the_text(tmp_path: Path, delimiter: str) -> None:
+def test_stray_quotes_belong_to_the_text(tmp_path: Path, delimiter: str) -> None:
     lines = [["userid", "note", "itemid", "timestamp"], *([user, '"odd', item, time] for user, item, time in ROWS)]
     assert_rows(write(tmp_path / "a.tsv", "\n".join(delimiter.join(map(str, line)) for line in lines)))
 
@@ -212,7 +212,7 @@ def test_a_real_table(real_data: Callable[[str], Path]) -> None:
     assert (len(data), data.n_users, data.n_items) == (157_251, 1_000, 24_209)
 
 
-def test_reading_depends_on_no_version_of_pandas() -> None:
+def test_reading_does_not_import_pandas() -> None:
     words = "import sys, datasets.readers.delimited; print(sorted({'pandas', 'torch', 'scipy'} & set(sys.modules)))"
     root = Path(delimited.__file__).parents[2]
     assert subprocess.check_output([sys.executable, "-c", words], cwd=root, text=True) == "[]\n"

@@ -1,4 +1,4 @@
-"""What counts as a timestamp, in which unit a column is, and that order within a second is kept."""
+"""Valid timestamps, the unit of a column, and that the order within a second is kept."""
 
 from __future__ import annotations
 
