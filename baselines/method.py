@@ -104,23 +104,16 @@ class Look:
 
 @dataclass(frozen=True)
 class Entry:
-    """One method of the registry: its printed name, its class and its default settings.
-
-    plain: The method that remains, bit for bit, when `alpha` is 0.
-    by_default: Whether the method runs when the user names no methods.
-    grid: The tuning grid, if it differs from the one of the class.
-    rival: The method to compare with in reports, if it is neither `plain` nor the best baseline.
-    look: How figures draw the method. By default it gets a look that no other method has.
-    """
+    """One method of the registry: its printed name, its class and its default settings."""
 
     title: str
     method: type[Any]
     settings: Any
-    plain: str | None = None
-    by_default: bool = True
-    grid: Grid | None = None
-    rival: str | None = None
-    look: Look | None = None
+    plain: str | None = None  # the method that remains, bit for bit, when `alpha` is 0
+    by_default: bool = True  # whether it runs when the user names no methods
+    grid: Grid | None = None  # the tuning grid, if it differs from that of the class
+    rival: str | None = None  # what reports compare it with, if neither `plain` nor the best baseline
+    look: Look | None = None  # how figures draw it; by default in a way that no other method has
 
     @property
     def tuning_grid(self) -> Grid:

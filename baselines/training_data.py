@@ -21,13 +21,13 @@ class TrainingData:
 
     By default a row is a user's whole sequence in time order, and the next item is predicted at every position. With
     `user_sequences` and `row_users`, row r is instead a prefix of the sequence of user `row_users[r]`, and only its
-    final item is predicted. `noisy` holds the same sequences with some items replaced; if given, inputs come from it.
+    final item is predicted.
     """
 
     sequences: Sequences
     n_items: int
     maxlen: int
-    noisy: Sequences | None = field(default=None, kw_only=True)
+    noisy: Sequences | None = field(default=None, kw_only=True)  # with some items replaced; inputs come from these
     user_sequences: Sequences | None = field(default=None, kw_only=True)
     row_users: Tensor | None = field(default=None, kw_only=True)
 
@@ -118,18 +118,13 @@ class TrainingData:
 
 @dataclass(frozen=True, eq=False)
 class TrainBatch:
-    """B training rows.
-
-    rows: (B,) int64, indices into `data`; `host_rows` is the same in host memory.
-    inputs: All but the last item of each row.
-    targets: (B, L), the next item at each input position.
-    """
+    """B training rows."""
 
     data: TrainingData
-    rows: Tensor
-    host_rows: np.ndarray
-    inputs: Batch
-    targets: Tensor
+    rows: Tensor  # (B,) int64, indices into `data`
+    host_rows: np.ndarray  # (B,) the same in host memory
+    inputs: Batch  # all but the last item of each row
+    targets: Tensor  # (B, L) the next item at each input position
 
     @property
     def last_only(self) -> bool:

@@ -78,9 +78,6 @@ def substitute(batch: Batch, touched: Tensor, nearest: Tensor) -> Batch:
     return replace(batch, items=torch.where(touched, nearest[batch.items.where(touched, 0)], batch.items))
 
 
-# --- pairs of augmented views ---------------------------------------------------------------------------------------
-
-
 def crop(batch: Batch, share: float, pad_id: int, rng: torch.Generator) -> Batch:
     """Keep a random stretch with a share of each row's items, at least one (CL4SRec; Xie et al., 2022)."""
     return remove(batch, batch.mask() & ~stretch(batch, share, rng, at_least=1), pad_id)
@@ -89,6 +86,9 @@ def crop(batch: Batch, share: float, pad_id: int, rng: torch.Generator) -> Batch
 def reorder(batch: Batch, share: float, rng: torch.Generator) -> Batch:
     """Shuffle a random stretch with a share of each row's items (CL4SRec; Xie et al., 2022)."""
     return shuffle(batch, stretch(batch, share, rng), rng)
+
+
+# --- choosing among operators ---------------------------------------------------------------------------------------
 
 
 def two_random_views(batch: Batch, data: TrainingData, shares: Shares, rng: torch.Generator) -> tuple[Batch, Batch]:
@@ -129,15 +129,12 @@ def _choose_per_row(views: list[Batch], rng: torch.Generator, avoid: Tensor | No
 
 @dataclass(frozen=True, eq=False)
 class TwinPool:
-    """The prefixes from which same-target twins are drawn.
-
-    `prefixes` excludes the targets, by which `index` groups them. `own` (n,) is the index of each row's own prefix.
-    """
+    """The prefixes from which same-target twins are drawn."""
 
     data: TrainingData
-    prefixes: Sequences
-    index: TwinIndex
-    own: Tensor
+    prefixes: Sequences  # without the items that follow them, which are the targets
+    index: TwinIndex  # groups the prefixes by target
+    own: Tensor  # (n,) the index of each row's own prefix
 
     @classmethod
     def build(cls, data: TrainingData, pool: Literal["final", "prefix"] = "final") -> TwinPool:

@@ -19,17 +19,16 @@ Stage = Literal["validation", "test"]
 
 @dataclass(frozen=True, eq=False)
 class Cases:
-    """C predictions to make: `histories` holds the C inputs, `targets` (C,) int64 the item that comes next.
+    """C predictions to make.
 
-    Without `draws` there is one case for each of the N test users. Otherwise `draws` (K, N) int64 says which case each
-    user has in each of K draws. Equal draws share a case, so it is scored once. Neighbouring cases with equal histories
-    also share their place in the flat array. `mask_seen` says whether to exclude items of the history from the ranking.
+    Without `draws` there is one case for each of the N test users. With K draws, equal ones share a case, so it is
+    scored once. Neighbouring cases with equal histories also share their place in the flat array.
     """
 
-    histories: Sequences
-    targets: Tensor
-    draws: np.ndarray | None = None
-    mask_seen: bool = True
+    histories: Sequences  # the C inputs
+    targets: Tensor  # (C,) int64, the item that comes next
+    draws: np.ndarray | None = None  # (K, N) int64, each user's case in each draw
+    mask_seen: bool = True  # whether to exclude the items of the history from the ranking
 
     def to(self, device: torch.device) -> Cases:
         return replace(self, histories=self.histories.to(device), targets=self.targets.to(device))

@@ -29,14 +29,11 @@ class MissingData(DataError):
 
 @dataclass(frozen=True)
 class Remote:
-    """The address of a publisher's file and its digest, "algorithm:hex", if known.
-
-    `verified` means that the digest is the publisher's own. A mismatch with any other digest only causes a warning.
-    """
+    """The address of a publisher's file."""
 
     url: str
-    digest: str | None = None
-    verified: bool = False
+    digest: str | None = None  # "algorithm:hex"
+    verified: bool = False  # whether the digest is the publisher's own; any other only causes a warning
 
     @property
     def file_name(self) -> str:

@@ -16,22 +16,15 @@ class DataError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
-    """n interactions in file order, as three aligned integer arrays and the original ids.
+    """n interactions in file order, as three aligned integer arrays and the original ids."""
 
-    user_ids, item_ids: (n,) int32, indices into the label arrays.
-    timestamps: (n,) int64, Unix time in ticks.
-    user_labels, item_labels: (users,) and (items,), the original ids, ascending and distinct, int64 or str.
-    ticks_per_second: 1 if the file has whole seconds, otherwise a power of 1000.
-    notes: What to tell the user about how the file was read, one line each.
-    """
-
-    user_ids: np.ndarray
-    item_ids: np.ndarray
-    timestamps: np.ndarray
-    user_labels: np.ndarray
-    item_labels: np.ndarray
-    ticks_per_second: int = 1
-    notes: tuple[str, ...] = ()
+    user_ids: np.ndarray  # (n,) int32, indices into `user_labels`
+    item_ids: np.ndarray  # (n,) int32, indices into `item_labels`
+    timestamps: np.ndarray  # (n,) int64, Unix time in ticks
+    user_labels: np.ndarray  # (users,) the original ids, int64 or str, ascending and distinct
+    item_labels: np.ndarray  # (items,) likewise
+    ticks_per_second: int = 1  # a power of 1000 if the file has fractions of seconds
+    notes: tuple[str, ...] = ()  # what to tell the user about how the file was read, one line each
 
     def __len__(self) -> int:
         return len(self.timestamps)

@@ -31,27 +31,24 @@ N_BUCKETS = 3
 class Protocol:
     """How interactions become a split. An impossible value raises a one-line ValueError that names its key.
 
-    preset: Where the defaults of the other settings come from. Two presets are also splits of their own, in which
-        `history`, `quantile` and `until` have no meaning. In "leave-one-out" every user trains, and their last two
-        items are the targets. "sets" is the same for items without an order: two random distinct items are the targets.
-    filter: "none"; "core", which repeatedly drops users and items with fewer than 5 interactions; or "one-pass", which
-        drops items with fewer than 5 users and then users with fewer than 20 items.
-    history: Whether the events of a test user before time T are dropped ("after-T") or are input to the model ("full").
-    ties: How simultaneous events are ordered. "file" keeps the order of the file, "item" sorts by item id, and
-        "shuffle:<seed>" draws an order once. "draws" draws both targets of a test user TIE_DRAWS times from the last
-        simultaneous events and averages every metric over the draws.
-    quantile: The quantile of all timestamps that is T.
-    until: The quantile at which the window of test events ends, or OPEN.
-    min_events: How many events a test user needs within the window, or altogether in "leave-one-out".
+    The presets "released" and "text" divide the data at a time T. In "leave-one-out" every user trains, and their last
+    two items are the targets. "sets" is the same for items without an order: two random distinct items are the targets.
+
+    The filter "core" repeatedly drops users and items with fewer than 5 interactions; "one-pass" drops items with fewer
+    than 5 users and then users with fewer than 20 items.
+
+    `ties` orders simultaneous events: "file" keeps the order of the file, "item" sorts by item id, and "shuffle:<seed>"
+    draws an order once. "draws" draws both targets of a test user TIE_DRAWS times from the last simultaneous events and
+    averages every metric over the draws.
     """
 
     preset: Preset = "released"
     filter: Filter = "none"
-    history: History = "after-T"
+    history: History = "after-T"  # drop a test user's events before T, or use them as input to the model ("full")
     ties: str = "draws"
-    quantile: Annotated[float, Interval(ge=0.01, le=0.999999)] = 0.95
-    until: Annotated[float, Interval(ge=0.01, le=OPEN)] = OPEN
-    min_events: Annotated[int, Interval(ge=3, le=1000)] = 3
+    quantile: Annotated[float, Interval(ge=0.01, le=0.999999)] = 0.95  # of all timestamps, where T is
+    until: Annotated[float, Interval(ge=0.01, le=OPEN)] = OPEN  # the quantile where the window of test events ends
+    min_events: Annotated[int, Interval(ge=3, le=1000)] = 3  # of a test user, within the window if there is one
 
     def __post_init__(self) -> None:
         for key, kind in (("preset", Preset), ("filter", Filter), ("history", History)):

@@ -17,14 +17,13 @@ from torch import Tensor
 class Sequences:
     """n item sequences of any length that share one flat array.
 
-    Shapes: `items` (total,) int64; `starts` and `lengths` (n,) int64. Sequence i is `items[starts[i] : starts[i] +
-    lengths[i]]`, in time order. Dropping events from the end only changes `lengths`, so validation and test histories
-    need no copy.
+    Sequence i is `items[starts[i] : starts[i] + lengths[i]]`, in time order. Dropping events from the end only changes
+    `lengths`, so validation and test histories need no copy.
     """
 
-    items: Tensor
-    starts: Tensor
-    lengths: Tensor
+    items: Tensor  # (total,) int64
+    starts: Tensor  # (n,) int64
+    lengths: Tensor  # (n,) int64
 
     @classmethod
     def from_arrays(cls, items: np.ndarray, offsets: np.ndarray) -> Sequences:
@@ -96,17 +95,12 @@ def _from_numpy(*arrays: np.ndarray) -> Sequences:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """B sequences with padding after them: `items` (B, L) int64, `lengths` (B,) int64.
+    """B sequences with padding after them, so that a causal mask is enough to hide padding from real positions."""
 
-    Since padding comes last, a causal mask is enough to hide it from all real positions. `total` is the sum of the
-    lengths, or None if the host does not know it; it only matters on a GPU. `rows` (B,) says which sequences these are
-    windows of, if known.
-    """
-
-    items: Tensor
-    lengths: Tensor
-    total: int | None = None
-    rows: Tensor | None = None
+    items: Tensor  # (B, L) int64
+    lengths: Tensor  # (B,) int64
+    total: int | None = None  # the sum of the lengths if the host knows it; only needed on a GPU
+    rows: Tensor | None = None  # (B,) the sequences that these are windows of, if known
 
     def mask(self) -> Tensor:
         """(B, L) bool, true at real positions."""
@@ -181,16 +175,12 @@ def _gather(items: Tensor, starts: Tensor, lengths: Tensor, width: int, pad_id: 
 
 @dataclass(frozen=True, eq=False)
 class TwinIndex:
-    """Groups n sequences by their final item, so that random twins can be drawn by index arithmetic.
+    """Groups n sequences by their final item, so that random twins can be drawn by index arithmetic."""
 
-    `order` (n,) holds the rows sorted by final item, so each group is contiguous, and `place` (n,) is its inverse.
-    `group_starts` and `group_sizes` (n,) say where in `order` the group of each row begins and how large it is.
-    """
-
-    order: Tensor
-    place: Tensor
-    group_starts: Tensor
-    group_sizes: Tensor
+    order: Tensor  # (n,) the rows sorted by final item, so that groups are contiguous
+    place: Tensor  # (n,) the inverse of `order`
+    group_starts: Tensor  # (n,) where in `order` the group of each row begins
+    group_sizes: Tensor  # (n,) the number of rows in each row's group
 
     @classmethod
     def build(cls, final_items: Tensor) -> TwinIndex:

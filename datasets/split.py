@@ -34,32 +34,20 @@ class Split:
     """U training users, N test users with M events, and a catalogue of V items, numbered by ascending original id.
 
     The catalogue holds the items that occur in training and, under leave-one-out, those that are only targets.
-
-    train: The training users' whole sequences.
-    events: For each test user the history, the validation target and the test target, in this order.
-    event_ties: (M,) bool, whether an event has the same user and time as the one before it and neither is trained on,
-        so that their order is arbitrary.
-    tie_draws: The number of draws of targets from simultaneous events, or 0 if the order of `events` decides.
-    item_labels, train_user_labels, test_user_labels: (V,), (U,) and (N,), the original ids.
-    test_user_numbers: (N,) int64, numbers to publish instead of ids. A user has the same number in all windows of a
-        dataset and filter.
-    item_interactions, item_users: (V,) int64, training interactions of each item, and how many users they come from.
-    item_buckets: (V,) uint8, the popularity third of each item, 0 = most popular.
-    summary: JSON-ready counts and shares.
     """
 
-    train: Sequences
-    events: Sequences
-    event_ties: np.ndarray
-    tie_draws: int
-    item_labels: np.ndarray
-    train_user_labels: np.ndarray
-    test_user_labels: np.ndarray
-    test_user_numbers: np.ndarray
-    item_interactions: np.ndarray
-    item_users: np.ndarray
-    item_buckets: np.ndarray
-    summary: dict[str, Any]
+    train: Sequences  # the training users' whole sequences
+    events: Sequences  # for each test user the history, the validation target and the test target
+    event_ties: np.ndarray  # (M,) bool, same user and time as the event before, and neither of them is trained on
+    tie_draws: int  # number of draws of targets from simultaneous events; 0 if the order of `events` decides
+    item_labels: np.ndarray  # (V,) original ids
+    train_user_labels: np.ndarray  # (U,) original ids
+    test_user_labels: np.ndarray  # (N,) original ids
+    test_user_numbers: np.ndarray  # (N,) int64, to publish instead of ids; the same in all windows of a dataset
+    item_interactions: np.ndarray  # (V,) int64, number of training interactions
+    item_users: np.ndarray  # (V,) int64, number of distinct training users
+    item_buckets: np.ndarray  # (V,) uint8, popularity third, 0 = most popular
+    summary: dict[str, Any]  # JSON-ready counts and shares
 
     @property
     def n_items(self) -> int:

@@ -91,20 +91,13 @@ def _timestamps(lengths: np.ndarray, offsets: np.ndarray, rng: np.random.Generat
 
 @dataclass(frozen=True, eq=False)
 class _Catalogue:
-    """V items, sorted by their K intents, and the distributions to draw from as cumulative sums.
+    """V items, sorted by their K intents, and the distributions to draw from as cumulative sums."""
 
-    bounds: (K + 1,), the first item of each intent.
-    intents: (V,), the intent of each item.
-    mass: (EPOCHS * V + 1,), cumulative popularity, epoch after epoch.
-    chain: (K, K), cumulative transition probabilities between intents.
-    successors: (V, 4), the usual successors of each item, the most frequent one first.
-    """
-
-    bounds: np.ndarray
-    intents: np.ndarray
-    mass: np.ndarray
-    chain: np.ndarray
-    successors: np.ndarray
+    bounds: np.ndarray  # (K + 1,) the first item of each intent
+    intents: np.ndarray  # (V,) the intent of each item
+    mass: np.ndarray  # (EPOCHS * V + 1,) cumulative popularity, epoch after epoch
+    chain: np.ndarray  # (K, K) cumulative transition probabilities between intents
+    successors: np.ndarray  # (V, 4) the usual successors of each item, the most frequent one first
 
     @classmethod
     def build(cls, items: int, rng: np.random.Generator) -> _Catalogue:

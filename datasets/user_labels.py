@@ -24,15 +24,14 @@ RETURN_SECONDS = 30 * 24 * 3600
 
 @dataclass(frozen=True, eq=False)
 class UserLabels:
-    """Histories and labels of n users: the `n_train` training users of a split, then its test users.
+    """Histories and labels of n users, the training users of a split before its test users.
 
-    `known` holds the histories, each followed by the next item. `labels` maps tasks to classes, (n,) int64: "genre" or
-    "bucket" is the most frequent genre or popularity bucket of the future, "age" and "gender" are attributes, and
-    "return" says whether the next event comes within 30 days.
+    `labels` maps tasks to classes, (n,) int64: "genre" or "bucket" is the most frequent genre or popularity bucket of
+    the future, "age" and "gender" are attributes, and "return" says whether the next event comes within 30 days.
     """
 
-    known: Sequences
-    n_train: int
+    known: Sequences  # each history followed by the next item
+    n_train: int  # the number of training users
     labels: dict[str, np.ndarray]
 
     @property

@@ -30,16 +30,11 @@ def read(path: Path) -> Interactions:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Attributes of users and films in MovieLens-1M, in the order of the requested ids.
+    """Attributes of users and films in MovieLens-1M, in the order of the requested ids."""
 
-    genders: (users,) str, "F" or "M".
-    ages: (users,) int64, the youngest age in the user's group: 1, 18, 25, 35, 45, 50 or 56.
-    genres: (items, G) bool, which of the G genres a film has, in alphabetical order.
-    """
-
-    genders: np.ndarray
-    ages: np.ndarray
-    genres: np.ndarray
+    genders: np.ndarray  # (users,) "F" or "M"
+    ages: np.ndarray  # (users,) int64, the youngest age in the user's group: 1, 18, 25, 35, 45, 50 or 56
+    genres: np.ndarray  # (items, G) bool, which of the G genres a film has, in alphabetical order
 
 
 def labels_of(path: Path, user_labels: Iterable[int], item_labels: Iterable[int]) -> Labels:

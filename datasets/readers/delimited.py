@@ -40,23 +40,15 @@ _NO_HEADER = (
 
 @dataclass(frozen=True)
 class Layout:
-    """The format of a delimited file.
+    """The format of a delimited file."""
 
-    user, item, time: Indices of these columns, from 0. In a list of recommendations, `time` is the rank.
-    fields: The number of fields in a line.
-    delimiter: A character, or one character repeated, as in `::`.
-    header: Whether the first line names the columns.
-    quoted: Whether fields may be enclosed in double quotes.
-    clock: Parses the timestamps.
-    """
-
-    user: int
+    user: int  # index of the column, from 0
     item: int
-    time: int
-    fields: int
-    delimiter: str
-    header: bool = False
-    quoted: bool = False
+    time: int  # in a list of recommendations this is the rank
+    fields: int  # number of fields in a line
+    delimiter: str  # a character, or one character repeated, as in `::`
+    header: bool = False  # whether the first line names the columns
+    quoted: bool = False  # whether fields may be enclosed in double quotes
     clock: Clock = unix_clock
 
     def describe(self) -> str:
