@@ -29,7 +29,8 @@ def table(options: Namespace) -> int:
     from benchmark.report.tables.formats import to_markdown, to_plain, to_tabular
     from benchmark.report.tables.table2 import table_of_methods
 
-    every = [name for name, entry in METHODS.items() if not entry.method.known_users_only]  # the others need --protocol sets
+    # The others need --protocol sets.
+    every = [name for name, entry in METHODS.items() if not entry.method.known_users_only]
     named = every if options.methods is None else [m for word in options.methods for m in _registered(word)]
     session = Session(Namespace(**vars(options) | {"experiments": ["main"], "methods": named or every}))
     [dataset, *others], store = session.chosen, session.store
