@@ -63,7 +63,7 @@ class BTSR(TrainedMethod):
         terms = {"next-item": settings.objective(states, batch, encoder.item_table, rng)}
         if settings.alpha == 0:  # plain SASRec
             return terms
-        z_b = encoder.last(self.view(batch, rng))
+        z_b = encoder.last(self.make_view(batch, rng))
         if settings.view == "twin" and settings.no_twin == "skip":
             paired = self.twins.with_twin(batch)
             z_a, z_b = z_a[paired], z_b[paired]
@@ -71,7 +71,7 @@ class BTSR(TrainedMethod):
             terms["barlow-twins"] = settings.alpha * self.regularizer(z_a, z_b)
         return terms
 
-    def view(self, batch: TrainBatch, rng: torch.Generator) -> Batch:
+    def make_view(self, batch: TrainBatch, rng: torch.Generator) -> Batch:
         inputs, data, shares = batch.inputs, batch.data, self.settings.shares
         match self.settings.view:
             case "twin":
@@ -96,5 +96,5 @@ class BTSR(TrainedMethod):
         per_dimension = settings.normalise == "per-dimension"
         return regularizers.barlow_twins(z_a, z_b, settings.lambd, l2=not projected, per_dimension=per_dimension)
 
-    def report(self) -> dict[str, float]:
+    def facts(self) -> dict[str, float]:
         return {"twinless_share": self.twins.twinless_share}

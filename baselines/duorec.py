@@ -47,5 +47,5 @@ class DuoRec(TrainedMethod):
         contrast = torch.stack([regularizers.info_nce(z_a, z_b, settings.temperature) for z_a, z_b in pairs]).sum()
         return {"next-item": next_item, "info-nce": settings.weight * contrast}
 
-    def report(self) -> dict[str, float]:
+    def facts(self) -> dict[str, float]:
         return {"twinless_share": self.twins.twinless_share}

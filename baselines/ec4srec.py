@@ -88,5 +88,5 @@ class EC4SRec(TrainedMethod):
         terms["retrieval"] = scale * settings.retrieval * regularizers.info_nce(z, z_retrieved, tau)
         return terms
 
-    def report(self) -> dict[str, float]:
+    def facts(self) -> dict[str, float]:
         return {"twinless_share": self.twins.twinless_share}

@@ -52,12 +52,12 @@ class MatrixFactorisation(TrainedMethod):
         losses = counts * (z @ table.T).logsumexp(1) - (z * summed).sum(1)
         terms = {"next-item": losses.sum() / counts.sum()}
         if self.settings.alpha:
-            twins = encoder.user_vectors(self.twins(batch.rows, rng))
+            twins = encoder.user_vectors(self.draw_twins(batch.rows, rng))
             barlow_twins = regularizers.barlow_twins(z, twins, self.settings.lambd)
             terms["barlow-twins"] = self.settings.alpha * barlow_twins
         return terms
 
-    def twins(self, users: Tensor, rng: torch.Generator) -> Tensor:
+    def draw_twins(self, users: Tensor, rng: torch.Generator) -> Tensor:
         """Draw a random item of each user and return a random other user with that item, or the user, (B,)."""
         lengths = self.data.sequences.lengths[users]
         u = torch.rand(len(users), generator=rng, device=users.device, dtype=torch.float64)

@@ -42,7 +42,7 @@ class Method(ABC):
     def __init__(self, settings: Any = None) -> None:
         self.settings = settings
 
-    def report(self) -> dict[str, float]:
+    def facts(self) -> dict[str, float]:
         """Return facts for the run record, such as the share of sequences without a twin."""
         return {}
 

@@ -127,7 +127,7 @@ def sparse_loss(method: BTSR, encoder: Encoder, batch: TrainBatch, rng: torch.Ge
     touched = torch.cat([y_ids.flatten(), batch.next_items]).unique()  # (U,) ascending
     targets, y_places = (torch.searchsorted(touched, ids) for ids in (batch.next_items, y_ids))
     next_item = kernels.bucketed_cross_entropy(states, encoder.items(touched), targets, x_ids, y_places)
-    z_b = encoder.last(method.view(batch, rng))
+    z_b = encoder.last(method.make_view(batch, rng))
     return next_item + method.settings.alpha * method.regularizer(z_a, z_b)
 
 

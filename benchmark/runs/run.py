@@ -186,7 +186,7 @@ def _fit_and_evaluate(
         assert isinstance(method, FittedMethod)
         scorer = method.fit(data)
     outcome.timings["fit_seconds"] = seconds_before + seconds_since(clock)
-    outcome.counts |= method.report()
+    outcome.counts |= method.facts()
 
     if spec.is_trial:  # nothing of it is ever tested
         outcome.metrics["validation"] = outcome.epochs[trained.selected_epoch - 1]["validation"]

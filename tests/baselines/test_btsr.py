@@ -131,7 +131,7 @@ def test_an_anchor_that_is_its_own_twin_sees_another_dropout_mask(
 
 
 def test_the_twinless_share_is_reported(data: TrainingData) -> None:
-    assert btsr(data).report() == {"twinless_share": pytest.approx(1 / 6)}
+    assert btsr(data).facts() == {"twinless_share": pytest.approx(1 / 6)}
 
 
 # --- variants -------------------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def test_twins_may_come_from_the_larger_pool_of_prefixes(random_data: MakeData) 
     z_a, z_b = one_by_one(encoder, data.batch(rows).inputs), one_by_one(encoder, twins)
     term = loss_of(method, encoder, data, rows)["barlow-twins"].item()
     assert term == pytest.approx(0.2 * barlow_twins(z_a, z_b, 0.05).item(), rel=1e-3)
-    assert method.report()["twinless_share"] < btsr(data).report()["twinless_share"]
+    assert method.facts()["twinless_share"] < btsr(data).facts()["twinless_share"]
 
 
 def test_without_lambda_only_the_diagonal_counts(data: TrainingData) -> None:

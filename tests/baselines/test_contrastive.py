@@ -138,7 +138,7 @@ def test_duorecs_passes_see_different_dropout_masks(
 def test_duorec_reports_the_twinless_share(data: TrainingData) -> None:
     method = DuoRec(DuoRec.Settings())
     method.prepare(data)
-    assert method.report() == {"twinless_share": pytest.approx(2 / 32)}
+    assert method.facts() == {"twinless_share": pytest.approx(2 / 32)}
 
 
 # --- EC4SRec --------------------------------------------------------------------------------------------------------

@@ -49,15 +49,15 @@ def test_twins_are_drawn_through_a_random_shared_item(make_data: MakeData) -> No
     data = make_data(SETS, 7)
     method, encoder = begun(data, alpha=0.5)
     rng = torch.Generator().manual_seed(0)
-    drawn = method.twins(torch.zeros(6000, dtype=torch.long), rng).bincount(minlength=4) / 6000
+    drawn = method.draw_twins(torch.zeros(6000, dtype=torch.long), rng).bincount(minlength=4) / 6000
     # User 0's item 0 is shared with user 2, item 1 with users 1 and 2, item 2 with user 2.
     assert drawn.tolist() == pytest.approx([0, 1 / 6, 5 / 6, 0], abs=0.02)
-    assert method.twins(torch.tensor([3]), rng).tolist() == [3]
+    assert method.draw_twins(torch.tensor([3]), rng).tolist() == [3]
     batch = data.batch(torch.tensor([0, 1, 2]))
     terms = method.loss(encoder, batch, torch.Generator().manual_seed(1))
     z, twins = (
         encoder.user_vectors(batch.rows),
-        encoder.user_vectors(method.twins(batch.rows, torch.Generator().manual_seed(1))),
+        encoder.user_vectors(method.draw_twins(batch.rows, torch.Generator().manual_seed(1))),
     )
     assert torch.allclose(terms["barlow-twins"], 0.5 * regularizers.barlow_twins(z, twins, 0.05))
 

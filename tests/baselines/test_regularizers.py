@@ -15,6 +15,14 @@ def views(rows: int = 20, width: int = 5, seed: int = 0) -> tuple[Tensor, Tensor
     return first.requires_grad_(), second.requires_grad_()
 
 
+def assert_same_with_gradients(ours: Tensor, expected: Tensor, inputs: tuple[Tensor, ...]) -> None:
+    assert torch.allclose(ours, expected, rtol=1e-10)
+    gradients = zip(torch.autograd.grad(ours, inputs), torch.autograd.grad(expected, inputs), strict=True)
+    for gradient, reference in gradients:
+        assert torch.allclose(gradient, reference, rtol=1e-8, atol=1e-10)
+        assert gradient.abs().max() > 0, "gradients reach every view"
+
+
 def slow_columns(z: Tensor, l2: bool) -> list[Tensor]:
     """Standardise the columns one at a time."""
     rows = [row / row.square().sum().sqrt() if l2 else row for row in z]
@@ -43,13 +51,7 @@ def slow_barlow_twins(z_a: Tensor, z_b: Tensor, lambd: float, l2: bool = True) -
 def test_barlow_twins_and_its_gradients_equal_a_loop(lambd: float, l2: bool) -> None:
     z_a, z_b = views()
     loss = barlow_twins(z_a, z_b, lambd, l2=l2, per_dimension=False)
-    expected = slow_barlow_twins(z_a, z_b, lambd, l2)
-    assert torch.allclose(loss, expected, rtol=1e-10)
-    for ours, theirs in zip(
-        torch.autograd.grad(loss, (z_a, z_b)), torch.autograd.grad(expected, (z_a, z_b)), strict=True
-    ):
-        assert torch.allclose(ours, theirs, rtol=1e-8, atol=1e-10)
-        assert ours.abs().max() > 0, "gradients reach both views"
+    assert_same_with_gradients(loss, slow_barlow_twins(z_a, z_b, lambd, l2), (z_a, z_b))
 
 
 def test_per_dimension_divides_the_sum_by_the_width() -> None:
@@ -116,14 +118,6 @@ def slow_attract_negatives(z_negative: Tensor, z_positive: Tensor, temperature: 
                 contrast = contrast + ((anchor * positive).sum() / temperature).exp()
             losses.append(-(attraction / (attraction + contrast)).log())
     return torch.stack(losses).mean()
-
-
-def assert_same_with_gradients(ours: Tensor, expected: Tensor, inputs: tuple[Tensor, ...]) -> None:
-    assert torch.allclose(ours, expected, rtol=1e-10)
-    gradients = zip(torch.autograd.grad(ours, inputs), torch.autograd.grad(expected, inputs), strict=True)
-    for gradient, reference in gradients:
-        assert torch.allclose(gradient, reference, rtol=1e-8, atol=1e-10)
-        assert gradient.abs().max() > 0, "gradients reach every view"
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5])

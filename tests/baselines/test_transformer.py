@@ -43,6 +43,15 @@ def make_batch(lengths: list[int], width: int | None = None, seed: int = 0, dist
     return Batch(items, torch.tensor(lengths))
 
 
+def load_renamed(module: nn.Module, state: dict[str, Tensor], block: str, names: dict[str, str]) -> None:
+    """Load the state of a block whose parameters have other names than the module's, given by their prefixes."""
+    copied = {}
+    for name in module.state_dict():
+        prefix = next(prefix for prefix in names if name.startswith(prefix))
+        copied[name] = state[block + names[prefix] + name.removeprefix(prefix)]
+    module.load_state_dict(copied)
+
+
 class PlainSASRec(nn.Module):
     """A second implementation of the encoder for one unpadded sequence, with PyTorch's own attention module."""
 
@@ -70,11 +79,7 @@ class PlainSASRec(nn.Module):
                 "in.": "ffn.0.",
                 "out.": "ffn.3.",
             }
-            copied = {}
-            for name in layers.state_dict():
-                prefix = next(prefix for prefix in names if name.startswith(prefix))
-                copied[name] = state[f"blocks.{i}." + names[prefix] + name.removeprefix(prefix)]
-            layers.load_state_dict(copied)
+            load_renamed(layers, state, f"blocks.{i}.", names)
             self.blocks.append(layers)
         self.norm = nn.LayerNorm(width, eps=NORM_EPS)
         self.norm.load_state_dict({"weight": state["norm.weight"], "bias": state["norm.bias"]})
@@ -159,11 +164,7 @@ class PlainPostNorm(nn.Module):
             layer = nn.TransformerEncoderLayer(
                 width, heads, 4 * width, 0.0, "gelu", NORM_EPS, batch_first=True, norm_first=False
             )
-            copied = {}
-            for name in layer.state_dict():
-                prefix = next(prefix for prefix in names if name.startswith(prefix))
-                copied[name] = state[f"blocks.{i}." + names[prefix] + name.removeprefix(prefix)]
-            layer.load_state_dict(copied)
+            load_renamed(layer, state, f"blocks.{i}.", names)
             self.layers.append(layer)
         self.norm = nn.LayerNorm(encoder.settings.width, eps=NORM_EPS)
         self.norm.load_state_dict({"weight": state["norm.weight"], "bias": state["norm.bias"]})
