@@ -6,13 +6,13 @@ Copy it to baselines/masked.py, and add to baselines/registry.py the import
 
 and below `METHODS: dict[str, Entry] = {`
 
-    "masked": Entry("SASRec (masked items)", Masked, Masked.Settings()),
+    "masked": Entry("SASRec (masked items)", Masked, Masked.Settings(), by_default=False),
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -43,7 +43,8 @@ class Masked(TrainedMethod):
     """Predict hidden items: a share of each row at random, and always the last."""
 
     version = 1
-    encoder_version = 1
+    encoder_version = 10 * TrainedMethod.encoder_version + 1  # it also rises with the Transformer's
+    grid: ClassVar = {"settings.share": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)}
 
     @dataclass(frozen=True)
     class Settings:

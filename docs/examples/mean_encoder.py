@@ -6,7 +6,7 @@ Copy it to baselines/mean_encoder.py, and add to baselines/registry.py the impor
 
 and below `METHODS: dict[str, Entry] = {`
 
-    "mean": Entry("Mean of items", MeanRec, MeanRec.Settings()),
+    "mean": Entry("Mean of items", MeanRec, MeanRec.Settings(), by_default=False),
 """
 
 from __future__ import annotations
