@@ -1,1 +1,1 @@
-"""What the paper prints and claims, as data, and the audit of it."""
+"""The paper's printed numbers and its claims, as data, and an audit that checks them against each other."""

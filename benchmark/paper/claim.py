@@ -1,7 +1,7 @@
-"""What a claim of the paper is, and the forms it takes: what is compared, in which metrics, with what difference.
+"""Claims of the paper, and the forms that they take: what is compared, in which metrics, by how much.
 
-Each rule is about one experiment of the plan and names its variants by their labels. `benchmark.report.claims` has a
-function of the same name for each, which holds it against the runs.
+A form is a rule about one experiment of the plan, whose variants it names by their labels. For each form,
+`benchmark.report.claims.rules` has a function of the same name that checks it against the runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 class Ahead(NamedTuple):
-    """The first variant of each pair leads the second in every metric, by more than `margin`, a share of the first."""
+    """The first variant of each pair leads the second in every metric, by more than the share `margin` of its value."""
 
     experiment: str
     pairs: Pairs
@@ -28,10 +28,10 @@ class Ahead(NamedTuple):
 
 
 class AgainstBaselines(NamedTuple):
-    """BT-SR is ahead of the best of its rivals, or behind it by no more than `at_most`, a share of that one.
+    """BT-SR is ahead of the best of its rivals, or behind it by at most `at_most` as a share of that rival.
 
-    `better`: which values are. `printed`: only the metrics where Table 2 prints a lead, a star or BT-SR behind.
-    `seeds_alone`: users never decide in the place of seeds.
+    `better`: which values are better. `printed`: look only at metrics where Table 2 prints a lead, a star, or BT-SR
+    behind. `seeds_alone`: a test over users never replaces the test over seeds.
     """
 
     metrics: Names
@@ -45,7 +45,7 @@ class AgainstBaselines(NamedTuple):
 
 
 class LosesLess(NamedTuple):
-    """From no noise to this share of noise, BT-SR loses less of the metric than the same objective without it."""
+    """With this share of noise, BT-SR loses less of the metric than the same objective without Barlow Twins."""
 
     noise: float
     metric: str
@@ -62,10 +62,10 @@ class Steadier(NamedTuple):
 
 
 class Ratio(NamedTuple):
-    """The metric of the first variant of each pair is at least `at_least` times that of the second, on every seed.
+    """The first variant of each pair has at least `at_least` times the metric of the second, on every seed.
 
-    Contradicted if it is less than `below` times that on every seed of any pair. `of_cost`: the metric is a timing of
-    the run record, and only runs on the same hardware are compared.
+    Contradicted if some pair has less than `below` times on every seed. `of_cost`: the metric is a timing from the run
+    record, and only runs on the same hardware are compared.
     """
 
     experiment: str
@@ -80,9 +80,9 @@ class Ratio(NamedTuple):
 
 
 class Peaks(NamedTuple):
-    """The highest value of each metric lies at one of the variants `at`, of those `among` or, if empty, of all.
+    """Each metric is highest at one of the variants `at`. Only those `among` are looked at, or all if it is empty.
 
-    `jointly`: not of each, but of the mean of all, where each counts as a share of its own highest mean.
+    `jointly`: the mean over metrics is highest there, each taken as a share of its own highest mean.
     """
 
     experiment: str
@@ -103,7 +103,7 @@ class Trend(NamedTuple):
 class Grows(NamedTuple):
     """The metric is below `zero` at `start` and at least `at_least` at `end`, on every seed.
 
-    Contradicted if either fails on every seed.
+    Contradicted if one of the two is wrong on every seed.
     """
 
     experiment: str
@@ -115,7 +115,7 @@ class Grows(NamedTuple):
 
 
 class Drops(NamedTuple):
-    """From the best of the variants `start` to `end` the metric drops by `low` to `high`."""
+    """From the best of the variants `start` to the variant `end`, the metric drops by between `low` and `high`."""
 
     experiment: str
     start: Names
@@ -126,7 +126,7 @@ class Drops(NamedTuple):
 
 
 class Hurts(NamedTuple):
-    """The variant `label` is worse than the best of the others, which validation chooses."""
+    """The variant `label` is worse than the best of the others, which is picked on validation."""
 
     experiment: str
     label: str
@@ -136,8 +136,8 @@ class Hurts(NamedTuple):
 Rule = Ahead | AgainstBaselines | LosesLess | Steadier | Ratio | Peaks | Trend | Grows | Drops | Hurts
 
 
-def needed(rule: Rule) -> Names:
-    """The variants of its experiment that a rule needs; empty if it needs all of them."""
+def _needed_labels(rule: Rule) -> Names:
+    """The labels of the variants that a rule needs; empty if it needs all variants of its experiment."""
     match rule:
         case Ahead() | Ratio():
             return tuple(label for pair in rule.pairs for label in pair)
@@ -150,12 +150,12 @@ def needed(rule: Rule) -> Names:
 
 @dataclass(frozen=True)
 class Claim:
-    """One checkable statement of the paper, and how the runs decide it.
+    """One checkable statement of the paper, and the rule by which the runs decide it.
 
-    `id` is its stable name, for `run_all.py --claim ID`; `quote` is the statement, one sentence at most, or part of
-    one, from `place`; `datasets` are those of which it speaks, unless said all of the paper's. `reading` says what we
-    take it to say where the words leave that open. `beyond_the_paper`: whether it carries the statement to an
-    experiment that the paper does not have, so that only reports that have this experiment judge it.
+    `id`: its stable name, for `run_all.py --claim ID`. `quote`: the statement in the paper's words, at most one
+    sentence, from `place`. `datasets`: what it is about, by default all datasets of the paper. `reading`: how we
+    interpret words that leave room. `beyond_the_paper`: whether the rule extends the statement to an experiment that
+    the paper does not have; reports judge such a claim only if they have this experiment.
     """
 
     id: str
@@ -168,12 +168,12 @@ class Claim:
 
     @cached_property
     def methods(self) -> tuple[str, ...]:
-        """The methods that have to be run: those of the variants that the rule needs.
+        """The methods of all variants that the rule needs, which therefore have to be run.
 
-        Sweeps vary another method on some datasets. Those of a dataset that is not the paper's are among them, so that
-        every claim can be judged there too.
+        Sweeps vary different methods on different datasets. Those for datasets beyond the paper's are included, so that
+        every claim can be judged there, too.
         """
-        labels = needed(self.rule)
+        labels = _needed_labels(self.rule)
         return tuple(
             dict.fromkeys(
                 variant.method

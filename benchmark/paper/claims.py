@@ -1,4 +1,4 @@
-"""All claims of the paper, by their ids."""
+"""All claims of the paper by id."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from benchmark.paper.claims_on_settings import CLAIMS_ON_SETTINGS
 from benchmark.plan.config import ConfigError, suggestion
 
 CLAIMS = {claim.id: claim for claim in (*CLAIMS_ON_METHODS, *CLAIMS_ON_SETTINGS)}
-"""In the order in which tables show them."""
+"""In the order of the tables."""
 
 
 def find_claim(name: str) -> Claim:
-    """The claim with that id; ConfigError with a suggestion if there is none."""
+    """Return the claim with this id. Raises ConfigError with a suggestion if there is none."""
     if name not in CLAIMS:
         raise ConfigError(f"--claim: unknown claim '{name:.60}'{suggestion(name, CLAIMS)}")
     return CLAIMS[name]

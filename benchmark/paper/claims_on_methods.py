@@ -1,6 +1,6 @@
-"""The paper's claims on methods against each other: Tables 1 and 2, Figures 1 and 2.
+"""The paper's claims that compare methods: Tables 1 and 2, Figures 1 and 2.
 
-Where the paper gives no amount ("substantially", "markedly", "significantly"), any significant lead counts for it.
+Where the paper names no amount ("substantially", "markedly", "significantly"), any significant lead supports the claim.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from benchmark.paper.claim import AgainstBaselines, Ahead, Claim, Peaks
 from benchmark.paper.printed import BTSR, CONTRASTIVE, SASREC
 
 FIGURES_1_AND_2 = ("ml-1m", "yelp", "gowalla")
-"""Their "three datasets" are not named; section 5.1.2 reads Figure 2 on Yelp, Gowalla and MovieLens."""
+"""The paper does not name their "three datasets"; section 5.1.2 discusses Figure 2 on Yelp, Gowalla and MovieLens."""
 
 ACCURACY = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "ndcg@50")
 COVERAGE = ("cov@1", "cov@5", "cov@10")
@@ -95,7 +95,7 @@ CLAIMS_ON_METHODS = (
         place="Section 5.1.1, Figure 1",
         datasets=FIGURES_1_AND_2,
         reading="Behind the best baseline, by no more than a tenth of it.",
-        # The gains that Table 2 calls consistent are 0.4 to 13 %; a loss of more than 10 % is not slight.
+        # Table 2 calls gains of 0.4 to 13 % consistent, so a loss of more than 10 % is not slight.
         rule=AgainstBaselines(metrics=("hr@1/bucket1",), place="behind", at_most=0.1),
     ),
     Claim(

@@ -1,6 +1,6 @@
 """The paper's claims on its settings: alpha, lambda, the two regimes, views, normalisation, cost and noise.
 
-Beside every threshold stands its reason.
+Every threshold comes with its reason.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from benchmark.paper.claim import Ahead, Claim, Drops, Grows, Hurts, LosesLess, 
 from benchmark.paper.printed import CONTRASTIVE
 
 FIGURES_3_AND_4 = ("ml-1m", "yelp", "gowalla", "beauty")
-"""Theirs are the first two; section 5.2 says that the others behave alike."""
+"""The figures show the first two; section 5.2 says that the others behave alike."""
 
 SLOWER = 1.5
-"""Runs that share a machine differ by up to this factor for the same method."""
+"""On a shared machine, runs of the same method differ by up to this factor."""
 
 BOTH_CRUCIAL = (
     "The results demonstrate that both invariance and decorrelation play crucial roles in learning generalizable user "
@@ -44,7 +44,7 @@ CLAIMS_ON_SETTINGS = (
         place="Section 5.2, Figures 3 and 4",
         datasets=FIGURES_3_AND_4,
         reading="From the lowest to the highest alpha of the sweep.",
-        # What rounds to 2 in halves is nearly double; what is nearer to no change than to doubling is not.
+        # Nearly double: rounded to halves it is 2. Below 1.5 it is closer to no change than to doubling.
         rule=Ratio(experiment="alpha", pairs=(("0.5", "0"),), metric="cov@10", at_least=1.75, below=1.5),
     ),
     Claim(
@@ -54,7 +54,7 @@ CLAIMS_ON_SETTINGS = (
         datasets=FIGURES_3_AND_4,
         reading="pp means percentage points. On Yelp Table 2 prints an HR@1 of at most 0.0049, half a point: it cannot "
         "drop by two.",
-        # The sentence before has the peak at 0 or 0.1; between the bounds is what rounds to 2 or to 3 pp.
+        # The sentence before puts the peak at 0 or 0.1. The bounds hold everything that rounds to 2 or 3 pp.
         rule=Drops(experiment="alpha", start=("0", "0.1"), end="0.5", metric="hr@1", low=0.015, high=0.035),
     ),
     Claim(
@@ -64,8 +64,8 @@ CLAIMS_ON_SETTINGS = (
         datasets=FIGURES_3_AND_4,
         reading="Items of bucket 3 that are in any user's top 10, as a share of the catalogue. The other coverage, of "
         "the items shown to users whose target is in the bucket, cannot be 0.",
-        # Below `zero`, three decimals print 0.000. Half of what is claimed is asked for: the example's dataset is not
-        # named, and a figure is read by eye.
+        # Below `zero`, three decimals print 0.000. Half of the claimed value is enough, because the paper does not name
+        # the dataset of its example and a figure is read by eye.
         rule=Grows("alpha", start="0", end="0.5", metric="cov@10/bucket3/items", zero=0.0005, at_least=0.0075),
     ),
     Claim(

@@ -1,8 +1,8 @@
-"""What "Barlow Twins for Sequential Recommendation" (arXiv 2510.26407) prints in its three tables, and what others
-publish of our baselines under leave-one-out, the protocol of the experiment `home`.
+"""The three tables of "Barlow Twins for Sequential Recommendation" (arXiv 2510.26407), and numbers that others have
+published for our baselines under leave-one-out, the protocol of the experiment `home`.
 
-The CSV files hold the printed numbers digit for digit, under the printed names of the datasets and our names of the
-methods; `btsr` is the one variant of BT-SR that Table 2 prints.
+The CSV files hold the printed numbers digit for digit, with datasets named as in print and methods as in our code.
+`btsr` is the single variant of BT-SR that Table 2 prints.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from benchmark.runs.metrics import METRICS
 CITATION = "arXiv 2510.26407"
 
 BTSR = ("btsr-bce", "btsr-ce", "btsr-sce")
-"""BT-SR on each objective. Table 2 prints one of them, which the paper calls its best variant."""
+"""BT-SR with each objective. Table 2 prints one of these, which the paper calls its best variant."""
 
 SASREC = ("sasrec-bce", "sasrec-ce", "sasrec-sce")
 CONTRASTIVE = ("cl4srec", "duorec", "ec4srec")
 BASELINES = (*SASREC, *CONTRASTIVE)
-"""The paper's six baselines: "best baseline", star and Improve refer to these alone."""
+"""The paper's six baselines. "Best baseline", star and Improve refer to these only."""
 
 TABLE_1_METHODS = (*SASREC, *BTSR)
 TABLE_2_METHODS = (*BASELINES, "btsr")
 TABLE_3_VARIANTS = ("sasrec-bce", "0.1", "0.4")
-"""The columns in printed order; those of Table 3 by the labels of the experiment `regimes`."""
+"""The columns in printed order. Those of Table 3 are labels of the experiment `regimes`."""
 
 TABLE_1_METRIC = "ndcg@10"
 TABLE_2_METRICS = tuple(f"{name}@{k}" for name, metric in METRICS.items() for k in metric.paper)
@@ -54,12 +54,12 @@ class Printed:
 
     @property
     def best_baselines(self) -> list[str]:
-        """The baselines that have it, several if they tie."""
+        """All baselines with the best value."""
         return [name for name in BASELINES if self.values[name] == self.best]
 
 
 Table1 = dict[str, dict[str, float]]
-"""NDCG@10 by dataset and method. Table 3 has the same form: NDCG@20 by dataset and variant."""
+"""NDCG@10 by dataset and method. Table 3 has the same form, with NDCG@20 by dataset and variant."""
 
 Table2 = dict[tuple[str, str], Printed]
 """The rows of Table 2 by dataset and metric, in printed order."""
@@ -91,14 +91,15 @@ def table3() -> Table1:
 
 
 def table2_row(title: str, metric: str) -> Printed | None:
-    """Table 2's row for a dataset, by its printed title, and a metric; None if the table does not have it."""
+    """The row of Table 2 for a dataset, by its printed title, and a metric; None if the table lacks it."""
     return table2().get((title, metric))
 
 
 @dataclass(frozen=True)
 class PublishedRun:
-    """The numbers of one configuration, by its label in the experiment `home`. `values`: by metric, as far as printed;
-    `note`: what else is known of them, such as reruns by others.
+    """The numbers published for one configuration, which the experiment `home` has under the same label.
+
+    `values`: the metrics that were published. `note`: what else is known about them, such as reruns by others.
     """
 
     label: str
@@ -109,7 +110,7 @@ class PublishedRun:
 
 @cache
 def published_runs(dataset: str) -> tuple[PublishedRun, ...]:
-    """In the order of the experiment; none for datasets of which no such numbers are known."""
+    """The published runs on a dataset, in the order of the experiment; empty if there are none."""
     rows = [row for row in _rows("home.csv") if row["dataset"] == dataset]
     metrics = ("hr@5", "hr@10", "ndcg@5", "ndcg@10")
     return tuple(

@@ -1,6 +1,6 @@
 """The paper checked against itself: what it prints, what follows from the rest of it, and a verdict on each point.
 
-It needs no run: the printed tables and audit.toml are all it reads.
+The checks need no runs. They read only the printed tables and audit.toml.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmark.paper.audit.rate_sizes import Population, runs_behind, sizes
 
 @dataclass(frozen=True)
 class Check:
-    """One question to the paper. `name`: short, for the CSV file; `method`: how it was answered, in a few sentences."""
+    """A question about the paper. `name` is short, for the CSV file; `method` says how the question was answered."""
 
     name: str
     title: str
@@ -30,20 +30,20 @@ def populations() -> list[Population]:
 
 
 def checks() -> list[Check]:
-    """Every check with all its findings, in the order of audit.toml."""
+    """Answer every check, in the order of audit.toml."""
     data = audit_data()
     quoted = {name: f"“{quote['text']}” ({quote['place']})" for name, quote in data["quotes"].items()}
     computed = _computed(data)
-    made = []
+    answered = []
     for entry in data["checks"]:
         written = [AuditFinding(**finding) for finding in entry.get("findings", ())]
         findings = (*written, *computed.get(entry["name"], ()))
-        made.append(Check(entry["name"], entry["title"], entry["method"].format(**quoted), findings))
-    return made
+        answered.append(Check(entry["name"], entry["title"], entry["method"].format(**quoted), findings))
+    return answered
 
 
 def _computed(data: dict[str, Any]) -> dict[str, Iterable[AuditFinding]]:
-    """The findings that follow from the tables, by the name of their check; audit.toml has the others."""
+    """The findings computed from the tables, by the name of their check. All other findings are in audit.toml."""
     one, two = printed.table1(), printed.table2()
     quotes, known = data["quotes"], populations()
     drop = quotes["top_1_drop"]

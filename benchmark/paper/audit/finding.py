@@ -1,4 +1,4 @@
-"""What every check of the paper shares: a finding with its verdict, its words, and the rounding of printed numbers."""
+"""What all checks of the paper share: findings and their wording, verdicts, and the rounding of printed numbers."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ AuditVerdict = Literal["agrees", "disagrees", "cannot be told"]
 AUDIT_VERDICTS: tuple[AuditVerdict, ...] = get_args(AuditVerdict)
 
 HALF_UNIT = 0.5e-4
-"""Metrics are printed to four decimals: the largest distance between a number and its printed form."""
+"""Metrics are printed to four decimals, so that a number is at most this far from its printed form."""
 HALF_PERCENT = 0.05
 """The same for Improve, printed in percent to one decimal."""
 SLACK = 1e-9
-"""For the arithmetic of floats; every interval is closed."""
+"""Tolerance for floating-point arithmetic. Every interval includes its ends."""
 RUNS = 5
-"""How many runs stand behind a mean, as the paper states below Table 2."""
+"""The number of runs behind a mean, according to the text below Table 2."""
 SIGNIFICANT = 0.05
-"""The paper calls a difference significant if its p is below this."""
+"""The paper calls a difference with a smaller p significant."""
 
 
 @dataclass(frozen=True)
 class AuditFinding:
-    """One answer: its place in the paper, what is printed there, what follows from the rest of the paper."""
+    """One answer: a place in the paper, what is printed there, and what follows from the rest of the paper."""
 
     place: str
     printed: str
@@ -39,17 +39,17 @@ class AuditFinding:
 
 
 def finding(check: str, verdict: AuditVerdict | bool, **facts: object) -> AuditFinding:
-    """A finding in the words of the check's templates in audit.toml; a verdict of True means that the paper agrees."""
-    told: AuditVerdict = ("agrees" if verdict else "disagrees") if isinstance(verdict, bool) else verdict
+    """Word a finding with the check's templates in audit.toml. A verdict of True means that the paper agrees."""
+    in_words: AuditVerdict = ("agrees" if verdict else "disagrees") if isinstance(verdict, bool) else verdict
     place, printed, follows = (
-        " ".join(template.render(facts, verdict=told).split()) for template in _templates()[check]
+        " ".join(template.render(facts, verdict=in_words).split()) for template in _templates()[check]
     )
-    return AuditFinding(place, printed, follows, told)
+    return AuditFinding(place, printed, follows, in_words)
 
 
 @cache
 def audit_data() -> dict[str, Any]:
-    """What the audit needs beyond the tables, audit.toml as it stands: quotations with their places, counted sizes."""
+    """Load audit.toml: quotations with their places, counted sizes, and the wording of findings."""
     return tomllib.loads((Path(__file__).parent / "audit.toml").read_text(encoding="utf-8"))
 
 
@@ -63,7 +63,7 @@ def title(method: str) -> str:
 
 
 def titles(methods: Sequence[str]) -> str:
-    """Several names in a sentence."""
+    """Join the titles of several methods: `A, B and C`."""
     *firsts, last = [title(method) for method in methods]
     return f"{', '.join(firsts)} and {last}" if firsts else last
 
@@ -82,7 +82,7 @@ def p_value(p: float) -> str:
 
 @cache
 def _templates() -> Mapping[str, Sequence[jinja2.Template]]:
-    """For each computed check the templates of the place, of what is printed there, and of what follows."""
+    """For each computed check, the templates of the place, of what is printed there, and of what follows."""
     words = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
     words.filters |= {each.__name__: each for each in (title, titles, number, percent, p_value)}
     words.globals |= {"improve": improve, "RUNS": RUNS, "SIGNIFICANT": SIGNIFICANT}

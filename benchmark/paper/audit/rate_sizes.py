@@ -1,7 +1,8 @@
-"""Which numbers of users and items the printed rates are fractions of, and how many runs can stand behind them.
+"""How many users and items the printed rates are fractions of, and how many runs can be behind them.
 
-A hit rate over N users is a multiple of 1/N, its mean over R runs one of 1/(R N); coverage likewise with the number of
-training items. The sizes are counted on the data and not printed in the paper: see `source` in audit.toml.
+A hit rate over N users is a multiple of 1/N, and its mean over R runs is a multiple of 1/(R N). Coverage is the same
+with the number of training items. The paper does not print these sizes. They were counted on the data: see `source` in
+audit.toml.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from benchmark.paper.audit.finding import HALF_UNIT, RUNS, SIGNIFICANT, SLACK, A
 from benchmark.paper.printed import TABLE_2_METHODS, Printed, Table2
 
 MOST_RUNS = 20
-"""The largest number of runs that is tried as an explanation of a mean."""
+"""The largest number of runs that is tried to explain a mean."""
 
 
 @dataclass(frozen=True)
 class Population:
-    """What a dataset's rates are fractions of: `size` users or items (`unit`); `metric` is hr or cov.
+    """What the rates of a dataset are fractions of: `size` users or items (`unit`). `metric` is hr or cov.
 
-    `search`: the first and the last size that are tried; `methods`: those whose printed values should fit.
+    `search`: the first and last size to try. `methods`: the methods whose printed values should fit.
     """
 
     dataset: str
@@ -35,7 +36,7 @@ class Population:
     source: str
 
     def rows(self, table: Table2) -> dict[str, Printed]:
-        """The rows of Table 2 that are fractions of it, by metric."""
+        """The rows of Table 2 that are fractions of this population, by metric."""
         return {
             metric: row
             for (dataset, metric), row in table.items()
@@ -44,13 +45,13 @@ class Population:
 
 
 def is_multiple(values: np.ndarray, size: int) -> np.ndarray:
-    """Which `values` (n,), printed to four decimals, some k / size rounds to: (n,) bool."""
+    """Which of `values` (n,), printed to four decimals, are some k / size after rounding: (n,) bool."""
     nearest = np.rint(np.asarray(values, dtype=np.float64) * size) / size
     return np.abs(nearest - values) <= HALF_UNIT + SLACK
 
 
 def fitting_sizes(values: np.ndarray, first: int, last: int) -> tuple[int, list[int]]:
-    """How many `values` (n,) at most are multiples of one size from `first` to `last`, and the sizes that reach it."""
+    """The largest number of `values` (n,) that fit one size from `first` to `last`, and all sizes that reach it."""
     counts = [int(is_multiple(values, size).sum()) for size in range(first, last + 1)]
     most = max(counts)
     return most, [first + place for place, count in enumerate(counts) if count == most]
@@ -58,20 +59,20 @@ def fitting_sizes(values: np.ndarray, first: int, last: int) -> tuple[int, list[
 
 @cache
 def chance_of_single(size: int, runs: int) -> float:
-    """The share of all possible means over `runs` runs that are printed like the rate of a single run."""
+    """The share of all possible means over `runs` runs that could pass for the rate of a single run in print."""
     means = np.arange(size * runs) / (size * runs)
     return float(is_multiple(np.round(means, 4), size).mean())
 
 
 def fewest_runs(values: np.ndarray, size: int, most: int = MOST_RUNS) -> int | None:
-    """The smallest number of runs whose means could all be printed as `values` (n,); None if none up to `most`."""
+    """The smallest number of runs whose means could be printed as `values` (n,); None if it is more than `most`."""
     return next((runs for runs in range(1, most + 1) if is_multiple(values, size * runs).all()), None)
 
 
 def sizes(table: Table2, known: Sequence[Population]) -> Iterator[AuditFinding]:
-    """Whether the counted sizes are those that the printed rates of single methods point to."""
+    """Check whether the printed rates point to the sizes that were counted."""
     for population in known:
-        verdict: AuditVerdict | bool = "cannot be told"  # where any value fits, as the steps are finer than print
+        verdict: AuditVerdict | bool = "cannot be told"  # if steps are finer than print, any value fits
         most, found, values = 0, list[int](), np.array([])
         if 1 / population.size >= 2 * HALF_UNIT:
             rows = population.rows(table)
@@ -82,7 +83,7 @@ def sizes(table: Table2, known: Sequence[Population]) -> Iterator[AuditFinding]:
 
 
 def runs_behind(table: Table2, known: Sequence[Population]) -> Iterator[AuditFinding]:
-    """For each dataset and method, whether its rates can be means over five runs, and whether they are as one run's."""
+    """Check for each dataset and method whether its rates can be means over five runs or look like a single run's."""
     for dataset in dict.fromkeys(dataset for dataset, _ in table):
         rows = [(population, population.rows(table)) for population in known if population.dataset == dataset]
         if rows:
@@ -93,7 +94,7 @@ def runs_behind(table: Table2, known: Sequence[Population]) -> Iterator[AuditFin
 
 
 def _runs_behind(dataset: str, method: str, rows: Sequence[tuple[Population, Mapping[str, Printed]]]) -> AuditFinding:
-    """A value that no mean over five runs rounds to settles it; else the chance that such means look like one run's."""
+    """A value that no mean over five runs rounds to decides; otherwise the chance that such means look like one run."""
     chance, single, shown, impossible = 1.0, True, dict[str, float](), []
     for population, cells in rows:
         values = np.array([row.values[method] for row in cells.values()])

@@ -1,4 +1,4 @@
-"""The paper's sentences about its results checked against the numbers that it prints, and Table 1 against Table 2."""
+"""Checks of the paper's sentences about its results against the printed numbers, and of Table 1 against Table 2."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from benchmark.paper.audit.finding import HALF_UNIT, SLACK, AuditFinding, AuditV
 from benchmark.paper.printed import BASELINES, BTSR, SASREC, TABLE_1_METRIC, Printed, Table1, Table2
 
 PRINTED_DECIMALS = 4
-"""How many decimals the tables print of a metric."""
+"""The number of decimals that the tables print."""
 FEWER_DECIMALS = {("Kindle Store", "btsr-sce"): 3}
-"""The cell of Table 1 that has fewer: it prints 0.079."""
+"""The one cell of Table 1 with fewer decimals prints 0.079."""
 
 
 def barlow_twins_gains(table1: Table1) -> Iterator[AuditFinding]:
-    """Table 1, each objective of each dataset: is the value with Barlow Twins the higher one?"""
+    """Check in Table 1 whether Barlow Twins raises the value of each objective on each dataset."""
     for dataset, values in table1.items():
         for plain, regularised in zip(SASREC, BTSR, strict=True):
             before, after = values[plain], values[regularised]
@@ -22,7 +22,7 @@ def barlow_twins_gains(table1: Table1) -> Iterator[AuditFinding]:
 
 
 def baseline_cells(table1: Table1, table2: Table2) -> Iterator[AuditFinding]:
-    """Whether SASRec's cells of Table 1 are those of Table 2, which reports the hold-out test set."""
+    """Check whether SASRec has the same values in Table 1 as in Table 2, which reports the hold-out test set."""
     for dataset, values, row in _in_both(table1, table2):
         cells = {method: values[method] for method in SASREC}
         same = [method for method, value in cells.items() if abs(value - row.values[method]) <= SLACK]
@@ -32,14 +32,14 @@ def baseline_cells(table1: Table1, table2: Table2) -> Iterator[AuditFinding]:
 def best_variants(
     table1: Table1, table2: Table2, decimals: Mapping[tuple[str, str], int] = FEWER_DECIMALS
 ) -> Iterator[AuditFinding]:
-    """BT-SR of Table 2, "our best variant", against the best Barlow Twins cell of Table 1.
+    """Compare BT-SR in Table 2, "our best variant", with the best Barlow Twins cell of Table 1.
 
-    `decimals`: of the cells of Table 1, by dataset and method, that are not printed to four decimals.
+    `decimals`: the decimals of those cells of Table 1, by dataset and method, that do not have four.
     """
     for dataset, values, row in _in_both(table1, table2):
         best = max(BTSR, key=values.__getitem__)
         digits = decimals.get((dataset, best), PRINTED_DECIMALS)
-        # Numbers that are printed alike to four decimals may come from one; otherwise their intervals must touch.
+        # Two cells with four decimals must be equal; with fewer decimals their rounding intervals must touch.
         reach = 0.0 if digits == PRINTED_DECIMALS else HALF_UNIT + 0.5 * 10**-digits
         apart, theirs = abs(row.btsr - values[best]), f"{values[best]:.{digits}f}"
         yield finding(
@@ -48,7 +48,7 @@ def best_variants(
 
 
 def named_objectives(table1: Table1, named: Mapping[str, str], place: str) -> Iterator[AuditFinding]:
-    """The objective (bce, ce, sce) that the paper names as strongest per dataset, with and without Barlow Twins."""
+    """Check the objective (bce, ce, sce) that the paper calls strongest on each dataset."""
     for dataset, objective in named.items():
         plain, best = (max(methods, key=table1[dataset].__getitem__) for methods in (SASREC, BTSR))
         agrees = best == f"btsr-{objective}"
@@ -56,14 +56,14 @@ def named_objectives(table1: Table1, named: Mapping[str, str], place: str) -> It
 
 
 def cross_entropy(table1: Table1) -> Iterator[AuditFinding]:
-    """Full cross-entropy against binary cross-entropy, both without Barlow Twins."""
+    """Compare full with binary cross-entropy, both without Barlow Twins."""
     for dataset, values in table1.items():
         bce, ce = values["sasrec-bce"], values["sasrec-ce"]
         yield finding("cross-entropy", ce > bce, dataset=dataset, bce=bce, ce=ce)
 
 
 def coverage_gains(check: str, table2: Table2, datasets: Collection[str]) -> Iterator[AuditFinding]:
-    """Coverage of BT-SR on datasets for which the paper speaks of gains: by sign alone, against the best baseline."""
+    """Check the sign of BT-SR's coverage gain over the best baseline, on datasets where the paper speaks of gains."""
     for (dataset, metric), row in table2.items():
         if dataset in datasets and metric.startswith("cov@"):
             above = [name for name in BASELINES if row.values[name] > row.btsr]
@@ -71,7 +71,7 @@ def coverage_gains(check: str, table2: Table2, datasets: Collection[str]) -> Ite
 
 
 def top_1_drop(table2: Table2, datasets: Collection[str], points: float) -> Iterator[AuditFinding]:
-    """Whether HR@1 of BT-SR is high enough to drop by this number of percentage points at all."""
+    """Check whether BT-SR's HR@1 is high enough to drop by this many percentage points."""
     for (dataset, metric), row in table2.items():
         if dataset in datasets and metric == "hr@1":
             verdict: AuditVerdict = "cannot be told" if 100 * (row.btsr + HALF_UNIT) >= points else "disagrees"
@@ -79,7 +79,7 @@ def top_1_drop(table2: Table2, datasets: Collection[str], points: float) -> Iter
 
 
 def _in_both(table1: Table1, table2: Table2) -> list[tuple[str, Mapping[str, float], Printed]]:
-    """The datasets of both tables, with Table 1's values and Table 2's row for the same metric."""
+    """The datasets in both tables, each with its values in Table 1 and its row of the same metric in Table 2."""
     return [
         (dataset, values, table2[dataset, TABLE_1_METRIC])
         for dataset, values in table1.items()

@@ -1,7 +1,7 @@
-"""Table 2 of the paper checked against itself: Improve, stars, and what HR implies about NDCG.
+"""Checks of the paper's Table 2 against itself: Improve, stars, and what HR implies about NDCG.
 
-A printed number stands for the interval that rounds to it: printed numbers disagree if no numbers in their intervals
-fit together.
+A printed number stands for all numbers that round to it. Printed numbers disagree if no choice of such numbers fits
+together.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from benchmark.paper.printed import BASELINES, TABLE_2_METHODS, Table2
 
 
 def improvements(table: Table2) -> Iterator[AuditFinding]:
-    """Improve of every cell against the best printed baseline; where it differs, which printed values would give it,
-    which BT-SR value it implies, and whether the printed value is also a baseline's.
+    """Recompute Improve of every cell against the best printed baseline.
+
+    If it differs, the finding names the baselines that would give it, the BT-SR value it implies, and any baseline with
+    the same printed value as BT-SR.
     """
     for (dataset, metric), row in table.items():
         explaining = {
@@ -41,18 +43,18 @@ def improvements(table: Table2) -> Iterator[AuditFinding]:
 
 
 def _gives(ours: float, baseline: float, percentage: float) -> bool:
-    """Whether numbers that round to these three fit together."""
+    """Whether some numbers that round to these three fit together."""
     low = improve(ours - HALF_UNIT, baseline + HALF_UNIT)
     high = improve(ours + HALF_UNIT, baseline - HALF_UNIT)
     return low <= percentage + HALF_PERCENT + SLACK and high >= percentage - HALF_PERCENT - SLACK
 
 
 def stars(table: Table2) -> Iterator[AuditFinding]:
-    """Every starred cell in a two-sided one-sample t-test of mean, deviation and n = 5 against the best baseline.
+    """Test every starred cell against the best baseline, by a two-sided one-sample t-test of mean, deviation and n = 5.
 
-    It is the paired test if the baseline is the same in every run. With a deviation of its own, which is not printed,
-    the paired test can come out differently: the finding names the deviation of the differences that it would take.
-    Cells without a star are left out, unless they are significant however they were rounded.
+    This equals the paired test if the baseline is the same in every run. If the baseline varies, by a deviation that is
+    not printed, the paired test can differ; the finding names the deviation of the differences that it would need.
+    Cells without a star appear only if they are significant under any rounding.
     """
     for (dataset, metric), row in table.items():
         lead, deviation = row.btsr - row.best, row.btsr_deviation
@@ -68,28 +70,28 @@ def stars(table: Table2) -> Iterator[AuditFinding]:
 
 
 def _significant(lead: float, deviation: float, rounded: float) -> bool:
-    """Whether a lead has p < 0.05 with its means and deviation moved by `rounded` each, in its favour if positive."""
+    """Whether a lead has p < 0.05 after its means and deviation move by `rounded`, in its favour if positive."""
     lead, deviation = lead + 2 * rounded, max(0.0, deviation - rounded)
     return lead > 0 and one_sample_p(lead, deviation, RUNS, 0.0) < SIGNIFICANT
 
 
 def one_sample_p(mean: float, deviation: float, n: int, reference: float) -> float:
-    """Two-sided p of a one-sample t-test, from a sample's mean, sample deviation and size (2 at least)."""
+    """The two-sided p of a one-sample t-test, from the sample's mean, deviation and size n >= 2."""
     if deviation == 0:
         return 1.0 if mean == reference else 0.0
     return float(2 * stats.t.sf(abs(mean - reference) / (deviation / math.sqrt(n)), n - 1))
 
 
 def largest_significant_deviation(difference: float, n: int) -> float:
-    """The sample deviation of n differences below which their mean has p < 0.05 in the paired test."""
+    """The sample deviation of n differences below which their mean reaches p < 0.05 in a paired test."""
     return abs(difference) * math.sqrt(n) / float(stats.t.ppf(1 - SIGNIFICANT / 2, n - 1))
 
 
 def ndcg_gains(table: Table2) -> Iterator[AuditFinding]:
-    """Every method's gain in NDCG from K = 5 to 10 against its gain in HR.
+    """Compare every method's gain in NDCG from K = 5 to 10 with its gain in HR.
 
-    With one relevant item a hit at rank r adds 1 / log2(r + 1) to NDCG, so that each hit between 6 and 10 adds between
-    1 / log2(11) and 1 / log2(7). It holds for one run, for means over runs and over users alike.
+    With one relevant item, a hit at rank r adds 1 / log2(r + 1) to NDCG, so each hit at ranks 6 to 10 adds between
+    1 / log2(11) and 1 / log2(7). This holds for single runs and for means over runs and users.
     """
     for dataset in dict.fromkeys(dataset for dataset, _ in table):
         rows = [table.get((dataset, metric)) for metric in ("hr@5", "hr@10", "ndcg@5", "ndcg@10")]

@@ -1,4 +1,4 @@
-"""The audit of the paper: its counts on the printed tables, and each check on tables that are counted by hand."""
+"""The audit of the paper: what it finds in the printed tables, and each check on small tables worked out by hand."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def row(metric: str, baselines: tuple[float, ...], btsr: float, **other: Any) -> tuple[tuple[str, str], Printed]:
-    """A row of Table 2; of the six baselines those left out are 0.01."""
+    """A row of Table 2. Baselines that are not given have 0.01."""
     values = (*baselines, *[0.01] * (len(BASELINES) - len(baselines)), btsr)
     changes = {"btsr_deviation": 0.001, "starred": False, "improve": 0.0} | other
     return ("D", metric), Printed(dict(zip(TABLE_2_METHODS, values, strict=True)), **changes)
@@ -167,7 +167,7 @@ def test_sentences_that_the_tables_do_not_bear_out() -> None:
 
 
 def written(name: str) -> tuple[AuditFinding, ...]:
-    """The findings of a check that stand in audit.toml."""
+    """The findings of a check that are written down in audit.toml."""
     return next(check.findings for check in checks() if check.name == name)
 
 
@@ -192,7 +192,7 @@ def test_the_datasets_that_are_named_are_looked_up_in_the_tables() -> None:
 
 
 def every_printed_number() -> dict[str, str]:
-    """Each number of the three tables as it is quoted, by its place."""
+    """Every number of the three tables in the form in which it is quoted, by its place."""
     found = {f"Table 1, {title(m)}, {d}, ndcg@10": number(v) for d, row in table1().items() for m, v in row.items()}
     for (dataset, metric), printed in table2().items():
         found |= {f"Table 2, {title(m)}, {dataset}, {metric}": number(v) for m, v in printed.values.items()}

@@ -1,4 +1,4 @@
-"""The paper's claims name what there is, and --claim runs what they need."""
+"""The paper's claims name existing variants and metrics, and --claim runs what they need."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COSTS = ("fit_seconds", "seconds_per_epoch")
 
 
 def labels_in(rule: Rule) -> list[str]:
-    """Every label that a rule names."""
+    """All variant labels in a rule."""
     fields = rule._asdict()
     lists: list[Names] = [*fields.get("pairs", ()), fields.get("at", ()), fields.get("among", ())]
     lists += [fields.get("rivals", ()), fields["start"] if isinstance(fields.get("start"), tuple) else ()]

@@ -1,4 +1,4 @@
-"""The published numbers stand beside the runs of the configurations that they were published for."""
+"""The experiment `home` plans a run for every published number, with the settings it was published for."""
 
 from __future__ import annotations
 
