@@ -1,4 +1,4 @@
-"""How each method is shown: its title, its place in the order, and one style in every figure."""
+"""How each method is shown: its title, its place in the order, and one style for all figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Dashes = str | tuple[float, tuple[float, ...]]
 
 @dataclass(frozen=True)
 class MethodStyle:
-    """A method in print. `dashes`: a line style; `hatch`: a bar's pattern, so that grey prints can be read too."""
+    """How a method looks in print. `dashes` (lines) and `hatch` (bars) keep it apart from the others in grey, too."""
 
     title: str
     colour: str
@@ -22,7 +22,8 @@ class MethodStyle:
     hatch: str = ""
 
 
-# Okabe and Ito's colour-blind safe hues: a family shares one, and its members differ in lightness, marker and dashes.
+# Okabe and Ito's colours, which colour-blind readers can tell apart. The methods of a family share a hue and differ in
+# lightness, marker and dashes.
 STYLES: dict[str, MethodStyle] = {
     "sasrec-bce": MethodStyle("SASRec (BCE)", "#9CCBEB", "o", (0, (1, 1))),
     "sasrec-ce": MethodStyle("SASRec (CE)", "#3C8DC5", "s", (0, (4, 1.5))),
@@ -37,14 +38,14 @@ STYLES: dict[str, MethodStyle] = {
     "markov": MethodStyle("Markov chain", "#666666", "h", (0, (6, 2))),
     "two-stage": MethodStyle("Two-stage BT", "#B8A200", "p", (0, (4, 2, 1, 2)), "++"),
 }
-"""Every method in the order of presentation: the paper's Table 2 first, then what it does not have."""
+"""Every method of the reproduction in display order: the columns of the paper's Table 2 first, then the others."""
 
 _OWN_COLOURS = ("#000000", "#882255", "#117733", "#332288", "#999933")
 _OWN_MARKERS = ("H", ">", "8", "d", "^", "s", "v")
 
 
 def style_of(method: str) -> MethodStyle:
-    """A method that STYLES lacks is shown as its entry in the registry says, or in a look of its own."""
+    """The style of a method. One that STYLES lacks gets the look from its registry entry, or one of its own."""
     if method in STYLES:
         return STYLES[method]
     if method not in METHODS:
@@ -52,13 +53,13 @@ def style_of(method: str) -> MethodStyle:
     return _own_style(METHODS[method].title, _unlisted().index(method), METHODS[method].look)
 
 
-def external_style(title: str, place: int) -> MethodStyle:
-    """Recommendations made elsewhere, under the name they were given; `place`, from 0, is that among all of them."""
-    return _own_style(f"{title} (external)", len(_unlisted()) + place)
+def external_style(title: str, index: int) -> MethodStyle:
+    """The style of recommendations made elsewhere; `index` counts these from 0, so that each looks different."""
+    return _own_style(f"{title} (external)", len(_unlisted()) + index)
 
 
 def is_own(method: str) -> bool:
-    """Whether it lies outside the reproduction, like a method of one's own or recommendations made elsewhere."""
+    """Whether a method is not part of the reproduction: the user's own method, or recommendations made elsewhere."""
     return method not in STYLES
 
 
@@ -66,18 +67,18 @@ def _unlisted() -> list[str]:
     return [method for method in METHODS if is_own(method)]
 
 
-def _own_style(title: str, place: int, look: Look | None = None) -> MethodStyle:
-    """As in `look`, or in one of 35 combinations of colour and marker, by `place`."""
-    own = Look(_OWN_COLOURS[place % len(_OWN_COLOURS)], _OWN_MARKERS[place % len(_OWN_MARKERS)])
-    return MethodStyle(title, (look or own).colour, (look or own).marker, (0, (1, 3)))
+def _own_style(title: str, index: int, look: Look | None = None) -> MethodStyle:
+    """Use `look` if there is one, otherwise the `index`-th of 35 combinations of colour and marker."""
+    own = look or Look(_OWN_COLOURS[index % len(_OWN_COLOURS)], _OWN_MARKERS[index % len(_OWN_MARKERS)])
+    return MethodStyle(title, own.colour, own.marker, (0, (1, 3)))
 
 
 def title_of(method: str) -> str:
-    """A method's name in print, such as `BT-SR (CE)`."""
+    """The title of a method, such as `BT-SR (CE)`."""
     return style_of(method).title
 
 
 def in_order(methods: Iterable[str]) -> list[str]:
-    """Distinct methods in the order of presentation, then in that of the registry, unknown ones last and by name."""
-    places = {name: place for place, name in enumerate([*STYLES, *_unlisted()])}
-    return sorted(set(methods), key=lambda name: (places.get(name, len(places)), name))
+    """Distinct methods in display order: as in STYLES, then as registered, then unknown ones by name."""
+    ranks = {name: rank for rank, name in enumerate([*STYLES, *_unlisted()])}
+    return sorted(set(methods), key=lambda name: (ranks.get(name, len(ranks)), name))

@@ -1,7 +1,7 @@
-"""One dataset's runs as one tidy frame, and the questions that tables, figures and claims ask of it.
+"""The runs of one dataset as a tidy frame, and the questions that tables, figures and claims ask about them.
 
-They all ask the same: what is this metric over the seeds of these runs, alone, against other runs seed by seed, or
-against other runs user by user.
+All of them ask the same thing: what is this metric over the seeds of these runs, on its own, against other runs seed
+by seed, or against other runs user by user?
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +22,7 @@ from benchmark.plan.run_spec import RunSetting
 from benchmark.plan.selection import Choice, choose
 from benchmark.report.methods import MethodStyle, external_style, in_order, is_own, style_of
 from benchmark.report.significance import PairedTest, SeedSummary, paired_t_test, summarise_seeds
+from benchmark.report.tables.numbers import DASH
 from benchmark.runs.metrics import is_higher_better, is_mean_over_users
 from benchmark.runs.summary import user_means
 from benchmark.store.npz import Arrays
@@ -34,22 +34,22 @@ COLUMNS = (
 )
 
 MAX_PROFILE = 40
-"""The most characters of a profile's name in a heading: what was set by hand is part of it, which may be long."""
+"""Longest profile name shown in a heading. Settings changed by hand are part of the name, so it can get long."""
 
 COST = "cost"
-"""The stage of the frame that holds what a run took: seconds, epochs, bytes."""
+"""The stage under which the frame lists what a run took: seconds, epochs, bytes."""
 
 LoadArrays = Callable[[RunRecord], Arrays | None]
 
 
 @dataclass(frozen=True)
 class RunGroup:
-    """The runs that are averaged with one another: a method of Table 2, or one variant of another experiment.
+    """The runs that are averaged together: one method of Table 2, or one variant of another experiment.
 
-    `method`: whose variant it is; its records may name another one, for BT-SR with alpha = 0 is run as SASRec.
-    `swept`: the number that varies in the experiment, such as alpha or a share of noise; None where none does.
-    `records`: by seed, whatever their status. `missing`: the seeds of planned runs that have no record. `place`: among
-    external methods, for a marker of its own.
+    `method`: the method this is a variant of. Its records may name another one: BT-SR with alpha = 0 is run as SASRec.
+    `swept`: the value that the experiment varies, such as alpha or the share of noise, if it varies a number.
+    `records`: every stored run, ordered by seed, whatever its status. `missing`: planned seeds without a record.
+    `external_index`: counts external methods from 0, so that each gets its own marker.
     """
 
     experiment: str
@@ -58,21 +58,21 @@ class RunGroup:
     swept: float | None = None
     records: tuple[RunRecord, ...] = ()
     missing: tuple[int, ...] = ()
-    place: int = 0
+    external_index: int = 0
 
     @property
     def name(self) -> str:
-        """What tells the group from all others of a dataset and setting, such as `alpha/0.1`."""
+        """A name that is unique within a dataset and setting, such as `alpha/0.1`."""
         return f"{self.experiment}/{self.label}"
 
     @property
     def plain(self) -> str | None:
-        """The method without Barlow Twins, such as `sasrec-ce` of `btsr-ce`; None where there is none."""
+        """The same method without Barlow Twins (`sasrec-ce` for `btsr-ce`), or None if there is none."""
         return METHODS[self.method].plain if self.method in METHODS else None
 
     @property
     def title(self) -> str:
-        """The group in print, such as `SASRec (CE)`, `alpha 0.1` or `SASRec (CE), noise 0.2`."""
+        """The name shown to readers, such as `SASRec (CE)`, `alpha 0.1` or `SASRec (CE), noise 0.2`."""
         if self.label == self.method:
             return self.style.title
         match self.experiment:
@@ -88,10 +88,10 @@ class RunGroup:
 
     @property
     def style(self) -> MethodStyle:
-        """How its method is shown; an external one under the name that it was given."""
+        """The style of the method. An external method appears under the title that its file was given."""
         if self.external and self.records:
             given = self.records[0].spec["method"]["settings"].get("title", self.method)
-            return external_style(str(given), self.place)
+            return external_style(str(given), self.external_index)
         return style_of(self.method)
 
     @property
@@ -100,12 +100,12 @@ class RunGroup:
 
     @property
     def done(self) -> tuple[RunRecord, ...]:
-        """The records that may be averaged, by seed."""
+        """The finished runs, which are the ones that enter averages."""
         return tuple(record for record in self.records if record.done)
 
     @property
     def not_done(self) -> dict[str, list[int]]:
-        """The seeds of the others by status, `missing` for those without a record."""
+        """The seeds of all other runs by status; the status of a run without a record is `missing`."""
         seeds = defaultdict(list, {"missing": list(self.missing)} if self.missing else {})
         for record in self.records:
             if not record.done:
@@ -113,66 +113,74 @@ class RunGroup:
         return {status: sorted(seeds[status]) for status in sorted(seeds)}
 
     @property
-    def asked(self) -> int:
+    def n_planned(self) -> int:
         return len(self.records) + len(self.missing)
 
+    @property
+    def done_of_planned(self) -> str:
+        """`3/5`, or a dash if nothing was planned."""
+        return f"{len(self.done)}/{self.n_planned}" if self.n_planned else DASH
 
+
+class Versus(NamedTuple):
+    """A rival, and the test of a candidate against it."""
+
+    rival: RunGroup
+    test: PairedTest
+
+
+@dataclass(eq=False)
 class Results:
-    """The runs of one dataset under one setting. Table 2 is the experiment `main`, with a group for each method."""
+    """The runs of one dataset under one setting. Table 2 is the experiment `main`, with one group per method.
 
-    def __init__(
-        self,
-        dataset: str,
-        title: str,
-        synthetic: bool,
-        setting: RunSetting,
-        groups: Sequence[RunGroup],
-        load: LoadArrays,
-        data: Mapping[str, Any] | None = None,
-        user_numbers: Mapping[float, np.ndarray] = MappingProxyType({}),
-    ) -> None:
-        """`groups`: experiment by experiment, in the plan's order. `load`: reads the arrays of a record, None if they
-        are lost. `data`: the protocol's entry in data.json. `user_numbers`: of each window that data.json knows the
-        numbers (N,) of its test users, which tell who is tested in several windows.
-        """
-        self.dataset, self.title, self.synthetic, self.setting = dataset, title, synthetic, setting
-        self.groups, self.data, self.user_numbers = tuple(groups), data or {}, user_numbers
-        self._load, self._loaded = load, dict[tuple[str, int], Arrays | None]()
+    `groups`: experiment by experiment, in the order of the plan. `read_arrays`: reads the arrays of a record from the
+    store and returns None if they are lost. `data`: the entry of this protocol in data.json, empty if it is lost.
+    `user_numbers`: for each window listed in data.json the numbers (N,) of its test users, which show who is tested in
+    several windows.
+    """
+
+    dataset: str
+    title: str
+    synthetic: bool
+    setting: RunSetting
+    groups: Sequence[RunGroup]
+    read_arrays: LoadArrays
+    data: Mapping[str, Any] = field(default_factory=dict)
+    user_numbers: Mapping[float, np.ndarray] = field(default_factory=dict)
+    _loaded: dict[tuple[str, int], Arrays | None] = field(default_factory=dict, init=False)
 
     @property
     def heading(self) -> str:
-        """The dataset, and in parentheses what of the setting is not the usual: ML-1M (released hyper-parameters)."""
+        """The title with departures from the default setting in parentheses: `ML-1M (released hyper-parameters)`."""
         usual, setting = RunSetting(), self.setting
         preset, *departures = setting.protocol.split(",")
         words = [f"{preset} protocol"] if preset != usual.protocol else []
         orders = {"ties=file": "file order", "ties=item": "item order"}
         words += [orders.get(each, each) for each in departures]
         words += [f"{setting.hparams} hyper-parameters"] if setting.hparams != usual.hparams else []
-        named = setting.profile
-        named = named if len(named) <= MAX_PROFILE else f"{named[: MAX_PROFILE - 1]}…"
-        profile, *by_hand = profile_in_words(named)
+        name = setting.profile
+        profile, *by_hand = split_profile(name if len(name) <= MAX_PROFILE else f"{name[: MAX_PROFILE - 1]}…")
         words += [f"{profile} profile", *by_hand] if profile != usual.profile else by_hand
         return f"{self.title} ({', '.join(words)})" if words else self.title
 
     @property
     def identity(self) -> dict[str, object]:
-        """What says of every row which dataset and setting it is about: the first COLUMNS."""
-        whose = {"dataset": self.dataset, "title": self.title, "synthetic": self.synthetic}
-        return whose | asdict(self.setting)
+        """The first COLUMNS, which are the same in every row: the dataset and its setting."""
+        return {"dataset": self.dataset, "title": self.title, "synthetic": self.synthetic} | asdict(self.setting)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """COLUMNS, one row per use of a run in a group, stage and metric.
+        """COLUMNS, with one row per group, run, stage and metric. A run in two groups is listed in both.
 
-        A run that is not done has no metrics and one row, whose stage and metric are empty.
+        A run that is not done has no metrics. It gets a single row with an empty stage and metric.
         """
         head = tuple(self.identity.values())
         rows = [
-            (*head, group.experiment, group.label, group.swept, group.method, group.plain, *identity, *measured)
+            (*head, group.experiment, group.label, group.swept, group.method, group.plain, *run, *measurement)
             for group in self.groups
             for record in group.records
-            for identity in [(record.seed, record.key, record.status)]
-            for measured in _measured(record)
+            for run in [(record.seed, record.key, record.status)]
+            for measurement in _measurements(record)
         ]
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -181,10 +189,9 @@ class Results:
     def experiment(self, name: str) -> tuple[RunGroup, ...]:
         return tuple(group for group in self.groups if group.experiment == name)
 
-    def own(self, name: str) -> tuple[RunGroup, ...]:
-        """The groups of an experiment; empty unless one of its runs is done that is not Table 2's as well."""
-        shared = {(record.key, record.seed) for group in self.experiment("main") for record in group.records}
-        groups = self.experiment(name)
+    def experiment_beyond_main(self, name: str) -> tuple[RunGroup, ...]:
+        """The groups of an experiment, or nothing if all its finished runs also belong to Table 2."""
+        shared, groups = {(record.key, record.seed) for record in self.records("main")}, self.experiment(name)
         runs = {(record.key, record.seed) for group in groups for record in group.done}
         return groups if runs - shared else ()
 
@@ -192,29 +199,29 @@ class Results:
         return next((group for group in self.experiment(experiment) if group.label == label), None)
 
     def method(self, method: str) -> RunGroup:
-        """A method's runs of Table 2; a group without records if there are none."""
+        """A method's runs in Table 2; an empty group if there are none."""
         return self.group("main", method) or RunGroup("main", method, method)
 
     def records(self, *experiments: str) -> list[RunRecord]:
-        """Each record once, of all groups or of those of some experiments."""
+        """Each record once, from all groups or only from those of the given experiments."""
         groups = [group for group in self.groups if not experiments or group.experiment in experiments]
         return list({(record.key, record.seed): record for group in groups for record in group.records}.values())
 
     @cached_property
     def masks_history(self) -> bool:
-        """Whether no run may recommend what a user's history holds, so that such a target is a miss."""
+        """Whether all runs exclude the items in a user's history, so that a target among them counts as a miss."""
         return all(record.spec.get("evaluation", {}).get("mask_seen", True) for record in self.records())
 
     # --- the columns of Table 2 -------------------------------------------------------------------------------------
 
     @cached_property
     def ran(self) -> tuple[str, ...]:
-        """The methods of Table 2 that have a record, in the order of presentation."""
+        """The methods of Table 2 that have a record, in display order."""
         return tuple(in_order(group.method for group in self.experiment("main") if group.records))
 
     @cached_property
     def choice(self) -> Choice | None:
-        """Which objective represents BT-SR, by validation; None if BT-SR has no finished run."""
+        """Which objective stands for BT-SR, chosen on validation; None if no BT-SR run has finished."""
         return choose(self.frame[self.frame["experiment"] == "main"], [method for method in BTSR if method in self.ran])
 
     @property
@@ -223,38 +230,39 @@ class Results:
 
     @property
     def baselines(self) -> tuple[str, ...]:
-        """Those of the paper's six that were run."""
+        """Which of the paper's six baselines were run."""
         return tuple(method for method in self.ran if method in BASELINES)
 
     @property
-    def contestants(self) -> tuple[str, ...]:
-        """The columns of the paper's table, as far as they were run: its baselines, then BT-SR."""
+    def paper_methods(self) -> tuple[str, ...]:
+        """The columns of the paper's table that were run: its baselines, then BT-SR."""
         return (*self.baselines, *([self.btsr] if self.btsr else []))
 
     @property
-    def extras(self) -> tuple[str, ...]:
-        """The methods that the paper's table does not have, external ones included."""
-        return tuple(method for method in self.ran if method not in self.contestants)
+    def other_methods(self) -> tuple[str, ...]:
+        """Every method that was run and is not in the paper's table, external ones included."""
+        return tuple(method for method in self.ran if method not in self.paper_methods)
 
     @property
-    def challengers(self) -> tuple[str, ...]:
-        """Those of the extras that take part like the paper's columns: one's own methods, and external ones."""
-        return tuple(method for method in self.extras if is_own(method))
+    def own_methods(self) -> tuple[str, ...]:
+        """The user's own methods and external ones, which are compared like the paper's columns."""
+        return tuple(method for method in self.other_methods if is_own(method))
 
     # --- the questions ----------------------------------------------------------------------------------------------
 
     def values(self, runs: RunGroup, metric: str, stage: str = "test") -> dict[int, float]:
-        """The metric by seed, of the finished runs that have it."""
-        return dict(self._by_seed.get((runs.experiment, runs.label, stage, metric), {}))
+        """The metric by seed, over the finished runs that have it."""
+        measured = {record.seed: _measured_in(record, stage) for record in runs.done}
+        return {seed: metrics[metric] for seed, metrics in measured.items() if metric in metrics}
 
     def summary(self, runs: RunGroup, metric: str, stage: str = "test") -> SeedSummary:
-        """Mean and deviation over the seeds; NaN, and n = 0, where no run has the metric."""
+        """Mean and deviation over the seeds; NaN with n = 0 if no run has the metric."""
         return summarise_seeds(np.array(list(self.values(runs, metric, stage).values()), dtype=float))
 
     def paired(
         self, first: RunGroup, second: RunGroup, metric: str, stage: str = "test"
     ) -> tuple[list[int], np.ndarray, np.ndarray]:
-        """The seeds that both have, and the metric of each side on them, (S,) and (S,)."""
+        """The seeds that both groups have, and the metric of each group on these seeds, (S,) and (S,)."""
         ours, theirs = self.values(first, metric, stage), self.values(second, metric, stage)
         seeds = sorted(ours.keys() & theirs.keys())
         return seeds, np.array([ours[seed] for seed in seeds]), np.array([theirs[seed] for seed in seeds])
@@ -263,21 +271,20 @@ class Results:
         _, ours, theirs = self.paired(candidate, baseline, metric, stage)
         return paired_t_test(ours, theirs, is_higher_better(metric))
 
-    def against_best(
-        self, candidate: RunGroup, rivals: Iterable[RunGroup], metric: str
-    ) -> tuple[RunGroup, PairedTest] | None:
-        """The best of the rivals, each over the seeds that it shares with the candidate, the first of equals, and the
-        candidate's test against it; None if no rival shares a seed.
+    def against_best(self, candidate: RunGroup, rivals: Iterable[RunGroup], metric: str) -> Versus | None:
+        """Test the candidate against the best of its rivals; None if no rival shares a seed with it.
+
+        Each rival is rated on the seeds that it shares with the candidate. The first of equals wins.
         """
-        tests = [(rival, self.difference(candidate, rival, metric)) for rival in rivals]
+        tests = [Versus(rival, self.difference(candidate, rival, metric)) for rival in rivals]
         best = max if is_higher_better(metric) else min
-        return best((each for each in tests if each[1].n), key=lambda each: each[1].baseline, default=None)
+        return best((each for each in tests if each.test.n), key=lambda each: each.test.baseline, default=None)
 
     def users(self, runs: RunGroup, metric: str, seeds: Collection[int] | None = None) -> np.ndarray | None:
-        """(N,) float64: what each test user contributes to HR, NDCG or MRR, averaged over all seeds or over these.
+        """What each test user contributes to HR, NDCG or MRR, averaged over all or the given seeds: (N,) float64.
 
-        `.../bucketB` is about the users whose target lies in that bucket. None for a metric that is not a mean over
-        users, for fewer than two users, and where arrays are lost or differ in length.
+        `.../bucketB` covers the users whose target lies in that bucket. None if the metric is not a mean over users,
+        if there are fewer than two users, and if arrays are lost or differ in length.
         """
         if not is_mean_over_users(metric):
             return None
@@ -290,30 +297,32 @@ class Results:
         return np.asarray(np.stack(means).mean(axis=0))
 
     def user_differences(self, candidate: RunGroup, baseline: RunGroup, metric: str) -> np.ndarray | None:
-        """(N,): candidate minus baseline per user, each averaged over the seeds that both have; None if unknown."""
+        """Candidate minus baseline per user, (N,), both averaged over the seeds that they share; None if unknown."""
         seeds, _, _ = self.paired(candidate, baseline, metric)
         ours, theirs = self.users(candidate, metric, seeds), self.users(baseline, metric, seeds)
         return None if ours is None or theirs is None or ours.shape != theirs.shape else ours - theirs
 
     def printed(self, metric: str) -> Printed | None:
-        """What Table 2 of the paper prints; None for generated data, whatever its name."""
+        """The row of the paper's Table 2; None for generated data, even if it is called like a real dataset."""
         return None if self.synthetic else table2_row(self.title, metric)
 
     def arrays(self, runs: RunGroup, *names: str) -> list[Arrays]:
-        """The arrays of the finished runs that have all the named ones, by seed."""
+        """The arrays of the finished runs that have all the named ones, ordered by seed."""
         loaded = (self.load(record) for record in runs.done)
         return [arrays for arrays in loaded if arrays and all(name in arrays for name in names)]
 
     def load(self, record: RunRecord) -> Arrays | None:
-        """The arrays of a record, read once; None if they are lost."""
+        """The arrays of a record, read from the store only once; None if they are lost."""
         identity = (record.key, record.seed)
         if identity not in self._loaded:
-            self._loaded[identity] = self._load(record)
+            self._loaded[identity] = self.read_arrays(record)
         return self._loaded[identity]
 
     def tie_orders(self, groups: Sequence[RunGroup]) -> dict[str, str]:
-        """The stages in which these runs were tested, by the order of simultaneous events: "file", then "drawn" for the
-        mean over tie draws, or "1", "2", ... for single random orders. Empty if there is but one.
+        """The stages in which these runs were tested, keyed by the order of simultaneous events.
+
+        The keys are "file", then "drawn" for the mean over tie draws or "1", "2", ... for single random orders. Empty
+        if only one order was tested.
         """
         stages = {stage for group in groups for record in group.done for stage in record.metrics}
         if "ties-file" in stages:
@@ -321,28 +330,24 @@ class Results:
         redrawn = {stage.removeprefix("ties-"): stage for stage in sorted(stages) if stage.startswith("ties-")}
         return {"file": "test", **redrawn} if redrawn else {}
 
-    @cached_property
-    def _by_seed(self) -> dict[tuple[str, str, str, str], dict[int, float]]:
-        done = self.frame[self.frame["status"] == "done"]
-        columns = (done[name] for name in ("experiment", "variant", "stage", "metric", "seed", "value"))
-        found: dict[tuple[str, str, str, str], dict[int, float]] = defaultdict(dict)
-        for *where, seed, value in zip(*columns, strict=True):
-            found[tuple(where)][seed] = value
-        return found
 
-
-def profile_in_words(profile: str) -> list[str]:
-    """The profile, then what was set by hand: `paper` and `encoder.padding=masked` of paper-encoder.padding-masked."""
+def split_profile(profile: str) -> list[str]:
+    """Split a name such as `paper-encoder.padding-masked` into the profile and settings: `encoder.padding=masked`."""
     return re.sub(r"-((?:[a-z]\w*-)*[a-z]\w*\.[a-z_.]+)-", r" \1=", profile).split()
 
 
-def _measured(record: RunRecord) -> Iterator[tuple[str, str, float]]:
-    """(stage, metric, value) of all that a run measured, its cost included."""
+def _measured_in(record: RunRecord, stage: str) -> Mapping[str, float]:
+    if stage != COST:
+        return record.metrics.get(stage, {})
+    cost = record.timings | {"epochs": len(record.epochs), "peak_memory_bytes": record.peak_memory_bytes}
+    return {name: float(value) for name, value in cost.items() if value is not None}
+
+
+def _measurements(record: RunRecord) -> Iterator[tuple[str, str, float]]:
+    """Yield (stage, metric, value) for everything that a run measured, its cost included."""
     if not record.done:
         yield "", "", float("nan")
         return
-    for stage, metrics in sorted(record.metrics.items()):
-        for metric, value in metrics.items():
+    for stage in (*sorted(record.metrics), COST):
+        for metric, value in _measured_in(record, stage).items():
             yield stage, metric, value
-    cost = record.timings | {"epochs": len(record.epochs), "peak_memory_bytes": record.peak_memory_bytes}
-    yield from ((COST, name, float(value)) for name, value in cost.items() if value is not None)

@@ -1,4 +1,4 @@
-"""From the store to tables and figures: nothing here trains, reads raw data or needs the machine that ran the runs."""
+"""From the store to tables, figures and the page. Nothing here trains, reads raw data or needs the training machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmark.paper.claim import Claim
 from benchmark.plan.experiments import NAMES, SWEEPS
 from benchmark.plan.planner import PlannedRun
 from benchmark.plan.run_spec import RunSetting
-from benchmark.report.claims.judged_claims import About, JudgedClaim, claims_tables, judge_claims
+from benchmark.report.claims.judged_claims import CommandOptions, JudgedClaim, claims_tables, judge_claims
 from benchmark.report.figures import accuracy, curves, popularity, scores, sweeps
 from benchmark.report.figures.canvas import appearance, save
 from benchmark.report.page.page import DatasetReport, write_page
@@ -28,7 +28,7 @@ from benchmark.report.tables.data import data_table
 from benchmark.report.tables.downstream import downstream_tables
 from benchmark.report.tables.formats import to_latex, to_markdown, to_plain
 from benchmark.report.tables.home import home_table
-from benchmark.report.tables.layout import Made, Table, latex_label
+from benchmark.report.tables.layout import Table, TablesAndRows, latex_label
 from benchmark.report.tables.sets import sets_table
 from benchmark.report.tables.side_by_side import side_by_side_tables
 from benchmark.report.tables.sweeps import sweep_table
@@ -46,7 +46,7 @@ Notify = Callable[[str], None]
 Plans = Mapping[str, Sequence[PlannedRun]]
 Records = Mapping[str, Sequence[RunRecord]]
 
-TABLES: dict[str, Callable[[Results], Made | None]] = {
+TABLES: dict[str, Callable[[Results], TablesAndRows | None]] = {
     "table1": lambda results: table_1([results]),
     "table2": lambda results: table_2([results]),
     "table3": table_3,
@@ -64,7 +64,7 @@ TABLES: dict[str, Callable[[Results], Made | None]] = {
     "sets": sets_table,
     "cost": cost_table,
 }
-"""The tables of one dataset, by the name of their files; None where no run has what a table shows."""
+"""The tables of one dataset, keyed by file name. A function returns None if no run has what its table shows."""
 
 FIGURES: dict[str, Callable[[Results], Figure | None]] = {
     "figure1-buckets": popularity.bucket_accuracy,
@@ -83,9 +83,9 @@ FIGURES: dict[str, Callable[[Results], Figure | None]] = {
     "reliability": scores.reliability,
     "popularity-calibration": popularity.popularity_calibration,
 }
-"""The figures of one dataset likewise; they are drawn and saved within `canvas.appearance()`."""
+"""The figures of one dataset, likewise. They are drawn and saved within `canvas.appearance()`."""
 
-TABLES_TOGETHER: dict[str, Callable[[Sequence[Results]], Made | None]] = {
+TABLES_TOGETHER: dict[str, Callable[[Sequence[Results]], TablesAndRows | None]] = {
     "table1": table_1,
     "tuning": tuning_tables,
     "table2": lambda shown: table_2(shown) if sum(bool(results.ran) for results in shown) > 1 else None,
@@ -93,12 +93,12 @@ TABLES_TOGETHER: dict[str, Callable[[Sequence[Results]], Made | None]] = {
 FIGURES_TOGETHER: dict[str, Callable[[Sequence[Results]], Figure | None]] = {
     "gains": accuracy.gains,
 }
-"""Tables and figures of all the datasets that a report shows in one setting, where there are several."""
+"""Tables and figures of all datasets that a report shows in one setting, if there are several."""
 
 
 @dataclass
 class Rendered:
-    """What a report wrote; `plain`: each dataset's Table 2 as text for a terminal."""
+    """What a report wrote. `plain`: Table 2 of each dataset as text for a terminal."""
 
     plain: list[str] = field(default_factory=list)
     tables: list[Path] = field(default_factory=list)
@@ -112,15 +112,15 @@ def report(
     planned: Plans,
     stored: Records,
     notify: Notify,
-    about: About = "--dataset {}".format,
+    options: CommandOptions = "--dataset {}".format,
     is_whole: bool = True,
 ) -> Rendered:
-    """Write tables/ and figures/ below `out_dir` for these datasets, of each the runs that were planned.
+    """Write tables/ and figures/ below `out_dir` about the planned runs of these datasets, and the page.
 
-    `stored`: the records that the store has of each dataset. `about`: what commands say of a dataset. A report that
-    `is_whole` is the store's own, and so keeps its page and the choice of BT-SR's objective there; another one writes
-    the page to `out_dir` and leaves the store alone. Several datasets also get tables and figures together. What has no
-    runs is named through `notify`. Raises StoreError if a directory cannot be written.
+    `stored`: the store's records of each dataset. `options`: the options that a command about a dataset needs. A report
+    that `is_whole` belongs to the store, which then keeps its page and the choice of BT-SR's objective; any other one
+    puts its page into `out_dir` and leaves the store alone. `notify` receives what could not be shown for lack of runs.
+    Raises StoreError if a directory cannot be written.
     """
     rendered, findings = Rendered(), list[JudgedClaim]()
     found = _results(store, planned, stored)
@@ -132,32 +132,32 @@ def report(
         _store_choice(store, results, notify)
     for setting in dict.fromkeys(results.setting for results in found.values()):
         together = [results for results in found.values() if results.setting == setting]
-        names = _names(setting)
-        folder = out_dir.joinpath("tables", *names)
+        subfolder = _subfolder(setting)
         if len(together) > 1:
+            folder, labels = out_dir.joinpath("tables", *subfolder), subfolder
             for name, tabulate in TABLES_TOGETHER.items():
                 if made := tabulate(together):
-                    rendered.tables += _write_tables(name, *made, folder, names)
+                    rendered.tables += _write_tables(name, *made, folder, labels)
             for name, draw in FIGURES_TOGETHER.items():
-                rendered.figures += _draw(draw, together, out_dir.joinpath("figures", *names, name))
-        else:  # what is about one dataset alone stands with it
-            folder = out_dir.joinpath("tables", together[0].dataset, *names)
-            names = [*names, together[0].dataset]
-        judged = judge_claims(together, about=about)
+                rendered.figures += _draw(draw, together, out_dir.joinpath("figures", *subfolder, name))
+        else:  # claims about a single dataset go into its own folder
+            folder = out_dir.joinpath("tables", together[0].dataset, *subfolder)
+            labels = [*subfolder, together[0].dataset]
+        judged = judge_claims(together, options=options)
         if any(each.reported and each.verdict != "not run" for each in judged):
             overview, details, rows = claims_tables(judged)
-            rendered.tables += _write_tables("claims", overview, rows, folder, names, details)
+            rendered.tables += _write_tables("claims", overview, rows, folder, labels, details)
             findings += judged
     rendered.page = write_page(store.root, reports, findings, None if is_whole else out_dir)
     return rendered
 
 
 def claim_findings(
-    store: Store, planned: Plans, stored: Records, claim: Claim, about: About = "--dataset {}".format
+    store: Store, planned: Plans, stored: Records, claim: Claim, options: CommandOptions = "--dataset {}".format
 ) -> list[JudgedClaim]:
-    """What the planned runs of these datasets say on one claim; nothing is written."""
+    """Judge one claim by the planned runs of these datasets, without writing anything."""
     found = list(_results(store, planned, stored).values())
-    return [judged for judged in judge_claims(found, [claim], about) if judged.reported]
+    return [judged for judged in judge_claims(found, [claim], options) if judged.reported]
 
 
 def _results(store: Store, planned: Plans, stored: Records) -> dict[str, Results]:
@@ -169,13 +169,14 @@ def _results(store: Store, planned: Plans, stored: Records) -> dict[str, Results
 
 
 def _render(results: Results, out_dir: Path, rendered: Rendered, notify: Notify) -> DatasetReport:
-    names = _names(results.setting)
-    tables, figures = (out_dir.joinpath(kind, results.dataset, *names) for kind in ("tables", "figures"))
+    subfolder = _subfolder(results.setting)
+    tables, figures = (out_dir.joinpath(kind, results.dataset, *subfolder) for kind in ("tables", "figures"))
     printed, drawn = dict[str, Sequence[Table]](), dict[str, Path]()
     for name, tabulate in TABLES.items():
         if made := tabulate(results):
-            printed[name] = made[0]
-            rendered.tables += _write_tables(name, *made, tables, names)
+            printed[name], rows = made
+            rows = [results.identity | dict(row) for row in rows]
+            rendered.tables += _write_tables(name, printed[name], rows, tables, subfolder)
     if "table2" in printed:
         rendered.plain.append(to_plain(printed["table2"][0]))
     for name, draw in FIGURES.items():
@@ -184,15 +185,15 @@ def _render(results: Results, out_dir: Path, rendered: Rendered, notify: Notify)
             drawn[name] = figures / f"{name}.png"
     gaps = [*(name for name in TABLES if name not in printed), *(name for name in FIGURES if name not in drawn)]
     shown_by = {"tuning": "tune", "alpha-guide": "alpha"}
-    needed = {name: shown_by.get(name, name if name in NAMES else "main") for name in gaps}  # once each
+    needed = {name: shown_by.get(name, name if name in NAMES else "main") for name in gaps}  # each name once
     gaps = [name for name, experiment in needed.items() if results.experiment(experiment)]
     if gaps:
         notify(f"{results.dataset}: no run has what these show: {', '.join(gaps)}")
     return DatasetReport(results, printed, drawn, tables, gaps)
 
 
-def _names(setting: RunSetting) -> list[str]:
-    """The folder of a setting other than the usual, with which its tables' labels begin too."""
+def _subfolder(setting: RunSetting) -> list[str]:
+    """The subfolder of a setting, which also begins the labels of its tables; none for the default setting."""
     return [] if setting == RunSetting() else [setting.name]
 
 
@@ -207,17 +208,17 @@ def _write_tables(
     tables: Sequence[Table],
     rows: pd.DataFrame | Sequence[Mapping[str, object]],
     folder: Path,
-    names: Sequence[str],
-    wordy: Sequence[Table] = (),
+    labels: Sequence[str],
+    markdown_only: Sequence[Table] = (),
 ) -> list[Path]:
-    """Write them in all three forms, `wordy` tables to Markdown alone, and return the files.
+    """Write the tables as LaTeX, Markdown and CSV, and return the files.
 
-    Their labels begin with `names`, so that one LaTeX document can show several settings.
+    Their labels begin with `labels`, so that one LaTeX document can show several settings.
     """
-    tables = [replace(table, name=latex_label(*names, table.name)) for table in tables]
+    tables = [replace(table, name=latex_label(*labels, table.name)) for table in tables]
     contents = {
         folder / f"{name}.tex": to_latex(tables),
-        folder / f"{name}.md": to_markdown([*tables, *wordy]),
+        folder / f"{name}.md": to_markdown([*tables, *markdown_only]),
         folder / f"{name}.csv": pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.6f"),
     }
     for path, text in contents.items():
@@ -226,7 +227,7 @@ def _write_tables(
 
 
 def _store_choice(store: Store, results: Results, notify: Notify) -> None:
-    """Keep which objective represents BT-SR; a store that cannot be written does not stop a report."""
+    """Save which objective stands for BT-SR; a store that cannot be written does not stop the report."""
     if results.choice is None:
         return
     try:

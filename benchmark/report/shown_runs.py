@@ -1,4 +1,4 @@
-"""Which runs of a store a report shows together: those of a plan, and what was recommended elsewhere."""
+"""Selects the runs that a report shows: the runs of a plan, and recommendations made elsewhere."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ from benchmark.report.query import LoadArrays, Results, RunGroup
 from benchmark.store.record import RunRecord
 from datasets.protocol import Protocol
 
+RecordsByRun = Mapping[tuple[str, int], RunRecord]
+"""Records by run key and seed."""
+
 
 def planned_results(
     planned: Sequence[PlannedRun], records: Sequence[RunRecord], data: Mapping[str, Any] | None, load: LoadArrays
 ) -> Results:
-    """The runs of a plan, which is of one dataset and setting and not empty, with the records that they have by now.
+    """Match the planned runs with the records they have so far. The plan is about one dataset and setting, not empty.
 
-    The methods of Table 2 stand in the order of presentation, then recommendations that were made elsewhere, if they
-    were scored under the same protocol, then the other experiments.
+    Groups come in this order: the methods of Table 2 in display order, recommendations made elsewhere that were scored
+    under the same protocol, then the other experiments.
     """
     by_run = {(record.key, record.seed): record for record in records}
     members: dict[tuple[str, str], list[PlannedRun]] = defaultdict(list)
@@ -49,31 +52,27 @@ def planned_results(
     main = {group.method: group for group in groups if group.experiment == "main"}
     shown = [
         *(main[method] for method in in_order(main)),
-        *(RunGroup("main", r.method, r.method, records=(r,), place=place) for place, r in enumerate(external)),
+        *(RunGroup("main", r.method, r.method, records=(r,), external_index=i) for i, r in enumerate(external)),
         *(group for group in groups if group.experiment != "main"),
     ]
     label = label_of(spec["dataset"], Protocol(**spec["protocol"]))
-    setting, numbers = RunSetting(label, spec["hparams"], spec["profile"]), _user_numbers(spec["protocol"], data)
-    entry = _protocol_entry(spec["protocol"], data)
+    setting, entry = RunSetting(label, spec["hparams"], spec["profile"]), _protocol_entry(spec["protocol"], data)
+    numbers = _user_numbers(spec["protocol"], data)
     return Results(spec["dataset"], spec["title"], spec["synthetic"], setting, shown, load, entry, numbers)
 
 
-def _planned_group(
-    experiment: str, variant: Variant, runs: Sequence[PlannedRun], by_run: Mapping[tuple[str, int], RunRecord]
-) -> RunGroup:
+def _planned_group(experiment: str, variant: Variant, runs: Sequence[PlannedRun], by_run: RecordsByRun) -> RunGroup:
     found = {run.spec.seed: by_run.get((run.key, run.spec.seed)) for run in sorted(runs, key=lambda run: run.spec.seed)}
-    return RunGroup(
-        experiment,
-        variant.label,
-        variant.method,
-        swept=variant.value,
-        records=tuple(record for record in found.values() if record is not None),
-        missing=tuple(seed for seed, record in found.items() if record is None),
-    )
+    records = tuple(record for record in found.values() if record is not None)
+    missing = tuple(seed for seed, record in found.items() if record is None)
+    return RunGroup(experiment, variant.label, variant.method, variant.value, records, missing)
 
 
-def _tuned_groups(planned: Sequence[PlannedRun], by_run: Mapping[tuple[str, int], RunRecord]) -> Iterator[RunGroup]:
-    """What tuning chose, run with the seeds of Table 2, as far as that is done; the experiment is called tuned."""
+def _tuned_groups(planned: Sequence[PlannedRun], by_run: RecordsByRun) -> Iterator[RunGroup]:
+    """Yield the whole runs with tuned settings, as the experiment `tuned`, for each method whose trials are all done.
+
+    These runs have the seeds of Table 2; those without a record are left out.
+    """
     trials: dict[str, list[tuple[PlannedRun, RunRecord | None]]] = defaultdict(list)
     for run in planned:
         if "tune" in run.uses:
@@ -95,7 +94,7 @@ def _tuned_groups(planned: Sequence[PlannedRun], by_run: Mapping[tuple[str, int]
 def _external(
     records: Sequence[RunRecord], protocol: Mapping[str, Any], data: Mapping[str, Any] | None
 ) -> list[RunRecord]:
-    """The recommendations made elsewhere that were scored on this data and protocol, the last file under each name."""
+    """Recommendations made elsewhere and scored on this data and protocol: the latest file of each name."""
     current = _protocol_entry(protocol, data).get("fingerprint")
     scored = (record for record in records if record.external and record.done and record.spec["protocol"] == protocol)
     fitting = [record for record in scored if current in (None, record.data["fingerprint"])]
@@ -109,7 +108,7 @@ def _protocol_entry(protocol: Mapping[str, Any], data: Mapping[str, Any] | None)
 
 
 def _user_numbers(protocol: Mapping[str, Any], data: Mapping[str, Any] | None) -> dict[float, np.ndarray]:
-    """By window, those that data.json has."""
+    """The numbers of the test users of every window that data.json has."""
     entries = {each: _protocol_entry(each.to_json(), data) for each in window_protocols(Protocol(**protocol))}
     texts = {each.quantile: entry.get("user_numbers", "") for each, entry in entries.items()}
     return {window: np.array(text.split(), dtype=np.int64) for window, text in texts.items() if text}

@@ -1,4 +1,4 @@
-"""The claims of the paper judged by the runs: one verdict per claim and dataset, and the tables of these verdicts."""
+"""The paper's claims judged by the runs: one verdict per claim and dataset, and the tables of these verdicts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pandas as pd
 from benchmark.paper.claim import Claim
 from benchmark.paper.claims import CLAIMS
 from benchmark.report.claims.rules import RULES
-from benchmark.report.claims.sides import METHODS_AS_THEY_ARE, runs_of, variants
+from benchmark.report.claims.sides import MAIN_EXPERIMENTS, runs_of, variants
 from benchmark.report.claims.verdicts import PAPER_ITSELF, Verdict, judge
 from benchmark.report.query import Results
-from benchmark.report.tables.layout import Cell, Command, Head, Row, Stack, Table, latex_label, warning
+from benchmark.report.tables.layout import Cell, Command, Head, Row, Stack, Table, latex_label, synthetic_warning
 from benchmark.report.tables.notes import notes
 from benchmark.report.tables.numbers import DASH, count
 from datasets.registry import DATASETS, PAPER_DATASETS
@@ -24,17 +24,16 @@ from datasets.registry import DATASETS, PAPER_DATASETS
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 DECIDED: tuple[Verdict, ...] = ("confirmed", "contradicted")
 
-About = Callable[[str], str]
-"""What a command says of a dataset, by its name: where it comes from, and under which rules its runs are made."""
+CommandOptions = Callable[[str], str]
+"""Returns the options that a command about a dataset needs: which dataset, and under which rules it is run."""
 
 
 @dataclass(frozen=True)
 class JudgedClaim:
-    """What the runs on one dataset say about one claim: a verdict, the evidence that decided it, and the numbers as
-    text, one per comparison.
+    """What the runs on one dataset say about one claim: a verdict, its evidence, and one text per comparison.
 
-    `command` gives the verdict from the store, `missing` runs what the claim needs and the store lacks; empty where it
-    lacks nothing. `reported`: whether the report is about this dataset at all.
+    `command` shows the verdict from stored runs. `missing` runs what the claim still needs; it is empty if that is
+    nothing. `reported`: whether the report is about this dataset.
     """
 
     claim: Claim
@@ -53,8 +52,8 @@ class JudgedClaim:
         return self.verdict in DECIDED
 
     @property
-    def said(self) -> str:
-        """The verdict, and whether the paper's own numbers decided it instead of runs."""
+    def verdict_text(self) -> str:
+        """The verdict; says so if the paper's own numbers decided it."""
         return f"{self.verdict} by {self.evidence}" if self.evidence == PAPER_ITSELF else self.verdict
 
     def as_text(self) -> str:
@@ -67,13 +66,15 @@ class JudgedClaim:
 
 
 def judge_claims(
-    shown: Sequence[Results], chosen: Iterable[Claim] | None = None, about: About = "--dataset {}".format
+    shown: Sequence[Results],
+    chosen: Iterable[Claim] | None = None,
+    options: CommandOptions = "--dataset {}".format,
 ) -> list[JudgedClaim]:
-    """The claims, all or the `chosen`, judged on these datasets, which share a setting: claim by claim.
+    """Judge all or the chosen claims on these datasets, which share a setting. The result goes claim by claim.
 
-    A claim is judged on the datasets that it is about. Those of them that are not shown are there too, not run, as soon
-    as one of the paper's is shown; on generated data and on a user's own, every claim is judged. A claim that goes
-    beyond the paper is left out unless its experiment is shown, or it is chosen.
+    A claim is judged on the datasets that it is about, and on generated data and the user's own. If one of the paper's
+    datasets is shown, those that are not appear as not run. A claim that goes beyond the paper is left out unless it is
+    chosen or its experiment is shown.
     """
     by_name = {results.dataset: results for results in shown}
     if not by_name.keys().isdisjoint(PAPER_DATASETS):
@@ -84,16 +85,16 @@ def judge_claims(
     experiments = {group.experiment for results in shown for group in results.groups}
     usual = [each for each in CLAIMS.values() if not each.beyond_the_paper or each.rule.experiment in experiments]
     return [
-        _judged(claim, by_name[name], by_name[name] in shown, about(name))
+        _judged(claim, by_name[name], by_name[name] in shown, options(name))
         for claim in (usual if chosen is None else chosen)
         for name in order
         if name in claim.datasets or name not in PAPER_DATASETS
     ]
 
 
-def _judged(claim: Claim, results: Results, reported: bool, about: str) -> JudgedClaim:
+def _judged(claim: Claim, results: Results, reported: bool, options: str) -> JudgedClaim:
     judgement = judge(list(RULES[type(claim.rule)](results, claim.rule)))
-    command = f"python run_all.py --claim {claim.id} {about}"
+    command = f"python run_all.py --claim {claim.id} {options}"
     needed = [
         runs_of(results, claim.rule.experiment, variant.label)
         for variant in variants(results.dataset, claim.rule.experiment)
@@ -117,42 +118,44 @@ def _judged(claim: Claim, results: Results, reported: bool, about: str) -> Judge
 
 
 def claims_tables(findings: Sequence[JudgedClaim]) -> tuple[list[Table], list[Table], pd.DataFrame]:
-    """Every verdict at a glance, in two tables; every reported dataset with its numbers; the same for machines."""
-    parts: dict[bool, list[JudgedClaim]] = {True: [], False: []}
-    for finding in findings:
-        parts[finding.claim.rule.experiment in METHODS_AS_THEY_ARE].append(finding)
-    abouts = (("methods", "the methods"), ("settings", "alpha, lambda, views and noise"))
-    overview = [_overview(*about, part, findings) for about, part in zip(abouts, parts.values(), strict=True) if part]
+    """Build two tables of every verdict at a glance, one table per reported dataset with its numbers, and the CSV."""
+    overview = []
+    for name, what, is_main in (
+        ("methods", "the methods", True),
+        ("settings", "alpha, lambda, views and noise", False),
+    ):
+        part = [each for each in findings if (each.claim.rule.experiment in MAIN_EXPERIMENTS) is is_main]
+        overview += [_overview(name, what, part, findings)] if part else []
     names = dict.fromkeys(finding.dataset for finding in findings if finding.reported)
-    reported = [[finding for finding in findings if finding.dataset == name] for name in names]
     if overview:
         overview[-1] = replace(overview[-1], notes=tuple(notes("claims", counts=verdict_counts(findings))))
-    details = [_details(mine) for mine in reported]
-    return overview, details, pd.DataFrame([_row(finding) for finding in findings])
+    details = [_details([finding for finding in findings if finding.dataset == name]) for name in names]
+    return overview, details, pd.DataFrame([_csv_row(finding) for finding in findings])
 
 
-def _overview(name: str, about: str, part: Sequence[JudgedClaim], findings: Sequence[JudgedClaim]) -> Table:
+def _overview(name: str, what: str, part: Sequence[JudgedClaim], findings: Sequence[JudgedClaim]) -> Table:
     """A line per claim of the part, a column per dataset of all findings."""
     columns = {finding.dataset: _dataset_head(finding) for finding in findings}
     found = {(finding.claim.id, finding.dataset): finding for finding in part}
-    groups = [
-        _group(claim.id, [(claim.place, *(_verdict(found.get((claim.id, dataset))) for dataset in columns))])
+    lines = [
+        _lines(claim.id, [(claim.place, *(_verdict_cell(found.get((claim.id, dataset))) for dataset in columns))])
         for claim in {finding.claim.id: finding.claim for finding in part}.values()
     ]
+    synthetic = synthetic_warning(all(f.synthetic for f in part))
     return Table(
         name=f"claims-{name}",
-        caption=f"{warning(all(f.synthetic for f in part))}The paper's claims on {about}, and what the runs say.",
+        caption=f"{synthetic}The paper's claims on {what}, and what the runs say.",
         heads=(Head("claim"), Head("where"), *columns.values()),
-        sections=(tuple(groups),),
+        sections=(tuple(lines),),
     )
 
 
 def verdict_counts(findings: Sequence[JudgedClaim]) -> dict[str, str]:
-    """Of each dataset with a verdict, such as `32 claims, 11 decided: 2 confirmed, 9 contradicted, 21 not run`."""
+    """Count the verdicts on each dataset that has any: `32 claims, 11 decided: 2 confirmed, 9 contradicted, ...`."""
     found = {}
     for title in dict.fromkeys(finding.title for finding in findings):
         mine = sorted((f for f in findings if f.title == title), key=lambda f: VERDICTS.index(f.verdict))
-        each = ", ".join(f"{n} {said}" for said, n in Counter(finding.said for finding in mine).items())
+        each = ", ".join(f"{n} {text}" for text, n in Counter(finding.verdict_text for finding in mine).items())
         if any(finding.verdict != "not run" for finding in mine):
             found[title] = f"{count(len(mine), 'claim')}, {sum(f.decided for f in mine)} decided: {each}"
     return found
@@ -162,7 +165,8 @@ def _details(findings: Sequence[JudgedClaim]) -> Table:
     """The claims on one dataset with the numbers that decide them."""
     return Table(
         name=latex_label(findings[0].dataset, "claims"),
-        caption=f"{warning(findings[0].synthetic)}The paper's claims, judged by the runs on {findings[0].title}.",
+        caption=f"{synthetic_warning(findings[0].synthetic)}The paper's claims, judged by the runs on "
+        f"{findings[0].title}.",
         heads=(_dataset_head(findings[0]), *map(Head, ("verdict", "the paper", "the runs", "command"))),
         sections=(tuple(_detail(finding) for finding in findings),),
     )
@@ -173,27 +177,27 @@ def _dataset_head(finding: JudgedClaim) -> Head:
 
 
 def _detail(finding: JudgedClaim) -> Stack:
-    said = [f"\u201c{finding.claim.quote}\u201d", finding.claim.place, *filter(None, [finding.claim.reading])]
-    verdict: list[str | Cell] = [_verdict(finding), *filter(None, [finding.evidence])]
+    paper = [f"\u201c{finding.claim.quote}\u201d", finding.claim.place, *filter(None, [finding.claim.reading])]
+    verdict: list[str | Cell] = [_verdict_cell(finding), *filter(None, [finding.evidence])]
     commands = ["To see the verdict from stored runs:", Command(finding.command)]
     commands += ["To run what is missing:", Command(finding.missing)] if finding.missing else []
-    columns: tuple[Sequence[str | Cell], ...] = (verdict, said, finding.numbers, commands)
-    return _group(finding.claim.id, list(zip_longest(*columns, fillvalue="")))
+    columns: tuple[Sequence[str | Cell], ...] = (verdict, paper, finding.numbers, commands)
+    return _lines(finding.claim.id, list(zip_longest(*columns, fillvalue="")))
 
 
-def _group(label: str, rows: Sequence[Sequence[str | Cell]]) -> Stack:
+def _lines(label: str, rows: Sequence[Sequence[str | Cell]]) -> Stack:
     cells = [tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in row) for row in rows]
     return (Row(label, cells[0]), *(Row("", row, "below") for row in cells[1:]))
 
 
-def _verdict(finding: JudgedClaim | None) -> Cell:
-    """In bold where the runs decide."""
+def _verdict_cell(finding: JudgedClaim | None) -> Cell:
+    """The verdict, in bold if the runs decide."""
     if finding is None:
         return Cell(DASH)
-    return Cell(finding.said, place="best" if finding.decided else "")
+    return Cell(finding.verdict_text, place="best" if finding.decided else "")
 
 
-def _row(finding: JudgedClaim) -> Mapping[str, object]:
+def _csv_row(finding: JudgedClaim) -> Mapping[str, object]:
     claim = finding.claim
     row: dict[str, object] = {"claim": claim.id, "place": claim.place, "quote": claim.quote, "reading": claim.reading}
     row["rule"] = RULES[type(claim.rule)].__name__

@@ -1,4 +1,4 @@
-"""How each form of claim is read off the runs: pure functions of Results, named like the forms in `paper/claim.py`."""
+"""How the runs decide each form of claim: pure functions of Results, named after the forms in `paper/claim.py`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from benchmark.plan.selection import METRIC
 from benchmark.report.claims.sides import (
     Side,
     best_against,
+    btsr_and_rivals,
     by_seed,
     combined,
     common_seeds,
-    contest,
     lead,
     missing,
-    over,
+    on_seeds,
     runs_of,
     side,
     sides_of,
@@ -34,7 +34,7 @@ from benchmark.report.significance import MIN_SEEDS, summarise_seeds, variance_r
 from benchmark.report.tables.numbers import count, number, p_value, share, signed
 
 ROUNDING = 1e-12
-"""A deviation below this share of its mean is that of equal numbers."""
+"""A deviation below this share of the mean counts as zero."""
 
 
 def ahead(results: Results, rule: forms.Ahead) -> Iterator[Reading]:
@@ -48,10 +48,10 @@ def ahead(results: Results, rule: forms.Ahead) -> Iterator[Reading]:
 
 
 def against_baselines(results: Results, rule: forms.AgainstBaselines) -> Iterator[Reading]:
-    """Whether BT-SR, on the objective that validation chose, is ahead of the best of its rivals, or behind it.
+    """Whether BT-SR, with the objective that validation chose, is ahead of or behind the best of its rivals.
 
-    The best of k rivals is chosen with hindsight, so where it leads its p counts k times; that BT-SR is ahead is only
-    confirmed if all rivals were run.
+    The best of k rivals is picked with hindsight, so a p in its favour is multiplied by k. A lead of BT-SR is confirmed
+    only if all rivals were run.
     """
     is_ahead, higher = rule.place == "ahead", rule.better == "higher"
     for metric in rule.metrics:
@@ -59,7 +59,7 @@ def against_baselines(results: Results, rule: forms.AgainstBaselines) -> Iterato
         cell = {"lead": row.improve > 0, "star": row.starred, "behind": row.improve < 0} if row else {}
         if not cell.get(rule.printed, True):
             continue
-        ours, ran = contest(results, rule.rivals, metric, in_windows=not (rule.seeds_alone or rule.at_most))
+        ours, ran = btsr_and_rivals(results, rule.rivals, metric, in_windows=not (rule.seeds_alone or rule.at_most))
         if not ran or not ours.values:
             yield not_run(metric, *([] if ours.values else ["BT-SR"]), *([] if ran else ["every baseline"]))
             continue
@@ -77,7 +77,7 @@ def against_baselines(results: Results, rule: forms.AgainstBaselines) -> Iterato
 
 
 def loses_less(results: Results, rule: forms.LosesLess) -> list[Reading]:
-    """Whether noise costs BT-SR less than the same objective without it: a difference of differences."""
+    """Whether noise costs BT-SR less than the same objective without Barlow Twins: a difference of differences."""
     found = {
         (variant.value, variant.method in BTSR): side(results, rule.experiment, variant.label, rule.metric)
         for variant in variants(results.dataset, rule.experiment)
@@ -90,7 +90,7 @@ def loses_less(results: Results, rule: forms.LosesLess) -> list[Reading]:
 
 
 def steadier(results: Results, rule: forms.Steadier) -> list[Reading]:
-    """Whether one variant deviates less over seeds than another: a two-sided F test, from three seeds on."""
+    """Whether one variant varies less over seeds than another, by a two-sided F test of at least three seeds each."""
     labels = (rule.steady, rule.other)
     two = [side(results, rule.experiment, label, rule.metric) for label in labels]
     if gap := missing(rule.metric, *two):
@@ -138,8 +138,9 @@ def ratio(results: Results, rule: forms.Ratio) -> Iterator[Reading]:
 
 
 def peaks(results: Results, rule: forms.Peaks) -> list[Reading]:
-    """Whether the best of the variants named leads the best of the others: in each metric, or in the mean of all, each
-    as a share of its own highest mean.
+    """Whether the best of the named variants leads the best of the others: in each metric, or jointly.
+
+    Jointly means in the mean over metrics, each taken as a share of its own highest mean.
     """
     sweeps = {metric: sides_of(results, rule.experiment, metric, rule.among) for metric in rule.metrics}
     if not rule.jointly:
@@ -156,14 +157,14 @@ def peaks(results: Results, rule: forms.Peaks) -> list[Reading]:
 
 
 def _peak(sweep: Mapping[str, Side], at: Collection[str], metric: str) -> Reading:
-    """The best of either group, and the test of the two, rest on the seeds that all variants share.
+    """Test the best of the variants `at` against the best of the others, on the seeds that all variants share.
 
-    The variant that leads was chosen with hindsight as the best of its group, so its p counts once for each.
+    The leading variant was picked with hindsight as the best of its group, so p is multiplied by the group's size.
     """
     ran = {label: one for label, one in sweep.items() if one.values}
     shared = common_seeds(*ran.values()) if ran else []
-    inside = [over(shared, one) for label, one in ran.items() if label in at]
-    outside = [over(shared, one) for label, one in ran.items() if label not in at]
+    inside = [on_seeds(shared, one) for label, one in ran.items() if label in at]
+    outside = [on_seeds(shared, one) for label, one in ran.items() if label not in at]
     if not inside or not outside:
         return not_run(metric, *(one.title for one in sweep.values() if not one.values))
     if not shared:
@@ -177,7 +178,7 @@ def _peak(sweep: Mapping[str, Side], at: Collection[str], metric: str) -> Readin
 
 
 def trend(results: Results, rule: forms.Trend) -> Iterator[Reading]:
-    """Kendall's tau of each metric's means over seeds along the sweep, exact where no two tie."""
+    """Kendall's tau of each metric's means over seeds along the sweep; its p is exact if there are no ties."""
     sweep = variants(results.dataset, rule.experiment)
     for metric in rule.metrics:
         found = sides_of(results, rule.experiment, metric)
@@ -214,10 +215,10 @@ def grows(results: Results, rule: forms.Grows) -> list[Reading]:
 
 
 def drops(results: Results, rule: forms.Drops) -> list[Reading]:
-    """Whether the metric drops at all and the 95 % interval of the drop lies within the bounds.
+    """Whether the metric drops by an amount within the bounds: significantly, or not if its 95 % interval is outside.
 
-    Contradicted without any run where Table 2 prints less than the least drop for every method: what is smaller cannot
-    lose as much.
+    If Table 2 prints less than the smallest claimed drop for every method, the claim is contradicted without any run,
+    because no value can drop by more than itself.
     """
     metric, low, high = rule.metric, rule.low, rule.high
     row = results.printed(metric)
@@ -238,7 +239,7 @@ def drops(results: Results, rule: forms.Drops) -> list[Reading]:
 
 
 def hurts(results: Results, rule: forms.Hurts) -> list[Reading]:
-    """Whether a variant is worse than the best of the others; validation NDCG@10 chooses that, so one test is made."""
+    """Whether a variant is worse than the best of the others, picked by validation NDCG@10, so there is one test."""
     zero = side(results, rule.experiment, rule.label, rule.metric)
     others = [variant.label for variant in variants(results.dataset, rule.experiment) if variant.label != rule.label]
     on_validation = {label: side(results, rule.experiment, label, METRIC, "validation") for label in others}
@@ -263,4 +264,4 @@ RULES: dict[type[forms.Rule], Callable[[Results, Any], Iterable[Reading]]] = {
     forms.Drops: drops,
     forms.Hurts: hurts,
 }
-"""How each form of claim is read off the runs."""
+"""The function that decides each form of claim."""

@@ -1,4 +1,4 @@
-"""A comparison in numbers and words, and the verdict on a claim that follows from several of them."""
+"""One comparison in numbers and words, and the verdict on a claim that follows from several of them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from benchmark.report.tables.numbers import count, p_value
 Verdict = Literal["confirmed", "contradicted", "inconclusive", "not run"]
 
 PAPER_ITSELF = "the paper's own numbers"
-"""The evidence where nothing has to run, because what the paper prints decides the claim."""
+"""The evidence for a claim that the paper's printed numbers decide, so that nothing has to run."""
 
 MIN_VOTES = 2
-"""Seeds that must agree where a threshold is read off each seed instead of testing a difference."""
+"""How many seeds must agree when a claim is decided by a threshold on each seed instead of a test."""
 
 NO_INTERVAL = (math.nan, math.nan)
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -26,10 +26,10 @@ _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", 
 
 @dataclass(frozen=True)
 class Reading:
-    """One comparison in the claim's direction: `lead` > 0 speaks for it; `p` is two-sided, NaN if it is unknown.
+    """One comparison, oriented so that `lead` > 0 supports the claim. `p` is two-sided, NaN if unknown.
 
-    `interval`: the lead's, of 95 %. `ran`: whether both sides have runs; `seeds`: how many both have. `evidence` names
-    what the comparison rests on. `confirms`, `contradicts`: whether what was run suffices for it.
+    `interval`: the 95 % interval of the lead. `ran`: whether both sides have runs. `seeds`: how many they share.
+    `evidence`: what the comparison rests on. `confirms`, `contradicts`: whether enough was run for such a verdict.
     """
 
     text: str
@@ -43,7 +43,7 @@ class Reading:
     contradicts: bool = True
 
     def as_best_of(self, chances: int) -> Reading:
-        """The same where the leading side was chosen with hindsight as the best of `chances`: p counts that often."""
+        """Multiply p by `chances`, because the leading side was picked with hindsight as the best of that many."""
         p = min(1.0, self.p * chances)
         if math.isnan(self.p) or p == self.p:
             return self
@@ -58,7 +58,7 @@ def not_run(metric: str, *titles: str) -> Reading:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict, the numbers that it rests on, one text per comparison, and the evidence that decided it, in words."""
+    """A verdict with its numbers, one text per comparison, and the evidence that decided it, in words."""
 
     verdict: Verdict
     numbers: tuple[str, ...]
@@ -66,9 +66,10 @@ class Judgement:
 
 
 def judge(readings: Sequence[Reading]) -> Judgement:
-    """The judgement on a claim that holds where every reading does.
+    """Judge a claim that holds only if every reading supports it.
 
-    Confirmed: each leads with p < 0.05. Contradicted: one lies behind with p < 0.05 after Holm's correction over all.
+    It is confirmed if each one leads with p < 0.05, and contradicted if one is behind with p < 0.05 after Holm's
+    correction over all of them.
     """
     adjusted = holm(np.array([reading.p for reading in readings]))
     against = [
@@ -86,7 +87,10 @@ def judge(readings: Sequence[Reading]) -> Judgement:
 
 
 def vote(holds: Sequence[bool], fails: Sequence[bool], text: str, users: int = 0) -> Reading:
-    """Leads if the claim holds on every seed, lies behind if it fails on every one; a single seed decides nothing."""
+    """Read a claim seed by seed: it leads if it holds on every seed and is behind if it fails on every seed.
+
+    A single seed decides nothing.
+    """
     seeds = len(holds)
     text = f"{text}; {count(seeds, 'seed')}{'' if seeds >= MIN_VOTES else ', too few to decide'}"
     lead = (1.0 if all(holds) else -1.0 if all(fails) else 0.0) if seeds >= MIN_VOTES else 0.0
@@ -94,10 +98,10 @@ def vote(holds: Sequence[bool], fails: Sequence[bool], text: str, users: int = 0
 
 
 def seeds_and_users(seeds: int, users: int) -> str:
-    """Such as `five seeds, 750 users`; without the users where 0 stands for them, empty without a seed."""
+    """`five seeds, 750 users`; without the users if there are 0, and empty without a seed."""
     tested = f", {users:,} users" if users else ""
-    return f"{in_words(seeds, 'seed')}{tested}" if seeds else ""
+    return f"{spelled_out(seeds, 'seed')}{tested}" if seeds else ""
 
 
-def in_words(n: int, thing: str) -> str:
+def spelled_out(n: int, thing: str) -> str:
     return f"{_WORDS[n] if n < len(_WORDS) else n} {thing}{'' if n == 1 else 's'}"

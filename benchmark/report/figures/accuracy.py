@@ -1,4 +1,4 @@
-"""Accuracy of the methods: against their coverage, what BT-SR adds, with other views, with ties in other orders."""
+"""Figures of accuracy: against coverage, of BT-SR's gains, by view, by window, and with ties in other orders."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ SUBSTITUTION_DROP = -6.0
 SUBSTITUTION_ON = ("yelp", "kindle-store")
 
 REACH = 1.96
-"""Standard errors on either side of a window's difference that hold 95 % of a normal distribution."""
+"""A 95 % interval extends this many standard errors to either side of a window's difference."""
 
 
 def accuracy_and_coverage(results: Results) -> Figure | None:
-    """Test NDCG@10 against coverage@10 of every method: the trade-off in one picture."""
+    """Plot test NDCG@10 against coverage@10 of every method: the trade-off in one picture."""
     groups = map(results.method, results.ran)
     points = [(group, results.summary(group, "cov@10"), results.summary(group, METRIC)) for group in groups]
     points = [(group, coverage, accuracy) for group, coverage, accuracy in points if coverage.n and accuracy.n]
@@ -52,10 +52,11 @@ def accuracy_and_coverage(results: Results) -> Figure | None:
 
 
 def gains(shown: Sequence[Results]) -> Figure | None:
-    """NDCG@10 of the BT-SR that validation chose, in percent of the best baseline's on the same seeds, a row for each
-    dataset; a hollow marker is what the paper prints. None unless two datasets have both.
+    """Plot the change in NDCG@10 from the best baseline to the BT-SR that validation chose, a row per dataset.
+
+    A hollow marker is the paper's number. None unless at least two datasets have runs of both.
     """
-    pairs = [(results, *pair) for results in shown if (pair := _pair(results))]
+    pairs = [(results, *pair) for results in shown if (pair := _btsr_and_best_baseline(results))]
     if len(pairs) < 2:
         return None
     title = "BT-SR against the best baseline"
@@ -77,17 +78,15 @@ def gains(shown: Sequence[Results]) -> Figure | None:
     return figure
 
 
-def _pair(results: Results) -> tuple[RunGroup, RunGroup] | None:
-    """BT-SR and the best baseline of Table 2 where they have a seed in common."""
-    baselines = [group for group in map(results.method, results.baselines) if results.values(group, METRIC)]
-    if not results.btsr or not baselines:
-        return None
-    btsr, best = results.method(results.btsr), max(baselines, key=lambda group: results.summary(group, METRIC).mean)
-    return (btsr, best) if percent_changes(results, btsr, best, METRIC) else None
+def _btsr_and_best_baseline(results: Results) -> tuple[RunGroup, RunGroup] | None:
+    """BT-SR and the best baseline of Table 2, if they share a seed."""
+    btsr = results.method(results.btsr or "")
+    versus = results.against_best(btsr, map(results.method, results.baselines), METRIC)
+    return (btsr, versus.rival) if versus and percent_changes(results, btsr, versus.rival, METRIC) else None
 
 
 def windows(results: Results) -> Figure | None:
-    """NDCG@10 of methods minus that of what each is compared with: a row per window, the pooled one at the bottom."""
+    """Plot differences in NDCG@10 between methods and their rivals: a row per window, the pooled one at the bottom."""
     found = windows_of(results)
     differences = pooled_differences(found, (METRIC,)) if found else []
     if not found or not differences:
@@ -97,21 +96,21 @@ def windows(results: Results) -> Figure | None:
     figure, axes = panels(results, f"differences between methods in {rows} windows", 1, 1, max(height, 3.2))
     axis = axes[0, 0]
     for place, each in enumerate(differences):
-        beside = 0.8 * ((place + 0.5) / len(differences) - 0.5)  # so that intervals do not cover each other
+        offset = 0.8 * ((place + 0.5) / len(differences) - 0.5)  # keeps intervals apart
         style = points_of(style_of(each.method))
         style["label"] = f"{title_of(each.method)} \u2212 {title_of(each.rival)}"
         if each.rival not in (METHODS[each.method].plain, METHODS[each.method].rival):
-            style["markerfacecolor"] = "white"  # the same method stands there already, against its objective alone
+            style["markerfacecolor"] = "white"  # the filled marker compares this method with its objective alone
         over = each.over_users
         means = [*each.by_window.values(), over.difference]
         below = [REACH * error for error in each.errors.values()] + [over.difference - over.low]
         above = [REACH * error for error in each.errors.values()] + [over.high - over.difference]
-        y = [row + beside for row in range(rows + 1)]
+        y = [row + offset for row in range(rows + 1)]
         axis.errorbar(means, y, xerr=[below, above], linestyle="none", **style)
     axis.axvline(0, color=INK, linewidth=0.8, zorder=1)
     axis.axhline(rows - 0.5, color=INK, linewidth=0.8, zorder=1)
     labels = [f"{window:g} ({count(users, 'user')})" for window, users in found.users.items()]
-    axis.set_yticks(range(rows + 1), [*labels, f"pooled ({count(found.tested, 'user')})"])
+    axis.set_yticks(range(rows + 1), [*labels, f"pooled ({count(found.n_tested, 'user')})"])
     axis.invert_yaxis()
     axis.set(xlabel="difference of NDCG@10, with its 95 % interval", ylabel="window, by the quantile of its beginning")
     figure.legend(loc="outside lower center", ncols=2)
@@ -119,7 +118,7 @@ def windows(results: Results) -> Figure | None:
 
 
 def views(results: Results) -> Figure | None:
-    """NDCG@10 and HR@10 of every view, and of the projector, in percent of the twin view, paired by seed."""
+    """Plot NDCG@10 and HR@10 of every view and of the projector, in percent of the twin view, paired by seed."""
     groups, twin = results.experiment("views"), results.group("views", TWIN)
     if twin is None or not any(percent_changes(results, group, twin, METRIC) for group in groups if group is not twin):
         return None
@@ -166,7 +165,7 @@ def views(results: Results) -> Figure | None:
 
 
 def ties(results: Results) -> Figure | None:
-    """Test NDCG@10 of every trained model in the file's order of ties and in each other order; a line per seed."""
+    """Plot test NDCG@10 of every trained model with ties in file order and in each other order, a line per seed."""
     models = _redrawn_models(results)
     if not models:
         return None
@@ -193,7 +192,7 @@ def ties(results: Results) -> Figure | None:
 
 
 def _redrawn_models(results: Results) -> dict[str, list[tuple[float, list[float]]]]:
-    """By method, NDCG@10 of each of its runs in the order of the file, and in every other order it was tested in."""
+    """By method, the NDCG@10 of each run in file order and in all other orders."""
     groups = [group for name in ("main", "ties") for group in results.experiment(name) if not group.external]
     in_file, *others = results.tie_orders(groups).values() or [""]
     models: dict[str, dict[tuple[int, str], tuple[float, list[float]]]] = {}

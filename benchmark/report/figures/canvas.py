@@ -1,6 +1,4 @@
-"""What every figure is drawn on: one appearance, panels under a heading, what is written about runs, files that are the
-same to the byte.
-"""
+"""What all figures share: their appearance, panels under a heading, notes about runs, and files that never change."""
 
 from __future__ import annotations
 
@@ -36,18 +34,18 @@ WIDTH = 6.8
 
 PNG_DPI = 200
 COLOURS = 256
-"""With this many colours a PNG looks the same, and its file takes a third of the bytes."""
+"""With a palette of this size a PNG looks the same and takes a third of the bytes."""
 
 INK, GREY = "#222222", "#BBBBBB"
 
 FONT = "DejaVu Sans"
-"""It comes with matplotlib, so that every machine draws the same glyphs."""
+"""matplotlib ships this font, so that every machine draws the same glyphs."""
 
 NOTE_WIDTH = 105
-"""Characters of a legend's title that fit the width of a figure."""
+"""The number of characters of a legend's title that fit into the width of a figure."""
 
 HEADING_WIDTH = 80
-"""Characters in a line of the heading of a figure of several datasets."""
+"""The number of characters per line in the heading of a figure of several datasets."""
 
 MOST_TICKS = 6
 """The most ticks on an axis."""
@@ -57,7 +55,7 @@ _RC: dict[str, Any] = {
     "axes.labelcolor": INK,
     "axes.linewidth": 0.6,
     "axes.titlesize": 8.5,
-    "axes.titley": 1.0,  # a fixed height, which need not be searched for each time an axis is drawn
+    "axes.titley": 1.0,  # otherwise matplotlib searches for the height each time it draws an axis
     "figure.titlesize": 10,
     "grid.color": "#E6E6E6",
     "grid.linewidth": 0.6,
@@ -65,7 +63,7 @@ _RC: dict[str, Any] = {
     "legend.frameon": False,
     "legend.handlelength": 2.6,
     "lines.linewidth": 1.4,
-    "pdf.fonttype": 42,  # outlines that can be searched and edited, as publishers ask
+    "pdf.fonttype": 42,  # text that can be searched and edited, as publishers require
     "text.color": INK,
 }
 
@@ -74,7 +72,7 @@ _FONTS = TemporaryDirectory(prefix="fonts-")  # removed when the process ends
 
 @contextmanager
 def appearance() -> Iterator[None]:
-    """Within it figures are drawn and saved in the suite's appearance; outside it nothing changes."""
+    """Draw and save figures in the suite's appearance within this context; matplotlib's settings return afterwards."""
     settings = {**sns.axes_style("whitegrid"), **sns.plotting_context("paper", font_scale=0.85), **_RC}
     settings["font.family"] = [_small_font(), FONT]
     with mpl.rc_context(cast(Any, settings)):
@@ -90,9 +88,7 @@ def panels(
     sharex: bool = False,
     sharey: bool = False,
 ) -> tuple[Figure, np.ndarray]:  # an array of Axes, (rows, columns)
-    """An empty figure with its axes, headed by the datasets whose runs it shows; its caption has the setting. If any
-    of the data is synthetic, it is marked across the whole.
-    """
+    """Create an empty figure with its axes, headed by its datasets and marked all over if any of them is synthetic."""
     together = [shown] if isinstance(shown, Results) else shown
     synthetic = any(results.synthetic for results in together)
     figure = Figure(figsize=(WIDTH, height), dpi=PNG_DPI, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06))
@@ -111,7 +107,7 @@ def panels(
 
 
 def points_of(style: MethodStyle, size: float = 4.5) -> dict[str, Any]:
-    """How Axes.errorbar draws the points of a method and what they are called."""
+    """The arguments with which Axes.errorbar draws and labels the points of a method."""
     return {
         "label": style.title,
         "color": style.colour,
@@ -124,7 +120,7 @@ def points_of(style: MethodStyle, size: float = 4.5) -> dict[str, Any]:
 
 
 def with_deviation(summary: SeedSummary, decimals: int) -> str:
-    """Such as `0.25 ± 0.01`; without the deviation where there is one seed."""
+    """`0.25 ± 0.01`, or only the mean if there is one seed."""
     if not summary.n:
         return "not measured"
     spread = f" ± {summary.deviation:.{decimals}f}" if summary.n > 1 else ""
@@ -132,9 +128,9 @@ def with_deviation(summary: SeedSummary, decimals: int) -> str:
 
 
 def seeds_note(groups: Iterable[RunGroup], name_of: Callable[[RunGroup], str], paper: str = "") -> str:
-    """Over how many seeds means are taken, which groups have fewer, and which have not run, for a legend's title.
+    """The title of a legend: how many seeds the means cover, which groups have fewer, and which have not run.
 
-    `paper`: the paper's figure of this kind, if it has one.
+    `paper`: what the paper calls its figure of this kind, if it has one.
     """
     named: dict[int, dict[str, None]] = {}
     for group in groups:
@@ -148,14 +144,14 @@ def seeds_note(groups: Iterable[RunGroup], name_of: Callable[[RunGroup], str], p
 
 
 def as_written(texts: Iterable[Text]) -> None:
-    """Show names as they are: the name of an external method may hold a $, which would start a formula."""
+    """Show texts literally. The name of an external method may hold a $, which would start a formula."""
     for text in texts:
         text.set_parse_math(False)
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write <stem>.pdf and <stem>.png without dates or version stamps; returns both paths."""
-    # Each canvas draws the figure once. Figure.savefig would lay it out and draw it once more for each of the files.
+    """Write <stem>.pdf and <stem>.png without dates or version stamps, and return both paths."""
+    # Each canvas draws the figure once. Figure.savefig would lay it out and draw it again for each file.
     canvas, png, pdf = FigureCanvasAgg(figure), io.BytesIO(), io.BytesIO()
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
@@ -170,10 +166,10 @@ def save(figure: Figure, stem: Path) -> list[Path]:
 
 @cache
 def _small_font() -> str:
-    """The name under which FONT is registered with nothing but the characters that figures usually need.
+    """Register a small copy of FONT with the characters that figures usually need, and return its name.
 
-    Every PDF embeds the part of a font that it uses. With the whole of FONT, a third of a report's time went into
-    leaving out the rest; characters that are not in the small font are taken from the whole one.
+    Every PDF embeds the part of a font that it uses. Cutting that part out of the whole FONT took a third of a report's
+    time. Characters that the small font lacks are taken from FONT.
     """
     name, path = "Figure Sans", Path(_FONTS.name, "small.ttf")
     options = subset.Options(layout_features=[], name_IDs=[0, 13], notdef_outline=True, hinting=False)

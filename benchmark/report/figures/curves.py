@@ -1,4 +1,4 @@
-"""Curves averaged over seeds: validation during training, and the spectrum of the test users' embeddings."""
+"""Figures of curves averaged over seeds: validation during training, and the spectrum of user embeddings."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ FAMILIES = {
     "Contrastive learning": ("cl4srec", "duorec", "ec4srec"),
     "Barlow Twins": ("btsr-bce", "btsr-ce", "btsr-sce", "two-stage"),
 }
-"""The panels of the learning curves; other methods that are trained share one more."""
+"""The panels of the learning curves. All other trained methods share one more panel."""
 
 SMALLEST_SHARE = 1e-6
-"""A singular value with a smaller share of their sum than this is rounding."""
+"""A singular value with a smaller share of their sum is rounding noise."""
 
 
 def learning_curves(results: Results) -> Figure | None:
-    """Validation NDCG@10 by epoch: mean and deviation over seeds, and a marker at the mean of the selected epochs."""
+    """Plot validation NDCG@10 by epoch: mean and deviation over seeds, with a marker at the mean selected epoch."""
     trained = [group for group in map(results.method, results.ran) if any(run.epochs for run in group.done)]
     known = {method for methods in FAMILIES.values() for method in methods}
     families = {**FAMILIES, "Other methods": [group.method for group in trained if group.method not in known]}
@@ -47,8 +47,8 @@ def learning_curves(results: Results) -> Figure | None:
 
 
 def singular_values(results: Results) -> Figure | None:
-    """Figure 2, right: singular values of the test users' embeddings over their sum, with the effective rank."""
-    groups = map(results.method, results.contestants)
+    """Plot Figure 2, right: singular values of the test users' embeddings over their sum, with the effective rank."""
+    groups = map(results.method, results.paper_methods)
     loaded = [(group, arrays) for group in groups if (arrays := results.arrays(group, "singular_values"))]
     if not loaded:
         return None
@@ -62,7 +62,7 @@ def singular_values(results: Results) -> Figure | None:
         line = _mean_and_band(axis, np.log(shares), group.style, f"{group.title}: {rank}", np.exp)
         line.set(marker=group.style.marker, markevery=0.1, markersize=4)
         lowest = min(lowest, 0.7 * float(np.quantile(shares, 0.05)))
-    # A final LayerNorm leaves the smallest value at zero but for rounding; drawn to scale it would flatten all others.
+    # The final LayerNorm sets the smallest value to zero up to rounding. Drawn to scale, it would flatten all others.
     axis.set(ylim=(lowest, None), xlabel="singular value, by size", ylabel="share of their sum")
     axis.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:g}"))
     figure.legend(loc="outside right center", title="effective rank", alignment="left")
@@ -73,7 +73,7 @@ def _learning_curve(axis: Axes, group: RunGroup) -> None:
     runs = [run for run in group.done if run.epochs]
     curves = [[epoch["validation"].get(METRIC) for epoch in run.epochs] for run in runs]
     longest = max(map(len, curves))
-    # A run that has stopped keeps its last value, so that the mean does not jump where one of several runs ends.
+    # A run that has stopped keeps its last value, so that the mean does not jump when one of several runs ends.
     values = np.array([curve + curve[-1:] * (longest - len(curve)) for curve in curves], dtype=float)  # (seeds, epochs)
     selected = np.array([run.selected_epoch for run in runs if run.selected_epoch is not None])
     label = f"{group.title}: {with_deviation(summarise_seeds(selected), 0)}"
@@ -95,9 +95,9 @@ def _mean_and_band(
     label: str,
     inverse: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> Line2D:
-    """The mean of `curves` (seeds, n) at x = 1 to n; where there are several, a band of one sample deviation around it.
+    """Draw the mean of `curves` (seeds, n) at x = 1 to n, and a band of one sample deviation if there are several.
 
-    `inverse` takes both back to the axis: np.exp where the curves are logarithms.
+    `inverse` maps both back to the axis, such as np.exp if the curves are logarithms.
     """
     x, mean = np.arange(1, curves.shape[1] + 1), curves.mean(0)
     (line,) = axis.plot(x, inverse(mean), color=style.colour, linestyle=style.dashes, label=label)

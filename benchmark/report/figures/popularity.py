@@ -1,4 +1,4 @@
-"""By popularity: hit rates by that of the target, and how recommendations depart from the users' taste in it."""
+"""Figures of popularity: hit rates by the popularity of the target, and calibration to the users' taste in it."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ BUCKET_COLOURS = (INK, "#888888", "#DDDDDD")
 
 
 def bucket_accuracy(results: Results) -> Figure | None:
-    """Figure 1: HR@1 and HR@10 by the popularity of the target, the catalogue cut into thirds of the interactions."""
-    groups = [group for group in map(results.method, results.contestants) if _has_hit_rates(results, group)]
+    """Plot Figure 1: HR@1 and HR@10 by the popularity bucket of the target."""
+    groups = [group for group in map(results.method, results.paper_methods) if _has_hit_rates(results, group)]
     if not groups:
         return None
     bars = [(group, group.style) for group in groups]
@@ -48,7 +48,7 @@ def bucket_accuracy(results: Results) -> Figure | None:
 
 
 def regimes(results: Results) -> Figure | None:
-    """Figure 5: HR@1 and HR@10 by bucket of SASRec (BCE) and of BT-SR at a low and a high alpha; NDCG@20 of Table 3."""
+    """Plot Figure 5: HR@1 and HR@10 by bucket for SASRec (BCE) and BT-SR at two values of alpha, with NDCG@20."""
     groups = results.experiment("regimes")
     shown = [group for group in groups if _has_hit_rates(results, group)]
     if all(group.swept is None for group in shown):
@@ -64,7 +64,7 @@ def regimes(results: Results) -> Figure | None:
 
 
 def popularity_calibration(results: Results) -> Figure | None:
-    """Divergence between the popularity of what users chose and of what they are shown, and what both consist of."""
+    """Plot how far the popularity of recommendations diverges from that of the users' histories, and both shares."""
     groups = [group for group in map(results.method, results.ran) if results.values(group, KL)]
     if not groups:
         return None
@@ -83,7 +83,7 @@ def _has_hit_rates(results: Results, group: RunGroup) -> bool:
 
 
 def _hit_rates(results: Results, heading: str, bars: Sequence[tuple[RunGroup, MethodStyle]], **legend: Any) -> Figure:
-    """`bars`: the runs behind each bar of a bucket, and what it looks like."""
+    """Plot HR@1 and HR@10 by bucket. `bars`: the runs behind each bar of a bucket, and its style."""
     figure, axes = panels(results, heading, 1, 2, 3.2)
     for axis, (name, metrics) in zip(axes[0], HIT_RATES.items(), strict=True):
         values = [
@@ -93,7 +93,7 @@ def _hit_rates(results: Results, heading: str, bars: Sequence[tuple[RunGroup, Me
             for value in results.values(group, metric).values() or [math.nan]
         ]
         _bars(axis, values, [style for _, style in bars], x="row", y="value", order=BUCKETS, width=0.84)
-        for drawn in axis.containers:  # a bar without height would look as if it were missing
+        for drawn in axis.containers:  # without a label, a bar of height 0 would look missing
             axis.bar_label(drawn, ["" if value else "0" for value in drawn.datavalues], fontsize=6)
         axis.set(xlabel="popularity of the target", ylabel=name.upper(), ylim=(0, None))
     figure.legend(handles=axes[0, 0].containers, loc="outside lower center", **legend)
@@ -101,7 +101,7 @@ def _hit_rates(results: Results, heading: str, bars: Sequence[tuple[RunGroup, Me
 
 
 def _bars(axis: Axes, values: Sequence[tuple[str, str, float]], styles: Sequence[MethodStyle], **how: Any) -> None:
-    """Means and deviations of `values` (row, title of a style, value), each style's bars with its hatch and label."""
+    """Draw means and deviations of `values` (row, title of a style, value), with the hatch and label of each style."""
     palette = {style.title: style.colour for style in styles}
     sns.barplot(
         pd.DataFrame(values, columns=["row", "title", "value"]), hue="title", palette=palette, **BARS, **how, ax=axis
@@ -117,7 +117,7 @@ def _regime(group: RunGroup) -> str:
 
 
 def _taste(results: Results) -> dict[str, np.ndarray]:
-    """Mean shares of the three buckets in the test users' histories and among their targets; {} if no run has them."""
+    """The mean shares of the three buckets in the test users' histories and targets; {} if no run has them."""
     for group in results.experiment("main"):
         for arrays in results.arrays(group, "history_buckets", "target_buckets"):
             histories = arrays["history_buckets"].astype(float).reshape(-1, len(BUCKETS))
@@ -129,7 +129,7 @@ def _taste(results: Results) -> dict[str, np.ndarray]:
 
 
 def _shown(results: Results, groups: Sequence[RunGroup]) -> dict[str, np.ndarray]:
-    """By title, the mean shares of the three buckets among the first ten recommended; groups without them left out."""
+    """By title, the mean shares of the three buckets in the top ten, for the groups that have them."""
     summaries = {group.title: [results.summary(group, metric) for metric in SHOWN] for group in groups}
     return {title: np.array([s.mean for s in found]) for title, found in summaries.items() if all(s.n for s in found)}
 
@@ -142,7 +142,7 @@ def _divergences(results: Results, axis: Axes, groups: Sequence[RunGroup], rows:
 
 
 def _compositions(axis: Axes, shares: Mapping[str, np.ndarray]) -> None:
-    """A bar per name, which consists of the shares of the buckets."""
+    """Draw a bar per name, stacked from the shares of the buckets."""
     parts = np.stack(list(shares.values()))  # (names, buckets)
     starts, names = parts.cumsum(1) - parts, list(shares)
     for bucket, (title, colour) in enumerate(zip(BUCKETS, BUCKET_COLOURS, strict=True)):

@@ -1,4 +1,4 @@
-"""What the methods' scores are worth: how they part targets from negatives, and whether they are true probabilities."""
+"""Figures of scores: how well they separate targets from negatives, and whether they are calibrated probabilities."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from benchmark.report.query import Results
 from benchmark.store.npz import Arrays
 
 NEGLIGIBLE = 0.002
-"""Scores with less than this share of the highest density are left out at the ends of the axis."""
+"""The axis ends where both densities fall below this share of their maximum."""
 
 DENSITIES = ("score_grid", "target_density", "negative_density")
 BINS = ("calibration_count", "calibration_confidence", "calibration_accuracy")
 
 
 def score_densities(results: Results) -> Figure | None:
-    """Figure 2, left: densities of the scores of targets and of negatives below each other, with their Overlap."""
-    groups = map(results.method, results.contestants)
+    """Plot Figure 2, left: the score densities of targets and negatives, a panel per method, with their Overlap."""
+    groups = map(results.method, results.paper_methods)
     loaded = [(group, arrays) for group in groups if (arrays := results.arrays(group, *DENSITIES))]
     if not loaded:
         return None
@@ -49,12 +49,12 @@ def score_densities(results: Results) -> Figure | None:
 
 
 def reliability(results: Results) -> Figure | None:
-    """Accuracy of the first item against its probability, in the bins of the expected calibration error, by method.
+    """Plot how often the top item is the target against its probability, in the bins of the calibration error.
 
-    Bins hold equally many users, so that the bins of two seeds are averaged one by one. Every method has axes of its
-    own, since the confidence of a collapsed one hardly varies.
+    Bins hold equally many users, so the bins of different seeds are averaged one by one. Each method has its own axes,
+    because the confidence of a collapsed model hardly varies.
     """
-    groups = map(results.method, results.contestants)
+    groups = map(results.method, results.paper_methods)
     loaded = [(group, _binned(arrays)) for group in groups if (arrays := results.arrays(group, *BINS))]
     shown = [(group, bins) for group, bins in loaded if bins.shape[-1]]
     if not shown:
@@ -74,7 +74,7 @@ def reliability(results: Results) -> Figure | None:
 
 
 def _mean_densities(arrays: Sequence[Arrays]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Runs have grids of their own: one grid over all of them, and the mean densities on it."""
+    """Average the densities of runs, whose grids differ, on one grid over all of them."""
     ends = [(a["score_grid"].min(), a["score_grid"].max()) for a in arrays]
     grid = np.linspace(min(low for low, _ in ends), max(high for _, high in ends), 400)
     targets, negatives = (
@@ -87,7 +87,7 @@ def _mean_densities(arrays: Sequence[Arrays]) -> tuple[np.ndarray, np.ndarray, n
 def _densities(
     axis: Axes, grid: np.ndarray, targets: np.ndarray, negatives: np.ndarray, style: MethodStyle
 ) -> tuple[float, float]:
-    """Draws both and returns the scores between which there is anything to see."""
+    """Draw both densities and return the range of scores in which there is anything to see."""
     axis.fill_between(grid, negatives, color=GREY, alpha=0.6, linewidth=0)
     axis.plot(grid, negatives, color=INK, linewidth=0.7, linestyle="--")
     axis.fill_between(grid, targets, color=style.colour, alpha=0.4, linewidth=0)
@@ -99,7 +99,7 @@ def _densities(
 
 
 def _binned(arrays: Sequence[Arrays]) -> np.ndarray:
-    """(2, 2, bins): of confidence and of accuracy the mean and the deviation over runs, without empty bins."""
+    """The mean and deviation over runs of confidence and of accuracy, (2, 2, bins), without empty bins."""
     filled = arrays[0]["calibration_count"] > 0
     alike = [a for a in arrays if a["calibration_count"].shape == filled.shape]
     values = np.stack([[a[name][filled] for name in BINS[1:]] for a in alike])  # (runs, 2, bins)

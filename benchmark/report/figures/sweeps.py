@@ -1,6 +1,6 @@
-"""How results depend on a number: BT-SR on alpha and on lambda, both methods on noise, each on what is tuned.
+"""Figures of how results depend on a setting: alpha, lambda, the share of noise, and whatever tuning searches.
 
-Variants that have not run leave a gap in their line and are named.
+A variant that has not run leaves a gap in its line and is named.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmark.report.methods import Dashes, MethodStyle, in_order, style_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import SeedSummary, summarise_seeds
 from benchmark.report.tables.numbers import share
-from benchmark.report.tables.tuning import MethodTuning, in_words, tunings
+from benchmark.report.tables.tuning import MethodTuning, setting_name, tunings, values_text
 
 BY_CUTOFF, BY_BUCKET = ("@1", "@5", "@10"), ("/bucket1", "/bucket2", "/bucket3")
 PANELS = (
@@ -40,10 +40,10 @@ PANELS = (
         ("coverage@10, users of a bucket", [f"cov@10{b}/users" for b in BY_BUCKET]),
     ),
 )
-"""Rows of three panels: what is measured, then each panel's title and the metric of each of its three lines."""
+"""Two rows of three panels: what is measured, then the title of each panel and the metrics of its three lines."""
 
 SYMBOLS = {"alpha": ("α", "lambd", "λ"), "lambda": ("λ", "alpha", "α")}
-"""The symbol of each sweep, then the setting that is held meanwhile and its symbol."""
+"""The symbol of each sweep, then the setting that is held fixed and its symbol."""
 
 LINES: tuple[tuple[str, Dashes, float], ...] = (("o", "-", 0.28), ("v", (0, (4, 1.5)), 0.48), ("P", (0, (1, 1.2)), 0.7))
 """Marker, dashes and lightness of the three lines in a panel."""
@@ -51,16 +51,16 @@ LINES: tuple[tuple[str, Dashes, float], ...] = (("o", "-", 0.28), ("v", (0, (4, 
 TRIAL_COLUMNS = 3
 TRIAL_DASHES, TRIAL_LIGHTNESS = ("-", "--", ":", "-.", "-", "--"), (0.28, 0.48, 0.66, 0.38, 0.58, 0.74)
 TRIAL_LINES = tuple(zip("ovPsDX", TRIAL_DASHES, TRIAL_LIGHTNESS, strict=True))
-"""Marker, dashes and lightness of the lines in a panel, one for each value of the second setting."""
+"""Marker, dashes and lightness of the lines in a panel, one per value of the second setting."""
 
 
 def sensitivity(name: str, results: Results) -> Figure | None:
-    """Figures 3, 4 and 6 to 9: hit rates and coverage along a sweep, of all test users and by popularity bucket."""
-    groups, (symbol, *held) = results.own(name), SYMBOLS[name]
+    """Plot Figures 3, 4 and 6 to 9: hit rates and coverage along a sweep, overall and by popularity bucket."""
+    groups, (symbol, *fixed) = results.experiment_beyond_main(name), SYMBOLS[name]
     metrics = [metric for _, *row in PANELS for _, metrics in row for metric in metrics]
     if sum(any(results.values(group, metric) for metric in metrics) for group in groups) < 2:
         return None
-    title = f"{groups[0].style.title} by {symbol}{_at(groups, *held)}"
+    title = f"{groups[0].style.title} by {symbol}{_fixed_at(groups, *fixed)}"
     figure, axes = panels(results, title, 2, 3, 5, sharex=True)
     for axes_row, (measured, *row) in zip(axes, PANELS, strict=True):
         for axis, (heading, metrics) in zip(axes_row, row, strict=True):
@@ -79,7 +79,7 @@ def sensitivity(name: str, results: Results) -> Figure | None:
 
 
 def noise(results: Results) -> Figure | None:
-    """NDCG@10 by the share of replaced training inputs, and its change against the same seed without any."""
+    """Plot NDCG@10 by the share of replaced training inputs, and its change from the same seeds without any."""
     groups = results.experiment("noise")
     if not any(group.swept and results.values(group, METRIC) for group in groups):
         return None
@@ -93,8 +93,8 @@ def noise(results: Results) -> Figure | None:
     methods = in_order(group.method for group in groups)
     for place, method in enumerate(methods):
         mine = [group for group in groups if group.method == method]
-        beside = 0.6 * (place - (len(methods) - 1) / 2)  # so that error bars do not cover each other
-        percent = [100 * (group.swept or 0) + beside for group in mine]
+        offset = 0.6 * (place - (len(methods) - 1) / 2)  # keeps error bars apart
+        percent = [100 * (group.swept or 0) + offset for group in mine]
         _line(axes[0, 0], percent, [results.summary(group, METRIC) for group in mine], style_of(method))
         if compared:
             summaries = [summarise_seeds(np.array(changes[group.label])) for group in mine]
@@ -116,16 +116,13 @@ def noise(results: Results) -> Figure | None:
 
 
 def percent_changes(results: Results, group: RunGroup, reference: RunGroup, metric: str) -> list[float]:
-    """Change of the metric on every seed that both have, in percent of the reference's mean over them.
-
-    Their mean is thus the change of the mean, as tables give it.
-    """
+    """The change of the metric on each shared seed, in percent of the reference's mean over these seeds."""
     _, values, base = results.paired(group, reference, metric)
     return list(100 * (values - base) / base.mean()) if base.any() else []
 
 
 def _panel(results: Results, axis: Axes, groups: Sequence[RunGroup], metrics: Sequence[str]) -> None:
-    """One line per metric over the swept values, in shades of the method's colour."""
+    """Draw one line per metric over the swept values, in shades of the method's colour."""
     names = BUCKETS if "bucket" in metrics[0] else BY_CUTOFF
     colour, values = groups[0].style.colour, [group.swept or 0 for group in groups]
     for name, metric, (marker, dashes, lightness) in zip(names, metrics, LINES, strict=True):
@@ -136,13 +133,13 @@ def _panel(results: Results, axis: Axes, groups: Sequence[RunGroup], metrics: Se
 
 
 def _line(axis: Axes, x: Sequence[float], summaries: Sequence[SeedSummary], style: MethodStyle) -> None:
-    """Means over seeds joined by a line, with a gap where there is none."""
+    """Draw means over seeds joined by a line, with a gap where there is none."""
     means, deviations = ([getattr(s, name) for s in summaries] for name in ("mean", "deviation"))
     axis.errorbar(x, means, yerr=deviations, linestyle=style.dashes, **points_of(style))
 
 
-def _at(groups: Sequence[RunGroup], setting: str, symbol: str) -> str:
-    """The value at which the other parameter was held, as far as records tell."""
+def _fixed_at(groups: Sequence[RunGroup], setting: str, symbol: str) -> str:
+    """The value of the setting that was held fixed, if the records agree on one."""
     settings = (record.spec["method"]["settings"] for group in groups for record in group.done)
     values = {s[setting] for s in settings if s.get(setting) is not None}
     return f" at {symbol} = {values.pop():g}" if len(values) == 1 else ""
@@ -152,8 +149,9 @@ def _at(groups: Sequence[RunGroup], setting: str, symbol: str) -> str:
 
 
 def tuning(results: Results) -> Figure | None:
-    """A panel for each method: its first setting across, a line for each value of its second; what was chosen is a
-    star, what is published a ring, and the dashed line is the best trial of SASRec (CE).
+    """Plot validation NDCG@10 of all trials, a panel per method: by its first setting, a line per value of its second.
+
+    A star is the chosen trial, a ring the published values, and the dashed line the best trial of SASRec (CE).
     """
     methods = tunings(results)
     if not methods:
@@ -180,13 +178,13 @@ def tuning(results: Results) -> Figure | None:
 
 
 def _trials_panel(axis: Axes, method: MethodTuning) -> None:
-    """Values stand at equal distances, whatever lies between them."""
+    """Draw the trials of one method, with its values at equal distances."""
     style = style_of(method.method)
     across, *others = method.trials[0].values
     ticks = sorted({trial.values[across] for trial in method.trials})
     lines: dict[str, list[tuple[int, float]]] = {}
     for trial in method.trials:
-        label = in_words({key: trial.values[key] for key in others})
+        label = values_text({key: trial.values[key] for key in others})
         lines.setdefault(label, []).append((ticks.index(trial.values[across]), trial.validation))
     for (label, points), (marker, dashes, lightness) in zip(sorted(lines.items()), cycle(TRIAL_LINES), strict=False):
         x, y = zip(*sorted(points), strict=True)
@@ -198,7 +196,7 @@ def _trials_panel(axis: Axes, method: MethodTuning) -> None:
             axis.plot(*place, marker="*", markersize=11, color=style.colour, markeredgecolor=INK, markeredgewidth=0.5)
         if trial.values == method.published:
             axis.plot(*place, marker="o", markersize=9, color="none", markeredgecolor=INK, markeredgewidth=0.8)
-    axis.set(title=style.title, xlabel=in_words({across: 0.0}).rpartition(" ")[0])
+    axis.set(title=style.title, xlabel=setting_name(across))
     axis.set_xticks(range(len(ticks)), [f"{tick:g}" for tick in ticks], fontsize=6)
     if others:
         axis.legend(fontsize=5.5, handlelength=1.8)

@@ -1,8 +1,8 @@
-"""The report as one page: the answer, the claims, then for each dataset what the paper shows in the paper's order, what
-goes beyond it, and the runs. It opens from a file, offline.
+"""The report as one HTML page that works offline, opened as a file.
 
-Everything is inside: pictures are data URIs, and style and script are inline under a policy that forbids all else.
-Links lead to the run records beside it and to the written tables and figures.
+It shows the answer and the claims, then for each dataset what the paper shows, in the paper's order, what goes beyond
+the paper, and the runs. Pictures are data URIs, and style and script are inline under a policy that forbids anything
+else. Links lead to the run records beside the page and to the written tables and figures.
 """
 
 from __future__ import annotations
@@ -10,42 +10,45 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import math
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
 from PIL import Image
 
-from benchmark.paper.printed import CITATION
+from benchmark.paper.printed import BASELINES, BTSR, CITATION
 from benchmark.plan.run_spec import RunSetting
+from benchmark.plan.selection import METRIC
 from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim, verdict_counts
+from benchmark.report.claims.sides import Side, best_against, btsr_and_rivals, lead, sides_of
 from benchmark.report.figures.captions import caption, paper_figure
-from benchmark.report.page.answer import answer
 from benchmark.report.page.runs_table import METRICS, anchor_of, not_run, run_rows, slug
-from benchmark.report.query import Results
-from benchmark.report.tables.layout import Stack, Table
-from benchmark.report.tables.notes import machines_note
-from benchmark.report.tables.numbers import MINUS
+from benchmark.report.query import Results, RunGroup
+from benchmark.report.significance import LEVEL, MIN_SEEDS
+from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table, text_row
+from benchmark.report.tables.notes import machines_note, notes
+from benchmark.report.tables.numbers import DASH, MINUS, p_value, signed
 from benchmark.report.templates import environment
 from benchmark.store.atomic_files import write_file
 
 NOT_RUN = "not run"
-"""The verdict on a claim for which nothing has run."""
+"""The verdict on a claim without any runs."""
 
-PAPERS = (
+PAPER_ORDER = (
     *("table1", "table2", "figure1-buckets", "buckets", "figure2-scores", "figure2-spectrum"),
     *("sensitivity-alpha", "alpha", "figure5-regimes", "table3", "sensitivity-lambda", "lambda"),
 )
-"""What the paper shows, in its order; `buckets`, `alpha` and `lambda` give the numbers of the figure above."""
+"""What the paper shows, in its order. `buckets`, `alpha` and `lambda` hold the numbers of the figure before them."""
 
-SUMMARIES = ("windows", "accuracy-coverage")
-"""The pictures that the page may open with: for each dataset it takes the first one that was drawn."""
+OPENING_FIGURES = ("windows", "accuracy-coverage")
+"""The page opens with a picture of each dataset: the first of these that was drawn."""
 
 Link = Callable[[str], str | None]
-"""Where the runs of a RunGroup stand, by its name; None if they are not on the page."""
+"""Returns the link to the runs of the RunGroup with this name, or None if they are not on the page."""
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -53,10 +56,10 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """What a report made of one dataset in one setting.
+    """What a report shows of one dataset in one setting.
 
-    `tables` and `figures` by name, the latter as the PNG files that were written; `folder` has the tables' files.
-    `gaps`: what could not be shown, in words.
+    `tables` and `figures` by name, figures as the PNG files that were written. `folder`: where the tables' files are.
+    `gaps`: the names of tables and figures that no run has numbers for.
     """
 
     results: Results
@@ -69,11 +72,11 @@ class DatasetReport:
 def write_page(
     root: Path, reports: Sequence[DatasetReport], judged: Sequence[JudgedClaim], folder: Path | None = None
 ) -> Path:
-    """Write the page into `folder`, or beside the datasets of the store at `root`, and return its path.
+    """Write the page into `folder`, by default into the store at `root`, and return its path.
 
-    It is index.html in `folder`. In the store, every setting but the usual one has a page of its own, which its name
-    tells; and if all that is shown is one generated dataset, the page goes into that dataset's folder, so that a demo
-    never takes the place of results. Raises StoreError if it cannot be written.
+    In `folder` it is index.html. In the store, a setting other than the default one has a page named after it. A page
+    about nothing but a generated dataset goes into that dataset's folder, so that a demo never replaces results. Raises
+    StoreError if it cannot be written.
     """
     shown = [report.results for report in reports]
     alone = len({results.dataset for results in shown}) == 1 and shown[0].synthetic
@@ -87,7 +90,7 @@ def write_page(
 def page(
     root: Path, reports: Sequence[DatasetReport], judged: Sequence[JudgedClaim], folder: Path | None = None
 ) -> str:
-    """The page that shows the store at `root` and stands there or in `folder`."""
+    """Render the page about the store at `root`, to be written into `folder` or `root`."""
     folder = folder or root
     store = "" if folder == root else f"{_relative(root, folder)}/"
     audit = root.parent / "tables" / "audit.md"
@@ -112,27 +115,74 @@ def page(
     )
 
 
+def answer(shown: Sequence[Results]) -> Table | None:
+    """Tabulate differences in NDCG@10 on every dataset, pooled over windows of time if these were run.
+
+    On each objective BT-SR is compared with the objective alone, and the BT-SR that validation chose with the best
+    baseline. None if nothing can be compared.
+    """
+    sections = [tuple(_stacks(results)) for results in shown]
+    if not any(sections):
+        return None
+    return Table(
+        name="answer",
+        caption="What Barlow Twins adds to NDCG@10, and on what evidence. A difference is bold where p < 0.05.",
+        heads=(Head("compared"), Head("difference")),
+        sections=tuple(section for section in sections if section),
+        notes=tuple(notes("answer")),
+    )
+
+
+def _stacks(results: Results) -> Iterator[Stack]:
+    for first, second, role in _pairs(results):
+        reading = lead(first, second, METRIC)
+        low, high = map(signed, reading.interval)
+        resampled = "seeds" if reading.seeds >= MIN_SEEDS else "users"
+        difference = Cell(signed(reading.lead), place="best" if reading.p < LEVEL else "")
+        interval = "" if low == DASH else f"95 % interval over {resampled}: {low} to {high}"
+        p = "" if math.isnan(reading.p) else f"p {p_value(reading.p)}; "
+        yield (
+            Row(f"{results.title}: {first.title}", (difference,)),
+            text_row(f"against {second.title}{role}", [interval], "below"),
+            text_row("", [f"{p}{reading.evidence}"], "below"),
+        )
+
+
+def _pairs(results: Results) -> Iterator[tuple[Side, Side, str]]:
+    """Yield each pair of sides that were both run once, with what to add to the title of the second one."""
+    pairs = []
+    for method in BTSR:
+        plain = str(RunGroup("main", method, method).plain)
+        both = sides_of(results, "objectives", METRIC, (method, plain))
+        pairs += [(both[method], both[plain])] if both[method].values and both[plain].values else []
+    ours, baselines = btsr_and_rivals(results, BASELINES, METRIC)
+    pairs += [(ours, best_against(baselines, ours))] if ours.values and baselines else []
+    best = pairs[-1] if ours.values and baselines else ()
+    for titles, pair in {tuple(side.title for side in pair): pair for pair in pairs}.items():
+        yield *pair, ", the best baseline" if titles == tuple(side.title for side in best) else ""
+
+
 def _dataset(report: DatasetReport, reports: Sequence[DatasetReport], folder: Path, store: str) -> dict[str, object]:
     results = report.results
     alone = sum(other.results.dataset == results.dataset for other in reports) == 1
     identity = slug(results.dataset if alone else f"{results.dataset}-{results.setting.name}")
     records = results.records()
-    summary = next((name for name in SUMMARIES if name in report.figures), "")
+    opening_figure = next((name for name in OPENING_FIGURES if name in report.figures), "")
     blocks = {
         name: [
             *([_picture(name, results, report.figures[name], folder)] if name in report.figures else []),
             *([_table(report, name, identity, folder, store)] if name in report.tables else []),
         ]
-        for name in dict.fromkeys((*PAPERS, *report.tables, *report.figures))
+        for name in dict.fromkeys((*PAPER_ORDER, *report.tables, *report.figures))
     }
-    opening = [blocks[summary].pop(0)] if summary else []
+    opening = [blocks[opening_figure].pop(0)] if opening_figure else []
     return {
         "identity": identity,
         "results": results,
         "facts": machines_note(records) if any(not record.external for record in records) else "",
         "opening": opening,
-        "paper": [(_title(name, results.dataset), name, blocks[name]) for name in PAPERS if blocks[name]],
-        "further": [(name, found) for name, found in blocks.items() if found and name not in PAPERS],
+        "paper": [(_title(name, results.dataset), name, blocks[name]) for name in PAPER_ORDER if blocks[name]],
+        "further": [(name, found) for name, found in blocks.items() if found and name not in PAPER_ORDER],
         "rows": run_rows(results, identity),
         "not_run": not_run(results),
         "gaps": report.gaps,
@@ -140,7 +190,7 @@ def _dataset(report: DatasetReport, reports: Sequence[DatasetReport], folder: Pa
 
 
 def _title(name: str, dataset: str) -> str:
-    """What the paper calls what is on PAPERS; empty for numbers that it does not have."""
+    """What the paper calls this table or figure; empty for numbers that it does not show."""
     return f"Table {name[-1]}" if name.startswith("table") else paper_figure(name, dataset)
 
 
@@ -161,9 +211,7 @@ def _table(report: DatasetReport, name: str, identity: str, folder: Path, store:
 
 
 def _picture(name: str, results: Results, path: Path, folder: Path) -> Mapping[str, object]:
-    """A figure on the page, in a format that takes two thirds of the bytes of its file, and its PDF as a link; without
-    a `uri` if its file cannot be read.
-    """
+    """Embed a figure as lossless WebP, a third smaller than its PNG; the `uri` is empty if the file cannot be read."""
     shown = {"name": name, "caption": caption(name, results), "file": _relative(path.with_suffix(".pdf"), folder)}
     try:
         with Image.open(path) as image:
@@ -184,23 +232,23 @@ def _relative(path: Path, root: Path) -> str:
 
 
 def to_html(table: Table, identity: str, link: Link = lambda _: None, origin: str | None = None) -> Markup:
-    """The table below its caption, with its notes folded.
+    """Render the table below its caption, with its notes folded.
 
-    `identity`: its id on the page. A number of ours links to the runs of its row or its column, and to `origin` where
-    neither names any.
+    `identity`: its id on the page. Our numbers link to the runs of their row or column, or to `origin` if neither names
+    any.
     """
     template = _ENVIRONMENT.get_template("table.html.jinja")
     return Markup(template.render(table=table, identity=identity, link=link, origin=origin))
 
 
 def sort_value(text: str) -> str:
-    """The number with which a text begins, as a script can read it; empty if it begins with none."""
+    """The number that a text begins with, in a form that scripts can read; empty if there is none."""
     match = _NUMBER.match(text.replace(MINUS, "-"))
     return match[0] if match else ""
 
 
 def _target(table: Table, stack: Stack, column: int, link: Link, origin: str | None) -> str | None:
-    """Where the numbers of a cell link to; None for those that the paper prints."""
+    """Where the numbers of a cell link to; None if the paper printed them."""
     head = table.heads[1 + column]
     named = (name for name in (stack[0].runs, head.runs) if name)
     return None if head.printed else next(filter(None, map(link, named)), origin)

@@ -1,4 +1,4 @@
-"""Every run behind a dataset's tables, with its record, its command and what shows it."""
+"""The table of every run behind a dataset's tables, with its record, its command and where it is shown."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from benchmark.runs.metrics import shown_in
 from benchmark.store.record import RunRecord
 
 METRICS = shown_in("run")
-"""What is shown of every run; its record has the rest."""
+"""The metrics shown of every run; its record has the rest."""
 
 
 @dataclass(frozen=True)
 class RunRow:
-    """One run. `uses`: what shows it; `groups`: the anchors of the groups that it is averaged in; `anchors`: those of
-    them whose first row this is.
+    """One run. `uses`: where it is shown. `groups`: the anchors of the groups that average it.
+
+    `anchors`: the anchors among them that stand at this row, because it is the first of its group.
     """
 
     record: RunRecord
@@ -35,7 +36,7 @@ class RunRow:
 
     @property
     def command(self) -> str:
-        """Repeats the run, and only that."""
+        """The command that repeats this run and no other."""
         return repeating(self.record)
 
     @property
@@ -44,13 +45,13 @@ class RunRow:
 
     @property
     def epochs(self) -> str:
-        """The selected epoch and how many there were; a dash where nothing was trained."""
+        """The selected epoch and the number of epochs, or a dash if nothing was trained."""
         trained = self.record.epochs and self.record.selected_epoch is not None
         return f"{self.record.selected_epoch} of {len(self.record.epochs)}" if trained else DASH
 
 
 def run_rows(results: Results, identity: str) -> list[RunRow]:
-    """Each run once, in the order in which it is first shown. `identity`: with what the anchors begin."""
+    """Return each run once, in the order of the groups. `identity` begins every anchor."""
     groups: dict[tuple[str, int], list[RunGroup]] = {}
     for group in results.groups:
         for record in group.records:
@@ -68,12 +69,12 @@ def run_rows(results: Results, identity: str) -> list[RunRow]:
 
 
 def anchor_of(identity: str, group: str) -> str:
-    """The id on the page of the first run of a RunGroup of that name."""
+    """The id of the first run of the RunGroup with this name."""
     return slug(f"{identity}-run-{group}")
 
 
 def not_run(results: Results) -> list[str]:
-    """One line per group of runs some of which have no usable record: which seeds, and why."""
+    """One line per group and status, naming the seeds that are not done."""
     lines = []
     for group in results.groups:
         shown_by = "Table 2" if group.experiment == "main" else group.experiment
@@ -89,7 +90,7 @@ def slug(text: str) -> str:
 
 
 def _use(group: RunGroup) -> str:
-    """What shows a group: Table 2, an experiment, or one of its variants."""
+    """Where a group is shown: Table 2, an experiment, or one of its variants."""
     if group.experiment == "main":
         return "Table 2"
     if group.label == group.method:

@@ -1,5 +1,5 @@
-"""Every method of Table 2 beyond its accuracy: by popularity of the items (the numbers behind Figure 1), and by what it
-recommends.
+"""Every method of Table 2 beyond its accuracy: by popularity of the items, which are the numbers behind Figure 1, and
+by what it recommends.
 """
 
 from __future__ import annotations
@@ -9,19 +9,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmark.report.query import Results
-from benchmark.report.tables.cells import means_table, rows_of_means
-from benchmark.report.tables.layout import Head, Made, Table, for_machines
-from benchmark.report.tables.notes import closing_notes, notes
+from benchmark.report.tables.layout import Head, Table, TablesAndRows, means_table, rows_of_means
+from benchmark.report.tables.notes import notes, setting_notes
 from benchmark.runs.metrics import METRICS, definition, shown_in
 from datasets.protocol import N_BUCKETS
 
 ACCURACY = {"hr@1": "hr@1/bucket{}", "hr@10": "hr@10/bucket{}", "ndcg@10": "ndcg@10/bucket{}"}
 COVERAGE = {"cov@10 by user": "cov@10/bucket{}/users", "cov@10 by item": "cov@10/bucket{}/items"}
-"""What heads three columns, and the metric of a bucket from 1 on."""
+"""The head of three columns, and the metric of each bucket, which are numbered from 1."""
 
 
-def bucket_tables(results: Results) -> Made | None:
-    """Two tables, methods down and buckets across; None if no run has such a metric."""
+def bucket_tables(results: Results) -> TablesAndRows | None:
+    """Tabulate accuracy and coverage by popularity bucket, one table each; None if no run has such a metric."""
     accuracy, coverage = (
         {
             pattern.format(bucket): Head(band, f"bucket {bucket}")
@@ -39,8 +38,8 @@ def bucket_tables(results: Results) -> Made | None:
     )
 
 
-def diversity_table(results: Results) -> Made | None:
-    """What every method recommends: coverage, concentration, popularity, novelty; None if no run has the last three."""
+def diversity_table(results: Results) -> TablesAndRows | None:
+    """Tabulate coverage, concentration, popularity and novelty of the lists; None if only coverage was measured."""
     metrics = shown_in("lists")
     beyond = [metric for metric in metrics if not (known := definition(metric)) or not known.paper]
     heads = {metric: Head(METRICS[metric.partition("@")[0]].title, metric) for metric in metrics}
@@ -49,30 +48,30 @@ def diversity_table(results: Results) -> Made | None:
 
 def _by_method(
     results: Results, needed: Sequence[str], *described: tuple[str, str, Mapping[str, Head], list[str]]
-) -> Made | None:
-    """A table of each name, caption, metrics with their heads, and notes, the first with how the runs were made; the
-    paper's columns above, the others below. None if no method has any of the metrics `needed`.
-    """
-    every = [results.method(method) for method in (*results.contestants, *results.extras)]
+) -> TablesAndRows | None:
+    """Build a table for each (name, caption, metrics with heads, notes); None if no method has any `needed` metric."""
+    every = map(results.method, (*results.paper_methods, *results.other_methods))
     groups = [runs for runs in every if any(results.values(runs, metric) for metric in needed)]
     if not groups:
         return None
-    sections = [[runs for runs in groups if (runs.method in results.contestants) is wanted] for wanted in (True, False)]
+    sections = [
+        [runs for runs in groups if (runs.method in results.paper_methods) is wanted] for wanted in (True, False)
+    ]
     tables = list[Table]()
-    for name, what, heads, said in described:
-        closing = [] if tables else closing_notes(results, groups)
+    for name, what, heads, own_notes in described:
+        closing = [] if tables else setting_notes(results, groups)
         caption, count = f"{what} on {results.heading}.", (Head("runs"), lambda runs: str(len(runs.done)))
-        tables.append(means_table(results, name, caption, sections, heads, [*said, *closing], [count]))
+        tables.append(means_table(results, name, caption, sections, heads, [*own_notes, *closing], [count]))
     metrics = [metric for _, _, heads, _ in described for metric in heads]
     columns = ("metric", "method", "mean", "deviation", "runs")
-    return tables, for_machines(results, rows_of_means(results, groups, metrics, *columns))
+    return tables, list(rows_of_means(results, groups, metrics, *columns))
 
 
 def _members(results: Results) -> list[int]:
-    """How many test users have their target in each bucket, from the first run whose arrays are there."""
+    """How many test users have their target in each bucket, from the first run with arrays."""
     for runs in results.experiment("main"):
         for arrays in results.arrays(runs, "target_buckets"):
             buckets = arrays["target_buckets"].astype(np.int64)
             members = np.bincount(buckets.ravel(), minlength=N_BUCKETS) * len(buckets) / buckets.size
-            return [int(n) for n in np.rint(members)]  # on average over tie draws
+            return [int(n) for n in np.rint(members)]  # the mean over tie draws
     return []

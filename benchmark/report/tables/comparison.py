@@ -1,43 +1,25 @@
-"""The numbers of Table 2: means over seeds, who is best, whether a method beats the one that it is compared with."""
+"""The numbers of Table 2: means over seeds, who is best, and whether a method beats its rival."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from baselines.registry import METHODS
 from benchmark.paper.printed import BASELINES, BTSR, TABLE_2_METRICS, Printed
 from benchmark.plan.selection import METRIC
-from benchmark.report.query import Results
-from benchmark.report.significance import (
-    LEVEL,
-    PairedTest,
-    SeedSummary,
-    holm,
-    smallest_detectable_difference,
-    standard_error,
-)
-from benchmark.report.tables.cells import places
-from benchmark.report.tables.layout import Place
+from benchmark.report.query import Results, Versus
+from benchmark.report.significance import LEVEL, SeedSummary, holm, smallest_detectable_difference, standard_error
+from benchmark.report.tables.layout import Place, places
 from benchmark.runs.metrics import is_mean_over_users
-
-
-class Versus(NamedTuple):
-    """A method's rival, and the test of the two."""
-
-    rival: str
-    test: PairedTest
 
 
 @dataclass(frozen=True)
 class MetricComparison:
-    """One metric: each method over its seeds, the place of those that take part, those that are tested against their
-    rivals, and the printed row.
-    """
+    """One metric by method: means over seeds, places among the compared methods, tests against rivals, printed row."""
 
     metric: str
     summaries: Mapping[str, SeedSummary]
@@ -51,11 +33,11 @@ class MetricComparison:
 
 @dataclass(frozen=True)
 class Resolution:
-    """What the test users can tell of one accuracy metric, averaged over seeds.
+    """How small a difference in one accuracy metric the test users can reveal, with both methods averaged over seeds.
 
-    `error`: the sampling error of `method`'s mean over users. `detectable`: the smallest true difference between
-    `method` and `rival` that a paired test over these users finds with 80 % power. `difference`: ours between the two.
-    `printed_lead`: BT-SR's over the paper's best baseline, as printed. NaN or None where unknown.
+    `error`: the sampling error of the mean of `method` over users. `detectable`: the smallest true difference between
+    `method` and `rival` that a paired test over these users finds with 80 % power. `difference`: the one we measured.
+    `printed_lead`: BT-SR's lead over the best baseline in the paper. NaN or None where unknown.
     """
 
     metric: str
@@ -69,7 +51,7 @@ class Resolution:
 
 @dataclass(frozen=True)
 class MainComparison:
-    """Table 2 in numbers; `users` is about NDCG@10 of BT-SR and its rival, None if no run has its ranks."""
+    """Table 2 in numbers. `users` is about NDCG@10 of BT-SR and its rival, and None if no run has its ranks."""
 
     results: Results
     metrics: tuple[MetricComparison, ...]
@@ -77,23 +59,21 @@ class MainComparison:
 
 
 def main_comparison(results: Results) -> MainComparison:
-    """BT-SR is tested against the paper's baselines, one's own methods against their rivals."""
-    placed = (*results.contestants, *results.challengers)
-    tested = {method: rivals_of(method, results.ran) for method in (results.btsr, *results.challengers) if method}
+    """Compare the methods of Table 2: BT-SR with the paper's baselines, own methods with their rivals."""
+    placed = (*results.paper_methods, *results.own_methods)
+    tested = {method: rivals_of(method, results.ran) for method in (results.btsr, *results.own_methods) if method}
     metrics = tuple(compare_methods(results, metric, results.ran, placed, tested) for metric in TABLE_2_METRICS)
     row = next(row for row in metrics if row.metric == METRIC)
-    best = sorted(method for method in results.contestants if row.places[method] == "best")
+    best = sorted(method for method in results.paper_methods if row.places[method] == "best")
     measured = [name for name, summary in row.summaries.items() if summary.n]
     method = next(filter(None, [results.btsr, *best, *measured]), "")
-    rival = row.versus[method].rival if method == results.btsr and method in row.versus else None
+    rival = row.versus[method].rival.method if method == results.btsr and method in row.versus else None
     return MainComparison(results, metrics, resolution(results, row, method, rival))
 
 
 def rivals_of(method: str, among: Sequence[str]) -> tuple[str, ...]:
-    """The methods among which the rival of one is sought: its entry's rival; for BT-SR, or without one, the paper's
-    baselines.
-
-    None for these baselines themselves and for recommendations made elsewhere, which have one run.
+    """Return the methods of which the best is a method's rival: the one that its registry entry names, otherwise (and
+    for BT-SR) the paper's baselines. Baselines have no rivals, nor have external recommendations, which are one run.
     """
     if method in BASELINES or method not in METHODS:
         return ()
@@ -107,20 +87,19 @@ def rivals_of(method: str, among: Sequence[str]) -> tuple[str, ...]:
 def compare_methods(
     results: Results, metric: str, methods: Sequence[str], placed: Sequence[str], tested: Mapping[str, Sequence[str]]
 ) -> MetricComparison:
-    """One metric of these methods; `placed`: those of which one is the best; `tested`: the possible rivals of each, of
-    which it is compared with the best.
-    """
+    """Compare methods in one metric. Only those `placed` can be best; `tested` names the rivals to test against."""
     summaries = {method: results.summary(results.method(method), metric) for method in methods}
     ranked = places({method: summaries[method].mean for method in placed}, metric)
-    versus = {}
-    for method, rivals in tested.items():
-        if best := results.against_best(results.method(method), map(results.method, rivals), metric):
-            versus[method] = Versus(best[0].method, best[1])
+    tests = {
+        method: results.against_best(results.method(method), map(results.method, rivals), metric)
+        for method, rivals in tested.items()
+    }
+    versus = {method: test for method, test in tests.items() if test}
     return MetricComparison(metric, summaries, ranked, versus, results.printed(metric))
 
 
 def resolution(results: Results, row: MetricComparison, method: str, rival: str | None) -> Resolution | None:
-    """What the users can tell of one metric and two methods; None if no run of the first method has its ranks."""
+    """What the test users can reveal about two methods in one metric; None if no run of `method` has its ranks."""
     runs = results.method(method)
     gains = results.users(runs, row.metric)
     if gains is None:
@@ -135,7 +114,7 @@ def resolution(results: Results, row: MetricComparison, method: str, rival: str 
 
 
 def starred_after_holm(comparisons: Sequence[MainComparison]) -> tuple[int, int, int]:
-    """How many accuracy cells of BT-SR in these tables are tested, starred, and starred still after Holm."""
+    """Count BT-SR's accuracy cells in these tables: how many are tested, starred, and still starred after Holm."""
     versus = [
         row.versus.get(str(comparison.results.btsr))
         for comparison in comparisons

@@ -6,13 +6,13 @@ import math
 from statistics import fmean, median
 
 from benchmark.report.query import COST, Results, RunGroup
-from benchmark.report.tables.layout import Head, Made, for_machines, row_of, table_of
+from benchmark.report.tables.layout import Head, TablesAndRows, dataset_table, stack
 from benchmark.report.tables.notes import machines_note, notes
 from benchmark.report.tables.numbers import number
 
 REFERENCE = "sasrec-ce"
 HIGH_FACTOR = 4
-"""A factor above it is named below the table."""
+"""Methods with a larger factor are named below the table."""
 
 COLUMNS = {
     "epoch_seconds": (Head("seconds", "per epoch"), 1, 2),
@@ -20,33 +20,29 @@ COLUMNS = {
     "training_seconds": (Head("minutes of", "training"), 60, 2),
     "memory_bytes": (Head("peak memory", "MiB"), 2**20, 0),
 }
-"""Each cost with its head, unit and decimals; all but the epochs are followed by the factor."""
+"""Head, unit and decimals of each cost. A column with the factor follows each of them but the epochs."""
 
 
-def cost_table(results: Results) -> Made | None:
-    """One line per method; the factors are relative to SASRec (CE) of the same runs. None if nothing has run."""
+def cost_table(results: Results) -> TablesAndRows | None:
+    """Tabulate the costs by method, with factors relative to SASRec (CE); None if no run has finished."""
     groups = [runs for runs in results.experiment("main") if runs.done and not runs.external]
     if not groups:
         return None
-    costs = [_costs(results, runs) for runs in groups]
-    reference = next((cost for runs, cost in zip(groups, costs, strict=True) if runs.method == REFERENCE), {})
-    lines, high = [], {}
-    for runs, cost in zip(groups, costs, strict=True):
+    costs = {runs.method: _costs(results, runs) for runs in groups}
+    reference = costs.get(REFERENCE, {})
+    lines, high = [], []
+    for runs in groups:
+        cost = costs[runs.method]
         factors = {name: cost[name] / (reference.get(name) or math.nan) for name in COLUMNS if name != "epochs"}
         if above := [number(factor, 1) for factor in factors.values() if factor > HIGH_FACTOR]:
-            high[runs.title] = f"{runs.title} ({', '.join(above)})"
+            high.append(f"{runs.title} ({', '.join(above)})")
         texts = list[str]()
         for name, (_, unit, decimals) in COLUMNS.items():
             texts += [number(cost[name] / unit, decimals), *([number(factors[name], 1)] if name in factors else [])]
-        lines.append((row_of(runs.title, [*texts, str(len(runs.done))], runs=runs),))
+        lines.append(stack(runs.title, [*texts, str(len(runs.done))], runs=runs))
     heads = [[head] if name == "epochs" else [head, Head("factor")] for name, (head, *_) in COLUMNS.items()]
-    said = notes(
-        "cost",
-        reference=results.method(REFERENCE).title if reference else "",
-        high=list(high.values()),
-        limit=HIGH_FACTOR,
-    )
-    table = table_of(
+    said = notes("cost", reference=results.method(REFERENCE).title if reference else "", high=high, limit=HIGH_FACTOR)
+    table = dataset_table(
         results,
         "cost",
         f"What each method costs on {results.heading}.",
@@ -54,12 +50,12 @@ def cost_table(results: Results) -> Made | None:
         [lines],
         [*said, machines_note(results.records("main"))],
     )
-    rows = [{"method": runs.method, "runs": len(runs.done), **cost} for runs, cost in zip(groups, costs, strict=True)]
-    return [table], for_machines(results, rows)
+    rows = [{"method": runs.method, "runs": len(runs.done), **costs[runs.method]} for runs in groups]
+    return [table], rows
 
 
 def _costs(results: Results, runs: RunGroup) -> dict[str, float]:
-    """Each of COLUMNS as its median over the finished runs, epochs as their mean; NaN where nothing is known."""
+    """The median of each cost over the finished runs, the mean of the epochs; NaN where nothing was measured."""
 
     def over_runs(metric: str, whole: bool = False) -> float:
         values = results.values(runs, metric, COST).values()

@@ -1,4 +1,4 @@
-"""Each dataset in numbers: before and after the filter, what is trained on, who is tested."""
+"""A dataset in numbers: before and after the filter, what is trained on, who is tested."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmark.report.query import Results
-from benchmark.report.tables.layout import Head, Made, for_machines, row_of, table_of
+from benchmark.report.tables.layout import Head, TablesAndRows, dataset_table, stack
 from benchmark.report.tables.notes import masked_note, notes
 from benchmark.report.tables.numbers import DASH
 
@@ -52,11 +52,11 @@ SECTIONS: tuple[tuple[tuple[str, tuple[str | int, ...], Callable[[float], str]],
         ("target in the history, masked", ("masked_share",), _share),
     ),
 )
-"""What is shown: a label, where data.json keeps it, and how it is printed."""
+"""The lines of the table: the label, the path of the number in data.json, and how it is printed."""
 
 
-def data_table(results: Results) -> Made | None:
-    """One line per number; where data.json is lost, what the runs' records tell. None if there are none either."""
+def data_table(results: Results) -> TablesAndRows | None:
+    """Tabulate the numbers of data.json, or of the runs' records if it is lost; None if there are no records either."""
     records = results.records()
     facts = results.data or (records[0].data if records else {})
     values = [[(label, path, form, _at(facts, path)) for label, path, form in section] for section in SECTIONS]
@@ -70,12 +70,12 @@ def data_table(results: Results) -> Made | None:
         masks_history=results.masks_history,
         lost=not results.data,
     )
-    table = table_of(
+    table = dataset_table(
         results,
         "data",
         f"{results.heading} before and after filter and split.",
         [Head("")],
-        [[(row_of(label, [DASH if v is None else form(v)]),) for label, _, form, v in section] for section in values],
+        [[stack(label, [DASH if v is None else form(v)]) for label, _, form, v in section] for section in values],
         [*said[:2], *masked_note(results), *said[2:]],
     )
     rows = [
@@ -83,7 +83,7 @@ def data_table(results: Results) -> Made | None:
         for section in values
         for label, path, _, value in section
     ]
-    return [table], for_machines(results, rows)
+    return [table], rows
 
 
 def _at(facts: Facts, path: Sequence[str | int]) -> float | None:

@@ -1,6 +1,6 @@
-r"""Tables in the forms that are written: GitHub's Markdown, LaTeX that needs booktabs alone, text for a terminal.
+r"""Tables as text: GitHub's Markdown, LaTeX that needs no package but booktabs, and plain text for a terminal.
 
-In Markdown the rows of a stack stand below each other in the cells of one row.
+Markdown shows the rows of a stack in one table row, one line of each cell per row.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ _LATEX_ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u
 
 
 def to_markdown(tables: Sequence[Table], head: str = "<!-- Written by run_all.py from results/. -->\n") -> str:
-    """The tables one below the other, after a line that says what wrote them."""
+    """Render the tables below each other, after a line that says what wrote them."""
     return MARKDOWN.get_template("tables.md.jinja").render(tables=tables, head=Markup(head))
 
 
 def to_latex(tables: Sequence[Table]) -> str:
-    r"""One float per table, for `\input`."""
+    r"""Render one float per table, for `\input`."""
     return _LATEX.get_template("tables.tex.jinja").render(tables=tables)
 
 
 def to_tabular(table: Table) -> str:
-    r"""The table alone, without float, caption and label, its notes in small type below it."""
+    r"""Render the table without float, caption and label, with its notes in small type below it."""
     return _LATEX.get_template("tabular.tex.jinja").render(table=table)
 
 
 def to_plain(table: Table, legend: str = LEGEND) -> str:
-    """The table in aligned columns below its caption; its notes are left to the written tables."""
+    """Render the table in aligned columns below its caption, without its notes."""
     columns = table.heads[1:]
     heads = [["", *(head.first for head in columns)], ["", *(head.second + head.mark for head in columns)]]
     sections = [[_texts(row) for stack in section for row in stack] for section in table.sections]
@@ -83,7 +83,7 @@ def _align(row: list[str], widths: list[int]) -> str:
 
 
 def markdown_text(text: object) -> str:
-    """Text that Markdown prints as it is, on one line and without HTML; a Command as code."""
+    """Escape text so that Markdown prints it literally, on one line and without HTML. A Command becomes code."""
     if isinstance(text, Command) and "`" not in text:
         return f"`{text}`".replace("|", "\\|")
     text = " ".join(str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
@@ -91,7 +91,7 @@ def markdown_text(text: object) -> str:
 
 
 def latex_text(text: object) -> str:
-    """Text that LaTeX prints as it is; pdfLaTeX prints a question mark where its standard fonts lack a character."""
+    """Escape text so that LaTeX prints it literally. pdfLaTeX prints a question mark for characters its fonts lack."""
     return "".join(_LATEX_SPECIAL.get(character) or _typeset(character) for character in str(text))
 
 
@@ -99,17 +99,17 @@ def _typeset(character: str) -> str:
     base, *accents = list(unicodedata.normalize("NFD", character))
     if " " <= base <= "~" and len(accents) <= 1 and all(accent in _LATEX_ACCENTS for accent in accents):
         return character
-    # XeLaTeX and LuaLaTeX, which alone define this command, can print any character.
+    # Only XeLaTeX and LuaLaTeX define this command, and they can print any character.
     return rf"\ifdefined\Umathchar {character}\else ?\fi{{}}" if character.isprintable() else "?"
 
 
 def _bands_of_columns(table: Table) -> list[str]:
-    """The title of the band above each head: Markdown has no cells that span columns."""
+    """The title of the band above each head, because Markdown has no cells that span columns."""
     return [title for title, columns in table.bands for _ in range(columns)] or [""] * len(table.heads)
 
 
 def _bands_with_rules(table: Table) -> list[Markup]:
-    """The line above the heads and the rules below its titles; nothing if the table has no bands."""
+    """The line of band titles above the heads and the rules below them; nothing if the table has no bands."""
     titles, rules, first = [], "", 1
     for title, columns in table.bands:
         titles.append(f"\\multicolumn{{{columns}}}{{c}}{{{latex_text(title)}}}")

@@ -1,4 +1,4 @@
-"""Our baselines under the protocol and the settings of others, beside the numbers that these print for them."""
+"""Our baselines under the protocol and settings of other publications, next to the numbers published there."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import Any
 
 from benchmark.paper.printed import PublishedRun, published_runs
 from benchmark.report.query import Results, RunGroup
-from benchmark.report.tables.layout import Columns, Head, Made, for_machines, table_by_columns
-from benchmark.report.tables.notes import notes_on_runs
+from benchmark.report.tables.layout import Columns, Head, TablesAndRows, table_of_items
+from benchmark.report.tables.notes import by_title, notes_on_runs
 from benchmark.report.tables.numbers import DASH, number
 
 MARGINS = (5, 10)
-"""Percent of the published value, the narrowest first: the margins that our value is shown to be within."""
+"""Margins around the published value, in percent, the narrowest first."""
 
 
-def home_table(results: Results) -> Made | None:
-    """A section per configuration, metrics down; None without a finished run of the experiment."""
+def home_table(results: Results) -> TablesAndRows | None:
+    """Tabulate the metrics of each configuration in a section of its own; None if no run has finished."""
     groups = results.experiment("home")
     if not any(runs.done for runs in groups):
         return None
     published = {run.label: run for run in published_runs(results.dataset)}
     rows = [[_row(results, runs, published[runs.label], m) for m in published[runs.label].values] for runs in groups]
-    table = table_by_columns(
+    table = table_of_items(
         results,
         "home",
         f"Baselines on {results.heading} as configured where their numbers were published.",
@@ -30,18 +30,20 @@ def home_table(results: Results) -> Made | None:
             [(f"{runs.title}, {row['metric']}", row, runs) for row in mine]
             for runs, mine in zip(groups, rows, strict=True)
         ],
-        notes_on_runs("home", results, groups, published={runs.title: published[runs.label] for runs in groups}),
+        notes_on_runs(
+            "home", results, by_title(groups), published={runs.title: published[runs.label] for runs in groups}
+        ),
     )
-    return [table], for_machines(results, [row for mine in rows for row in mine])
+    return [table], [row for mine in rows for row in mine]
 
 
 def _row(results: Results, runs: RunGroup, published: PublishedRun, metric: str) -> dict[str, Any]:
-    """One metric of one configuration: ours over the seeds, and as published.
+    """One metric of one configuration: our mean over the seeds and the published value.
 
-    `within_percent`: the narrowest of MARGINS that ours is within; None if it is within none.
+    `within_percent` is the narrowest of MARGINS that holds our mean, or None.
     """
     ours, value = results.summary(runs, metric), published.values[metric]
-    percent = round(100 * abs(ours.mean / value - 1), 6)  # 0.95 of a value is within 5 %, whatever its last bit
+    percent = round(100 * abs(ours.mean / value - 1), 6)  # so that 0.95 of a value is within 5 %, despite rounding
     return {
         "variant": runs.label,
         "method": runs.method,

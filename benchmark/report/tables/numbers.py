@@ -1,4 +1,4 @@
-"""How numbers are printed: four decimals as in the paper, signs, percent, p, lists of seeds."""
+"""How numbers are printed: four decimals as in the paper, signs, percentages, p-values, lists of seeds."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterable
 
 MINUS, DASH = "\u2212", "\u2013"
 DECIMALS = 4
-"""As the paper prints; best and second best are those of the numbers as printed."""
+"""Decimals of a metric, as in the paper. The best and second best are found among numbers rounded like this."""
 
 
 def number(value: float, decimals: int = DECIMALS) -> str:
-    """The number as printed, with a dash for NaN."""
+    """Print a number, NaN as a dash."""
     return DASH if math.isnan(value) else f"{value:.{decimals}f}".replace("-", MINUS)
 
 
 def signed(value: float, decimals: int = DECIMALS) -> str:
-    """The number and its sign; what rounds to zero has none."""
+    """Print a number with its sign, except that zero has none; NaN as a dash."""
     if math.isnan(value):
         return DASH
     text = f"{value:+.{decimals}f}"
@@ -25,32 +25,32 @@ def signed(value: float, decimals: int = DECIMALS) -> str:
 
 
 def plus(value: float) -> str:
-    """Four decimals and the sign, that of zero too."""
+    """Print four decimals with a sign, even for zero."""
     return f"{value:+.{DECIMALS}f}".replace("-", MINUS)
 
 
 def percent(value: float) -> str:
-    """One decimal and the sign, a dash for NaN."""
+    """Print a percentage with sign and one decimal, NaN as a dash."""
     return DASH if math.isnan(value) else f"{value:+.1f}%".replace("-", MINUS)
 
 
 def share(value: float, decimals: int = 0) -> str:
-    """As in prose, `40 %` for 0.4."""
+    """Print a share as in prose: `40 %` for 0.4."""
     return f"{100 * value:.{decimals}f} %"
 
 
 def in_print(metric: str) -> str:
-    """How prose names a metric: `NDCG@10` for ndcg@10, `coverage@10` for cov@10."""
+    """A metric as named in prose: `NDCG@10` for ndcg@10, `coverage@10` for cov@10."""
     return metric.replace("cov@", "coverage@").replace("ndcg@", "NDCG@").replace("hr@", "HR@")
 
 
 def p_value(p: float) -> str:
-    """As in `p = 0.012`, from the sign on."""
+    """Print what follows the letter p: `= 0.012` or `< 0.001`."""
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def bare_p(p: float) -> str:
-    """As in a column of p: `0.012` or `< 0.001`, a dash for NaN."""
+    """Print p for a column of its own: `0.012`, `< 0.001`, or a dash for NaN."""
     return DASH if math.isnan(p) else p_value(p).removeprefix("= ")
 
 
@@ -60,7 +60,7 @@ def count(n: int, thing: str) -> str:
 
 
 def spans(seeds: Iterable[int]) -> str:
-    """Numbers with runs of three and more drawn together: 0-4, 7, 8, with a longer dash."""
+    """List numbers, with three or more in a row joined by an en dash: 0–4, 7, 8."""
     texts: list[str] = []
     for _, span in itertools.groupby(enumerate(sorted(seeds)), lambda pair: pair[1] - pair[0]):
         values = [seed for _, seed in span]

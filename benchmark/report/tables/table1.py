@@ -1,4 +1,4 @@
-"""Table 1: every objective with and without Barlow Twins, and what the term adds to accuracy and to what is shown."""
+"""Table 1: every objective with and without Barlow Twins, and what the term adds to accuracy and to the lists."""
 
 from __future__ import annotations
 
@@ -9,29 +9,38 @@ from baselines.registry import METHODS
 from benchmark.paper.printed import BTSR, table1
 from benchmark.plan.selection import METRIC
 from benchmark.report.query import Results, RunGroup
-from benchmark.report.tables.cells import contrast, described, done_of_asked, tested
-from benchmark.report.tables.layout import Head, Made, Stack, Table, for_machines, latex_label, row_of, warning
-from benchmark.report.tables.notes import closing_notes, notes, status_notes
+from benchmark.report.tables.layout import (
+    Head,
+    Stack,
+    Table,
+    TablesAndRows,
+    columns_of_test,
+    contrast,
+    latex_label,
+    synthetic_warning,
+    text_row,
+)
+from benchmark.report.tables.notes import by_title, notes, setting_notes, status_notes
 from benchmark.report.tables.numbers import count
 from benchmark.runs.metrics import METRICS, shown_in
 
 
 @dataclass(frozen=True)
 class Objective:
-    """An objective of one dataset with and without Barlow Twins, such as `CE`: BT-SR (CE) and SASRec (CE)."""
+    """One objective on one dataset, such as CE, with the runs of SASRec (CE) and of BT-SR (CE)."""
 
     name: str
     plain: RunGroup
     regularised: RunGroup
 
 
-Shown = Mapping[Results, Sequence[Objective]]
+ObjectivesByDataset = Mapping[Results, Sequence[Objective]]
 
 
-def objectives(shown: Sequence[Results]) -> Shown:
-    """For each dataset the paper's three objectives, and others whose two methods have runs on any of the datasets.
+def objectives(shown: Sequence[Results]) -> ObjectivesByDataset:
+    """Find the paper's three objectives on each dataset, and any other that has runs of both methods on some dataset.
 
-    The runs are those that the experiment planned, or else those of Table 2, which are the same.
+    The runs are those of the experiment `objectives`, or, where it was not planned, the same runs in Table 2.
     """
     pairs: dict[str, str] = {}
     for method, entry in METHODS.items():
@@ -53,16 +62,12 @@ def objectives(shown: Sequence[Results]) -> Shown:
 
 
 def printed_means(results: Results) -> Mapping[str, float]:
-    """What the paper prints, by method; empty if nothing."""
+    """The paper's numbers by method; empty if it has none for this dataset."""
     return {} if results.synthetic else table1().get(results.title, {})
 
 
-def table_1(shown: Sequence[Results]) -> Made | None:
-    """One line per dataset as in the paper, with deviation, printed number and what the term adds below and beside;
-    then the same for the metrics of what is recommended, as far as runs have them.
-
-    Datasets without a run are left out; None if that is all of them.
-    """
+def table_1(shown: Sequence[Results]) -> TablesAndRows | None:
+    """Tabulate the objectives by dataset, then metrics of the lists as far as measured; None if nothing has run."""
     ran = {results: found for results, found in objectives(shown).items() if any(runs.done for runs in _groups(found))}
     if not ran:
         return None
@@ -71,23 +76,25 @@ def table_1(shown: Sequence[Results]) -> Made | None:
     tables = [_table(ran, "table1", f"{METRIC.upper()} of", ", in the form of the paper's Table 1", [], _notes(ran))]
     if metrics:
         more = any(not METRICS[metric.partition("@")[0]].paper for metric in metrics)
-        said = notes("table1-lists", more=more)
-        tables.append(_table(ran, "table1-lists", "What is recommended by", "", metrics, said))
-    records = [
-        row
+        list_notes = notes("table1-lists", more=more)
+        tables.append(_table(ran, "table1-lists", "What is recommended by", "", metrics, list_notes))
+    rows = [
+        results.identity | _row(results, each, metric)
         for metric in (METRIC, *metrics)
         for results, found in ran.items()
-        for row in for_machines(results, [_record(results, each, metric) for each in found])
+        for each in found
     ]
-    return tables, records
+    return tables, rows
 
 
 def _groups(found: Sequence[Objective]) -> list[RunGroup]:
     return [*(each.plain for each in found), *(each.regularised for each in found)]
 
 
-def _table(shown: Shown, name: str, what: str, form: str, metrics: Sequence[str], said: Sequence[str]) -> Table:
-    """Table 1 itself, or of other metrics what is recommended."""
+def _table(
+    shown: ObjectivesByDataset, name: str, what: str, form: str, metrics: Sequence[str], notes: Sequence[str]
+) -> Table:
+    """Build Table 1 itself, or the same table for other `metrics`, one line each."""
     (one, found), *others = shown.items()
     where, names = "several datasets" if others else one.heading, [each.name for each in found]
     n, heads = len(found), [*names, *(f"{each} + BT" for each in names)]
@@ -95,8 +102,8 @@ def _table(shown: Shown, name: str, what: str, form: str, metrics: Sequence[str]
     synthetic = one.synthetic and not others
     return Table(
         name=name if others else latex_label(one.dataset, name),
-        caption=f"{warning(synthetic)}{what} {'three' if n == len(BTSR) else n} objectives without and with Barlow "
-        f"Twins on {where}{form}.",
+        caption=f"{synthetic_warning(synthetic)}{what} {'three' if n == len(BTSR) else n} objectives without and with "
+        f"Barlow Twins on {where}{form}.",
         bands=(("", 1), (alone, n), ("with Barlow Twins", n), ("with minus without", n)),
         heads=(
             Head("" if metrics else METRIC, "SYNTHETIC" if synthetic else ""),
@@ -104,7 +111,7 @@ def _table(shown: Shown, name: str, what: str, form: str, metrics: Sequence[str]
             *(Head(each, "difference") for each in names),
         ),
         sections=tuple(tuple(_stacks(results, each, metrics, bool(others))) for results, each in shown.items()),
-        notes=tuple(said),
+        notes=tuple(notes),
     )
 
 
@@ -115,31 +122,30 @@ def _stacks(results: Results, found: Sequence[Objective], metrics: Sequence[str]
         yield contrast(results, f"{label}, {metric}" if together else metric, metric, groups, pairs)
     if not metrics:
         means = contrast(results, label, METRIC, groups, pairs, printed_means(results), seeds_below=False)
-        numbers = [count(results.difference(*pair, METRIC).n, "pair") for pair in pairs]
-        yield (*means, row_of("runs", [*map(done_of_asked, groups), *numbers], "below"))
+        n_pairs = [count(results.difference(*pair, METRIC).n, "pair") for pair in pairs]
+        yield (*means, text_row("runs", [*(runs.done_of_planned for runs in groups), *n_pairs], "below"))
 
 
-def _notes(shown: Shown) -> list[str]:
+def _notes(shown: ObjectivesByDataset) -> list[str]:
     cells = [(results, each) for results, found in shown.items() for each in found]
     tests = [results.difference(each.regularised, each.plain, METRIC) for results, each in cells]
-    said = notes("table1", printed=any(map(printed_means, shown)), cells=tests, compared=[t for t in tests if t.n])
-    for results, found in shown.items():
-        groups = {runs.title: runs for runs in _groups(found)}
+    found = notes("table1", printed=any(map(printed_means, shown)), cells=tests, compared=[t for t in tests if t.n])
+    for results, each in shown.items():
         prefix = f"{results.title}: " if len(shown) > 1 else ""
-        said += [f"{prefix}{note}" for note in status_notes(groups)]
-        said += closing_notes(results, list(groups.values())) if len(shown) == 1 else []
-    return said
+        found += [f"{prefix}{note}" for note in status_notes(by_title(_groups(each)))]
+        found += setting_notes(results, _groups(each)) if len(shown) == 1 else []
+    return found
 
 
-def _record(results: Results, objective: Objective, metric: str) -> dict[str, object]:
+def _row(results: Results, objective: Objective, metric: str) -> dict[str, object]:
     plain, regularised = objective.plain, objective.regularised
     printed = printed_means(results) if metric == METRIC else {}
     return {
         "metric": metric,
         "objective": objective.name,
-        **described(results.summary(plain, metric)),
-        **{f"{name}_bt": value for name, value in described(results.summary(regularised, metric)).items()},
-        **tested(results.difference(regularised, plain, metric)),
+        **results.summary(plain, metric).columns,
+        **{f"{name}_bt": value for name, value in results.summary(regularised, metric).columns.items()},
+        **columns_of_test(results.difference(regularised, plain, metric)),
         "paper_mean": printed.get(plain.method),
         "paper_mean_bt": printed.get(regularised.method),
     }

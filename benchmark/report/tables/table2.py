@@ -1,9 +1,9 @@
-"""Table 2: BT-SR and its baselines, our numbers with the printed ones below them; and the same for methods at will."""
+"""Table 2: BT-SR and its baselines with the paper's numbers below ours, and the same table for chosen methods."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -11,7 +11,6 @@ from typing import NamedTuple
 from benchmark.report.methods import STYLES, title_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import paired_bootstrap
-from benchmark.report.tables.cells import decimals_of, mean, p_of
 from benchmark.report.tables.comparison import (
     MainComparison,
     MetricComparison,
@@ -20,80 +19,87 @@ from benchmark.report.tables.comparison import (
     rivals_of,
     starred_after_holm,
 )
-from benchmark.report.tables.layout import Cell, Head, Made, Row, Stack, Table, for_machines, row_of, stack, table_of
-from benchmark.report.tables.notes import left_out_notes, machines_note, masked_note, notes, setting_text
+from benchmark.report.tables.layout import (
+    Cell,
+    Head,
+    Row,
+    Stack,
+    Table,
+    TablesAndRows,
+    dataset_table,
+    mean_cell,
+    p_of,
+    stack,
+    text_row,
+)
+from benchmark.report.tables.notes import by_title, left_out_notes, machines_note, masked_note, notes, setting_text
 from benchmark.report.tables.numbers import DASH, number, percent
 from benchmark.runs.metrics import is_mean_over_users
 
 
 class Column(NamedTuple):
-    """The means of a method, or what it improves on its rival."""
+    """A method's means, or with `improve` its improvement over its rival."""
 
     method: str
     improve: bool = False
 
 
-def table_2(shown: Sequence[Results]) -> Made | None:
-    """A table per dataset, those without a run left out; None if that is all of them.
-
-    Holm's correction takes the tests of all tables as one family.
-    """
+def table_2(shown: Sequence[Results]) -> TablesAndRows | None:
+    """Build a table per dataset, whose tests are one family for Holm's correction; None if no dataset has a run."""
     family = [main_comparison(results) for results in shown if results.ran]
-    rows: list[Mapping[str, object]] = []
-    for results, metrics in ((comparison.results, comparison.metrics) for comparison in family):
-        methods = (*results.contestants, *results.extras)
-        rows += for_machines(results, [_record(row, method, results) for row in metrics for method in methods])
+    rows = [
+        results.identity | _csv_row(row, method, results)
+        for results, metrics in ((comparison.results, comparison.metrics) for comparison in family)
+        for row in metrics
+        for method in (*results.paper_methods, *results.other_methods)
+    ]
     return ([_table(comparison, family) for comparison in family], rows) if family else None
 
 
 def table_of_methods(results: Results, methods: Sequence[str], metrics: Sequence[str]) -> Table:
-    """These methods and metrics in the form of Table 2, without printed numbers: a star marks who beats its rival."""
+    """Build a table of these methods and metrics without the paper's numbers; a star marks who beats its rival."""
     tested = {method: rivals for method in methods if (rivals := rivals_of(method, methods))}
     rows = [compare_methods(results, metric, methods, methods, tested) for metric in metrics]
-    lines = [stack(row.metric, [_cells(row, Column(method), results)[:2] for method in methods]) for row in rows]
+    lines = [stack(row.metric, [_cell(row, Column(method)) for method in methods]) for row in rows]
     compared = {
-        method: [title_of(rival) for rival in tested[method]]
+        title_of(method): [title_of(rival) for rival in tested[method]]
         for method in methods
         if any(method in row.versus for row in rows)
     }
-    return table_of(
+    groups = [replace(results.method(method), missing=()) for method in methods]
+    return dataset_table(
         results,
         "methods",
         f"Methods on {results.heading}.",
         [replace(_head(Column(method), results), mark="") for method in methods],
         [lines],
-        [
-            *notes("methods", compared={title_of(method): rivals for method, rivals in compared.items()}),
-            *left_out_notes({runs.title: replace(runs, missing=()) for runs in map(results.method, methods)}),
-        ],
+        [*notes("methods", compared=compared), *left_out_notes(by_title(groups))],
     )
 
 
 def _table(comparison: MainComparison, family: Sequence[MainComparison]) -> Table:
-    """Metrics down, methods across; below our mean its deviation and the printed number."""
+    """Metrics down, methods across; below each mean of ours stand its deviation and the paper's number."""
     results, rows = comparison.results, comparison.metrics
-    others = [method for method in results.extras if method not in results.challengers]
-    papers, own, added = list(map(Column, results.contestants)), list[Column](), list(map(Column, others))
+    added = [Column(method) for method in results.other_methods if method not in results.own_methods]
+    papers, own = list(map(Column, results.paper_methods)), list[Column]()
     if results.btsr and results.baselines:
         papers.append(Column(results.btsr, improve=True))
-    for method in results.challengers:
+    for method in results.own_methods:
         own.append(Column(method))
         own += [Column(method, improve=True)] if any(method in row.versus for row in rows) else []
     columns = [*papers, *own, *added]
     bands = (("the paper's columns", papers), ("your own", own), ("in addition", added))
     parts = [(title, len(part)) for title, part in bands if part]
-    return table_of(
+    accuracy, coverage = (
+        [_stack(row, results, columns) for row in rows if is_mean_over_users(row.metric) is wanted]
+        for wanted in (True, False)
+    )
+    return dataset_table(
         results,
         "table2" if len(family) == 1 else "table2-together",
         f"BT-SR against its baselines on {results.heading}, in the form of the paper's Table 2.",
         [_head(column, results) for column in columns],
-        (
-            *(
-                [_stack(row, results, columns) for row in rows if is_mean_over_users(row.metric) is wanted]
-                for wanted in (True, False)
-            ),
-            [_counts(results, columns)],
-        ),
+        (accuracy, coverage, [_counts(results, columns)]),
         _notes(comparison, family),
         (("", 1), *parts) if len(parts) > 1 else (),
     )
@@ -110,26 +116,28 @@ def _head(column: Column, results: Results) -> Head:
 
 
 def _stack(row: MetricComparison, results: Results, columns: Sequence[Column]) -> Stack:
-    cells = [_cells(row, column, results) for column in columns]
-    printed = Row("paper", tuple(paper for *_, paper in cells), "paper")
-    return stack(row.metric, [(ours, below) for ours, below, _ in cells], printed)
+    printed = Row("paper", tuple(_printed_cell(row, column, results) for column in columns), "paper")
+    return stack(row.metric, [_cell(row, column) for column in columns], printed)
 
 
-def _cells(row: MetricComparison, column: Column, results: Results) -> tuple[Cell, str, Cell]:
-    """Our number, the text below it, and what the paper prints."""
-    method, is_btsr, versus = column.method, column.method == results.btsr, row.versus.get(column.method)
-    printed = row.printed if method in results.contestants else None
+def _cell(row: MetricComparison, column: Column) -> Cell:
+    method, versus = column.method, row.versus.get(column.method)
+    if not column.improve:
+        return mean_cell(row.summaries[method], row.metric, row.places.get(method, ""), row.star(method))
+    if versus is None:
+        return Cell(DASH)
+    sides = [row.summaries[each] for each in (method, versus.rival.method)]
+    return Cell(percent(versus.test.improvement), below=p_of(versus.test, *sides))
+
+
+def _printed_cell(row: MetricComparison, column: Column, results: Results) -> Cell:
+    printed = row.printed
+    if printed is None or column.method not in results.paper_methods:
+        return Cell()
     if column.improve:
-        paper = Cell(percent(printed.improve)) if printed else Cell()
-        if versus is None:
-            return Cell(DASH), "", paper
-        sides = [row.summaries[each] for each in (method, versus.rival)]
-        return Cell(percent(versus.test.improvement)), p_of(versus.test, *sides), paper
-    paper = (
-        Cell(number(printed.values["btsr" if is_btsr else method]), is_btsr and printed.starred) if printed else Cell()
-    )
-    place, decimals = row.places.get(method, ""), decimals_of(row.metric)
-    return *mean(row.summaries[method], place, row.star(method), decimals), paper
+        return Cell(percent(printed.improve))
+    is_btsr = column.method == results.btsr
+    return Cell(number(printed.values["btsr" if is_btsr else column.method]), is_btsr and printed.starred)
 
 
 def _counts(results: Results, columns: Sequence[Column]) -> Stack:
@@ -137,15 +145,16 @@ def _counts(results: Results, columns: Sequence[Column]) -> Stack:
     states = sorted({state for runs in groups for state in runs.not_done})
 
     def share(runs: RunGroup, state: str) -> str:
-        return f"{state} {len(runs.not_done[state])}/{runs.asked}" if state in runs.not_done else ""
+        return f"{state} {len(runs.not_done[state])}/{runs.n_planned}" if state in runs.not_done else ""
 
-    return (
-        row_of("runs", [f"{len(runs.done)}/{runs.asked}" if runs.asked else "" for runs in groups]),
-        *(row_of("", [share(runs, state) for runs in groups], "below") for state in states),
+    return stack(
+        "runs",
+        [runs.done_of_planned if runs.n_planned else "" for runs in groups],
+        *(text_row("", [share(runs, state) for runs in groups], "below") for state in states),
     )
 
 
-def _notes(comparison: MainComparison, family: Sequence[MainComparison]) -> Iterable[str]:
+def _notes(comparison: MainComparison, family: Sequence[MainComparison]) -> list[str]:
     results, rows, users = comparison.results, comparison.metrics, comparison.users
     groups, records, threshold = results.experiment("main"), results.records("main"), results.data.get("threshold")
     ours = [record for record in records if not record.external]
@@ -159,7 +168,7 @@ def _notes(comparison: MainComparison, family: Sequence[MainComparison]) -> Iter
         starred=starred_after_holm(family),
         rivals={
             title_of(method): [title_of(rival) for rival in rivals_of(method, results.ran)]
-            for method in results.challengers
+            for method in results.own_methods
             if any(method in row.versus for row in rows)
         },
         setting=setting_text(results.setting, f" (filter {protocol['filter']}, {history}ties {protocol['ties']})"),
@@ -170,7 +179,7 @@ def _notes(comparison: MainComparison, family: Sequence[MainComparison]) -> Iter
         ours=ours,
         masked=masked_note(results),
         **_over_users(comparison),
-        left_out=left_out_notes({runs.title: runs for runs in groups}),
+        left_out=left_out_notes(by_title(groups)),
         externals=[(runs.title, runs.records[0]) for runs in groups if runs.external],
         missing=[method for method in STYLES if not results.method(method).records],
         machines=machines_note(ours) if ours else "",
@@ -178,7 +187,7 @@ def _notes(comparison: MainComparison, family: Sequence[MainComparison]) -> Iter
 
 
 def _over_users(comparison: MainComparison) -> dict[str, object]:
-    """BT-SR against its rival, user against user: the mean difference, None if unknown, and the bootstrap if any."""
+    """BT-SR against its rival, user by user: the mean difference and its bootstrap, None where unknown."""
     results, users = comparison.results, comparison.users
     differences = None
     if users and users.rival:
@@ -190,13 +199,13 @@ def _over_users(comparison: MainComparison) -> dict[str, object]:
     return {"difference": float(differences.mean()), "bootstrap": bootstrap}
 
 
-def _record(row: MetricComparison, method: str, results: Results) -> dict[str, object]:
-    """Means as fractions, Improve in percent."""
+def _csv_row(row: MetricComparison, method: str, results: Results) -> dict[str, object]:
+    """One metric of one method for machines: means as fractions, Improve in percent."""
     summary, runs, versus = row.summaries[method], results.method(method), row.versus.get(method)
-    is_btsr, is_extra = method == results.btsr, method in results.extras
+    is_btsr, is_extra = method == results.btsr, method in results.other_methods
     role = "btsr" if is_btsr else "baseline"
     if is_extra:
-        role = "own" if method in results.challengers else "additional"
+        role = "own" if method in results.own_methods else "additional"
     printed = None if is_extra else row.printed
     paper = printed if is_btsr else None
     test = versus.test if versus else None
@@ -206,12 +215,12 @@ def _record(row: MetricComparison, method: str, results: Results) -> dict[str, o
         "column": runs.title,
         "role": role,
         "runs_done": len(runs.done),
-        "runs_asked": runs.asked,
+        "runs_asked": runs.n_planned,
         "mean": summary.mean,
         "deviation": summary.deviation,
         "best": row.places.get(method) == "best",
         "second": row.places.get(method) == "second",
-        "best_baseline": versus.rival if versus else None,
+        "best_baseline": versus.rival.method if versus else None,
         "improve_percent": test.improvement if test else None,
         "pairs": test.n if test else None,
         "p": test.p if test else None,

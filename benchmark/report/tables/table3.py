@@ -7,18 +7,24 @@ from collections.abc import Mapping
 from benchmark.paper.printed import table3
 from benchmark.plan.experiments import experiments
 from benchmark.report.query import Results, RunGroup
-from benchmark.report.tables.cells import contrast, described, done_of_asked, tested
-from benchmark.report.tables.layout import Head, Made, for_machines, row_of, table_of
-from benchmark.report.tables.notes import closing_notes, notes, status_notes
+from benchmark.report.tables.layout import (
+    Head,
+    TablesAndRows,
+    columns_of_test,
+    contrast,
+    dataset_table,
+    stack,
+)
+from benchmark.report.tables.notes import notes_on_runs
 
 METRIC = "ndcg@20"
 CONTEXT = ("hr@1/bucket1", "hr@1/bucket2", "hr@1/bucket3")
 REFERENCE = "sasrec-bce"
 
 
-def table_3(results: Results) -> Made | None:
-    """Regimes across, metrics down, then what each regime adds to the reference; None if none is done."""
-    if not results.own("regimes"):
+def table_3(results: Results) -> TablesAndRows | None:
+    """Tabulate metrics by regime, with what each regime adds to the reference; None if no regime has finished."""
+    if not results.experiment_beyond_main("regimes"):
         return None
     planned = experiments(results.dataset)["regimes"].variants
     groups = [results.group("regimes", v.label) or RunGroup("regimes", v.label, v.method) for v in planned]
@@ -29,8 +35,8 @@ def table_3(results: Results) -> Made | None:
     first, _, second = reference.title.partition(" ")
     heads = [Head(first, second, runs=reference.name)]
     heads += [Head(runs.style.title, runs.title, runs=runs.name) for runs in regimes]
-    names = {reference.title: reference} | {f"{runs.style.title}, {runs.title}": runs for runs in regimes}
-    table = table_of(
+    named = {reference.title: reference} | {f"{runs.style.title}, {runs.title}": runs for runs in regimes}
+    table = dataset_table(
         results,
         "table3",
         f"Two regimes of alpha on {results.heading}, in the form of the paper's Table 3.",
@@ -38,25 +44,21 @@ def table_3(results: Results) -> Made | None:
         [
             [contrast(results, METRIC, METRIC, groups, pairs, printed)],
             [contrast(results, f"hr@1, bucket {metric[-1]}", metric, groups, pairs) for metric in CONTEXT],
-            [(row_of("runs", [*map(done_of_asked, groups), *("" for _ in regimes)]),)],
+            [stack("runs", [*(runs.done_of_planned for runs in groups), *("" for _ in regimes)])],
         ],
-        [
-            *notes("table3", printed=printed, metric=METRIC),
-            *status_notes(names),
-            *closing_notes(results, groups),
-        ],
+        notes_on_runs("table3", results, named, printed=printed, metric=METRIC),
         (("", 1), ("mean", len(groups)), (f"minus {reference.title}", len(regimes))),
     )
-    records = [
+    rows = [
         {
             "metric": metric,
             "variant": runs.label,
             "method": runs.method,
-            **described(results.summary(runs, metric)),
-            **tested(None if runs is reference else results.difference(runs, reference, metric)),
+            **results.summary(runs, metric).columns,
+            **columns_of_test(None if runs is reference else results.difference(runs, reference, metric)),
             "paper_mean": printed.get(runs.label) if metric == METRIC else None,
         }
         for metric in (METRIC, *CONTEXT)
         for runs in groups
     ]
-    return [table], for_machines(results, records)
+    return [table], rows

@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmark.report.query import Results
 from benchmark.report.significance import improvement, summarise_seeds
-from benchmark.report.tables.layout import Head, Made, for_machines, row_of, table_of
-from benchmark.report.tables.notes import notes_on_runs
+from benchmark.report.tables.layout import Head, TablesAndRows, dataset_table, stack
+from benchmark.report.tables.notes import by_title, notes_on_runs
 from benchmark.report.tables.numbers import number, percent
 from benchmark.runs.metrics import shown_in
 from datasets.protocol import TIE_DRAWS
@@ -17,11 +17,8 @@ from datasets.protocol import TIE_DRAWS
 METRICS = shown_in("ties")
 
 
-def tie_tables(results: Results) -> Made | None:
-    """Methods and metrics down, orders across; None if no run was tested in several orders.
-
-    Means are over the runs that have all orders, so that only the order differs between them.
-    """
+def tie_tables(results: Results) -> TablesAndRows | None:
+    """Tabulate means by order of ties, over the runs that were tested in all orders; None if that is only one."""
     groups = results.experiment("ties")
     orders = results.tie_orders(groups)
     if not orders:
@@ -31,20 +28,20 @@ def tie_tables(results: Results) -> Made | None:
         lines = []
         for metric in METRICS:
             by_order = [results.values(runs, metric, stage) for stage in orders.values()]
-            seeds = sorted(set.intersection(*(set(values) for values in by_order)))
+            seeds = sorted(set.intersection(*map(set, by_order)))
             means = [float(np.mean([values[s] for s in seeds])) if seeds else math.nan for values in by_order]
             about = {"method": runs.method, "metric": metric}
             rows += [
                 about | {"order": order, "mean": mean, "runs": len(seeds)}
                 for order, mean in zip(orders, means, strict=True)
             ]
-            texts = [*map(number, means), *_summary(*means, drawn=drawn), str(len(seeds))]
-            lines.append((row_of(f"{runs.title}, {metric}", texts, runs=runs),))
+            texts = [*map(number, means), *_spread(*means, drawn=drawn), str(len(seeds))]
+            lines.append(stack(f"{runs.title}, {metric}", texts, runs=runs))
         sections.append(lines)
     heads = [Head("random", order) if order.isdecimal() else Head(order, "order") for order in orders]
     others = set(orders.values()) - {"test"}
     before = {runs.title: [r.seed for r in runs.done if not r.metrics.keys() & others] for runs in groups}
-    table = table_of(
+    table = dataset_table(
         results,
         "ties",
         f"Accuracy on {results.heading} with simultaneous test events in other orders.",
@@ -53,17 +50,17 @@ def tie_tables(results: Results) -> Made | None:
         notes_on_runs(
             "ties",
             results,
-            groups,
+            by_title(groups),
             tied=results.data.get("tied_share"),
             draws=drawn and TIE_DRAWS,
             before={title: seeds for title, seeds in before.items() if seeds},
         ),
     )
-    return [table], for_machines(results, rows)
+    return [table], rows
 
 
-def _summary(in_file: float, *others: float, drawn: bool) -> list[str]:
-    """The change from file order to the draws, or mean, deviation and width over the random orders."""
+def _spread(in_file: float, *others: float, drawn: bool) -> list[str]:
+    """The change from file order to the drawn one, or mean, deviation and width over single random orders."""
     if drawn:
         return [percent(improvement(others[0], in_file))]
     over = summarise_seeds(np.array(others))

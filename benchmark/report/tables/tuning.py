@@ -1,4 +1,4 @@
-"""What tuning tried, what it chose, what that was worth, and on which values several datasets agree."""
+"""What tuning tried, what it chose, what that was worth, and which values several datasets agree on."""
 
 from __future__ import annotations
 
@@ -19,25 +19,24 @@ from benchmark.report.tables.layout import (
     Cell,
     Columns,
     Head,
-    Made,
     Table,
-    for_machines,
+    TablesAndRows,
+    dataset_table,
     latex_label,
-    row_of,
-    table_by_columns,
-    table_of,
-    warning,
+    stack,
+    synthetic_warning,
+    table_of_items,
 )
-from benchmark.report.tables.notes import closing_notes, notes
+from benchmark.report.tables.notes import notes, setting_notes
 from benchmark.report.tables.numbers import DASH, in_print, number, percent, signed
 from benchmark.store.record import RunRecord
 
 Values = Mapping[str, float]
-"""What a trial sets of the settings that its method searches."""
+"""The tuned settings of a trial and their values."""
 
 
 class TrialRun(NamedTuple):
-    """A trial that is done."""
+    """A finished trial."""
 
     values: Values
     record: RunRecord
@@ -49,7 +48,7 @@ class TrialRun(NamedTuple):
 
 @dataclass(frozen=True)
 class MethodTuning:
-    """The trials of one method on one dataset; `published`: its usual values of what is searched."""
+    """The trials of one method on one dataset. `published`: the usual values of the settings it searches."""
 
     method: str
     groups: tuple[RunGroup, ...]
@@ -57,23 +56,24 @@ class MethodTuning:
 
     @cached_property
     def trials(self) -> list[TrialRun]:
-        """Those that are done, in the order in which they were tried."""
+        """The finished trials, in the order in which they were tried."""
         done = [record for runs in self.groups for record in runs.done]
         return [TrialRun(_searched(self.method, record.spec, self.published), record) for record in done]
 
     @cached_property
     def best(self) -> TrialRun | None:
-        """What was chosen, the first of equals; None while a trial is outstanding."""
+        """The chosen trial, which is the first of equals; None while a trial is outstanding."""
         is_complete = len(self.trials) == len(self.groups)
         return max(self.trials, key=lambda trial: trial.validation) if is_complete else None
 
     @property
     def as_published(self) -> float:
-        """The value of the trial with the usual settings, NaN if there is none."""
+        """The validation value of the trial with the usual settings; NaN if there is none."""
         return next((trial.validation for trial in self.trials if trial.values == self.published), math.nan)
 
     @property
     def extended(self) -> int:
+        """The number of trials beyond the grid."""
         return len(self.groups) - math.prod(map(len, METHODS[self.method].tuning_grid.values()))
 
     @property
@@ -83,105 +83,103 @@ class MethodTuning:
 
 
 def tunings(results: Results) -> list[MethodTuning]:
-    """The tuning of every method with a finished trial, in the order of presentation."""
+    """The tuning of every method with a finished trial, in display order."""
     groups: dict[str, list[RunGroup]] = {}
     for runs in results.experiment("tune"):
         groups.setdefault(runs.method, []).append(runs)
-    found = [MethodTuning(method, tuple(groups[method]), _usual(results, method)) for method in in_order(groups)]
+    usual, found = Configuration(results.dataset, "equal", "paper"), []
+    for method in in_order(groups):
+        published = _searched(method, usual.spec(UNKNOWN, method, 0).to_json(), {})
+        found.append(MethodTuning(method, tuple(groups[method]), published))
     return [tuning for tuning in found if tuning.trials]
 
 
-def tuning_tables(shown: Sequence[Results]) -> Made | None:
-    """Per dataset the choices, every trial, and what tuning was worth; then where all of them agree. None without any
-    finished trial.
-    """
+def tuning_tables(shown: Sequence[Results]) -> TablesAndRows | None:
+    """Tabulate the choices, their worth and all trials by dataset, then where all agree; None without any trial."""
     found = {results: methods for results in shown if (methods := tunings(results))}
-    tables, records = list[Table](), list[Mapping[str, object]]()
+    tables, rows = list[Table](), list[Mapping[str, object]]()
     for results, methods in found.items():
         tables += [_choices(results, methods), *_worth(results, methods), _trials(results, methods)]
-        records += for_machines(results, [row for tuning in methods for row in _records(tuning)])
+        rows += [results.identity | row for tuning in methods for row in _rows(tuning)]
     tables += [_agreement(found)] if len(found) > 1 else []
-    return (tables, records) if tables else None
+    return (tables, rows) if tables else None
 
 
-def in_words(values: Values) -> str:
+def values_text(values: Values) -> str:
     """`dropout 0.5, learning rate 0.001`."""
-    return ", ".join(f"{_name(key)} {value:g}" for key, value in values.items())
+    return ", ".join(f"{setting_name(key)} {value:g}" for key, value in values.items())
 
 
-def _name(key: str) -> str:
+def setting_name(key: str) -> str:
+    """`learning rate` for training.learning_rate."""
     word = key.rpartition(".")[2]
     return "lambda" if word == "lambd" else word.replace("_", " ")
 
 
-def _searched(method: str, spec: Mapping[str, Any], otherwise: Values) -> Values:
-    """What a record's spec has of the settings that its method searches, `otherwise` where it has no such number."""
+def _searched(method: str, spec: Mapping[str, Any], default: Values) -> Values:
+    """The values in a record's spec of the settings that its method searches; `default` where it holds no number."""
     tables = {**spec, "settings": spec["method"]["settings"]}
     found: dict[str, Any] = {}
     for key in METHODS[method].tuning_grid:
         value: Any = tables
         for name in key.split("."):
             value = value.get(name) if isinstance(value, Mapping) else None
-        found[key] = value if isinstance(value, int | float) else otherwise.get(key, math.nan)
+        found[key] = value if isinstance(value, int | float) else default.get(key, math.nan)
     return found
-
-
-def _usual(results: Results, method: str) -> Values:
-    spec = Configuration(results.dataset, "equal", "paper").spec(UNKNOWN, method, 0)
-    return _searched(method, spec.to_json(), {})
 
 
 # --- the tables -----------------------------------------------------------------------------------------------------
 
 CHOICES: Columns[MethodTuning] = (
     (Head("trials"), lambda tuning: f"{len(tuning.trials)}/{len(tuning.groups)}"),
-    (Head("chosen"), lambda tuning: in_words(tuning.best.values) if tuning.best else DASH),
+    (Head("chosen"), lambda tuning: values_text(tuning.best.values) if tuning.best else DASH),
     (Head("validation", METRIC), lambda tuning: number(tuning.best.validation) if tuning.best else DASH),
     (Head("at published", "values"), lambda tuning: number(tuning.as_published)),
     (Head("gain"), lambda tuning: signed(tuning.best.validation - tuning.as_published) if tuning.best else DASH),
     (Head("CPU", "hours"), lambda tuning: f"{tuning.hours:.1f}"),
 )
 
-
 STAGES = ("validation", "test")
 
 
 def _choices(results: Results, methods: Sequence[MethodTuning]) -> Table:
-    said = notes("tuning", tunings=methods, total=sum(tuning.hours for tuning in methods))
-    said += closing_notes(results, [runs for tuning in methods for runs in tuning.groups])
+    found = notes("tuning", tunings=methods, total=sum(tuning.hours for tuning in methods))
+    found += setting_notes(results, [runs for tuning in methods for runs in tuning.groups])
     lines = [[(title_of(tuning.method), tuning, None) for tuning in methods]]
-    return table_by_columns(
-        results, "tuning", f"What tuning chose on {results.heading}, on validation.", CHOICES, lines, said
-    )
+    caption = f"What tuning chose on {results.heading}, on validation."
+    return table_of_items(results, "tuning", caption, CHOICES, lines, found)
 
 
 def _trials(results: Results, methods: Sequence[MethodTuning]) -> Table:
-    """The grids with their values, the best of each in bold."""
+    """Every trial with its values; the best of each method is bold."""
     best = [tuning.best for tuning in methods]
     columns: Columns[TrialRun] = (
-        (Head("validation", METRIC), lambda t: (Cell(number(t.validation), place="best" if t in best else ""), "")),
+        (
+            Head("validation", METRIC),
+            lambda trial: Cell(number(trial.validation), place="best" if trial in best else ""),
+        ),
         (Head("best", "epoch"), lambda trial: str(trial.record.selected_epoch)),
         (Head("epochs"), lambda trial: str(len(trial.record.epochs))),
     )
     lines = [
-        [(f"{title_of(tuning.method)}, {in_words(trial.values)}", trial, None) for trial in tuning.trials]
+        [(f"{title_of(tuning.method)}, {values_text(trial.values)}", trial, None) for trial in tuning.trials]
         for tuning in methods
     ]
     caption = f"Every trial of tuning on {results.heading}, the best of each method in bold."
-    return table_by_columns(results, "tuning-trials", caption, columns, lines, [])
+    return table_of_items(results, "tuning-trials", caption, columns, lines, [])
 
 
 def _worth(results: Results, methods: Sequence[MethodTuning]) -> Iterator[Table]:
-    """Whole runs with what was chosen beside those with published values, over the seeds that both have, if any."""
+    """Yield a table of whole runs with chosen and with published values, if some method has a seed of both."""
     lines = []
     for method in (tuning.method for tuning in methods):
         usual, tuned = results.method(method), results.group("tuned", method)
         if tuned is None or not (tests := [results.difference(tuned, usual, METRIC, s) for s in STAGES])[-1].n:
             continue
         texts = [(number(test.baseline), number(test.candidate), percent(test.improvement)) for test in tests]
-        lines.append((row_of(title_of(method), [*texts[0], *texts[1], str(tests[-1].n)]),))
+        lines.append(stack(title_of(method), [*texts[0], *texts[1], str(tests[-1].n)]))
     if lines:
-        yield table_of(
+        yield dataset_table(
             results,
             "tuning-worth",
             f"What tuning was worth on {results.heading}: {in_print(METRIC)} of whole runs with published and chosen "
@@ -194,38 +192,39 @@ def _worth(results: Results, methods: Sequence[MethodTuning]) -> Iterator[Table]
 
 
 def _agreement(found: Mapping[Results, Sequence[MethodTuning]]) -> Table:
-    """Values chosen on every dataset and how many steps of the grid they lie apart; what belongs into shared.toml."""
+    """The chosen values by dataset, how many steps of the grid they are apart, and the line for shared.toml."""
     lines = []
     for method in dict.fromkeys(tuning.method for methods in found.values() for tuning in methods):
+        prefix = "equal" if method == "sasrec-ce" else f"equal.methods.{method}"  # all methods start from SASRec (CE)'s
         mine = [[tuning for tuning in methods if tuning.method == method] for methods in found.values()]
         each = [tuning for tunings in mine for tuning in tunings]
         for key in METHODS[method].tuning_grid:
             chosen = [tunings[0].best.values[key] if tunings and tunings[0].best else math.nan for tunings in mine]
             apart = default = DASH
             if not any(map(math.isnan, chosen)):
-                steps = steps_apart(each, key, chosen)
+                steps = _steps_apart(each, key, chosen)
                 apart = str(steps)
-                default = f"{_where(method, key)} = {agreed_value(each, key, chosen):g}" if steps <= 1 else DASH
+                default = f"{prefix}.{key} = {_agreed_value(each, key, chosen):g}" if steps <= 1 else DASH
             texts = [DASH if math.isnan(value) else f"{value:g}" for value in chosen]
-            lines.append((row_of(f"{title_of(method)}, {_name(key)}", [*texts, apart, default]),))
+            lines.append(stack(f"{title_of(method)}, {setting_name(key)}", [*texts, apart, default]))
     titles = " and ".join(results.title for results in found)
     return Table(
         latex_label("tuning-agreement"),
-        warning(any(results.synthetic for results in found)) + f"Values that were chosen on {titles}.",
+        synthetic_warning(any(results.synthetic for results in found)) + f"Values that were chosen on {titles}.",
         (Head(""), *(Head(results.title) for results in found), Head("steps", "apart"), Head("for", "shared.toml")),
         (tuple(lines),),
         tuple(notes("tuning-agreement", titles=titles)),
     )
 
 
-def steps_apart(each: Sequence[MethodTuning], key: str, values: Sequence[float]) -> int:
-    """How many steps lie between the lowest and the highest of the chosen values, among all values that were tried."""
+def _steps_apart(each: Sequence[MethodTuning], key: str, values: Sequence[float]) -> int:
+    """The number of steps from the lowest to the highest chosen value, among all values tried on any dataset."""
     tried = sorted({trial.values[key] for tuning in each for trial in tuning.trials})
     return tried.index(max(values)) - tried.index(min(values))
 
 
-def agreed_value(each: Sequence[MethodTuning], key: str, values: Sequence[float]) -> float:
-    """The chosen value whose best trials, as shares of the best trial of all, are highest on average."""
+def _agreed_value(each: Sequence[MethodTuning], key: str, values: Sequence[float]) -> float:
+    """The chosen value that loses least on average: its best trial as a share of the best of all, over datasets."""
 
     def share(tuning: MethodTuning, value: float) -> float:
         mine = [trial.validation for trial in tuning.trials if trial.values[key] == value]
@@ -234,16 +233,11 @@ def agreed_value(each: Sequence[MethodTuning], key: str, values: Sequence[float]
     return max(dict.fromkeys(values), key=lambda value: sum(share(tuning, value) for tuning in each))
 
 
-def _where(method: str, key: str) -> str:
-    """The key of a setting in shared.toml; what SASRec (CE) found is everybody's."""
-    return f"equal.{key}" if method == "sasrec-ce" else f"equal.methods.{method}.{key}"
-
-
-def _records(tuning: MethodTuning) -> Iterator[dict[str, object]]:
+def _rows(tuning: MethodTuning) -> Iterator[dict[str, object]]:
     for trial in tuning.trials:
         yield {
             "method": tuning.method,
-            "trial": in_words(trial.values),
+            "trial": values_text(trial.values),
             "metric": METRIC,
             "validation": trial.validation,
             "selected_epoch": trial.record.selected_epoch,

@@ -1,4 +1,4 @@
-"""Table 2 in ten windows of time: each window alone, and all of them pooled, which gives many test users."""
+"""Table 2 in ten windows of time: each window on its own, and all of them pooled, which adds up to many test users."""
 
 from __future__ import annotations
 
@@ -21,8 +21,15 @@ from benchmark.report.significance import (
     smallest_detectable_difference,
     standard_error,
 )
-from benchmark.report.tables.cells import best_of
-from benchmark.report.tables.layout import Cell, Columns, Head, Made, Pair, Table, for_machines, table_by_columns
+from benchmark.report.tables.layout import (
+    Cell,
+    Columns,
+    Head,
+    Table,
+    TablesAndRows,
+    only_best,
+    table_of_items,
+)
 from benchmark.report.tables.notes import machines_note, notes, setting_text
 from benchmark.report.tables.numbers import MINUS, bare_p, count, in_print, number, signed
 from benchmark.runs.metrics import is_mean_over_users, shown_in
@@ -31,13 +38,14 @@ METRICS = shown_in("windows")
 TESTED = tuple(filter(is_mean_over_users, METRICS))
 
 POOLED_RESAMPLES = 2_000
-"""Ten thousand of ten thousand users would take most of a report's time."""
+"""With 10,000 resamples of some 10,000 users, the bootstrap would take most of a report's time."""
 
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows in which every method has a finished run, latest first: `groups` by window and method, and how many
-    test `users` each window has.
+    """The windows in which every method has a finished run, latest first.
+
+    `groups`: by window, then by method. `users`: the number of test users of each window.
     """
 
     results: Results
@@ -46,26 +54,26 @@ class Windows:
     users: Mapping[float, int]
 
     @property
-    def tested(self) -> int:
-        """Test users of all windows, each as often as it is tested."""
+    def n_tested(self) -> int:
+        """The test users of all windows; a user counts once for each window."""
         return sum(self.users.values())
 
     def mean(self, method: str, metric: str, window: float) -> float:
-        """Over the seeds."""
+        """The mean over the seeds."""
         return self.results.summary(self.groups[window][method], metric).mean
 
     def pooled(self, method: str, metric: str) -> float:
-        """The mean over all test users of all windows, or over windows for coverage, which is not a mean over users."""
+        """The mean over all test users of all windows; for coverage, which is not a mean over users, over windows."""
         means = [self.mean(method, metric, window) for window in self.groups]
         return float(np.average(means, weights=list(self.users.values()) if is_mean_over_users(metric) else None))
 
 
 @dataclass(frozen=True)
 class PooledDifference:
-    """`method` minus `rival`: `by_window` holds its mean in each window, `errors` the sampling errors of these means.
+    """`method` minus `rival` in each window, with the sampling `errors` of these means, and pooled.
 
-    `over_users`: all test users of all windows, where a user who is tested in several is resampled as a whole.
-    `over_windows`: a test of the means of the windows.
+    `over_users`: a bootstrap of all test users, in which a user tested in several windows is resampled as a whole.
+    `over_windows`: a t-test of the windows' means. `detectable`: the smallest difference these users can reveal.
     """
 
     metric: str
@@ -78,16 +86,15 @@ class PooledDifference:
     detectable: float
 
     @property
-    def above(self) -> int:
-        """In how many windows the method is ahead."""
+    def n_ahead(self) -> int:
+        """The number of windows in which the method is ahead."""
         return sum(value > 0 for value in self.by_window.values())
 
 
 def windows_of(results: Results, names: Collection[str] = ()) -> Windows | None:
-    """The windows of the methods `names`, or of all that have a run. None if no run beyond those of Table 2 is done, or
-    no window has a run of every method.
-    """
-    done = [group for group in results.own("windows") if group.done and (not names or group.method in names)]
+    """Find the windows in which all the named methods, or all that were run, have finished runs; None without any."""
+    experiment = results.experiment_beyond_main("windows")
+    done = [group for group in experiment if group.done and (not names or group.method in names)]
     methods = tuple(in_order(names or {group.method for group in done}))
     by_window: dict[float, dict[str, RunGroup]] = {}
     for group in done:
@@ -98,7 +105,7 @@ def windows_of(results: Results, names: Collection[str] = ()) -> Windows | None:
 
 
 def pooled_difference(windows: Windows, method: str, rival: str, metric: str) -> PooledDifference | None:
-    """Over the seeds that both have; None where a window lacks one, or its users' ranks or numbers."""
+    """Compare two methods over the seeds that both have; None if a window lacks a seed, ranks or user numbers."""
     differences, numbers = [], []
     for window, groups in windows.groups.items():
         found = windows.results.user_differences(groups[method], groups[rival], metric)
@@ -122,8 +129,8 @@ def pooled_difference(windows: Windows, method: str, rival: str, metric: str) ->
 
 
 def pooled_differences(windows: Windows, metrics: Iterable[str] = TESTED) -> list[PooledDifference]:
-    """Every method against what it is compared with, which for those with Barlow Twins is the same without, and the
-    BT-SR that validation chose against the best baseline.
+    """Compare every method with itself without Barlow Twins or with its rival, and the chosen BT-SR with the best
+    baseline, in each metric.
     """
     found = []
     for metric in metrics:
@@ -132,7 +139,7 @@ def pooled_differences(windows: Windows, metrics: Iterable[str] = TESTED) -> lis
         baselines = [method for method in windows.methods if method in BASELINES]
         if (chosen := chosen_btsr(windows)) and baselines:
             pairs[chosen, max(baselines, key=lambda method: windows.pooled(method, metric))] = None
-        found += [made for method, rival in pairs if (made := pooled_difference(windows, method, str(rival), metric))]
+        found += [each for method, rival in pairs if (each := pooled_difference(windows, method, str(rival), metric))]
     return found
 
 
@@ -144,48 +151,48 @@ def chosen_btsr(windows: Windows) -> str | None:
     return choice.choice if choice else None
 
 
-def window_tables(results: Results) -> Made | None:
-    """One table per metric, methods down and windows across, then the pooled differences; None without a window."""
+def window_tables(results: Results) -> TablesAndRows | None:
+    """Build one table per metric, methods by windows, then one of pooled differences; None without a window."""
     windows = windows_of(results)
     if windows is None:
         return None
     differences = pooled_differences(windows)
     tables = [_metric_table(windows, metric) for metric in METRICS]
     tables += [_difference_table(windows, differences)] if differences else []
-    return tables, for_machines(results, _rows(windows, differences))
+    return tables, list(_rows(windows, differences))
 
 
 def _metric_table(windows: Windows, metric: str) -> Table:
     results, n_windows = windows.results, count(len(windows.groups), "window")
 
-    def column(value: Callable[[str], float]) -> Callable[[str], Pair]:
+    def column(value: Callable[[str], float]) -> Callable[[str], Cell]:
         means = {method: value(method) for method in windows.methods}
-        best = best_of(means, metric)
-        return lambda method: (Cell(number(means[method]), place=best[method]), "")
+        best = only_best(means, metric)
+        return lambda method: Cell(number(means[method]), place=best[method])
 
     columns = [
         (Head(f"{window:g}", count(users, "user")), column(partial(windows.mean, metric=metric, window=window)))
         for window, users in windows.users.items()
     ]
-    columns.append((Head("pooled", count(windows.tested, "user")), column(partial(windows.pooled, metric=metric))))
-    asked = {group.swept for group in results.experiment("windows")} - set(windows.groups)
+    columns.append((Head("pooled", count(windows.n_tested, "user")), column(partial(windows.pooled, metric=metric))))
+    planned = {group.swept for group in results.experiment("windows")} - set(windows.groups)
     records = [record for groups in windows.groups.values() for runs in groups.values() for record in runs.done]
-    said = notes(
+    found = notes(
         "windows",
-        missing=[f"{window:g}" for window in sorted(filter(None, asked), reverse=True)],
+        missing=[f"{window:g}" for window in sorted(filter(None, planned), reverse=True)],
         setting=setting_text(results.setting),
         machines=machines_note(records),
     )
     caption = f"{in_print(metric)} on {results.heading} in {n_windows} of time, and pooled."
     lines = [[(title_of(method), method, None) for method in windows.methods]]
-    return table_by_columns(results, f"windows-{metric}", caption, columns, lines, said)
+    return table_of_items(results, f"windows-{metric}", caption, columns, lines, found)
 
 
 DIFFERENCES: Columns[PooledDifference] = (
     (Head("pooled", "difference"), lambda each: signed(each.over_users.difference)),
     (Head("95 %", "interval"), lambda each: f"{signed(each.over_users.low)} to {signed(each.over_users.high)}"),
     (Head("p", "over users"), lambda each: bare_p(each.over_users.p)),
-    (Head("windows", "above 0"), lambda each: f"{each.above}/{len(each.by_window)}"),
+    (Head("windows", "above 0"), lambda each: f"{each.n_ahead}/{len(each.by_window)}"),
     (Head("p", "over windows"), lambda each: bare_p(each.over_windows.p)),
     (Head("smallest", "detectable"), lambda each: number(each.detectable)),
 )
@@ -193,9 +200,9 @@ DIFFERENCES: Columns[PooledDifference] = (
 
 def _difference_table(windows: Windows, differences: Sequence[PooledDifference]) -> Table:
     results, n_windows = windows.results, len(windows.groups)
-    said = notes(
+    found = notes(
         "windows-differences",
-        tested=windows.tested,
+        tested=windows.n_tested,
         windows=n_windows,
         users=differences[0].over_users.n,
         setting=setting_text(results.setting),
@@ -209,7 +216,7 @@ def _difference_table(windows: Windows, differences: Sequence[PooledDifference])
         ]
         for metric in TESTED
     ]
-    return table_by_columns(results, "windows-differences", caption, DIFFERENCES, lines, said)
+    return table_of_items(results, "windows-differences", caption, DIFFERENCES, lines, found)
 
 
 def _rows(windows: Windows, differences: Sequence[PooledDifference]) -> Iterator[dict[str, object]]:
@@ -219,7 +226,7 @@ def _rows(windows: Windows, differences: Sequence[PooledDifference]) -> Iterator
             for window, groups in windows.groups.items():
                 runs, mean = len(groups[method].done), windows.mean(method, metric, window)
                 yield about | {"window": window, "mean": mean, "users": windows.users[window], "runs": runs}
-            yield about | {"mean": windows.pooled(method, metric), "users": windows.tested}
+            yield about | {"mean": windows.pooled(method, metric), "users": windows.n_tested}
     for each in differences:
         about = {"metric": each.metric, "method": each.method, "rival": each.rival}
         for window, mean in each.by_window.items():
@@ -227,7 +234,7 @@ def _rows(windows: Windows, differences: Sequence[PooledDifference]) -> Iterator
         over = each.over_users
         yield about | {
             "mean": over.difference,
-            "users": windows.tested,
+            "users": windows.n_tested,
             "different_users": over.n,
             "low": over.low,
             "high": over.high,

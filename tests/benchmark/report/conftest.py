@@ -1,4 +1,4 @@
-"""Results of methods in windows of time, made by hand."""
+"""Results in windows of time, made by hand."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from benchmark.plan.run_spec import RunSetting
 from benchmark.report.query import Results, RunGroup
 
 USERS = 40
-"""Of each window; the next one has three quarters of them and ten others."""
+"""Test users per window. Each window shares 30 of them with the one before."""
 WINDOWS = (0.95, 0.9, 0.85, 0.8)
 NUMBERS = {window: np.arange(USERS) + 10 * place for place, window in enumerate(WINDOWS)}
 
 
 @pytest.fixture
 def in_time(handmade: Callable[..., Any]) -> Callable[..., Results]:
-    """Makes Results of four windows: `hits` is the share of the users whom a method serves in the first; BT-SR serves
-    one more of them in each further window. `groups`: of other experiments.
+    """Makes Results of four windows. `hits`: the share of users that a method hits in the first window; BT-SR hits one
+    more user in each further window. `groups`: groups of other experiments.
     """
     maker = handmade(users=USERS)
 

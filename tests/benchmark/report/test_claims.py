@@ -1,4 +1,4 @@
-"""Every rule in every verdict on runs made by hand, the paper's claims, and what a report shows of them."""
+"""Every rule with every verdict on runs made by hand, and how reports show the paper's claims."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ THE_PAPERS = [claim for claim in CLAIMS.values() if not claim.beyond_the_paper]
 
 HIT, MISS = (1,), (0,)
 MIXED = (1, 0), (0, 1)
-"""Two rankings over users, each right where the other is wrong."""
+"""The ranks of two methods, each of which hits exactly the users that the other misses."""
 
 Sides = Mapping[str, Sequence[Mapping[str, float] | None]]
 SURE = (0.040, 0.061, 0.082)  # ahead of BASE by .010, .011, .012: t = 19.05, p = 0.0027
@@ -54,7 +54,7 @@ UNSURE = (0.040, 0.070, 0.100)  # ahead by .01, .02, .03: t = 3.464, p = 0.074
 
 
 class Bench:
-    """Makes Results of sides such as `alpha:0.1` with the test metrics of seeds 0, 1, ...; None is no run."""
+    """Makes Results from sides such as `alpha:0.1`, each with test metrics on seeds 0, 1, ...; None means no run."""
 
     def __init__(self, maker: Any) -> None:
         self.maker = maker
@@ -243,7 +243,7 @@ SIX = ("sasrec-bce", "sasrec-ce", "sasrec-sce", "cl4srec", "duorec", "ec4srec")
 
 
 def table_2(btsr: Sequence[float], best: Sequence[float], metric: str = "ndcg@10", names: Sequence[str] = SIX) -> Sides:
-    """The best baseline is SASRec (CE); the others have 0.001, 0.002, 0.003."""
+    """SASRec (CE) is the best baseline. The others have 0.001, 0.002 and 0.003."""
     others = {f"main:{name}": of(metric, (0.001, 0.002, 0.003)) for name in names}
     return others | {"main:sasrec-ce": of(metric, best), "main:btsr-ce": of(metric, btsr)}
 
@@ -350,7 +350,7 @@ ALPHAS = ("0", "0.1", "0.2", "0.3", "0.4", "0.5")
 
 
 def alphas(metric: str, curve: Sequence[float], seeds: int = 3) -> dict[str, list[dict[str, float]]]:
-    """A curve whose seeds lie .01 apart, all alike but for a thousandth of that."""
+    """The same curve on every seed, shifted by .01 per seed and disturbed by a thousandth of that."""
     wiggle = [(0, 1e-5, -1e-5), (1e-5, 0, -1e-5)]
     return {
         f"alpha:{label}": of(metric, [y + 0.01 * seed + wiggle[i % 2][seed] for seed in range(seeds)])
@@ -603,7 +603,7 @@ def test_target_scores_come_from_the_density(bench: Bench) -> None:
 def test_the_mean_of_a_density_does_not_depend_on_its_mass(
     handmade: Callable[..., Any], mass: float, expected: dict[int, float]
 ) -> None:
-    """A grid that cuts off a tail leaves less than 1. By hand: a triangle over 1 to 3 with its peak at 2."""
+    """A grid that cuts off a tail leaves a mass below 1. The density is a triangle over 1 to 3 with its peak at 2."""
     maker = handmade(users=USERS)
     record = maker.record("btsr-ce", 0, test={"ndcg@10": 0.1})
     density = {"score_grid": np.array([1.0, 2.0, 3.0]), "target_density": mass * np.array([0.0, 1.0, 0.0])}
@@ -640,7 +640,7 @@ def test_windows_that_disagree_decide_nothing_though_users_would(in_time: Callab
     groups = [*results.groups[:2], *reversed_.groups[2:4], *results.groups[4:]]  # the second window says the contrary
     mixed = Results("ml-1m", "ML-1M", False, RunSetting(), groups, results.load, user_numbers=NUMBERS)
     records = {record.key for group in reversed_.groups[2:4] for record in group.records}
-    mixed._load = lambda record: (reversed_ if record.key in records else results).load(record)
+    mixed.read_arrays = lambda record: (reversed_ if record.key in records else results).load(record)
     found = judged(mixed, PAIR)
     assert found.verdict == "inconclusive"
     assert "; detectable: 0." in found.numbers[0]
@@ -689,7 +689,7 @@ def test_a_claim_beyond_the_paper_is_judged_where_its_experiment_was_run(bench: 
 
 @pytest.fixture
 def full(bench: Bench) -> Results:
-    """Three seeds of everything that is needed for all claims about ML-1M; validation chooses BT-SR (CE)."""
+    """Three seeds of everything that the claims about ML-1M need. Validation chooses BT-SR (CE)."""
     metrics = ["ndcg@10", "hr@1", "hr@10", "cov@10", "overlap", "effective_rank", "hr@10/bucket2", "hr@1/bucket1"]
     sides: dict[str, list[dict[str, float]]] = {}
     for name in ("main", "alpha", "views", "lambda", "noise"):
@@ -722,7 +722,7 @@ def test_losing_a_record_makes_gaps_and_no_error(full: Results) -> None:
 
 
 def test_a_claim_comes_with_the_command_of_its_verdict_and_that_of_what_is_missing(full: Results) -> None:
-    found = {(f.claim.id, f.dataset): f for f in judge_claims([full], about="--dataset {} --hparams released".format)}
+    found = {(f.claim.id, f.dataset): f for f in judge_claims([full], options="--dataset {} --hparams released".format)}
     absent = found["lambda-zero-hurts", "gowalla"]
     assert (absent.verdict, absent.reported) == ("not run", False)
     command = "python run_all.py --claim lambda-zero-hurts --dataset gowalla --hparams released"

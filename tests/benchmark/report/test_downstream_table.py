@@ -1,4 +1,4 @@
-"""The tables of downstream tasks, from values that can be checked by hand."""
+"""The tables of downstream tasks, with values worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The questions that a report asks of its runs, on a handful of runs whose answers are worked out by hand."""
+"""The questions that a report asks about its runs, with answers worked out by hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BUCKETS = (0, 0, 2, 1)
 
 
 def group(maker: Any, experiment: str, label: str, method: str, values: dict[int, float], **changes: Any) -> RunGroup:
-    """Runs with these NDCG@10 by seed; `ties-2` holds half of it."""
+    """Runs with these NDCG@10 by seed, and half of each in the stage `ties-2`."""
     records = []
     for seed, value in values.items():
         record = maker.record(method, seed, test={"ndcg@10": value}, settings={"label": label})
@@ -30,7 +30,7 @@ def group(maker: Any, experiment: str, label: str, method: str, values: dict[int
 
 @pytest.fixture
 def results(handmade: Callable[..., Any]) -> Results:
-    """SASRec (CE) on seeds 0 to 2, BT-SR (CE) on 1 to 3 of which 3 diverged, 4 missing; alpha 0.1 on seed 1."""
+    """SASRec (CE) on seeds 0 to 2; BT-SR (CE) on seeds 1 and 2, 3 diverged, 4 missing; alpha 0.1 on seed 1."""
     maker = handmade()
     sasrec = group(maker, "main", "sasrec-ce", "sasrec-ce", {0: 0.05, 1: 0.06, 2: 0.07})
     btsr = group(maker, "main", "btsr-ce", "btsr-ce", {1: 0.08, 2: 0.10}, missing=(4,))
@@ -48,6 +48,7 @@ def test_the_frame_has_a_row_per_run_stage_and_metric(results: Results) -> None:
     frame = results.frame
     assert tuple(frame.columns) == COLUMNS
     assert not frame.duplicated(["experiment", "variant", "seed", "stage", "metric"]).any()
+    assert (frame["protocol"].unique(), frame["title"].unique()) == (["released"], ["ML-1M"])
     swept = frame[(frame["experiment"] == "alpha") & (frame["stage"] == "test")]
     expected = ("alpha", "0.1", 0.1, "btsr-ce", "sasrec-ce", 1, "ndcg@10", 0.09)
     columns = ["experiment", "variant", "swept", "method", "plain", "seed", "metric", "value"]
@@ -60,8 +61,8 @@ def test_which_runs_there_are(results: Results) -> None:
     btsr = results.method("btsr-ce")
     assert [record.seed for record in btsr.done] == [1, 2]
     assert btsr.not_done == {"diverged": [3], "missing": [4]}
-    assert btsr.asked == 4
-    assert results.method("duorec").asked == 0
+    assert btsr.n_planned == 4
+    assert results.method("duorec").n_planned == 0
     assert [each.name for each in results.experiment("alpha")] == ["alpha/0.1"]
     assert results.group("alpha", "0.2") is None
     assert len(results.records()) == 7
@@ -69,15 +70,15 @@ def test_which_runs_there_are(results: Results) -> None:
 
 
 def test_an_experiment_of_table_2s_runs_alone_shows_nothing_of_its_own(results: Results) -> None:
-    assert results.own("alpha") == results.experiment("alpha")
+    assert results.experiment_beyond_main("alpha") == results.experiment("alpha")
     shared = replace(results.method("sasrec-ce"), experiment="ties")
     groups = (*results.experiment("main"), shared)
-    assert Results("ml-1m", "ML-1M", False, RunSetting(), groups, results.load).own("ties") == ()
+    assert Results("ml-1m", "ML-1M", False, RunSetting(), groups, results.load).experiment_beyond_main("ties") == ()
 
 
 def test_the_columns_of_table_2(results: Results) -> None:
-    assert (results.baselines, results.btsr, results.extras) == (("sasrec-ce",), "btsr-ce", ())
-    assert results.contestants == ("sasrec-ce", "btsr-ce")
+    assert (results.baselines, results.btsr, results.other_methods) == (("sasrec-ce",), "btsr-ce", ())
+    assert results.paper_methods == ("sasrec-ce", "btsr-ce")
 
 
 def test_a_metric_over_seeds(results: Results) -> None:

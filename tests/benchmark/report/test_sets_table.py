@@ -1,4 +1,4 @@
-"""The table of users as sets, from values that can be checked by hand."""
+"""The table of users as sets, with values worked out by hand."""
 
 from __future__ import annotations
 

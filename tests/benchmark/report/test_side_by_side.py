@@ -1,4 +1,4 @@
-"""The paper's means beside ours, and what so many test users can tell, worked out by hand."""
+"""The paper's means next to ours, and what this many test users can reveal, worked out by hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmark.report.tables.side_by_side import (
     mean_pairs,
     resolutions,
     side_by_side_tables,
-    what_follows,
+    user_notes,
 )
 
 # NDCG@10: SASRec (CE) .05, 1.2 % above the paper's .0494; BT-SR .062, 16.1 % above its .0534.
@@ -26,7 +26,7 @@ RANKS = {"sasrec-ce": (2, 0, 12, 1), "btsr-ce": (1, 3, 12, 1)}
 
 
 def results(maker: Any, seeds: int = 3, lost: tuple[str, ...] = ()) -> Results:
-    """Two methods on four users; the arrays of `lost` ones are gone."""
+    """Two methods tested on four users. The arrays of the `lost` methods are gone."""
     groups = [
         RunGroup(
             "main",
@@ -134,19 +134,19 @@ def resolution(metric: str, error: float, detectable: float, lead: float) -> Res
 def test_the_words_follow_the_numbers(handmade: Callable[..., Any]) -> None:
     runs = results(handmade())
     blind = [resolution("hr@1", 0.006, 0.008, 0.0027), resolution("ndcg@10", 0.0067, 0.0079, 0.0031)]
-    text = " ".join(what_follows(runs, blind))
+    text = " ".join(user_notes(runs, blind))
     assert "2 of the 2 accuracy leads that the paper prints for ML-1M are smaller than the sampling error" in text
     assert "2 of these 2 lie below what is detectable here (NDCG@10: 0.0031 against 0.0079): these users cannot" in text
     sharp = [resolution("hr@1", 0.001, 0.002, 0.0027), resolution("ndcg@10", 0.001, 0.002, 0.0031)]
-    text = " ".join(what_follows(runs, sharp))
+    text = " ".join(user_notes(runs, sharp))
     assert "0 of the 2 accuracy leads that the paper prints for ML-1M are smaller" in text
     assert (
         "0 of these 2 lie below what is detectable here (NDCG@10: 0.0031 against 0.0020): the test users suffice"
         in (text)
     )
     mixed = [resolution("hr@1", 0.001, 0.002, 0.0027), resolution("hr@10", 0.01, 0.02, 0.0012)]
-    text = " ".join(what_follows(runs, [*mixed, resolution("ndcg@50", 0.01, 0.02, -0.01)]))
+    text = " ".join(user_notes(runs, [*mixed, resolution("ndcg@50", 0.01, 0.02, -0.01)]))
     assert "of the 2 accuracy leads" in text
     assert text.endswith("could settle it for those metrics.")
     unknown = [resolution("ndcg@10", 0.001, math.nan, 0.0031)]
-    assert "detectable here" not in " ".join(what_follows(runs, unknown))
+    assert "detectable here" not in " ".join(user_notes(runs, unknown))

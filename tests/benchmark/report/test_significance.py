@@ -1,4 +1,4 @@
-"""Tests and intervals against scipy where it has them, against loops and simulation where not."""
+"""Tests and intervals compared with scipy where it has them, with loops and simulations where it does not."""
 
 from __future__ import annotations
 
@@ -69,8 +69,7 @@ def test_the_same_difference_on_every_seed_has_no_test(shift: float) -> None:
 
 @pytest.mark.parametrize("runs", [(), (1.0,), (1.0, 1.2)])
 def test_fewer_than_three_pairs_have_no_test(runs: tuple[float, ...]) -> None:
-    candidate, baseline = column(*runs, 2, NAN), column(*(0.0 for _ in runs), NAN, 1)
-    test = paired_t_test(candidate, baseline)
+    test = paired_t_test(column(*runs), np.zeros(len(runs)))
     assert test.n == len(runs)
     assert math.isnan(test.t)
     assert math.isnan(test.p)
@@ -78,27 +77,17 @@ def test_fewer_than_three_pairs_have_no_test(runs: tuple[float, ...]) -> None:
     assert test.difference == pytest.approx(np.mean(runs)) if runs else math.isnan(test.difference)
 
 
-def test_a_missing_run_leaves_with_its_partner() -> None:
-    candidate, baseline = column(3, NAN, 5, 9, 1), column(1, 50, 4, NAN, 2)
-    assert paired_t_test(candidate, baseline) == paired_t_test(column(3, 5, 1), column(1, 4, 2))
-
-
-def test_runs_that_do_not_pair_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"shapes \(2,\) and \(3,\) do not pair"):
-        paired_t_test(column(1, 2), column(1, 2, 3))
-
-
 @pytest.mark.parametrize(
     ("candidate", "earned"),
     [
         (column(1.1, 2.15, 3.12), True),
         (column(0.9, 1.85, 2.88), False),  # as sure, but worse
-        (column(1.1, 2.15, NAN), False),  # two pairs
+        (column(1.1, 2.15), False),  # two pairs
         (column(1.1, 3.9, 2.9), False),  # p > 0.05
     ],
 )
 def test_star_needs_three_pairs_small_p_and_a_gain(candidate: np.ndarray, earned: bool) -> None:
-    assert paired_t_test(candidate, column(1, 2, 3)).star is earned
+    assert paired_t_test(candidate, column(1, 2, 3)[: len(candidate)]).star is earned
 
 
 def test_improvement_is_relative_to_the_baseline() -> None:
@@ -155,11 +144,11 @@ def test_bootstrap_of_equal_methods_and_of_a_certain_gain() -> None:
     assert (gain.difference, gain.low, gain.high, gain.p) == (0.25, 0.25, 0.25, 2 / 1000)
 
 
-def test_bootstrap_depends_on_its_seed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bootstrap_is_the_same_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     differences = np.random.default_rng(0).normal(size=101)
     first = paired_bootstrap(differences, resamples=500)
     assert paired_bootstrap(differences, resamples=500) == first
-    assert paired_bootstrap(differences, resamples=500, seed=1) != first
+    assert paired_bootstrap(differences[::-1], resamples=500) != first
     assert paired_bootstrap(-differences, resamples=500).low == pytest.approx(-first.high)
     monkeypatch.setattr(significance, "CELLS_AT_ONCE", 64)
     assert paired_bootstrap(differences, resamples=500) == first
@@ -199,7 +188,6 @@ def test_smallest_detectable_difference_is_found_at_its_power() -> None:
     samples = random.normal(size, 0.2, size=(4000, 400))
     found = stats.ttest_1samp(samples, 0, axis=1).pvalue < 0.05
     assert found.mean() == pytest.approx(0.8, abs=0.04)
-    assert significance.smallest_detectable_difference(noise, power=0.9) > size
     assert math.isnan(significance.smallest_detectable_difference(noise[:1]))
     assert math.isnan(significance.smallest_detectable_difference(np.zeros(20)))
     assert math.isnan(significance.smallest_detectable_difference(column(*[0.3, 0.1 + 0.2] * 10) - 0.3))
@@ -219,11 +207,10 @@ def test_seed_summary_has_students_interval(n: int) -> None:
     assert summary.interval == pytest.approx((interval.low, interval.high))
     assert (summary.n, summary.mean) == (n, pytest.approx(runs.mean()))
     assert summary.deviation == pytest.approx(stats.tstd(runs))
-    assert summarise_seeds(np.append(runs, NAN)) == summary
 
 
 def test_seed_summary_of_one_run_and_of_none() -> None:
-    one, none = summarise_seeds(column(0.5)), summarise_seeds(column(NAN))
+    one, none = summarise_seeds(column(0.5)), summarise_seeds(column())
     assert (one.n, one.mean) == (1, 0.5)
     assert all(math.isnan(value) for value in (one.deviation, *one.interval))
     assert none.n == 0

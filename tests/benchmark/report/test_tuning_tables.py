@@ -1,4 +1,4 @@
-"""Tables of tuning and the guide to alpha, of stores made by hand, worked out by hand below."""
+"""The tables of tuning and the guide to alpha, with values worked out by hand."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ def record_of(run: PlannedRun, maker: Any, value: float, test: float | None = No
 
 
 def tuned(maker: Any, weights: Values, hparams: str = "equal", more: Iterable[RunRecord] = ()) -> Results:
-    """Trials of SASRec (CE), best at dropout .3 and the published learning rate, and of DuoRec, best as `weights` say;
-    then whatever else is in the store.
+    """Trials of SASRec (CE), best at dropout .3 and the published learning rate, and of DuoRec, rated by `weights`.
+
+    `more`: other records in the store.
     """
     facts = DatasetFacts(maker.title, False, Protocol(), maker.fingerprint)
     records: dict[str, RunRecord] = {}
@@ -102,7 +103,7 @@ def test_tuned_runs_stand_beside_those_with_published_values(handmade: Callable[
 
 
 def test_values_within_a_step_on_both_datasets_are_named_for_the_configuration(handmade: Callable[..., Any]) -> None:
-    """.01 and .003 are neighbours; .01 keeps .045 of .05 and all of .04, .003 all and .03 of .04."""
+    """.003 and .01 are neighbours. .01 reaches .045 of .05 and all of .04; .003 reaches all of .05 and .03 of .04."""
     first = tuned(handmade(), {0.003: 0.05, 0.01: 0.045})
     second = tuned(handmade("gowalla", "Gowalla"), {0.003: 0.03, 0.01: 0.04})
     *_, agreement = (tuning_tables([first, second]) or ([], []))[0]
@@ -130,8 +131,8 @@ def test_the_figure_marks_what_was_chosen_and_what_is_published(handmade: Callab
 
 
 def swept(maker: Any, hits: Mapping[float, int], items: Mapping[float, int]) -> Results:
-    """A sweep over 40 users, of whom the first `hits` find their validation target at rank 1; the lists show `items`
-    items of 3,606 among their first ten.
+    """A sweep tested on 40 users. By alpha, `hits` users have their validation target at rank 1, and the top tens show
+    `items` of 3,606 items.
     """
     groups, arrays = [], {}
     for alpha, count in hits.items():

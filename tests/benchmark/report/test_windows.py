@@ -1,4 +1,4 @@
-"""The tables of windows against plain sums over users, and what is left out where runs are missing."""
+"""Tables of windows compared with plain sums over users, and what they leave out if runs are missing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NUMBERS = {window: np.random.default_rng(n).permutation(70)[:n] for window, n in
 
 @pytest.fixture
 def results(handmade: Callable[..., Any]) -> Results:
-    """Four methods in three windows, whose users overlap; BT-SR ranks targets a little higher than the others."""
+    """Four methods in three windows with overlapping users; BT-SR ranks targets slightly higher than the others."""
     rng, groups, kept = np.random.default_rng(0), [], dict[str, Arrays]()
     for window, users in USERS.items():
         maker = handmade(users=users)
@@ -48,7 +48,7 @@ def with_groups(groups: Any, load: Callable[[RunRecord], Arrays | None], numbers
 
 
 def ndcg_of_users(results: Results, method: str) -> list[tuple[int, float]]:
-    """For every user of every window the number and NDCG@10, a mean over seeds."""
+    """(number, NDCG@10 averaged over seeds) of every user in every window."""
     found = []
     for group in results.experiment("windows"):
         if group.method == method:

@@ -1,4 +1,4 @@
-"""Results made by hand, and a figure of them that must be there."""
+"""Results made by hand, and a function that draws a figure of them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from benchmark.report.report import FIGURES
 
 
 def no_arrays(record: Any) -> None:
-    """As if the arrays of every run were lost."""
+    """Load nothing, as if the arrays of all runs were lost."""
 
 
 @pytest.fixture
 def results_of() -> Callable[..., Results]:
-    """Builds Results of a dataset from groups, by default without arrays."""
+    """Builds Results from groups, by default without arrays."""
 
     def build(maker: Any, groups: Sequence[RunGroup], load: LoadArrays = no_arrays, **data: Any) -> Results:
         numbers = {window: np.arange(maker.users) for window in WINDOWS}
@@ -33,7 +33,7 @@ def results_of() -> Callable[..., Results]:
 
 @pytest.fixture
 def draw() -> Callable[[str, Results], Figure]:
-    """Draws a figure by its name."""
+    """Draws the figure with this name and fails if there is none."""
 
     def drawn(name: str, results: Results) -> Figure:
         with appearance():

@@ -1,4 +1,4 @@
-"""Changes are taken seed by seed against the right reference; every model and order of ties has its dot."""
+"""Changes are taken seed by seed from the right reference; each model and order of ties has its own dot."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_accuracy_and_coverage_has_every_method(
 
 @pytest.fixture
 def views(results_of: Callable[..., Results], handmade: Callable[..., Any]) -> Views:
-    """By view NDCG@10 by seed; HR@10 is the double of it."""
+    """Builds Results from NDCG@10 by view and seed; HR@10 is twice as high."""
 
     def build(variants: Mapping[str, Mapping[int, float]], dataset: str = "ml-1m") -> Results:
         maker = handmade(dataset, "ML-1M")

@@ -1,4 +1,4 @@
-"""Every figure: synthetic data and another setting are named, nothing is drawn without runs, the files never change."""
+"""All figures: synthetic data is marked, nothing is drawn without runs, and the files are always the same."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Draw = Callable[[str, Results], Figure]
 
 @pytest.fixture
 def everything(results_of: Build) -> Callable[[Any], Results]:
-    """Two seeds of three methods and one seed of every variant, with all that any figure shows."""
+    """Two seeds of three methods and one seed of every variant, with everything that figures show."""
 
     def build(maker: Any) -> Results:
         test = {"ndcg@10": 0.05, "hr@10": 0.1, "cov@10": 0.3, "hr@1/bucket1": 0.1, "hr@10/bucket1": 0.2}
@@ -55,7 +55,7 @@ def everything(results_of: Build) -> Callable[[Any], Results]:
 
 
 def texts(figure: Figure) -> list[str]:
-    """Everything written in a figure."""
+    """All texts of a figure."""
     return [text.get_text() for text in figure.findobj(mpl.text.Text) if text.get_text()]
 
 

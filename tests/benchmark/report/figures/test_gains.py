@@ -1,4 +1,4 @@
-"""What BT-SR adds on several datasets is drawn against the best baseline, seed by seed, with what the paper prints."""
+"""BT-SR's gains on several datasets are drawn against the best baseline, seed by seed, with the paper's numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmark.report.report import FIGURES_TOGETHER
 
 @pytest.fixture
 def dataset(results_of: Callable[..., Results], handmade: Callable[..., Any]) -> Callable[..., Results]:
-    """The results of a dataset from NDCG@10 by method and seed; validation prefers the BT-SR named first."""
+    """Builds a dataset's Results from NDCG@10 by method and seed. Validation prefers the BT-SR that is named first."""
 
     def build(name: str, title: str, values: Mapping[str, tuple[float, ...]], **more: Any) -> Results:
         maker = handmade(name, title, **more)

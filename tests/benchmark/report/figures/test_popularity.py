@@ -1,4 +1,4 @@
-"""Bars are means over seeds with the sample deviation; what users choose comes from the runs' arrays."""
+"""Bars are means over seeds with the sample deviation; the shares of users' choices come from the runs' arrays."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Scored = Callable[..., Results]
 
 @pytest.fixture
 def scored(results_of: Callable[..., Results], handmade: Callable[..., Any]) -> Scored:
-    """Two seeds per method with an Overlap of .25, an ECE of .02 and .04 and these arrays."""
+    """Builds two seeds per method with an Overlap of .25, an ECE of .02 and .04, and the given arrays."""
     maker = handmade()
 
     def build(load: LoadArrays, methods: tuple[str, ...] = ("sasrec-ce",)) -> Results:

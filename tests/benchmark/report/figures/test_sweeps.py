@@ -26,7 +26,7 @@ SETTINGS = {"alpha": 0.2, "lambd": 0.05}
 
 @pytest.fixture
 def swept(results_of: Callable[..., Results], handmade: Callable[..., Any]) -> Swept:
-    """One experiment on Yelp: by method and number the test metrics, by seed."""
+    """Builds one experiment on Yelp from test metrics by method, swept value and seed."""
     maker = handmade("yelp", "Yelp")
 
     def build(name: str, variants: Mapping[tuple[str, float], Mapping[int, Mapping[str, float]]]) -> Results:
@@ -46,7 +46,7 @@ def swept(results_of: Callable[..., Results], handmade: Callable[..., Any]) -> S
 
 
 def lines(axis: Axes) -> list[Line2D]:
-    """The lines that join means, without their error bars."""
+    """The lines through the means, without their error bars."""
     return [container.lines[0] for container in axis.containers]
 
 

@@ -1,6 +1,6 @@
-"""The page: a whole report in one file, every number on its way to its record, and what a browser makes of it.
+"""The page: the whole report in one file, links from every number to its runs, and its behaviour in a browser.
 
-The tests in a browser use a Chromium or Chrome of the machine; where there is none, Playwright fetches one.
+The browser tests use the machine's Chromium or Chrome. If there is none, Playwright downloads one.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from benchmark.paper.claim import Ahead, Claim
 from benchmark.report.claims.judged_claims import JudgedClaim
 from benchmark.report.figures.accuracy import accuracy_and_coverage
 from benchmark.report.figures.canvas import appearance, save
-from benchmark.report.page.answer import answer
-from benchmark.report.page.page import DatasetReport, page, sort_value, to_html, write_page
+from benchmark.report.page.page import DatasetReport, answer, page, sort_value, to_html, write_page
 from benchmark.report.page.runs_table import not_run, run_rows
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.report import TABLES, report
@@ -59,9 +58,10 @@ def judged(verdict: str = "confirmed", claim: str = "a-claim", **changes: Any) -
 
 
 def shown(store: Store, maker: Any, figures: Path | None = None, sweep: bool = False) -> DatasetReport:
-    """Two seeds of three methods with Table 2, as a report renders them; a figure where there is a folder for it.
+    """Two seeds of three methods with Table 2, and with a figure if there is a folder for it.
 
-    With the sweep, the runs of BT-SR are those of alpha = 0.1 as well, and those of 0.2 have failed and are missing.
+    With `sweep`, BT-SR's runs also belong to alpha = 0.1, and of the two runs of alpha = 0.2 one failed and one is
+    missing.
     """
     maker.write_data(store)
     for place, method in enumerate(("popularity", "sasrec-ce", "btsr-ce")):
@@ -89,13 +89,13 @@ def shown(store: Store, maker: Any, figures: Path | None = None, sweep: bool = F
 
 
 def with_groups(results: Results, store: Store, groups: Sequence[RunGroup]) -> Results:
-    """The same with further groups of runs."""
+    """The same results with more groups."""
     setting, all_groups = results.setting, [*results.groups, *groups]
     return Results(results.dataset, results.title, results.synthetic, setting, all_groups, store.arrays, results.data)
 
 
 class Elements(HTMLParser):
-    """Every start tag with its attributes, and all text outside style and script."""
+    """Collects every start tag with its attributes, and all text outside style and script."""
 
     def __init__(self, document: str) -> None:
         super().__init__()
@@ -456,7 +456,7 @@ def test_a_generated_dataset_alone_has_its_page_in_its_own_folder(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium: the machine's, or one that Playwright fetches here; without any, these tests are skipped."""
+    """The machine's Chromium or one that Playwright downloads, running headless. Without any, the tests are skipped."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     found = next((path for name in CHROMIUMS if (path := shutil.which(name))), None)
     with playwright.sync_playwright() as driver:
@@ -475,13 +475,13 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the page that all of them open is written once."""
+    """The folder of the page, which is written once for all browser tests."""
     return tmp_path_factory.mktemp("site")
 
 
 @pytest.fixture
 def opened(browser: Any, site: Path, handmade: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
-    """Opens the page of a small store as a file; whatever the browser complains of or asks for fails the test."""
+    """Opens the page of a small store from its file. Any console message, script error or request fails the test."""
     path = site / "results" / "index.html"
     if not path.exists():
         findings = [judged("contradicted"), judged("confirmed", "second"), judged("not run", "third")]
