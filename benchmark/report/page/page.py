@@ -29,7 +29,7 @@ from benchmark.report.figures.captions import caption, paper_figure
 from benchmark.report.page.runs_table import METRICS, anchor_of, not_run, run_rows, slug
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import LEVEL, MIN_SEEDS
-from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table, text_row
+from benchmark.report.tables.layout import Cell, Head, Row, Stack, Table, below_row
 from benchmark.report.tables.notes import machines_note, notes
 from benchmark.report.tables.numbers import DASH, MINUS, p_value, signed
 from benchmark.report.templates import environment
@@ -143,8 +143,8 @@ def _stacks(results: Results) -> Iterator[Stack]:
         p = "" if math.isnan(reading.p) else f"p {p_value(reading.p)}; "
         yield (
             Row(f"{results.title}: {first.title}", (difference,)),
-            text_row(f"against {second.title}{role}", [interval], "below"),
-            text_row("", [f"{p}{reading.evidence}"], "below"),
+            below_row(f"against {second.title}{role}", [interval]),
+            below_row("", [f"{p}{reading.evidence}"]),
         )
 
 

@@ -41,14 +41,16 @@ def cost_table(results: Results) -> TablesAndRows | None:
             texts += [number(cost[name] / unit, decimals), *([number(factors[name], 1)] if name in factors else [])]
         lines.append(stack(runs.title, [*texts, str(len(runs.done))], runs=runs))
     heads = [[head] if name == "epochs" else [head, Head("factor")] for name, (head, *_) in COLUMNS.items()]
-    said = notes("cost", reference=results.method(REFERENCE).title if reference else "", high=high, limit=HIGH_FACTOR)
+    own_notes = notes(
+        "cost", reference=results.method(REFERENCE).title if reference else "", high=high, limit=HIGH_FACTOR
+    )
     table = dataset_table(
         results,
         "cost",
         f"What each method costs on {results.heading}.",
         [*(head for pair in heads for head in pair), Head("runs")],
         [lines],
-        [*said, machines_note(results.records("main"))],
+        [*own_notes, machines_note(results.records("main"))],
     )
     rows = [{"method": runs.method, "runs": len(runs.done), **costs[runs.method]} for runs in groups]
     return [table], rows

@@ -62,7 +62,7 @@ def data_table(results: Results) -> TablesAndRows | None:
     values = [[(label, path, form, _at(facts, path)) for label, path, form in section] for section in SECTIONS]
     if all(value is None for section in values for *_, value in section):
         return None
-    said = notes(
+    own_notes = notes(
         "data",
         facts=facts,
         rules=facts.get("protocol"),
@@ -76,7 +76,7 @@ def data_table(results: Results) -> TablesAndRows | None:
         f"{results.heading} before and after filter and split.",
         [Head("")],
         [[stack(label, [DASH if v is None else form(v)]) for label, _, form, v in section] for section in values],
-        [*said[:2], *masked_note(results), *said[2:]],
+        [*own_notes[:2], *masked_note(results), *own_notes[2:]],
     )
     rows = [
         {"statistic": ".".join(map(str, path)), "label": label, "value": value}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
@@ -24,12 +24,16 @@ class Command(str):
 
 @dataclass(frozen=True)
 class Cell:
-    """One number as printed. `place`: its rank among the numbers it is compared with. `below`: small text below it."""
+    """One number as printed, with what stands below it: a small text, and the number that the paper prints.
+
+    `place`: its rank among the numbers it is compared with.
+    """
 
     text: str = ""
     star: bool = False
     place: Place = ""
     below: str = ""
+    paper: Cell | None = None
 
 
 @dataclass(frozen=True)
@@ -124,15 +128,16 @@ def table_of_items(
 
 
 def stack(label: str, cells: Sequence[str | Cell], *more: Row, runs: RunGroup | None = None) -> Stack:
-    """Build a row of cells, the row of texts below it and `more` rows, leaving out those without any text."""
-    full = [Cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    """Build a row of cells, the rows of what stands below them and `more` rows, leaving out those without any text."""
+    full = tuple(Cell(cell) if isinstance(cell, str) else cell for cell in cells)
     below = Row("", tuple(Cell(cell.below) for cell in full), "below")
-    rows = (Row(label, tuple(full), runs=runs.name if runs else ""), below, *more)
+    paper = Row("paper", tuple(cell.paper or Cell() for cell in full), "paper")
+    rows = (Row(label, full, runs=runs.name if runs else ""), below, paper, *more)
     return tuple(row for row in rows if any(cell.text for cell in row.cells))
 
 
-def text_row(label: str, texts: Iterable[str], kind: Kind) -> Row:
-    return Row(label, tuple(map(Cell, texts)), kind)
+def below_row(label: str, texts: Iterable[str]) -> Row:
+    return Row(label, tuple(map(Cell, texts)), "below")
 
 
 def latex_label(*words: str) -> str:
@@ -210,12 +215,12 @@ def contrast(
         test = results.difference(first, second, metric)
         sides = [results.summary(runs, metric) for runs in (first, second)] if seeds_below else []
         cells.append(Cell(signed(test.difference, decimals_of(metric)), test.star, below=p_of(test, *sides)))
-    if not printed:
-        return stack(label, cells)
-    values = {runs.label: printed.get(runs.label, math.nan) for runs in groups}
-    differences = [values[first.label] - values[second.label] for first, second in pairs]
-    texts = [*map(number, values.values()), *map(signed, differences)]
-    return stack(label, cells, text_row("paper", texts, "paper"))
+    if printed:
+        values = {runs.label: printed.get(runs.label, math.nan) for runs in groups}
+        differences = [values[first.label] - values[second.label] for first, second in pairs]
+        texts = [*map(number, values.values()), *map(signed, differences)]
+        cells = [replace(cell, paper=Cell(text)) for cell, text in zip(cells, texts, strict=True)]
+    return stack(label, cells)
 
 
 def p_of(test: PairedTest, *sides: SeedSummary) -> str:

@@ -14,11 +14,11 @@ from benchmark.report.tables.layout import (
     Stack,
     Table,
     TablesAndRows,
+    below_row,
     columns_of_test,
     contrast,
     latex_label,
     synthetic_warning,
-    text_row,
 )
 from benchmark.report.tables.notes import by_title, notes, setting_notes, status_notes
 from benchmark.report.tables.numbers import count
@@ -123,7 +123,7 @@ def _stacks(results: Results, found: Sequence[Objective], metrics: Sequence[str]
     if not metrics:
         means = contrast(results, label, METRIC, groups, pairs, printed_means(results), seeds_below=False)
         n_pairs = [count(results.difference(*pair, METRIC).n, "pair") for pair in pairs]
-        yield (*means, text_row("runs", [*(runs.done_of_planned for runs in groups), *n_pairs], "below"))
+        yield (*means, below_row("runs", [*(runs.done_of_planned for runs in groups), *n_pairs]))
 
 
 def _notes(shown: ObjectivesByDataset) -> list[str]:

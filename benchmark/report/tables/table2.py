@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from benchmark.report.methods import STYLES, title_of
 from benchmark.report.query import Results, RunGroup
@@ -22,26 +21,21 @@ from benchmark.report.tables.comparison import (
 from benchmark.report.tables.layout import (
     Cell,
     Head,
-    Row,
     Stack,
     Table,
     TablesAndRows,
+    below_row,
     dataset_table,
     mean_cell,
     p_of,
     stack,
-    text_row,
+    table_of_items,
 )
 from benchmark.report.tables.notes import by_title, left_out_notes, machines_note, masked_note, notes, setting_text
 from benchmark.report.tables.numbers import DASH, number, percent
 from benchmark.runs.metrics import is_mean_over_users
 
-
-class Column(NamedTuple):
-    """A method's means, or with `improve` its improvement over its rival."""
-
-    method: str
-    improve: bool = False
+Column = tuple[Head, Callable[[MetricComparison], Cell]]
 
 
 def table_2(shown: Sequence[Results]) -> TablesAndRows | None:
@@ -60,19 +54,18 @@ def table_of_methods(results: Results, methods: Sequence[str], metrics: Sequence
     """Build a table of these methods and metrics without the paper's numbers; a star marks who beats its rival."""
     tested = {method: rivals for method in methods if (rivals := rivals_of(method, methods))}
     rows = [compare_methods(results, metric, methods, methods, tested) for metric in metrics]
-    lines = [stack(row.metric, [_cell(row, Column(method)) for method in methods]) for row in rows]
     compared = {
         title_of(method): [title_of(rival) for rival in tested[method]]
         for method in methods
         if any(method in row.versus for row in rows)
     }
     groups = [replace(results.method(method), missing=()) for method in methods]
-    return dataset_table(
+    return table_of_items(
         results,
         "methods",
         f"Methods on {results.heading}.",
-        [replace(_head(Column(method), results), mark="") for method in methods],
-        [lines],
+        [(replace(head, mark=""), show) for head, show in (_mean_column(results, method) for method in methods)],
+        [[(row.metric, replace(row, printed=None), None) for row in rows]],
         [*notes("methods", compared=compared), *left_out_notes(by_title(groups))],
     )
 
@@ -80,77 +73,77 @@ def table_of_methods(results: Results, methods: Sequence[str], metrics: Sequence
 def _table(comparison: MainComparison, family: Sequence[MainComparison]) -> Table:
     """Metrics down, methods across; below each mean of ours stand its deviation and the paper's number."""
     results, rows = comparison.results, comparison.metrics
-    added = [Column(method) for method in results.other_methods if method not in results.own_methods]
-    papers, own = list(map(Column, results.paper_methods)), list[Column]()
+    papers, own = [_mean_column(results, method) for method in results.paper_methods], list[Column]()
     if results.btsr and results.baselines:
-        papers.append(Column(results.btsr, improve=True))
+        papers.append(_improve_column(results, results.btsr))
     for method in results.own_methods:
-        own.append(Column(method))
-        own += [Column(method, improve=True)] if any(method in row.versus for row in rows) else []
+        own.append(_mean_column(results, method))
+        own += [_improve_column(results, method)] if any(method in row.versus for row in rows) else []
+    added = [_mean_column(results, method) for method in results.other_methods if method not in results.own_methods]
     columns = [*papers, *own, *added]
     bands = (("the paper's columns", papers), ("your own", own), ("in addition", added))
     parts = [(title, len(part)) for title, part in bands if part]
     accuracy, coverage = (
-        [_stack(row, results, columns) for row in rows if is_mean_over_users(row.metric) is wanted]
+        [
+            stack(row.metric, [show(row) for _, show in columns])
+            for row in rows
+            if is_mean_over_users(row.metric) is wanted
+        ]
         for wanted in (True, False)
     )
     return dataset_table(
         results,
         "table2" if len(family) == 1 else "table2-together",
         f"BT-SR against its baselines on {results.heading}, in the form of the paper's Table 2.",
-        [_head(column, results) for column in columns],
+        [head for head, _ in columns],
         (accuracy, coverage, [_counts(results, columns)]),
         _notes(comparison, family),
         (("", 1), *parts) if len(parts) > 1 else (),
     )
 
 
-def _head(column: Column, results: Results) -> Head:
-    runs = results.method(column.method)
-    if column.improve:
-        own = column.method != results.btsr
-        rivals = rivals_of(column.method, results.ran)
-        return Head("Improve", f"on {title_of(rivals[0])}" if own and len(rivals) == 1 else "")
+def _mean_column(results: Results, method: str) -> Column:
+    runs, is_btsr = results.method(method), method == results.btsr
     first, _, second = runs.title.rpartition(" ") if runs.external else runs.title.partition(" ")
-    return Head(first, second, "†" if column.method == results.btsr else "", runs.name)
+
+    def show(row: MetricComparison) -> Cell:
+        cell = mean_cell(row.summaries[method], row.metric, row.places.get(method, ""), row.star(method))
+        if row.printed is None or method not in results.paper_methods:
+            return cell
+        printed = row.printed.values["btsr" if is_btsr else method]
+        return replace(cell, paper=Cell(number(printed), is_btsr and row.printed.starred))
+
+    return Head(first, second, "†" if is_btsr else "", runs.name), show
 
 
-def _stack(row: MetricComparison, results: Results, columns: Sequence[Column]) -> Stack:
-    printed = Row("paper", tuple(_printed_cell(row, column, results) for column in columns), "paper")
-    return stack(row.metric, [_cell(row, column) for column in columns], printed)
+def _improve_column(results: Results, method: str) -> Column:
+    """What a method improves on its rival; the paper prints it for BT-SR."""
+    is_btsr, rivals = method == results.btsr, rivals_of(method, results.ran)
 
+    def show(row: MetricComparison) -> Cell:
+        paper = Cell(percent(row.printed.improve)) if row.printed and is_btsr else None
+        if method not in row.versus:
+            return Cell(DASH, paper=paper)
+        rival, test = row.versus[method]
+        p = p_of(test, row.summaries[method], row.summaries[rival.method])
+        return Cell(percent(test.improvement), below=p, paper=paper)
 
-def _cell(row: MetricComparison, column: Column) -> Cell:
-    method, versus = column.method, row.versus.get(column.method)
-    if not column.improve:
-        return mean_cell(row.summaries[method], row.metric, row.places.get(method, ""), row.star(method))
-    if versus is None:
-        return Cell(DASH)
-    sides = [row.summaries[each] for each in (method, versus.rival.method)]
-    return Cell(percent(versus.test.improvement), below=p_of(versus.test, *sides))
-
-
-def _printed_cell(row: MetricComparison, column: Column, results: Results) -> Cell:
-    printed = row.printed
-    if printed is None or column.method not in results.paper_methods:
-        return Cell()
-    if column.improve:
-        return Cell(percent(printed.improve))
-    is_btsr = column.method == results.btsr
-    return Cell(number(printed.values["btsr" if is_btsr else column.method]), is_btsr and printed.starred)
+    return Head("Improve", f"on {title_of(rivals[0])}" if not is_btsr and len(rivals) == 1 else ""), show
 
 
 def _counts(results: Results, columns: Sequence[Column]) -> Stack:
-    groups = [RunGroup("main", "", "") if column.improve else results.method(column.method) for column in columns]
-    states = sorted({state for runs in groups for state in runs.not_done})
+    """How many runs of each method are done, and how many have another status."""
+    named = {runs.name: runs for runs in results.experiment("main")}
+    groups = [named.get(head.runs) for head, _ in columns]  # None for Improve
+    states = sorted({state for runs in groups if runs for state in runs.not_done})
 
-    def share(runs: RunGroup, state: str) -> str:
-        return f"{state} {len(runs.not_done[state])}/{runs.n_planned}" if state in runs.not_done else ""
+    def share(runs: RunGroup | None, state: str) -> str:
+        return f"{state} {len(runs.not_done[state])}/{runs.n_planned}" if runs and state in runs.not_done else ""
 
     return stack(
         "runs",
-        [runs.done_of_planned if runs.n_planned else "" for runs in groups],
-        *(text_row("", [share(runs, state) for runs in groups], "below") for state in states),
+        [runs.done_of_planned if runs else "" for runs in groups],
+        *(below_row("", [share(runs, state) for runs in groups]) for state in states),
     )
 
 

@@ -121,7 +121,7 @@ def test_printed_rates_point_to_the_counted_sizes() -> None:
     assert verdicts([users, amazon, items, fine]) == ["agrees", "agrees", "agrees", "cannot be told"]
 
 
-def test_what_the_grain_says_of_five_runs() -> None:
+def test_which_rates_can_be_means_over_five_runs() -> None:
     known = populations()
     findings = {finding.place: finding for finding in list(rate_sizes.runs_behind(table2(), known))}
     single = [place for place, finding in findings.items() if finding.follows.startswith("All are multiples of")]
@@ -366,7 +366,7 @@ def test_runs_behind_one_value_or_an_unknown_population_cannot_be_told() -> None
     assert only(rate_sizes.runs_behind(table, [])).verdict == "cannot be told"
 
 
-def test_the_fewest_runs_are_told() -> None:
+def test_the_fewest_possible_runs_are_named() -> None:
     table = second_table(row("hr@1", (0.125,), 0.02), row("hr@5", (0.561,), 0.02))
     finding = next(rate_sizes.runs_behind(table, [HUNDRED]))
     assert finding.follows.endswith("the fewest runs that give all 2 values are 10.")  # 125/1000 and 561/1000

@@ -39,7 +39,7 @@ def labels_in(rule: Rule) -> list[str]:
 
 
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=lambda claim: claim.id)
-def test_a_claim_speaks_of_what_there_is(claim: Claim) -> None:
+def test_a_claim_names_existing_datasets_variants_and_metrics(claim: Claim) -> None:
     assert type(claim.rule) in RULES
     assert claim.quote
     assert claim.place
@@ -92,7 +92,7 @@ def test_a_claim_is_found_without_what_trains_or_tabulates() -> None:
 # --- the command line -----------------------------------------------------------------------------------------------
 
 
-def test_a_claim_says_what_to_run(tmp_path: Path) -> None:
+def test_a_claim_chooses_what_to_run(tmp_path: Path) -> None:
     options = parse(["--claim", "regimes-beat-baseline"])
     assert (options.experiments, options.methods) == (["regimes"], ["sasrec-bce", "btsr-ce"])
 
@@ -114,9 +114,7 @@ def test_a_claim_says_what_to_run(tmp_path: Path) -> None:
         (["--claim", "gowalla-hr1-peak", "--dataset", "yelp"], "is about gowalla, not about yelp"),
     ],
 )
-def test_what_cannot_be_asked_is_one_line(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_options_are_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert message in error

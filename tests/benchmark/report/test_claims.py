@@ -162,7 +162,7 @@ def test_users_of_a_bucket(bench: Bench) -> None:
     assert np.array_equal(np.asarray(second), [0.0] * 20)
 
 
-def test_the_smallest_detectable_difference_is_told_where_none_was_detected(bench: Bench) -> None:
+def test_the_smallest_detectable_difference_is_given_if_none_was_detected(bench: Bench) -> None:
     sure = two_sides(bench({"views:twin": of("hr@10", SURE), "views:mask": of("hr@10", BASE)}))
     assert "detectable" not in sure.text
     sides = {"views:twin": of("hr@10", (0.6, 0.6)), "views:mask": of("hr@10", (0.5, 0.5))}
@@ -559,7 +559,7 @@ def test_steadier_in_all_verdicts(bench: Bench) -> None:
     assert outcome(calm, ()) == "not run"
 
 
-def test_runs_that_diverged_are_told_with_a_spread(bench: Bench, handmade: Callable[..., Any]) -> None:
+def test_diverged_runs_are_counted_next_to_a_spread(bench: Bench, handmade: Callable[..., Any]) -> None:
     sides = {"views:twin": of("ndcg@10", BASE), "views:projector": of("ndcg@10", SURE)}
     results = bench(sides)
     twin, projector = results.groups

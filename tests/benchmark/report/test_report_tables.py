@@ -463,7 +463,7 @@ def test_the_quantile_is_the_one_that_was_used(handmade: Callable[..., Any]) -> 
     assert "simultaneous" not in made[0][0].notes[1]
 
 
-def test_a_high_share_of_masked_targets_is_told(handmade: Callable[..., Any]) -> None:
+def test_a_high_share_of_masked_targets_gets_a_warning(handmade: Callable[..., Any]) -> None:
     maker = handmade()
     record = maker.record("sasrec-ce")
     for share, told in ((0.31, True), (1, True), (0.2, False), (0.0, False)):
@@ -495,7 +495,7 @@ def test_data_statistics_without_data_json(handmade: Callable[..., Any]) -> None
     assert data_table(results(handmade())) is None
 
 
-def test_nothing_run_is_a_gap_everywhere(handmade: Callable[..., Any]) -> None:
+def test_without_runs_there_is_no_table(handmade: Callable[..., Any]) -> None:
     empty = results(handmade())
     assert {name: tabulate(empty) for name, tabulate in TABLES.items()} == dict.fromkeys(TABLES)
     assert set(SWEEPS) < set(TABLES)

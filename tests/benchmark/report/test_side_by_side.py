@@ -115,7 +115,7 @@ def test_without_printed_figures_the_users_are_left(handmade: Callable[..., Any]
     assert side_by_side_tables(nothing) is None
 
 
-def test_what_the_users_can_tell(handmade: Callable[..., Any]) -> None:
+def test_what_the_users_can_reveal(handmade: Callable[..., Any]) -> None:
     made = results(handmade())
     found = {r.metric: r for r in resolutions(main_comparison(made))}["ndcg@10"]
     assert (found.method, found.rival) == ("btsr-ce", "sasrec-ce")

@@ -148,7 +148,7 @@ def test_a_loss_gets_no_star_however_certain(comparison: MainComparison) -> None
     assert row.places["sasrec-bce"] == "best"
 
 
-def test_what_the_users_can_tell(comparison: MainComparison) -> None:
+def test_what_the_users_can_reveal(comparison: MainComparison) -> None:
     # NDCG@10 of the four users: BT-SR 1, 1/2, 0, 1; SASRec (CE) 1/log2(3), 0, 0, 1. Alike on all seeds.
     gains = [1, 0.5, 0, 1]
     mean = sum(gains) / 4
@@ -414,7 +414,7 @@ def test_times_are_in_utc_wherever_the_report_is_made(
     assert texts["T (UTC)"] == "2001-06-20 21:57"
 
 
-def test_mixed_machines_are_told(store: Store, handmade: Callable[..., Any]) -> None:
+def test_mixed_machines_are_named(store: Store, handmade: Callable[..., Any]) -> None:
     maker = handmade()
     record = maker.record(seed=0)
     store.save(record, maker.arrays())

@@ -162,7 +162,7 @@ def test_each_goal_gives_up_no_more_accuracy_than_it_says(handmade: Callable[...
     assert "Balanced: the highest coverage@10 among the values of alpha that keep at least 98 %" in text
 
 
-def test_a_dial_that_does_nothing_is_called_so(handmade: Callable[..., Any]) -> None:
+def test_an_alpha_without_effect_is_reported_as_such(handmade: Callable[..., Any]) -> None:
     results = swept(handmade(users=40), {0: 20, 0.1: 20}, {0: 100, 0.1: 100})
     tables, _ = alpha_guide(results) or ([], [])
     text = " ".join(tables[0].notes)

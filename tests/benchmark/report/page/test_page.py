@@ -273,7 +273,7 @@ def test_the_devices_of_all_runs_are_named_and_not_of_table_2_alone(store: Store
     assert "Device: cpu (7 runs), cuda (1 run); torch" in text
 
 
-def test_a_verdict_is_words_and_every_command_is_there(store: Store, handmade: Callable[..., Any]) -> None:
+def test_verdicts_are_worded_and_all_commands_are_shown(store: Store, handmade: Callable[..., Any]) -> None:
     one = shown(store, handmade())
     findings = [judged("contradicted"), judged("not run", "unseen"), judged("confirmed", title="Beauty")]
     text = Elements(page(store.root, [one], findings)).text
@@ -288,7 +288,7 @@ def test_a_verdict_is_words_and_every_command_is_there(store: Store, handmade: C
         assert row.command in text
 
 
-def test_nothing_to_show_is_said(store: Store, handmade: Callable[..., Any], tmp_path: Path) -> None:
+def test_an_empty_page_says_so(store: Store, handmade: Callable[..., Any], tmp_path: Path) -> None:
     text = Elements(page(store.root, [], [])).text
     assert "Nothing has been judged" in text
     assert "No run has been made" in text
