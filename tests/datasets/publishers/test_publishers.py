@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
-import tarfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from datasets.download import MissingData
 from datasets.interactions import DataError, Interactions
 from datasets.publishers import amazon, movielens
 from datasets.registry import DATASETS
+from tests.datasets.files import tar_bytes, write, write_zip
 
 YELP_REVIEWS = "yelp_academic_dataset_review.json"
 
@@ -52,9 +50,8 @@ REVIEWS = json_lines([review(*row) for row in ROWS])
 YELP = json_lines([yelp_review(*row) for row in ROWS], separators=(",", ":"))
 
 
-def write(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    return path
+def write_folder(path: Path, name: str, content: bytes) -> Path:
+    return write_zip(path, {"folder/README": b"hello", f"folder/{name}": content})
 
 
 def rows_of(data: Interactions) -> list[tuple[Any, Any, int]]:
@@ -62,27 +59,12 @@ def rows_of(data: Interactions) -> list[tuple[Any, Any, int]]:
     return list(zip(users.tolist(), items.tolist(), data.timestamps.tolist(), strict=True))
 
 
-def write_zip(path: Path, name: str, content: bytes) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("folder/README", "hello")
-        archive.writestr(f"folder/{name}", content)
-    return path
-
-
-def write_tar(path: Path, name: str, content: bytes, mode: str = "w") -> Path:
-    info = tarfile.TarInfo(name)
-    info.size = len(content)
-    with tarfile.open(path, mode) as archive:
-        archive.addfile(info, io.BytesIO(content))
-    return path
-
-
 # --- what is read -----------------------------------------------------------------------------------------------------
 
 
 def test_movielens(tmp_path: Path) -> None:
     assert rows_of(movielens.read(write(tmp_path / "ratings.dat", RATINGS_DAT))) == INTEGER_ROWS
-    assert rows_of(movielens.read(write_zip(tmp_path / "ml-1m.zip", "ratings.dat", RATINGS_DAT))) == INTEGER_ROWS
+    assert rows_of(movielens.read(write_folder(tmp_path / "ml-1m.zip", "ratings.dat", RATINGS_DAT))) == INTEGER_ROWS
     assert rows_of(movielens.read(write(tmp_path / "crlf.dat", RATINGS_DAT.replace(b"\n", b"\r\n")))) == INTEGER_ROWS
 
 
@@ -97,7 +79,7 @@ def test_movielens(tmp_path: Path) -> None:
 def test_movielens_in_other_sizes(tmp_path: Path, archive: str, member: str, separator: str, header: str) -> None:
     lines = [separator.join([str(user), str(item), "4.5", str(time)]) for user, item, time in INTEGER_ROWS]
     content = (header + "\n".join(lines)).encode()
-    assert rows_of(movielens.read(write_zip(tmp_path / archive, member, content))) == INTEGER_ROWS
+    assert rows_of(movielens.read(write_folder(tmp_path / archive, member, content))) == INTEGER_ROWS
     assert rows_of(movielens.read(write(tmp_path / member, content))) == INTEGER_ROWS
 
 
@@ -170,11 +152,11 @@ def test_yelp_in_every_container(tmp_path: Path) -> None:
     paths = [
         write(tmp_path / YELP_REVIEWS, YELP),
         write(tmp_path / f"{YELP_REVIEWS}.gz", gzip.compress(YELP)),
-        write_tar(tmp_path / "yelp_dataset.tar", YELP_REVIEWS, YELP),
-        write_tar(tmp_path / "yelp_dataset.tgz", YELP_REVIEWS, YELP, "w:gz"),
-        write_zip(tmp_path / "yelp_dataset.zip", YELP_REVIEWS, YELP),
+        write(tmp_path / "yelp_dataset.tar", tar_bytes({YELP_REVIEWS: YELP})),
+        write(tmp_path / "yelp_dataset.tgz", tar_bytes({YELP_REVIEWS: YELP}, "w:gz")),
+        write_folder(tmp_path / "yelp_dataset.zip", YELP_REVIEWS, YELP),
     ]
-    paths.append(write_zip(tmp_path / "Yelp-JSON.zip", "yelp_dataset.tar", paths[2].read_bytes()))
+    paths.append(write_folder(tmp_path / "Yelp-JSON.zip", "yelp_dataset.tar", paths[2].read_bytes()))
     for path in paths:
         assert rows_of(READERS["yelp"](path)) == ROWS
 
@@ -315,9 +297,8 @@ MOVIES_DAT = "10::Am\u00e9lie (2001)::Comedy|Romance\n20::Heat (1995)::Action\n3
 def test_labels_follow_the_ids_wherever_the_files_are(tmp_path: Path) -> None:
     zipped = tmp_path / "zipped" / "ml-1m.zip"
     zipped.parent.mkdir()
-    with zipfile.ZipFile(zipped, "w") as archive:
-        for name, content in (("ratings.dat", RATINGS_DAT), ("users.dat", USERS_DAT), ("movies.dat", MOVIES_DAT)):
-            archive.writestr(f"ml-1m/{name}", content)
+    files = {"ml-1m/ratings.dat": RATINGS_DAT, "ml-1m/users.dat": USERS_DAT, "ml-1m/movies.dat": MOVIES_DAT}
+    write_zip(zipped, files)
     beside = write(tmp_path / "ratings.dat", RATINGS_DAT)
     with pytest.raises(MissingData, match=r"there is no users\.dat beside it"):
         movielens.labels_of(beside, [7], [30])

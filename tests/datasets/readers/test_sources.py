@@ -19,6 +19,7 @@ import pytest
 from datasets.interactions import DataError
 from datasets.readers import sources
 from datasets.readers.sources import open_source
+from tests.datasets.files import tar_bytes, write, write_zip
 
 TEXT = b"1::2::3::978300760\n" * 1000
 
@@ -26,28 +27,6 @@ TEXT = b"1::2::3::978300760\n" * 1000
 def content_of(path: Path, member: str | None = None) -> bytes:
     with open_source(path, member) as stream:
         return stream.read()
-
-
-def write_zip(path: Path, members: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return path
-
-
-def tar_bytes(members: dict[str, bytes], mode: str = "w") -> bytes:
-    target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode=mode) as archive:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return target.getvalue()
-
-
-def write(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    return path
 
 
 def test_compression_is_recognised_by_content(tmp_path: Path) -> None:

@@ -17,13 +17,9 @@ import pytest
 from datasets.interactions import DataError
 from datasets.readers import delimited
 from datasets.readers.delimited import read_table
+from tests.datasets.files import write
 
 ROWS = [("7", "30", 978300760), ("7", "10", 978300750), ("2", "30", 978300760)]
-
-
-def write(path: Path, content: str | bytes) -> Path:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
 
 
 def csv_text(header: str = "userid,itemid,timestamp", newline: str = "\n") -> str:
