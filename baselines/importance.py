@@ -6,7 +6,7 @@ return (n, L) float32 for n sequences, with the columns of a training batch's in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -55,27 +55,22 @@ IMPORTANCES: dict[str, Callable[[Transformer, TrainingData], Tensor]] = {"salien
 def _explain_all(encoder: Transformer, data: TrainingData, explain: Callable[[Batch], Tensor], power: int) -> Tensor:
     """Normalise what `explain` returns for the real positions (T,) of all trainable sequences.
 
-    Its cost grows with the length of a sequence to the given `power`.
+    Its cost grows with the length of a sequence to the given `power`. Batches hold sequences of similar length.
     """
     importance = torch.zeros(len(data.sequences), data.maxlen, device=data.sequences.items.device)
+    lengths, order = data.inputs.lengths[data.trainable].clamp_max(data.maxlen).sort(descending=True, stable=True)
+    rows, longest, first = data.trainable[order], lengths.tolist(), 0
     was_training = encoder.training
     encoder.eval()
     with torch.no_grad():
-        for rows, batch in _batches(data, power):
+        while first < len(rows):
+            chunk = rows[first : first + max(1, TOKENS_AT_ONCE // longest[first] ** power)]
+            batch = windows(data.inputs, chunk, data.maxlen, data.pad_id, chunk.cpu().numpy())
             values = explain(batch)  # (T,)
             raw = values.new_zeros(batch.items.shape).masked_scatter_(batch.mask(), values)  # (B, L), zero at padding
             total = raw.sum(1, keepdim=True)
             even = batch.mask() / batch.lengths[:, None]  # for rows where no position has any importance
-            importance[rows, : raw.shape[1]] = torch.where(total > 0, raw / total, even)
+            importance[chunk, : raw.shape[1]] = torch.where(total > 0, raw / total, even)
+            first += len(chunk)
     encoder.train(was_training)
     return importance
-
-
-def _batches(data: TrainingData, power: int) -> Iterator[tuple[Tensor, Batch]]:
-    """Yield rows and their inputs, longest first; a batch has at most TOKENS_AT_ONCE / length ** power rows."""
-    lengths, order = data.inputs.lengths[data.trainable].clamp_max(data.maxlen).sort(descending=True, stable=True)
-    rows, longest, first = data.trainable[order], lengths.tolist(), 0
-    while first < len(rows):
-        chunk = rows[first : first + max(1, TOKENS_AT_ONCE // longest[first] ** power)]
-        yield chunk, windows(data.inputs, chunk, data.maxlen, data.pad_id, chunk.cpu().numpy())
-        first += len(chunk)

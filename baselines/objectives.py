@@ -135,8 +135,9 @@ def uniform_negatives(batch: TrainBatch, negatives: int, rng: torch.Generator) -
     This is exact and needs no rejection: the r-th item outside an ascending set s is r + #{k : s_k - k <= r}. For a
     user who has every item the draw is V.
     """
-    n_items, owned = batch.data.n_items, batch.data.user_items.select(batch.users)
-    total = int(batch.data.user_items.host_lengths[batch.host_users].sum())
+    users, host_users = batch.users
+    n_items, owned = batch.data.n_items, batch.data.user_items.select(users)
+    total = int(batch.data.user_items.host_lengths[host_users].sum())
     arange = partial(torch.arange, device=batch.rows.device)
     before = owned.lengths.cumsum(0) - owned.lengths  # (B,) number of items of the users in earlier rows
     rows = arange(len(owned)).repeat_interleave(owned.lengths, output_size=total)

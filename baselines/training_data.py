@@ -47,8 +47,9 @@ class TrainingData:
         return self.row_users is not None
 
     @cached_property
-    def host_row_users(self) -> np.ndarray | None:
-        return None if self.row_users is None else self.row_users.cpu().numpy()
+    def host_row_users(self) -> np.ndarray:
+        assert self.row_users is not None
+        return self.row_users.cpu().numpy()
 
     @cached_property
     def trainable(self) -> Tensor:
@@ -132,13 +133,11 @@ class TrainBatch:
         return self.data.by_prefix
 
     @property
-    def users(self) -> Tensor:
-        """(B,) the user of each row, an index into `TrainingData.user_items`."""
-        return self.rows if self.data.row_users is None else self.data.row_users[self.rows]
-
-    @property
-    def host_users(self) -> np.ndarray:
-        return self.host_rows if self.data.host_row_users is None else self.data.host_row_users[self.host_rows]
+    def users(self) -> tuple[Tensor, np.ndarray]:
+        """(B,) the user of each row, an index into `TrainingData.user_items`, and the same in host memory."""
+        if self.data.row_users is None:
+            return self.rows, self.host_rows
+        return self.data.row_users[self.rows], self.data.host_row_users[self.host_rows]
 
     @cached_property
     def predicted(self) -> tuple[Tensor, Tensor]:

@@ -68,12 +68,9 @@ def user_labels(
     else:
         published = movielens.labels_of(movielens_path, users.tolist(), split.item_labels.tolist())
         groups, name = published.genres, "genre"
-        attributes = {"age": _classes(published.ages), "gender": _classes(published.genders)}
+        named = {"age": published.ages, "gender": published.genders}
+        attributes = {task: np.unique(values, return_inverse=True)[1] for task, values in named.items()}
     counts = np.zeros((len(events), groups.shape[1]), np.int64)
     np.add.at(counts, rows.numpy(), groups[items.numpy()])
     known = replace(events, lengths=events.lengths - future + (future > 0))
     return UserLabels(known, len(split.train), {name: counts.argmax(1), **attributes})
-
-
-def _classes(values: np.ndarray) -> np.ndarray:
-    return np.unique(values, return_inverse=True)[1]

@@ -108,7 +108,8 @@ def read_rows(stream: IO[bytes], layout: Layout, path: Path) -> Iterator[Row]:
                 )
             line = reader.line_num + 1
     except csv.Error as error:
-        raise _csv_error(path, line, error) from error
+        message = repr(str(error))[1:-1]  # with escapes for line breaks and unprintable characters
+        raise DataError(f"{path}: line {line}: {message:.200}; check its quotes and that it is plain text") from error
     except ValueError as error:
         raise DataError(f"{path}: line {line}: {error}") from error
 
@@ -128,11 +129,6 @@ def _replace_delimiter(lines: Iterator[str], layout: Layout) -> Iterator[str]:
         yield separated
 
 
-def _csv_error(path: Path, line: int, error: csv.Error) -> DataError:
-    # repr escapes line breaks and unprintable characters in the csv module's message.
-    return DataError(f"{path}: line {line}: {repr(str(error))[1:-1]:.200}; check its quotes and that it is plain text")
-
-
 # --- the header of a table --------------------------------------------------------------------------------------------
 
 
@@ -140,7 +136,7 @@ def _headerless_layout(path: Path) -> Layout | None:
     """Return the layout of a table without a header, if the first line looks like 7,30,4.5,978300760."""
     header = _header(path, EXPECTED)
     for delimiter in DELIMITERS:
-        match _header_fields(path, header, delimiter):
+        match next(csv.reader([header], delimiter=delimiter)):
             case [_, _, rating, seconds] if _RATING.fullmatch(rating) and _SECONDS.fullmatch(seconds):
                 quoted = _may_quote(header, delimiter)
                 return Layout(user=0, item=1, time=3, fields=4, delimiter=delimiter, quoted=quoted)
@@ -154,7 +150,7 @@ def layout_of(path: Path, names: Mapping[str, Sequence[str]] = COLUMN_NAMES, exp
     """
     header = _header(path, expected)
     for delimiter in DELIMITERS:
-        roles = [_role_of(name, names) for name in _header_fields(path, header, delimiter)]
+        roles = [_role_of(name, names) for name in next(csv.reader([header], delimiter=delimiter))]
         for role in names:
             if roles.count(role) > 1:
                 raise DataError(
@@ -168,13 +164,6 @@ def layout_of(path: Path, names: Mapping[str, Sequence[str]] = COLUMN_NAMES, exp
 
 def _may_quote(header: str, delimiter: str) -> bool:
     return delimiter in ",;" or '"' in header
-
-
-def _header_fields(path: Path, header: str, delimiter: str) -> list[str]:
-    try:
-        return next(csv.reader([header], delimiter=delimiter))
-    except csv.Error as error:
-        raise _csv_error(path, 1, error) from error
 
 
 def _role_of(name: str, names: Mapping[str, Sequence[str]]) -> str | None:
