@@ -215,10 +215,10 @@ def grows(results: Results, rule: forms.Grows) -> list[Reading]:
 
 
 def drops(results: Results, rule: forms.Drops) -> list[Reading]:
-    """Whether the metric drops by an amount within the bounds: significantly, or not if its 95 % interval is outside.
+    """Whether the metric drops significantly and by an amount within the bounds.
 
-    If Table 2 prints less than the smallest claimed drop for every method, the claim is contradicted without any run,
-    because no value can drop by more than itself.
+    Contradicted if the 95 % interval of the drop lies outside the bounds. It is also contradicted, without any run, if
+    Table 2 prints less than the smallest claimed drop for every method, because no value can drop by more than itself.
     """
     metric, low, high = rule.metric, rule.low, rule.high
     row = results.printed(metric)

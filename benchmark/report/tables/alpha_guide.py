@@ -34,7 +34,7 @@ Differences come with 95 % intervals over users, and are None for alpha 0 itself
 
 
 def alpha_guide(results: Results) -> TablesAndRows | None:
-    """Tabulate what each alpha costs and gains against alpha 0; None unless 0 and another have arrays."""
+    """Tabulate what each alpha costs and gains against alpha 0; None unless 0 and another value have arrays."""
     groups = results.experiment_beyond_main("alpha")
     zero = next((runs for runs in groups if runs.swept == 0), None)
     found = [(runs, row) for runs in groups if zero and (row := _row(results, runs, zero))]

@@ -72,8 +72,10 @@ def main_comparison(results: Results) -> MainComparison:
 
 
 def rivals_of(method: str, among: Sequence[str]) -> tuple[str, ...]:
-    """Return the methods of which the best is a method's rival: the one that its registry entry names, otherwise (and
-    for BT-SR) the paper's baselines. Baselines have no rivals, nor have external recommendations, which are one run.
+    """Return the methods whose best is a method's rival: the one that its registry entry names, if there is one.
+
+    For BT-SR, and where none is named, these are the paper's baselines. The baselines themselves have no rivals, and
+    neither have external recommendations, which are a single run.
     """
     if method in BASELINES or method not in METHODS:
         return ()

@@ -208,7 +208,7 @@ def contrast(
 ) -> Stack:
     """Build a line with the means of the groups, the best in bold, then first minus second of each pair with its p.
 
-    `printed`: the paper's numbers by label. `seeds_below`: whether a p tells its seeds if one of its sides has more.
+    `printed`: the paper's numbers by label. `seeds_below`: whether to count the seeds behind a p if a side has more.
     """
     cells = list(mean_cells(results, groups, metric).values())
     for first, second in pairs:

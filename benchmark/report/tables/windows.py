@@ -129,8 +129,9 @@ def pooled_difference(windows: Windows, method: str, rival: str, metric: str) ->
 
 
 def pooled_differences(windows: Windows, metrics: Iterable[str] = TESTED) -> list[PooledDifference]:
-    """Compare every method with itself without Barlow Twins or with its rival, and the chosen BT-SR with the best
-    baseline, in each metric.
+    """Compare every method, in each metric, with the same method without Barlow Twins or else with its rival.
+
+    The BT-SR that validation chose is also compared with the best baseline.
     """
     found = []
     for metric in metrics:
