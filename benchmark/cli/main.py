@@ -15,7 +15,7 @@ from benchmark.cli.process import fail, run
 from benchmark.cli.session import Plans, Records, Session, check_places
 from benchmark.cli.status import LONG_HOURS, cores, dry_run, estimate
 from benchmark.plan.config import ConfigError
-from benchmark.runs.outstanding import left_of, records_of
+from benchmark.runs.outstanding import outstanding_runs, records_of
 from benchmark.store.store import to_stderr
 from datasets.registry import DATASETS, PAPER_DATASETS
 
@@ -165,7 +165,7 @@ def _train(session: Session, plans: Plans, device: torch.device, deadline: float
         if (dataset.name, dataset.protocol) not in session.prepared:
             continue  # the store knows the dataset, but its data is not here
         stored = store.records(dataset.name)
-        left = left_of(plans[dataset.name], stored, options.overwrite)
+        left = outstanding_runs(plans[dataset.name], stored, options.overwrite)
         if options.keep_models and (kept := len(plans[dataset.name]) - len(left)):
             to_stderr(f"{dataset.name}: {kept} of the runs are done; --keep-models only keeps the weights of new runs")
         if left and not left[0].spec.synthetic:
@@ -182,7 +182,7 @@ def _train(session: Session, plans: Plans, device: torch.device, deadline: float
             if execution.out_of_time or {run.key for run in plans[dataset.name]} <= known:
                 break
         if execution.out_of_time:
-            left = left_of(plans[dataset.name], store.records(dataset.name), options.overwrite)
+            left = outstanding_runs(plans[dataset.name], store.records(dataset.name), options.overwrite)
             not_started |= {run.key for run in left} - execution.attempted
     return not_started
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from baselines.registry import METHODS
 from benchmark.plan.config import ConfigError, Configuration, suggestion
-from benchmark.plan.dataset_facts import DatasetFacts, name_of, released_filter_of
+from benchmark.plan.dataset_facts import DatasetFacts, dataset_name_for, released_filter_of
 from benchmark.plan.experiments import DEFAULT, HOME, NAMES, all_experiments, obstacle, window_protocols
 from benchmark.plan.planner import choose_methods, methods_of
 from benchmark.plan.run_spec import HPARAMS, PROFILES
@@ -196,7 +196,7 @@ def chosen_datasets(
     if ALL in words or not (words or own):
         names |= {name: name in names for name in every}
     chosen = [chosen_dataset(name, None, named, options, store) for name, named in names.items()]
-    return chosen + ([chosen_dataset(name_of(own), own, True, options, store)] if own else [])
+    return chosen + ([chosen_dataset(dataset_name_for(own), own, True, options, store)] if own else [])
 
 
 def chosen_dataset(

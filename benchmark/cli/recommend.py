@@ -16,7 +16,7 @@ from baselines.method import Scorer, TrainedMethod
 from baselines.registry import METHODS
 from benchmark.cli.session import CACHE, check_unpublished, open_store
 from benchmark.plan.config import ConfigError
-from benchmark.plan.dataset_facts import name_of
+from benchmark.plan.dataset_facts import dataset_name_for
 from benchmark.plan.run_spec import RunSpec, run_key
 from benchmark.runs.evaluation import top_lists
 from benchmark.runs.preparation import interactions_of, prepare
@@ -43,12 +43,12 @@ def recommend(options: Namespace) -> int:
         raise ConfigError(
             f"--run {record.key}: was trained on {record.data['source']}; add --interactions with that file"
         )
-    if own is not None and name_of(own) != dataset:
+    if own is not None and dataset_name_for(own) != dataset:
         raise ConfigError(
             f"--interactions {own}: run {record.key} was trained on {record.data['source']}; give that file, "
             "and pass others with --histories"
         )
-    spec, device = RunSpec.of_json(record.spec), torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    spec, device = RunSpec.from_json(record.spec), torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if run_key(spec, record.data["fingerprint"]) != record.key:
         raise DataError(f"run {record.key}: was made by an earlier version of {spec.method}; repeat it with run_all.py")
     cache, download = options.out_dir / CACHE, not options.no_download

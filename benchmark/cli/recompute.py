@@ -12,7 +12,7 @@ from benchmark.cli.session import Session
 from benchmark.runs.external import metrics_of
 from benchmark.runs.metrics import accuracy
 from benchmark.runs.preparation import Prepared
-from benchmark.runs.summary import by_draw, summarise
+from benchmark.runs.summary import split_draws, summarise
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Notify, Store, to_stderr
 
@@ -58,7 +58,7 @@ def _metrics(store: Store, record: RunRecord, prepared: Prepared) -> tuple[dict[
     if record.external:
         fresh = {"test": metrics_of(arrays, split)}
     else:
-        fresh = {"test": summarise(by_draw(arrays), split.item_buckets, split.item_popularity)}
+        fresh = {"test": summarise(split_draws(arrays), split.item_buckets, split.item_popularity)}
     if "validation_ranks" in arrays:
         fresh["validation"] = accuracy(arrays["validation_ranks"])
     differing = [

@@ -18,11 +18,11 @@ from benchmark.plan.experiments import DEFAULT, MAIN_SEEDS, all_experiments
 from benchmark.plan.planner import PlannedRun, choose_methods, plan
 from benchmark.plan.run_spec import shortened
 from benchmark.plan.tuning import trial_values
-from benchmark.runs.outstanding import left_of
-from benchmark.store.atomic_files import check_directory, sweep
+from benchmark.runs.outstanding import outstanding_runs
+from benchmark.store.atomic_files import StoreError, check_directory, sweep
 from benchmark.store.json_text import printable
 from benchmark.store.record import RunRecord
-from benchmark.store.store import Store, StoreError, to_stderr
+from benchmark.store.store import Store, to_stderr
 from datasets.download import MissingData
 from datasets.interactions import DataError
 from datasets.protocol import PAPER_PRESETS, Protocol
@@ -120,7 +120,7 @@ class Session:
             every = dict.fromkeys((*all_experiments(name, dataset.protocol), *dataset.experiments))
             known = stored[name] if name in stored else self.store.records(name)
             runs = self._planned(with_experiments(dataset, every), seeds, known) or []
-            left = {run.key for run in left_of(runs, known, "failed")}
+            left = {run.key for run in outstanding_runs(runs, known, "failed")}
             if dataset not in self.chosen and len(left) == len(runs):
                 continue
             # Beside what was asked for, show the experiments that are complete and those with a finished run of their

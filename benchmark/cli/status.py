@@ -24,7 +24,7 @@ from benchmark.cli.session import Session
 from benchmark.plan.planner import PlannedRun
 from benchmark.plan.repeat import command_of
 from benchmark.plan.run_spec import RunSpec
-from benchmark.runs.outstanding import Durations, left_of, records_of
+from benchmark.runs.outstanding import Durations, outstanding_runs, records_of
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
 from datasets.download import MissingData
@@ -106,7 +106,7 @@ def overview(
 
     `stored`: the dataset's records. Each run is listed under the first experiment that needs it.
     """
-    records, left = records_of(runs, stored), left_of(runs, stored, overwrite)
+    records, left = records_of(runs, stored), outstanding_runs(runs, stored, overwrite)
     seeds: dict[str, dict[str, dict[str, list[str]]]] = {}  # experiment -> label -> status -> seeds
     for planned in runs:
         experiment, (label, *_) = next(iter(planned.uses.items()))

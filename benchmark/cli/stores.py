@@ -105,7 +105,9 @@ def _is_same(first: RunRecord, second: RunRecord) -> bool:
 
 def _rows(first: RunRecord, second: RunRecord) -> list[tuple[str, str, str, str]]:
     """Return the rows to show for a run: metric, value in A, value in B, difference."""
-    rows = [("status", first.status, second.status, "differs")] if first.status != second.status else []
+    rows: list[tuple[str, str, str, str]] = []
+    if first.status != second.status:
+        rows.append(("status", first.status, second.status, "differs"))
     one, other = _metrics(first), _metrics(second)
     for name in one | other:
         a, b = one.get(name), other.get(name)

@@ -1,9 +1,8 @@
-"""Configuration: TOML and `--set` in, one frozen RunSpec per run out; an unknown key or an impossible value is an
-error.
+"""Configuration: turns TOML files and `--set` options into one RunSpec per run. Unknown keys and bad values are errors.
 
-Layers, each over the one before: the methods' own defaults; the tables of the hyper-parameters (`equal` or `released`)
-in `configs/shared.toml` and in the dataset's file; the profile's tables likewise; `--set`; what tuning chose. Within a
-table, what concerns one method comes after what concerns all.
+Later layers override earlier ones: the methods' defaults; the hyper-parameters (`equal` or `released`) in
+`configs/shared.toml` and in the dataset's file; the profile in the same two files; `--set`; what tuning chose. Within a
+table, settings of one method override settings of all methods.
 """
 
 from __future__ import annotations
@@ -31,25 +30,23 @@ from datasets.protocol import Protocol
 
 CONFIGS = Path(__file__).parent / "configs"
 
-MAX_ASSIGNMENT = 200
-"""The most characters of one `--set`, which becomes part of a folder's name."""
-
-MAX_LISTED = 400
-"""The most characters of the known names that an error lists."""
+MAX_ASSIGNMENT = 200  # characters of one --set, which becomes part of a folder's name
+MAX_LISTED = 400  # characters of known names in an error message
 
 TRIAL = ("run.trial", True)
-"""The assignment that makes every run one of the trials of tuning, so that one of them can be repeated alone."""
+"""The `--set` assignment that turns every run into a tuning trial. It is how a single trial can be repeated."""
 
 
 class ConfigError(Exception):
-    """A wrong argument or configuration; the message is one line: what is wrong, where, and what to do."""
+    """A wrong argument or configuration. The message is one line: what is wrong, where, and what to do about it."""
 
 
 class Configuration:
-    """Everything that the files and the command line say about the runs of one dataset.
+    """Everything that the configuration files and the command line say about the runs of one dataset.
 
-    `hparams` "tuned" are the equal ones changed by `tuned`: for each method the (key, value) pairs that tuning chose.
-    What is set by hand becomes part of the profile's name, so that such runs are reported apart.
+    With `hparams` "tuned", the equal hyper-parameters are overridden by `tuned`: for each method, the (key, value)
+    pairs that tuning chose. `--set` assignments become part of the profile's name, so such runs are reported
+    separately.
     """
 
     def __init__(
@@ -61,22 +58,23 @@ class Configuration:
         tuned: Mapping[str, Iterable[tuple[str, Any]]] = MappingProxyType({}),
     ) -> None:
         self.dataset, self.hparams, self.tuned = dataset, hparams, tuned
-        self.layers: list[tuple[str, Mapping[str, Any]]] = []
         paths = [path for path in (CONFIGS / "shared.toml", CONFIGS / f"{dataset}.toml") if path.exists()]
         documents = {path.name: _read_toml(path) for path in paths}
-        for table in ("equal" if hparams == "tuned" else hparams, profile):
-            for name, document in documents.items():
-                if table in document:
-                    self.layers.append((f"{name} [{table}]", document[table]))
+        self.layers: list[tuple[str, Mapping[str, Any]]] = [
+            (f"{name} [{table}]", document[table])
+            for table in ("equal" if hparams == "tuned" else hparams, profile)
+            for name, document in documents.items()
+            if table in document
+        ]
         self.assignments = [_parse_assignment(text) for text in assignments]
         for key, value in self.assignments:
             _check(key, value)
         self.profile = "-".join(
-            [profile, *(_name_of(text) for text in assignments if not text.startswith("protocol."))]
+            [profile, *(_folder_name(text) for text in assignments if not text.startswith("protocol."))]
         )
 
     def protocol(self, protocol: Protocol) -> Protocol:
-        """The protocol with what `--set protocol.KEY=VALUE` says."""
+        """Apply the `--set protocol.KEY=VALUE` assignments to a protocol."""
         for key, value in self.assignments:
             section, _, rest = key.partition(".")
             if section == "protocol":
@@ -84,7 +82,7 @@ class Configuration:
         return protocol
 
     def spec(self, facts: DatasetFacts, method: str, seed: int, changes: Iterable[tuple[str, Any]] = ()) -> RunSpec:
-        """The run of one method and seed; `changes`, such as ("settings.alpha", 0.1), come after everything else."""
+        """Return the spec of one run. `changes`, such as ("settings.alpha", 0.1), override everything else."""
         parts: dict[str, Any] = {**SHARED, "settings": METHODS[method].settings}
         for where, section, key, value in self._statements(method):
             parts[section] = assign(parts[section], key, value, where)
@@ -93,7 +91,7 @@ class Configuration:
             section, _, key = path.partition(".")
             parts[section] = assign(parts[section], key, value, where)
         kind = METHODS[method].method
-        if issubclass(kind, FittedMethod) or kind.known_users_only:  # what counts has no rows to train on
+        if issubclass(kind, FittedMethod) or kind.known_users_only:  # they are not trained on rows of a batch
             parts["training"] = replace(parts["training"], rows="user")
         encoder = parts["encoder"]
         if encoder.width % encoder.heads:
@@ -120,7 +118,7 @@ class Configuration:
         )
 
     def _statements(self, method: str) -> Iterable[tuple[str, str, str, Any]]:
-        """(where, section, key, value) for one method, weakest first."""
+        """Yield (source, section, key, value) of every setting that applies to a method, in order of precedence."""
         for where, layer in self.layers:
             unknown = set(layer) - {"encoder", "training", "methods"}
             if unknown:
@@ -143,26 +141,26 @@ class Configuration:
 
 
 def names_method(word: str, method: str) -> bool:
-    """Whether `word` names `method`, itself or as one of a family: `btsr` names btsr-bce, btsr-ce and btsr-sce."""
+    """Whether `word` is the method's name or that of its family: `btsr` stands for btsr-bce, btsr-ce and btsr-sce."""
     return method == word or method.startswith(f"{word}-")
 
 
 def uses_assignment(spec: RunSpec, key: str, value: Any) -> bool:
-    """Whether `--set key=value` concerns this run and nothing stronger, such as an experiment, overrides it."""
+    """Whether `--set key=value` took effect in this run. For example, an experiment may have overridden it."""
     section, _, rest = key.partition(".")
     if section == "protocol" or (key, value) == TRIAL:
         return True
-    if section in SHARED:
-        settings = getattr(spec, section)
-    elif names_method(section, spec.method):
-        settings = spec.settings
-    else:
+    if section not in SHARED and not names_method(section, spec.method):
         return False
+    settings = getattr(spec, section) if section in SHARED else spec.settings
     return bool(assign(settings, rest, value, key) == settings)
 
 
 def assign(settings: Any, key: str, value: Any, where: str) -> Any:
-    """`settings` with `key` (dotted for nested tables) set to `value`; raises ConfigError naming `where` otherwise."""
+    """Return a copy of `settings` with one value changed; raise ConfigError if the key or the value is not allowed.
+
+    `key` is dotted for nested tables. `where` tells the user where the assignment comes from.
+    """
     name, _, rest = key.partition(".")
     known = [field.name for field in fields(settings)]
     if name not in known:
@@ -172,45 +170,45 @@ def assign(settings: Any, key: str, value: Any, where: str) -> Any:
         if not rest and not isinstance(value, Mapping):
             keys = ", ".join(f"{name}.{each.name}" for each in fields(current)) or "it has none"
             raise ConfigError(f"{where}: '{name}' is a table; set one of its keys: {keys}")
-        for inner, inner_value in {rest: value}.items() if rest else dict(value).items():
+        for inner, inner_value in ({rest: value} if rest else value).items():
             current = assign(current, inner, inner_value, where)
         return replace(settings, **{name: current})
     if rest:
         raise ConfigError(f"{where}: '{name}' has no key '{rest}' below it; set {name} itself")
-    owner: Any = type(settings)
-    adapter, allowed = _checked(owner, name)
+    adapter, allowed = _validator(settings.__class__, name)
     try:
         checked = adapter.validate_python(tuple(value) if isinstance(value, list) else value)
         return replace(settings, **{name: checked})
     except ValidationError:
         raise ConfigError(f"{where}: {value!r:.60} is not allowed; use {allowed}") from None
-    except ValueError as error:  # of the settings' own checks
+    except ValueError as error:  # raised by the settings class itself
         raise ConfigError(f"{where}: {error}") from None
 
 
 @cache
-def _checked(settings: type, name: str) -> tuple[TypeAdapter[Any], str]:
-    """What checks a value of this field, and what the field allows, in words."""
+def _validator(settings: type, name: str) -> tuple[TypeAdapter[Any], str]:
+    """Return a validator for one field and a description of the values that it allows."""
     kind = get_type_hints(settings, include_extras=True)[name]
     return TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False)), _described(kind)
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """The end of an error line: the nearest known word, or as many of them as fit there."""
+    """Return the end of an error message: the known word closest to `word`, or a list of known words."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1)
     listed = textwrap.shorten(", ".join(names), MAX_LISTED, placeholder=" ...")
     return f"; did you mean '{near[0]}'?" if near else f"; known: {listed}"
 
 
-def _name_of(assignment: str) -> str:
-    """An assignment as a part of a folder's name; a digest stands for the characters that cannot be part of it."""
+def _folder_name(assignment: str) -> str:
+    """Turn an assignment into part of a folder's name. If characters are lost, a digest keeps the name unique."""
     text = assignment.lower().replace("=", "-", 1)
     slug = re.sub(r"[^a-z0-9._]+", "-", text).strip("-")
     return slug if slug == text else f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def _described(kind: Any) -> str:
+    """Describe in words the values that a type allows."""
     if get_origin(kind) is Annotated:
         base, *metadata = get_args(kind)
         bounds = [f" from {each.ge:g} to {each.le:g}" for each in metadata if isinstance(each, Interval)]
@@ -227,7 +225,7 @@ def _described(kind: Any) -> str:
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError, OSError) as error:  # ValueError: not TOML, not UTF-8, a number that is too long
+    except (ValueError, RecursionError, OSError) as error:  # ValueError: not TOML, not UTF-8, or too long a number
         raise ConfigError(
             f"{path}: cannot be read as TOML: {error}; correct it or restore the committed file"
         ) from None
@@ -246,7 +244,7 @@ def _parse_assignment(text: str) -> tuple[str, Any]:
 
 
 def _check(key: str, value: Any) -> None:
-    """Try an assignment on all settings that it concerns, so that a mistake shows before any data is read."""
+    """Try an assignment on every method that it applies to, so that mistakes are reported before data is read."""
     target, _, rest = key.partition(".")
     if (key, value) == TRIAL:
         return
@@ -256,7 +254,7 @@ def _check(key: str, value: Any) -> None:
         known = [*sections, *METHODS]
         raise ConfigError(f"--set {key}: unknown section '{target}'{suggestion(target, known)}")
     if key == "protocol.preset":
-        raise ConfigError("--set protocol.preset: a preset is more than its name; use --protocol")
+        raise ConfigError("--set protocol.preset: a preset also determines other rules; choose it with --protocol")
     refused: dict[str, ConfigError] = {}
     tried = {target: sections[target]} if target in sections else methods
     for name, settings in tried.items():
@@ -267,7 +265,7 @@ def _check(key: str, value: Any) -> None:
     if refused and len(refused) < len(tried):
         able = [name for name in tried if name not in refused]
         raise ConfigError(
-            f"--set {key}: of {', '.join(tried)} only {', '.join(able)} can have that; "
+            f"--set {key}: only {', '.join(able)} can have this setting, not {', '.join(refused)}; "
             f"name the method, as in --set {able[0]}.{rest}={value!s:.40}"
         )
     if refused:

@@ -1,4 +1,4 @@
-"""What a plan has to know of a dataset, and the name of one that is a user's own file."""
+"""What a plan needs to know about a dataset, and how a user's own file gets a dataset name."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from datasets.protocol import Protocol
 from datasets.registry import DATASETS
 
 BENCH, FILES = "bench", ("html", "json", "md", "csv", "tex")
-"""Other entries of results/ and tables/ than the folders of datasets: a folder, and files with these suffixes."""
+"""Other entries of results/ and tables/ than the datasets' folders: this folder, and files with these suffixes."""
 SETTINGS = rf"-({'|'.join(HPARAMS)})-({'|'.join(PROFILES)})"
-"""Part of the name of each folder in tables/ that is about several datasets."""
+"""Occurs in the name of every folder in tables/ that covers several datasets."""
 
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """From `Prepared.facts` or, without the data, from an earlier data.json."""
+    """What a plan needs to know about prepared data. It comes from the data itself or from an earlier data.json."""
 
     title: str
     synthetic: bool
@@ -29,7 +29,7 @@ class DatasetFacts:
 
     @classmethod
     def stored(cls, store: Store, dataset: str, protocol: Protocol) -> DatasetFacts | None:
-        """From data.json; None if the dataset has not been prepared under this protocol."""
+        """Read the facts from data.json; None if the dataset was not prepared under this protocol."""
         data = store.data(dataset) or {"protocols": {}}
         for entry in data["protocols"].values():
             if entry.get("protocol") == protocol.to_json() and "fingerprint" in entry:
@@ -38,25 +38,25 @@ class DatasetFacts:
 
 
 UNKNOWN = DatasetFacts("", False, Protocol(), "")
-"""Stands for a dataset where settings are asked for and nothing is run."""
+"""A placeholder for looking up settings when no data is needed."""
 
 
 def released_filter_of(dataset: str) -> str:
-    """What the released preprocessing filters; a user's own file is not filtered."""
+    """Return the filter of the released preprocessing; a user's own file is not filtered."""
     return DATASETS[dataset].released_filter if dataset in DATASETS else "none"
 
 
 def label_of(dataset: str, protocol: Protocol) -> str:
-    """The protocol's name in print and in data.json, such as "released" or "released,ties=file"."""
+    """Return the protocol's name in print and in data.json, such as "released" or "released,ties=file"."""
     return protocol.label(released_filter_of(dataset))
 
 
-def name_of(path: Path) -> str:
-    """A dataset name for a user's own file, which becomes a folder in results/, tables/ and figures/: the file's name
-    without suffixes, in lower case, with hyphens for spaces.
+def dataset_name_for(path: Path) -> str:
+    """Derive a dataset name from the name of a user's own file. It names folders in results/, tables/ and figures/.
 
-    Where other characters have to be left out, a digest of the name stands for them, so that files with different names
-    stay apart. The name differs from those of our datasets and of the other entries.
+    The name is the file's name in lower case without suffixes, with hyphens for spaces. Other special characters are
+    replaced by a digest of the whole name, so that different file names stay different. The result never collides with
+    a known dataset or with other files in those folders.
     """
     stem = re.sub(r"(\.(csv|tsv|inter|txt|data|gz|bz2|xz))+$", "", path.name.lower()).replace(" ", "-")
     slug = re.sub(r"[^a-z0-9._-]+", "-", stem).strip("-._")

@@ -1,4 +1,4 @@
-"""The experiments that the paper consists of, each a list of variants of the methods."""
+"""The experiments of the paper and of this reproduction. Each is a list of method variants to run."""
 
 from __future__ import annotations
 
@@ -10,22 +10,15 @@ from baselines.registry import METHODS
 from datasets.protocol import OPEN, Protocol
 
 Changes = tuple[tuple[str, Any], ...]
-"""(key, value) pairs such as ("settings.alpha", 0.1): what a variant changes of its method's configuration."""
+"""What a variant changes in its method's configuration: (key, value) pairs such as ("settings.alpha", 0.1)."""
 
 MAIN_SEEDS = (0, 1, 2, 3, 4)
 SWEEP_SEEDS = (0, 1)
 
-ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
-"""Section 5.2; 0 is SASRec."""
-
-GRID = (0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
-"""The values that the paper searches for alpha and lambda (section 4)."""
-
-REGIMES = (0.1, 0.4)
-"""The values of alpha in Table 3 and Figure 5."""
-
-NOISES = (0.0, 0.1, 0.2, 0.4)
-"""Shares of the training inputs that are replaced by random items."""
+ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # section 5.2; with 0, BT-SR is SASRec
+GRID = (0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)  # the paper's grid, section 4
+REGIMES = (0.1, 0.4)  # of alpha, in Table 3 and Figure 5
+NOISES = (0.0, 0.1, 0.2, 0.4)  # shares of the training inputs that are replaced by random items
 
 WEIGHTED: dict[str, tuple[str, ...]] = {
     "cl4srec": ("weight",),
@@ -33,30 +26,26 @@ WEIGHTED: dict[str, tuple[str, ...]] = {
     "ec4srec": ("positive", "negative", "retrieval"),
     "btsr-bce": ("alpha",),
 }
-"""The weights of the terms that a method adds to the next-item loss, for the methods that they might cost the most."""
+"""The weights of a method's auxiliary losses, for the methods that too large a weight might hurt the most."""
 
 WEIGHT_SHARE = 0.02
-"""The share of these weights that is tried. An added term acts on the last position alone, while the next-item loss is
-a mean over all positions: in a sequence that fills a window of 50, a fiftieth of the weight gives, at that position,
-the balance that the weight itself means.
-"""
-
-PROJECTOR_LAYERS = 2
+"""The experiment `weights` multiplies the weights by this. An auxiliary loss acts on the last position only, while the
+next-item loss is a mean over all positions. So in a sequence of 50 items, a fiftieth of the weight balances the two at
+the last position as the full weight is meant to."""
 
 WINDOWS = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
-"""The quantiles at which the windows of test events begin, the latest first: each ends where the one before begins."""
+"""The quantiles of time at which test windows begin, latest first. Each window ends where the previous one begins."""
 
 SCALABLE = ("gowalla", "kindle-store")
-"""The datasets where the paper finds SCE the best objective; elsewhere it is CE (section 5). Sweeps use the best."""
+"""Sweeps use the paper's best objective (section 5): SCE on these datasets, CE on all others."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A method with some settings changed; `label` tells it from the others of its experiment, `value` is the number
-    that the experiment varies, if there is one.
+    """A method with some settings changed. The label is unique within the experiment.
 
-    `window`: one of WINDOWS, None for the protocol's own. `seeds`: which of the experiment's it is usually run with,
-    None for all.
+    `value`: the number that the experiment varies, if any. `window`: one of WINDOWS, or None for the protocol's own.
+    `seeds`: the default seeds if they are fewer than the experiment's.
     """
 
     label: str
@@ -77,7 +66,7 @@ def _published(
     batch_size: int,
     *more: tuple[str, Any],
 ) -> Variant:
-    """A configuration of the experiment `home`; the label begins with the method, `shape`: width, blocks and heads."""
+    """Build a variant of the experiment `home`. `label` begins with the method; `shape` is (width, blocks, heads)."""
     width, blocks, heads = shape
     common = {
         "training.rows": rows,
@@ -92,8 +81,7 @@ def _published(
     return Variant(label, label.partition(" ")[0], (*common.items(), *more))
 
 
-RECBOLE = (("encoder.norm", "post"), ("encoder.padding", "masked"))
-"""The encoder of RecBole, on which DuoRec's code is built too."""
+RECBOLE = (("encoder.norm", "post"), ("encoder.padding", "masked"))  # its encoder, which DuoRec's code uses, too
 
 HOME = {
     "beauty": (
@@ -108,57 +96,54 @@ HOME = {
         _published("sasrec-ce wide", "user", True, (256, 3, 1), 0.3, 128, 256),
     ),
 }
-"""By dataset the configurations under which others published numbers of our baselines, the most expensive last; the
-numbers and their sources are in benchmark/paper/home.csv."""
+"""For each dataset, the configurations for which others have published results of our baselines, the most expensive
+last. The published numbers and their sources are in benchmark/paper/home.csv."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One question: the seeds it is usually answered with, and what has to be run."""
+    """The variants to run and the default seeds."""
 
     seeds: tuple[int, ...]
     variants: tuple[Variant, ...]
 
     def runs(self, seeds: Iterable[int] | None) -> Iterator[tuple[int, Variant]]:
-        """Every variant with its first seed, then with its second, ...; `seeds` stand for the usual ones."""
+        """Yield all variants with the first seed, then all with the second, and so on. `seeds` replace the default."""
         for seed in self.seeds if seeds is None else seeds:
             for variant in self.variants:
                 if seeds is not None or variant.seeds is None or seed in variant.seeds:
                     yield seed, variant
 
 
-DEFAULT = ("main", "objectives", "regimes")
-"""The experiments that are run where none is named: Tables 1 to 3."""
-
+DEFAULT = ("main", "objectives", "regimes")  # if the user names none: Tables 1 to 3
 TRIAL_SEED = 0
 
 WHOLE_HISTORY = 10_000
 PRETRAINED, PRETRAINING_EPOCHS = ("barlow-twins-views", "dual-encoder"), 50
-BATCH_SIZES = (32, 128, 512)
-"""The sizes in `downstream`, for pretraining and fine-tuning; popularity stands for no representation at all."""
+BATCH_SIZES = (32, 128, 512)  # in `downstream`, for pretraining and fine-tuning
 
 PROJECTOR = "btsr-projector"
 ADDED = {"windows": (PROJECTOR,), "tune": (PROJECTOR,), "downstream": PRETRAINED, "sets": ("ease", "mf", "mf-bt")}
-"""The methods that an experiment has beside the usual ones, where the user names none."""
+"""The methods that an experiment runs in addition to the default methods, unless the user names methods."""
 
 
 def experiments(dataset: str) -> dict[str, Experiment]:
-    """By name, in the order of NAMES."""
+    """Return all experiments on a dataset by name, in the order of NAMES."""
     swept = "btsr-sce" if dataset in SCALABLE else "btsr-ce"
     plain = METHODS[swept].plain or swept
     objectives = [name for name in METHODS if name.startswith(("sasrec-", "btsr-"))]
     regimes = Variant("sasrec-bce", "sasrec-bce"), *_sweep(swept, "settings.alpha", REGIMES)
     found = {
-        "main": Experiment(MAIN_SEEDS, _as_they_are(METHODS)),  # Table 2: BT-SR against its baselines
-        "objectives": Experiment(MAIN_SEEDS, _as_they_are(objectives)),  # Table 1: with and without Barlow Twins
+        "main": Experiment(MAIN_SEEDS, _unchanged(METHODS)),  # Table 2: BT-SR and its baselines
+        "objectives": Experiment(MAIN_SEEDS, _unchanged(objectives)),  # Table 1: with and without Barlow Twins
         "regimes": Experiment(SWEEP_SEEDS, regimes),  # Table 3 and Figure 5: two regimes of alpha
         **{name: Experiment(SWEEP_SEEDS, sweep.variants(swept)) for name, sweep in SWEEPS.items()},
-        "ties": Experiment(SWEEP_SEEDS, _as_they_are((plain, swept))),  # file order of simultaneous events and draws
+        "ties": Experiment(SWEEP_SEEDS, _unchanged((plain, swept))),  # does the order of simultaneous events matter?
         "windows": Experiment(SWEEP_SEEDS, tuple(_windows())),  # Table 2 in ten windows, for more test users
-        "home": Experiment((TRIAL_SEED,), HOME.get(dataset, ())),  # baselines as where their numbers were published
+        "home": Experiment((TRIAL_SEED,), HOME.get(dataset, ())),  # baselines, configured as others published them
         "downstream": Experiment(MAIN_SEEDS, tuple(_downstream())),  # Barlow Twins and a dual encoder as pretraining
         "sets": Experiment(MAIN_SEEDS, tuple(_sets())),  # does Barlow Twins help beyond sequences?
-        "tune": Experiment((TRIAL_SEED,), ()),  # a search on validation with the same budget for every method
+        "tune": Experiment((TRIAL_SEED,), ()),  # the same number of trials for every method; planned in tuning.py
     }
     return {name: found[name] for name in NAMES}
 
@@ -166,7 +151,7 @@ def experiments(dataset: str) -> dict[str, Experiment]:
 # --- the lists ------------------------------------------------------------------------------------------------------
 
 
-def _as_they_are(methods: Iterable[str]) -> tuple[Variant, ...]:
+def _unchanged(methods: Iterable[str]) -> tuple[Variant, ...]:
     return tuple(Variant(method, method) for method in methods)
 
 
@@ -175,9 +160,9 @@ def _sweep(method: str, key: str, values: tuple[float, ...]) -> tuple[Variant, .
 
 
 def _views(method: str) -> tuple[Variant, ...]:
-    others = ("twin", "mask", "crop", "reorder", "substitute", "dropout")
-    views = tuple(Variant(view, method, (("settings.view", view),)) for view in others)
-    return (*views, Variant("projector", method, (("settings.projector_layers", PROJECTOR_LAYERS),)))
+    names = ("twin", "mask", "crop", "reorder", "substitute", "dropout")
+    views = tuple(Variant(view, method, (("settings.view", view),)) for view in names)
+    return (*views, Variant("projector", method, (("settings.projector_layers", 2),)))
 
 
 def _noise(method: str) -> tuple[Variant, ...]:
@@ -188,7 +173,7 @@ def _noise(method: str) -> tuple[Variant, ...]:
 
 
 def _windows() -> Iterator[Variant]:
-    """Every method once in each window, the three objectives with and without Barlow Twins twice."""
+    """Every method with one seed in each window, and with two seeds if it is a SASRec or BT-SR objective."""
     for window in WINDOWS:
         for method, entry in METHODS.items():
             is_objective = entry.by_default and method.startswith(("sasrec-", "btsr-"))
@@ -197,24 +182,22 @@ def _windows() -> Iterator[Variant]:
 
 
 def all_experiments(dataset: str, protocol: Protocol) -> tuple[str, ...]:
-    """Every experiment that can be run on a dataset under a protocol, but for `downstream`, which needs another package
-    and the publisher's labels.
-    """
+    """List the experiments that can run, except `downstream`, which needs scikit-learn and the publisher's labels."""
     if protocol.preset == "sets":
         return ("sets",)
     return tuple(name for name in NAMES if name != "downstream" and not obstacle(name, dataset, protocol))
 
 
 def obstacle(name: str, dataset: str, protocol: Protocol) -> str:
-    """Why an experiment cannot be run on a dataset under a protocol, and what to do; empty if it can."""
+    """Explain why a dataset or protocol rules out an experiment, and what to do; empty if it does not."""
     if name == "windows" and protocol.is_leave_one_out:
-        return "leave-one-out has no time to divide; choose another --protocol"
+        return "leave-one-out does not split by time; choose another --protocol"
     if name == "windows" and protocol not in window_protocols(protocol)[:1]:
-        return "has its own times; leave out --set protocol.quantile and --set protocol.until"
+        return "sets the time windows itself; leave out --set protocol.quantile and --set protocol.until"
     if name == "downstream" and protocol.is_leave_one_out:
-        return "needs test users who never train; choose another --protocol"
+        return "needs test users who are not trained on; choose another --protocol"
     if name == "sets" and protocol.preset != "sets":
-        return "asks about users without an order of items; add --protocol sets"
+        return "ignores the order of items; add --protocol sets"
     if name == "home" and protocol.preset != "leave-one-out":
         return "its numbers were published under leave-one-out; add --protocol leave-one-out"
     if name == "home" and dataset not in HOME:
@@ -223,27 +206,26 @@ def obstacle(name: str, dataset: str, protocol: Protocol) -> str:
 
 
 def window_protocols(protocol: Protocol) -> tuple[Protocol, ...]:
-    """The protocol of each of the WINDOWS; all else is as in `protocol`. Leave-one-out has no time and so none."""
-    if protocol.is_leave_one_out:
+    """Return the variant of `protocol` for each of the WINDOWS."""
+    if protocol.is_leave_one_out:  # it does not split by time
         return ()
     ends = (OPEN, *WINDOWS)
     return tuple(replace(protocol, quantile=begin, until=end) for begin, end in zip(WINDOWS, ends, strict=False))
 
 
 def _downstream() -> Iterator[Variant]:
-    judged = ("evaluation.downstream", True)
-    yield Variant("popularity", "popularity", (judged,))
+    evaluated = ("evaluation.downstream", True)
+    yield Variant("popularity", "popularity", (evaluated,))  # stands for no representation at all
     for size in BATCH_SIZES:
         for method in PRETRAINED:
-            changes = (judged, ("training.batch_size", size), ("training.epochs", PRETRAINING_EPOCHS))
+            changes = (evaluated, ("training.batch_size", size), ("training.epochs", PRETRAINING_EPOCHS))
             yield Variant(f"{method} {size}", method, changes, size)
 
 
 def _sets() -> Iterator[Variant]:
-    """Histories are not cut; what is fitted gives the same with every seed."""
     whole = (("encoder.maxlen", WHOLE_HISTORY),)
     for method in ("popularity", "ease"):
-        yield Variant(method, method, whole, seeds=MAIN_SEEDS[:1])
+        yield Variant(method, method, whole, seeds=MAIN_SEEDS[:1])  # they do not depend on the seed
     for method in ("mf", "mf-bt"):
         yield Variant(method, method, whole)
 
@@ -258,10 +240,10 @@ def _weights() -> Iterator[Variant]:
 
 @dataclass(frozen=True)
 class Sweep:
-    """An experiment that varies something and is shown in a table of its own, one line per variant.
+    """An experiment that varies one thing and gets a table of its own, with one line per variant.
 
-    `shown`: how the table's caption goes on after the name of the dataset. `variants`: from the BT-SR that the paper's
-    sweeps use on a dataset, such as `btsr-ce`; a sweep of another method leaves that aside.
+    `shown`: the rest of the table's caption after the dataset's name. `variants`: takes the BT-SR method that the paper
+    sweeps on a dataset, such as `btsr-ce`. A sweep of another method ignores it.
     """
 
     shown: str
@@ -285,9 +267,8 @@ SWEEPS: dict[str, Sweep] = {
         lambda _: tuple(_weights()),
     ),
 }
-"""The sweeps by name, in the order of their tables."""
+"""The sweeps, in the order of their tables."""
 
 _ORDER = (*DEFAULT, "alpha", "views", "noise", "lambda", "ties", "weights", *SWEEPS)
 NAMES = (*dict.fromkeys(_ORDER), "windows", "home", "downstream", "sets", "tune")
-"""All experiments, the most important first, other sweeps after the paper's. What `tune` has to run depends on what its
-earlier trials gave, and so is found in tuning.py."""
+"""All experiments, the most important first. Sweeps that a user adds come after the paper's."""

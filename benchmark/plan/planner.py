@@ -1,4 +1,4 @@
-"""From experiments to runs: which are needed, in which order, and what uses them."""
+"""The plan: which runs the experiments need, in which order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmark.plan.tuning import Values, searches
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run and what uses it: for each experiment the labels of its variants that this run is."""
+    """A run and what it is for: {experiment: labels of the variants that this run covers}."""
 
     spec: RunSpec
     key: str
@@ -24,9 +24,9 @@ class PlannedRun:
 
 
 def choose_methods(words: Iterable[str] | None) -> tuple[str, ...]:
-    """The methods that the words name, in registry order; without words, all that are run by default.
+    """Return the methods that `words` name, in registry order, or the default methods if `words` is None.
 
-    A family's name (`btsr`) stands for those of its methods that are run by default.
+    A family's name, such as `btsr`, stands for its default methods.
     """
     usual = [method for method, entry in METHODS.items() if entry.by_default]
     chosen = set()
@@ -39,7 +39,7 @@ def choose_methods(words: Iterable[str] | None) -> tuple[str, ...]:
 
 
 def methods_of(experiment: str, methods: Sequence[str]) -> tuple[str, ...]:
-    """The methods with which an experiment is run: some have methods ADDED to the whole of the usual ones."""
+    """Return the methods that an experiment runs: `methods`, plus the ADDED ones if these are the default methods."""
     return (*methods, *(ADDED.get(experiment, ()) if tuple(methods) == choose_methods(None) else ()))
 
 
@@ -52,47 +52,46 @@ def plan(
     values: Values = MappingProxyType({}),
     windows: Iterable[DatasetFacts] = (),
 ) -> list[PlannedRun]:
-    """The runs of one dataset, most important first: experiment by experiment, each with every variant's first seed,
-    then every variant's second, ...
+    """List the runs of one dataset, most important first.
 
-    `names`: of experiments. `seeds` stand for those that each experiment usually has. `values`: of finished trials,
-    which decide what is left to try. `windows`: the dataset under the protocols of the experiment `windows`, as far as
-    they have been prepared. A run that two variants share appears once. Raises ConfigError if there is an assignment of
-    the configuration that no run uses.
+    The order is experiment by experiment, and within an experiment all variants with the first seed, then with the
+    second, and so on. A run that several variants share appears once.
+
+    `names`: the experiments. `seeds`: replace each experiment's default seeds. `values`: results of finished trials,
+    which determine the next ones. `windows`: the dataset under the protocols of the experiment `windows`, as far as
+    they are prepared. Raises ConfigError if a `--set` assignment has no effect on any run.
     """
     chosen = set(names)
     unused = dict(configuration.assignments)
-    uses: dict[str, dict[str, tuple[str, ...]]] = {}
-    specs: dict[str, RunSpec] = {}
-    under = {None: facts} | {each.protocol.quantile: each for each in windows}
+    runs: dict[str, tuple[RunSpec, dict[str, tuple[str, ...]]]] = {}  # by key: the spec, and what uses it
+    facts_of = {None: facts} | {each.protocol.quantile: each for each in windows}
     for name, experiment in experiments(configuration.dataset).items():
         wanted = methods_of(name, methods)
         for seed, variant in experiment.runs(seeds) if name in chosen else ():
-            data = under.get(variant.window)
+            data = facts_of.get(variant.window)
             if variant.method not in wanted or data is None:
                 continue
             asked = configuration.spec(data, variant.method, seed, variant.changes)
-            unused = {name: value for name, value in unused.items() if not uses_assignment(asked, name, value)}
-            spec = _as_plain(configuration, data, variant, asked)
-            key = run_key(spec, data.fingerprint)
-            specs[f"{key}-{seed}"] = spec
-            mine = uses.setdefault(f"{key}-{seed}", {})
-            mine[name] = (*mine.get(name, ()), variant.label)
+            unused = {key: value for key, value in unused.items() if not uses_assignment(asked, key, value)}
+            spec = _without_barlow_twins(configuration, data, variant, asked)
+            uses = runs.setdefault(run_key(spec, data.fingerprint), (spec, {}))[1]
+            uses[name] = (*uses.get(name, ()), variant.label)
     tuning = searches(configuration, facts, methods_of("tune", methods), values) if "tune" in chosen else {}
     for trial in (trial for search in tuning.values() for trial in search.trials):
-        unused = {name: value for name, value in unused.items() if not uses_assignment(trial.spec, name, value)}
-        run = f"{trial.key}-{trial.spec.seed}"
-        specs[run], uses[run] = trial.spec, {"tune": (trial.label,)}
-    for name in unused:
+        unused = {key: value for key, value in unused.items() if not uses_assignment(trial.spec, key, value)}
+        runs[trial.key] = trial.spec, {"tune": (trial.label,)}
+    if unused:
         raise ConfigError(
-            f"--set {name}: no planned run of {configuration.dataset} uses it; leave it out, "
+            f"--set {next(iter(unused))}: no planned run of {configuration.dataset} uses it; leave it out, "
             "or change --methods or --experiments"
         )
-    return [PlannedRun(spec, run.rpartition("-")[0], uses[run]) for run, spec in specs.items()]
+    return [PlannedRun(spec, key, uses) for key, (spec, uses) in runs.items()]
 
 
-def _as_plain(configuration: Configuration, facts: DatasetFacts, variant: Variant, asked: RunSpec) -> RunSpec:
-    """The run that gives a variant's numbers: of the plain method if alpha is 0, so that none is made twice."""
+def _without_barlow_twins(
+    configuration: Configuration, facts: DatasetFacts, variant: Variant, asked: RunSpec
+) -> RunSpec:
+    """Replace a run with alpha = 0 by the equivalent run of the plain method, so that it is not done twice."""
     plain = METHODS[variant.method].plain
     if plain is None or asked.settings.alpha != 0:
         return asked

@@ -1,4 +1,4 @@
-"""The command that repeats one run, and only that: derived from what its record says was asked for."""
+"""The command that repeats one run and nothing else, derived from the run's specification."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ from benchmark.store.record import RunRecord
 from datasets.protocol import PRESETS, Protocol
 from datasets.registry import DATASETS
 
-PLACE = "repeated"
-"""The folder into which a repeated run goes, so that it replaces nothing."""
+OUT_DIR = "repeated"  # so that a repeated run does not overwrite the original
 
 
-def repeating(record: RunRecord) -> str:
-    """The command of a record: that which it was made by if it is external, or of what is not there."""
+def repeat_command(record: RunRecord) -> str:
+    """Return the command that repeats a stored run.
+
+    For external runs, and for methods and protocols that are not known here, it is the command that made the record.
+    """
     if record.method not in METHODS or record.spec["protocol"]["preset"] not in PRESETS:
         return record.command
-    return command_of(RunSpec.of_json(record.spec), str(record.data["source"]))
+    return command_of(RunSpec.from_json(record.spec), str(record.data["source"]))
 
 
 def command_of(spec: RunSpec, source: str) -> str:
-    """The command that makes this run from `source`, the name of the file that the interactions came from.
+    """Return the command that executes a run; `source` is the name of the file with the interactions.
 
-    What the spec has otherwise than the configuration of its method, whether an experiment, tuning or `--set` changed
-    it, is set by hand.
+    Settings that differ from the method's configuration become `--set` options, no matter whether an experiment,
+    tuning or the user changed them.
     """
     dataset, method, preset = spec.dataset, spec.method, spec.protocol.preset
     hparams = "released" if spec.hparams == "released" else "equal"
@@ -49,7 +51,7 @@ def command_of(spec: RunSpec, source: str) -> str:
     words += ["--hparams", hparams] if hparams != "equal" else []
     words += ["--profile", profile] if profile != "paper" else []
     words += [word for change in changes for word in ("--set", change)]
-    return printable(shlex.join(["python", "run_all.py", *words, "--out-dir", PLACE]))
+    return printable(shlex.join(["python", "run_all.py", *words, "--out-dir", OUT_DIR]))
 
 
 @cache
@@ -58,7 +60,7 @@ def _plain(dataset: str, hparams: str, profile: str, method: str) -> RunSpec:
 
 
 def _changes(usual: Any, asked: Any) -> Iterator[str]:
-    """`key=value`, in TOML, of all settings that have another value in `asked` than in `usual`."""
+    """Yield `key=value`, in TOML, for every setting that differs between `usual` and `asked`."""
     for each in fields(usual):
         before, value = getattr(usual, each.name), getattr(asked, each.name)
         if is_dataclass(before):

@@ -1,4 +1,4 @@
-"""What a run is: its settings, the specification made of them, its key, and the setting under which it is reported."""
+"""The specification of a run: its settings, its key, and the setting that it is reported under."""
 
 from __future__ import annotations
 
@@ -16,21 +16,19 @@ from baselines.registry import METHODS
 from baselines.settings import NEUTRAL, EncoderSettings, Precision, Share
 from datasets.protocol import PROTOCOL_VERSION, Protocol
 
-EVALUATION_VERSION = 1
-"""Raise it whenever benchmark/runs/evaluation.py gives other ranks or raw measurements for the same scores."""
+EVALUATION_VERSION = 1  # to be raised when evaluation.py computes other ranks or measurements from the same scores
 
 HPARAMS = ("equal", "released", "tuned")
 PROFILES = ("paper", "quick")
 
-MAX_SETTING = 120
-"""The most characters of a setting's name, which becomes that of a folder."""
+MAX_SETTING = 120  # characters in a setting's name, which names a folder
 
 Beta = Annotated[float, Interval(ge=0, le=0.999999)]
 
 
 @dataclass(frozen=True, order=True)
 class RunSetting:
-    """Under which rules runs were made: the protocol's label in data.json, the hyper-parameters, the profile."""
+    """The protocol (by its label), hyper-parameters and profile under which runs are reported together."""
 
     protocol: str = "released"
     hparams: str = "equal"
@@ -38,20 +36,20 @@ class RunSetting:
 
     @property
     def name(self) -> str:
-        """All three as one path component, such as `released-equal-paper`."""
+        """The setting as one path component, such as `released-equal-paper`."""
         name = f"{self.protocol}-{self.hparams}-{self.profile}".lower()
         return shortened(re.sub(r"[^a-z0-9._]+", "-", name), MAX_SETTING)
 
 
 def shortened(name: str, longest: int) -> str:
-    """The name of a folder in at most `longest` characters; a digest stands for what is cut off."""
+    """Shorten the name of a folder to `longest` characters. A digest replaces what is cut off."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return name if len(name) <= longest else f"{name[: longest - len(digest) - 1]}-{digest}"
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How every gradient-trained method is trained."""
+    """How methods that learn by gradient descent are trained."""
 
     batch_size: Annotated[int, Interval(ge=1, le=1_000_000)] = 256
     epochs: Annotated[int, Interval(ge=1, le=100_000)] = 200
@@ -60,32 +58,32 @@ class TrainingSettings:
     betas: tuple[Beta, Beta] = (0.9, 0.98)  # of Adam
     weight_decay: Annotated[float, Interval(ge=0, le=10)] = 0.0
     noise: Share = field(default=0.0, metadata={NEUTRAL: 0.0})
-    """The share of input positions that are replaced by random items; targets stay as they are."""
+    """The share of input positions that are replaced by random items. Targets are not changed."""
     rows: Literal["user", "prefix"] = field(default="user", metadata={NEUTRAL: "user"})
-    """A row of a batch is a user's whole sequence, with a loss at every position, or a prefix, with one at its end."""
+    """What a row of a batch is: a whole sequence with a loss at every position, or a prefix with a loss at its end."""
     precision: Precision = field(default="fp32", metadata={NEUTRAL: "fp32"})
-    """The precision of large products in training, as in `Encoder`; validation and test are computed in float32."""
+    """Precision of large matrix products in training, see `Encoder`. Evaluation always uses float32."""
     compile: bool = field(default=False, metadata={NEUTRAL: False})
-    """Whether torch.compile translates the encoder's blocks; needs a compiler, and on a CPU it only costs time."""
+    """Whether to compile the encoder's blocks with torch.compile. Needs a compiler; does not pay off on a CPU."""
 
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """How every method is ranked."""
+    """How all methods are evaluated."""
 
     mask_seen: bool = field(default=True, metadata={NEUTRAL: True})
-    """Whether a user's own items are left out of the ranking; the published code of several baselines keeps them."""
+    """Whether items in a user's history are excluded from the ranking. Some published baselines do not exclude them."""
     downstream: bool = field(default=False, metadata={NEUTRAL: False})
-    """Whether a pretrained representation is judged on downstream tasks; it is trained for all of the epochs then."""
+    """Whether to evaluate the representation on downstream tasks, after training for the full number of epochs."""
 
 
 SHARED = {"encoder": EncoderSettings(), "training": TrainingSettings(), "evaluation": EvaluationSettings()}
-"""The sections whose settings all methods have, and their defaults."""
+"""Settings that all methods have, by section."""
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Everything that specifies a run, apart from the data itself and the machine."""
+    """Everything that specifies a run, except the data itself and the machine."""
 
     dataset: str
     title: str
@@ -100,45 +98,42 @@ class RunSpec:
     seed: int
     evaluation: EvaluationSettings = EvaluationSettings()
     is_trial: bool = False
-    """Whether this is one of the trials of tuning, which are never tested, so that nothing can be chosen on test."""
+    """Whether this is a tuning trial. Trials are never tested, so that nothing can be chosen on the test set."""
 
     @classmethod
-    def of_json(cls, kept: Mapping[str, Any]) -> RunSpec:
-        """The specification that a record has kept as its `spec`."""
-        about = {each: kept[each] for each in ("dataset", "title", "synthetic", "hparams", "profile", "seed")}
-        shared = {section: restored_settings(usual, kept.get(section)) for section, usual in SHARED.items()}
-        name = kept["method"]["name"]
+    def from_json(cls, stored: Mapping[str, Any]) -> RunSpec:
+        """Rebuild the specification from a record's `spec`."""
+        names = {name: stored[name] for name in ("dataset", "title", "synthetic", "hparams", "profile", "seed")}
+        shared = {section: settings_from_json(usual, stored.get(section)) for section, usual in SHARED.items()}
+        method = stored["method"]["name"]
         return cls(
-            **about,
+            **names,
             **shared,
-            protocol=Protocol(**kept["protocol"]),
-            method=name,
-            settings=restored_settings(METHODS[name].settings, kept["method"]["settings"]),
-            is_trial=bool(kept.get("trial")),
+            protocol=Protocol(**stored["protocol"]),
+            method=method,
+            settings=settings_from_json(METHODS[method].settings, stored["method"]["settings"]),
+            is_trial=bool(stored.get("trial")),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The record's `spec`."""
+        """Return the `spec` of the run's record."""
         names = {name: getattr(self, name) for name in ("title", "synthetic", "hparams", "profile")}
         return names | self._tables(without_neutral=False)
 
     def identity(self) -> dict[str, Any]:
-        """The part of it that decides the numbers: neither mere names nor settings that have no effect."""
+        """Return what determines the results, without names and without settings that have no effect."""
         tables = self._tables(without_neutral=True)
         del tables["protocol"]["preset"]
         return tables
 
     def _tables(self, without_neutral: bool) -> dict[str, Any]:
-        encoder, training, settings = (
-            settings_to_json(each, without_neutral) for each in (self.encoder, self.training, self.settings)
-        )
         evaluation = settings_to_json(self.evaluation, without_neutral=True)
         return {
             "dataset": self.dataset,
             "protocol": self.protocol.to_json(),
-            "encoder": encoder,
-            "training": training,
-            "method": {"name": self.method, "settings": settings},
+            "encoder": settings_to_json(self.encoder, without_neutral),
+            "training": settings_to_json(self.training, without_neutral),
+            "method": {"name": self.method, "settings": settings_to_json(self.settings, without_neutral)},
             "seed": self.seed,
             **({"evaluation": evaluation} if evaluation else {}),
             **({"trial": True} if self.is_trial else {}),
@@ -146,7 +141,10 @@ class RunSpec:
 
 
 def settings_to_json(settings: Any, without_neutral: bool = False) -> dict[str, Any]:
-    """Settings as nested tables, an objective with its name; `without_neutral` leaves out those without effect."""
+    """Convert settings to nested dicts, optionally without those that have their neutral value and thus no effect.
+
+    An objective also gets its name.
+    """
     table: dict[str, Any] = {"name": settings.name} if isinstance(settings, Objective) else {}
     for each in fields(settings):
         value = getattr(settings, each.name)
@@ -158,24 +156,22 @@ def settings_to_json(settings: Any, without_neutral: bool = False) -> dict[str, 
     return table
 
 
-def restored_settings(settings: Any, table: Any) -> Any:
-    """The inverse of `settings_to_json`: `settings` with the values of a record's `table`. What it lacks is neutral,
-    or else stays as it is.
-    """
+def settings_from_json(default: Any, table: Any) -> Any:
+    """Invert `settings_to_json`. A setting that the table lacks gets its neutral value, or else its default."""
     if not isinstance(table, Mapping):
-        return settings
+        return default
     values = {}
-    for each in fields(settings):
-        usual = getattr(settings, each.name)
+    for each in fields(default):
+        usual = getattr(default, each.name)
         value = table.get(each.name, each.metadata.get(NEUTRAL, usual))
         if is_dataclass(usual):
-            value = restored_settings(usual, value)
+            value = settings_from_json(usual, value)
         values[each.name] = tuple(value) if isinstance(value, list) else value
-    return replace(settings, **values)
+    return replace(default, **values)
 
 
 def versions(spec: RunSpec) -> dict[str, int]:
-    """The versions whose rise makes earlier runs of this spec void."""
+    """Return the versions of the code behind a run. Raising one of them invalidates earlier runs."""
     method = METHODS[spec.method].method
     return {
         "protocol": PROTOCOL_VERSION,
@@ -186,12 +182,13 @@ def versions(spec: RunSpec) -> dict[str, int]:
 
 
 def run_key(spec: RunSpec, fingerprint: str) -> str:
-    """16 hex digits of everything that decides the numbers, so that equal keys mean equal results: neither the device
-    nor the mere names of presets.
+    """Return 16 hex digits that identify a run: runs with equal keys have equal results.
+
+    The device and the names of presets are not part of the key.
     """
     return digest_of({"spec": spec.identity(), "fingerprint": fingerprint, "versions": versions(spec)})
 
 
 def digest_of(identity: Any) -> str:
-    """16 hex digits that stand for a value in the types that JSON has."""
+    """Return 16 hex digits of the SHA-256 of a JSON value."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Choices that are made on validation and never on test: which objective represents BT-SR."""
+"""Which objective represents BT-SR, chosen on validation, never on test."""
 
 from __future__ import annotations
 
@@ -10,29 +10,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
 METRIC = "ndcg@10"
-"""The metric on the validation targets by which epochs, and everything else, are chosen."""
+"""The validation metric that all choices are based on: the best epoch, tuning, and the objective of BT-SR."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The method that an alias stands for, and the grounds for it.
-
-    `evidence`: for each candidate with a finished run the seeds, their validation values and the mean.
-    """
+    """The method that an alias stands for. `evidence` has each candidate's seeds, validation values and their mean."""
 
     choice: str
     evidence: Mapping[str, Mapping[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
-        """What selection.json keeps."""
+        """Return the entry of selection.json."""
         return {"choice": self.choice, "stage": "validation", "metric": METRIC, "evidence": self.evidence}
 
 
 def choose(rows: pd.DataFrame, candidates: Sequence[str]) -> Choice | None:
-    """The candidate with the highest mean validation NDCG@10 over its done runs, the first of equals.
+    """Choose the candidate with the highest mean validation NDCG@10, the first one in a tie; None without any runs.
 
-    `rows`: one row per run and metric, with columns method, seed, status, stage, metric, value. None if no candidate
-    has such a run.
+    `rows`: one row per run and metric, with columns method, seed, status, stage, metric and value.
     """
     relevant = rows[(rows["status"] == "done") & (rows["stage"] == "validation") & (rows["metric"] == METRIC)]
     evidence: dict[str, dict[str, Any]] = {}

@@ -1,11 +1,11 @@
-"""Tuning: for every method the same budget of trials on validation, whose choice `--hparams tuned` uses later.
+"""Tuning: every method gets the same number of trials on validation. `--hparams tuned` uses the best trial's settings.
 
-What was chosen is kept nowhere but in the records of the trials, from which it follows.
+The choice is not stored: it is computed from the records of the trials.
 
-SASRec (CE) searches dropout and learning rate. SASRec with another objective, and every method without a plain
-counterpart, takes over what that found and searches its own settings. BT-SR takes over what SASRec with the same
-objective found, so that the two differ in Barlow Twins alone. Where the best trial lies at an edge of its grid, the
-search goes on by one step beyond that edge, until the best trial has worse ones on either side.
+SASRec (CE) searches dropout and learning rate. SASRec with other objectives, and methods without a plain counterpart,
+inherit these two and search their own settings. BT-SR inherits from SASRec with the same objective, so that the two
+differ only in Barlow Twins. If the best trial lies at the edge of its grid, the search continues one step beyond the
+edge, until the best trial has worse ones on both sides.
 """
 
 from __future__ import annotations
@@ -23,19 +23,16 @@ from benchmark.plan.run_spec import RunSpec, run_key
 from benchmark.plan.selection import METRIC
 from benchmark.store.record import RunRecord
 
-EPOCHS, PATIENCE = 80, 10
-"""The most epochs of a trial, and the epochs without improvement after which it ends: the same for all methods."""
+EPOCHS, PATIENCE = 80, 10  # upper bounds for a trial, the same for all methods
 
-FIRST = "sasrec-ce"
-"""The method whose dropout and learning rate the others take over."""
+FIRST = "sasrec-ce"  # all others inherit its dropout and learning rate
 
-Values = Mapping[str, float]
-"""Validation NDCG@10 of finished trials, by run key."""
+Values = Mapping[str, float]  # run key -> validation NDCG@10 of a finished trial
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting of a method that is tried: `own` is what the method searches, `label` says it in words."""
+    """One point of a method's search. `own` holds the values of the searched settings, `label` describes them."""
 
     label: str
     own: Changes
@@ -45,9 +42,9 @@ class Trial:
 
 @dataclass(frozen=True)
 class Search:
-    """A method's trials so far; `choice` is the best of them, None while one of them is outstanding.
+    """A method's trials so far. `choice` is the best one, or None until all are finished.
 
-    `inherited`: what it takes over from another method's choice.
+    `inherited`: the settings taken over from another method's choice.
     """
 
     inherited: Changes
@@ -56,26 +53,27 @@ class Search:
 
     @property
     def changes(self) -> Changes:
-        """Everything that the choice changes."""
+        """All settings to change for the choice, inherited ones included."""
         return (*self.inherited, *(self.choice.own if self.choice else ()))
 
 
 def trial_values(records: Iterable[RunRecord]) -> Values:
-    """What the finished trials among the records gave."""
     return {record.key: trial_value(record) for record in records if record.done and record.is_trial}
 
 
 def trial_value(record: RunRecord) -> float:
-    """What a finished run gave by the metric that tuning chooses by."""
     return float(record.metrics["validation"][METRIC])
 
 
 def searches(
     configuration: Configuration, facts: DatasetFacts, methods: Iterable[str], values: Values
 ) -> dict[str, Search]:
-    """The search of each method and of those that it takes something over from; it is absent until its turn comes."""
+    """Return the searches of the methods and of those that they inherit from.
+
+    A method is missing as long as the search that it inherits from is not complete.
+    """
     found: dict[str, Search] = {}
-    for method in dict.fromkeys(chain.from_iterable(map(_line, methods))):
+    for method in dict.fromkeys(chain.from_iterable(map(_ancestry, methods))):
         grid, parent = METHODS[method].tuning_grid, found.get(_parent(method) or "")
         if grid and (method == FIRST or (parent and parent.choice)):
             changes = parent.changes if parent else ()
@@ -87,10 +85,10 @@ def searches(
 def tuned_changes(
     configuration: Configuration, facts: DatasetFacts | None, methods: Sequence[str], values: Values
 ) -> dict[str, Changes]:
-    """What the trials chose for these methods and for those that they take something over from.
+    """Return what tuning chose for the methods and for those that they inherit from.
 
-    `configuration`: with equal hyper-parameters, as the trials have it. `facts`: None if the data has not been
-    prepared. Raises ConfigError if a method that has something to search lacks a choice.
+    `configuration`: the one of the trials, with equal hyper-parameters. `facts`: None if the data is not prepared.
+    Raises ConfigError if a method's tuning is not complete.
     """
     found = searches(configuration, facts, methods, values) if facts else {}
     chosen = {method: search.changes for method, search in found.items() if search.choice}
@@ -103,14 +101,14 @@ def tuned_changes(
 
 
 def _parent(method: str) -> str | None:
-    """The method whose choice this one takes over; None for the first."""
+    """Return the method that this one inherits from."""
     return None if method == FIRST else METHODS[method].plain or FIRST
 
 
-def _line(method: str) -> list[str]:
-    """The method after those that it takes something over from."""
+def _ancestry(method: str) -> list[str]:
+    """List the methods that this one inherits from, directly or not, and then the method itself."""
     parent = _parent(method)
-    return [*(_line(parent) if parent else []), method]
+    return [*(_ancestry(parent) if parent else []), method]
 
 
 # --- one method's search --------------------------------------------------------------------------------------------
@@ -129,41 +127,42 @@ def _search(
     def is_possible(own: Changes) -> bool:
         try:
             trial(own)
-        except ConfigError:  # beyond the setting's bounds
+        except ConfigError:  # outside of the setting's bounds
             return False
         return True
 
     grid = METHODS[method].tuning_grid
-    asked = [tuple(zip(grid, point, strict=True)) for point in product(*grid.values())]
+    points = [tuple(zip(grid, point, strict=True)) for point in product(*grid.values())]
     while True:
-        trials = tuple(map(trial, asked))
+        trials = tuple(map(trial, points))
         if any(each.key not in values for each in trials):
             return Search(inherited, trials, None)
         best = max(trials, key=lambda each: values[each.key])
-        beyond = [own for own in steps_beyond(grid, asked, best.own) if is_possible(own)]
+        beyond = [own for own in steps_beyond(grid, points, best.own) if is_possible(own)]
         if not beyond:
             return Search(inherited, trials, best)
-        asked += beyond
+        points += beyond
 
 
 def steps_beyond(grid: Grid, tried: Sequence[Changes], best: Changes) -> Iterator[Changes]:
-    """The best setting, one step further in each direction in which nothing beyond it has been tried."""
+    """For each value of the best trial that is the lowest or highest one tried, yield the trial one step further."""
     for key, value in best:
         others = {dict(own)[key] for own in tried}
-        if len(others) == 1:  # one value has no direction
+        if len(others) == 1:  # a single value gives no step size
             continue
-        for onwards in (sorted(others), sorted(others, reverse=True)):
-            step = _next(grid[key], onwards)
-            if value == onwards[-1] and step != value:
+        for ordered in (sorted(others), sorted(others, reverse=True)):
+            step = _extrapolate(grid[key], ordered)
+            if value == ordered[-1] and step != value:
                 yield tuple((name, step if name == key else kept) for name, kept in best)
 
 
-def _next(values: Sequence[float], onwards: Sequence[float]) -> float:
-    """The value after the last of `onwards`: by equal differences, but not below 0, if the grid's `values` have them or
-    hold 0, else by ratio.
+def _extrapolate(values: Sequence[float], ordered: Sequence[float]) -> float:
+    """Continue `ordered` by one value, with a constant difference (not below 0) or else a constant ratio.
+
+    The difference is used if the grid's original `values` are evenly spaced or include 0.
     """
     differences = [high - low for low, high in pairwise(values)]
     is_even = min(values) == 0 or (len(differences) > 1 and max(differences) - min(differences) < 1e-9 * max(values))
-    last, before = onwards[-1], onwards[-2]
+    last, before = ordered[-1], ordered[-2]
     step = max(last + (last - before), 0) if is_even else last * (last / before)
     return round(step) if all(isinstance(value, int) for value in values) else float(f"{step:.3g}")

@@ -1,4 +1,4 @@
-"""The state of a run that is under way: saved now and then, and found again after an interruption."""
+"""Checkpoints: the state of a training run, saved from time to time so that it can resume after an interruption."""
 
 from __future__ import annotations
 
@@ -14,51 +14,47 @@ import torch
 
 from benchmark.store.atomic_files import StoreError, write_file
 
-SECONDS_BETWEEN = 60.0
-"""How much of a run a crash may cost, in seconds; on the largest dataset writing the state takes one."""
+SECONDS_BETWEEN = 60.0  # the work lost in a crash; writing the state takes about a second on the largest dataset
 
 State = dict[str, Any]
-"""Tensors, numbers, texts, and lists and dicts of them, which torch loads without running any code from the file."""
+"""Tensors, numbers and strings, in lists and dicts. torch loads them without executing any code from the file."""
 
 
 class Checkpoint:
-    """One run's file, written at the end of an epoch once `seconds` have passed since it was written last.
-
-    The code that stores the run removes it.
-    """
+    """The checkpoint file of one run. Whoever stores the finished run deletes it."""
 
     def __init__(self, path: Path, seconds: float | None = None) -> None:
         self.path, self.seconds = path, SECONDS_BETWEEN if seconds is None else seconds
         self.written = time.monotonic()
 
     def load(self) -> State | None:
-        """The state, on the CPU; None if no intact one is there, and the run begins from the start."""
+        """Load the state onto the CPU; None if there is no intact one."""
         try:
             content = io.BytesIO(self.read())
             with zipfile.ZipFile(content) as members:
-                intact = members.testzip() is None  # torch itself compares no checksums
+                intact = members.testzip() is None  # torch does not verify checksums
             content.seek(0)
             return dict(torch.load(content, map_location="cpu", weights_only=True)) if intact else None
-        except Exception:  # damaged bytes lead to errors of every kind
+        except Exception:  # damaged bytes can raise almost anything
             return None
 
-    def offer(self, state: Callable[[], State]) -> None:
-        """Save what `state` returns if it is time; if that cannot be written, the earlier one stays."""
+    def save_if_due(self, state: Callable[[], State]) -> None:
+        """Save `state()` if the last time is at least `seconds` ago. If writing fails, the earlier state is kept."""
         if 0 <= time.monotonic() - self.written < self.seconds:
             return
         content = io.BytesIO()
         torch.save(state(), content)
-        self.keep(content.getvalue())
+        self.write(content.getvalue())
         self.written = time.monotonic()
 
     def read(self) -> bytes:
-        """What was kept last; b"" if nothing can be read."""
+        """Return the content of the file, or b"" if it cannot be read."""
         try:
             return self.path.read_bytes()
         except OSError:
             return b""
 
-    def keep(self, content: bytes) -> None:
-        """Write what `read` returns from now on, if it can be written."""
+    def write(self, content: bytes) -> None:
+        """Replace the content of the file, if possible."""
         with contextlib.suppress(StoreError):
             write_file(self.path, content)

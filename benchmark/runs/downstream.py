@@ -1,8 +1,8 @@
-"""How well a representation serves downstream tasks (after Green et al., 2025): a linear probe, and fine-tuning.
+"""Evaluate a representation on downstream tasks with a linear probe and with fine-tuning (after Green et al., 2025).
 
-The classes of some training users are given; those of the test users, who never train, are predicted. The next item is
-a class too, judged by NDCG@10 of its rank among all items that the user has not seen; the others by accuracy. What a
-task can reach without a representation is told by the most frequent class and by a bag of the user's items.
+A task is to predict a class of each test user, given the labels of some training users. Test users are never trained
+on. Predicting the next item is a task, too: it is measured by NDCG@10 among the items that the user has not seen, all
+other tasks by accuracy. Baselines without a representation are the most frequent class and a bag of the user's items.
 """
 
 from __future__ import annotations
@@ -32,25 +32,18 @@ from benchmark.runs.training import train
 from datasets.sequences import Sequences
 from datasets.user_labels import UserLabels
 
-SHARES = (1, 10, 100)
-"""Percent of the training users whose classes are given."""
-
-VALIDATION_SHARE = 0.1
-"""The share of the training users by whom the strength of the probe is chosen; their classes are never given."""
-
-STRENGTHS = (0.01, 0.1, 1.0, 10.0)
-"""The values of C that the probe chooses from."""
-
+SHARES = (1, 10, 100)  # percent of the training users with labels
+VALIDATION_SHARE = 0.1  # of the training users, for choosing the probe's C; their labels are never trained on
+STRENGTHS = (0.01, 0.1, 1.0, 10.0)  # values of C, the probe's inverse regularisation strength
 PROBE_STEPS = 100
 FINE_TUNING_EPOCHS = 20
 NEXT_ITEM = "next-item"
-STREAM = 20251026
-"""Keeps the draw of labelled users apart from other draws with the same seed."""
+STREAM = 20251026  # makes the draw of labelled users independent of other draws with the same seed
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One question: each user's class, (n,), of `n_classes`; `seen` (n users' items) where the classes are ranked."""
+    """A classification task. `classes` (n,): each user's class. `seen`: the users' items if the classes are items."""
 
     name: str
     classes: np.ndarray
@@ -58,7 +51,7 @@ class Task:
     seen: Sequences | None = None
 
     def quality(self, scores: np.ndarray, users: np.ndarray) -> float:
-        """How good scores (m, n_classes) of these users (m,) are; -inf where a class cannot be predicted."""
+        """Evaluate the scores (m, n_classes) of these users (m,). A class that cannot be predicted has score -inf."""
         wanted = self.classes[users]
         if self.seen is None:
             return float((scores.argmax(1) == wanted).mean())
@@ -69,7 +62,7 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Users:
-    """Positions (.,) among the users of `UserLabels`: `labelled` by share, each share within the next."""
+    """Indices of users in `UserLabels`. `labelled`: by share; each share contains the smaller ones."""
 
     labelled: dict[int, np.ndarray]
     validation: np.ndarray
@@ -77,7 +70,7 @@ class Users:
 
     @classmethod
     def draw(cls, known: UserLabels, seed: int) -> Users:
-        """The draw depends on the seed alone, so that all methods are given the same labels."""
+        """Draw users. This depends only on the seed, so that all methods get the same labels."""
         usable = np.flatnonzero(known.known.host_lengths[: known.n_train] >= 2)
         order = np.random.default_rng([STREAM, seed]).permutation(usable)
         validation, pool = np.split(order, [math.ceil(VALIDATION_SHARE * len(order))])
@@ -86,7 +79,6 @@ class Users:
 
 
 def tasks_of(known: UserLabels, n_items: int) -> list[Task]:
-    """The next item first."""
     next_items = known.known.final_items().numpy()
     others = [Task(name, classes, int(classes.max()) + 1) for name, classes in known.labels.items()]
     return [Task(NEXT_ITEM, next_items, n_items, known.known.without_last(1)), *others]
@@ -100,13 +92,14 @@ def downstream_metrics(
     device: torch.device,
     say: Callable[[str], None],
 ) -> dict[str, float]:
-    """`task/way/share`: the quality on the test users, with a `probe` and `tuned` for an encoder; without one, what the
-    `majority` class and a `bag` of items reach.
+    """Compute the metrics `task/way/share` on the test users.
+
+    `way` is `probe` or `tuned` if there is an encoder, otherwise `majority` class or `bag` of items.
     """
     users, histories = Users.draw(known, spec.seed), known.known.without_last(1)
 
     def tuned(task: Task, labelled: np.ndarray) -> float:
-        """The quality after a fixed number of epochs: nothing is chosen."""
+        """Fine-tune for a fixed number of epochs, without early stopping."""
         data = TrainingData(known.known.select(torch.from_numpy(labelled)), n_items, spec.encoder.maxlen).to(device)
         labels = torch.from_numpy(task.classes[labelled]).to(device)
         method = FineTuned(METHODS[spec.method].method(spec.settings), start, task, labels)
@@ -144,7 +137,10 @@ def downstream_metrics(
 
 
 def probe(features: Any, task: Task, users: Users, labelled: np.ndarray) -> float:
-    """Logistic regression on features (n, F), dense or sparse, its strength the best on validation users."""
+    """Fit a logistic regression on features (n, F), dense or sparse, and evaluate it on the test users.
+
+    C is chosen on the validation users.
+    """
     from sklearn.linear_model import LogisticRegression  # optional; its import takes a second
 
     classes = task.classes[labelled]
@@ -153,34 +149,34 @@ def probe(features: Any, task: Task, users: Users, labelled: np.ndarray) -> floa
 
     def fitted(strength: float) -> Callable[[np.ndarray], np.ndarray]:
         model = LogisticRegression(C=strength, max_iter=PROBE_STEPS)
-        with warnings.catch_warnings():  # of steps that did not suffice, and of many classes
+        with warnings.catch_warnings():  # about too few steps and about many classes
             warnings.simplefilter("ignore")
             model.fit(features[labelled], classes)
-        smallest = np.finfo(float).tiny  # whose logarithm is finite
-        return lambda rows: _on_all(
+        smallest = np.finfo(float).tiny  # so that the logarithm is finite
+        return lambda rows: _all_classes(
             np.log(np.maximum(model.predict_proba(features[rows]), smallest)), model.classes_, task
         )
 
-    if len(np.unique(classes)) == 1:  # nothing to regress on
-        constant = _on_all(np.zeros((1, 1)), classes[:1], task)
+    if len(np.unique(classes)) == 1:  # scikit-learn needs two classes
+        constant = _all_classes(np.zeros((1, 1)), classes[:1], task)
         return task.quality(np.repeat(constant, len(users.test), 0), users.test)
     models = [fitted(strength) for strength in (STRENGTHS if features.shape[1] > 1 else STRENGTHS[:1])]
     best = max(models, key=lambda score: task.quality(score(users.validation), users.validation))
     return task.quality(best(users.test), users.test)
 
 
-def _on_all(scores: np.ndarray, classes: np.ndarray, task: Task) -> np.ndarray:
-    """(m, n_classes) from the scores of the `classes` that occur; -inf for the others."""
-    everywhere = np.full((len(scores), task.n_classes), -np.inf)
-    everywhere[:, classes] = scores
-    return everywhere
+def _all_classes(scores: np.ndarray, classes: np.ndarray, task: Task) -> np.ndarray:
+    """Extend the scores of some `classes` to (m, n_classes), with -inf for the others."""
+    extended = np.full((len(scores), task.n_classes), -np.inf)
+    extended[:, classes] = scores
+    return extended
 
 
 # --- fine-tuning ----------------------------------------------------------------------------------------------------
 
 
 class FineTuned(TrainedMethod):
-    """A pretrained encoder, trained on with a linear layer for a task's classes; the next item's are the item table."""
+    """Trains a pretrained encoder further on a task, with a linear layer, or with the item table to predict items."""
 
     version = 1
 

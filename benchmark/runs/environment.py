@@ -1,4 +1,4 @@
-"""The code, the package versions and the machine that made a run, and its peak memory."""
+"""What a record says about its origin: the code's version, the packages, the machine and the peak memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ CODE = ("run_all.py", "benchmark", "baselines", "datasets")
 
 @functools.cache
 def code_version() -> dict[str, Any]:
-    """`code`: the git commit ("unknown" outside a clone); `code_dirty`: whether the code differs from that commit."""
+    """Return `code`, the git commit or "unknown" outside of a clone, and `code_dirty`: are there local changes?"""
     try:
         commit = _git("rev-parse", "HEAD").strip()
         return {"code": commit, "code_dirty": bool(_git("status", "--porcelain", "--", *CODE).strip())}
@@ -35,14 +36,14 @@ def _git(*arguments: str) -> str:
 
 @functools.cache
 def package_versions() -> dict[str, str]:
-    """Python and the packages that decide the numbers."""
+    """Return the versions of Python and of the packages that results may depend on."""
     return {"python": platform.python_version()} | {
         package: version(package) for package in ("torch", "numpy", "scipy", "pandas")
     }
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
-    """The kind of device, the processor's or GPU's name ("unknown" if this machine has none), threads and platform."""
+    """Describe the device: its kind, the name of the GPU or processor, the number of threads and the platform."""
     name = _gpu(device) if device.type == "cuda" else _processor()
     return {
         "device": device.type,
@@ -55,7 +56,7 @@ def hardware(device: torch.device) -> dict[str, Any]:
 def _gpu(device: torch.device) -> str:
     try:
         return torch.cuda.get_device_name(device) if torch.cuda.is_available() else "unknown"
-    except RuntimeError:  # the driver has failed, as the record of the run says
+    except RuntimeError:  # the driver has failed; the run's record says so
         return "unknown"
 
 
@@ -70,24 +71,22 @@ def _processor() -> str:
 
 
 def seconds_since(started: float) -> float:
-    """Seconds since `time.perf_counter()` returned `started`; never negative, even if that clock jumps back."""
+    """Return the seconds since `time.perf_counter()` returned `started`, or 0 if that clock has jumped back."""
     return max(0.0, time.perf_counter() - started)
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Begin to measure: earlier runs in the same process do not count."""
+    """Start measuring anew, so that earlier runs in the same process do not count."""
     if device.type == "cuda":
-        torch.cuda.init()  # until then, every GPU is an invalid device
+        torch.cuda.init()  # before this, resetting fails for every device
         torch.cuda.reset_peak_memory_stats(device)
         return
-    try:
+    with suppress(OSError):  # elsewhere than on Linux, the peak includes earlier runs
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return  # not on Linux, where the peak is that of the whole process
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most bytes in use so far: of the GPU's memory on CUDA, else of this process, resident."""
+    """Return the peak memory in bytes: allocated on the GPU, or resident memory of this process on a CPU."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     try:

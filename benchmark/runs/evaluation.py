@@ -1,7 +1,7 @@
-"""Full-catalogue ranking of one model: the exact rank of every user's target, the top items, raw scores.
+"""Rank the full catalogue with one model: the exact rank of every user's target, the top items, and raw scores.
 
-Items of the history are masked, unless the cases say otherwise. The rank of target t is
-1 + #{unmasked j: s_j > s_t} + #{unmasked j < t: s_j = s_t}, or 0, a miss, if t itself is masked.
+Items in the history are masked unless the cases say otherwise. The rank of target t is
+1 + #{unmasked j: s_j > s_t} + #{unmasked j < t: s_j = s_t}, or 0, which counts as a miss, if t itself is masked.
 """
 
 from __future__ import annotations
@@ -20,30 +20,26 @@ from datasets.sequences import Sequences, windows
 
 TOP_ITEMS = 50
 NEGATIVES = 300
-NEGATIVE_SEED = 20251026
-"""Random negatives follow from this and the data alone, so that methods are compared on the same ones."""
+NEGATIVE_SEED = 20251026  # not the run's seed, so that all methods are compared on the same negatives
 
 USERS_AT_ONCE = 512
-DRAWN_AT_ONCE = 256
-"""Histories of tie draws, which come sorted by length: on a CPU more of them at once take longer (ML-1M: a sixth)."""
-
-CELLS_AT_ONCE = 2**23
-"""Scores held at once, 32 MiB of float32: on a CPU, larger matrices take more time per score, not less."""
+DRAWN_AT_ONCE = 256  # for tie draws, whose histories are sorted by length: on a CPU 512 is slower (by a sixth on ML-1M)
+CELLS_AT_ONCE = 2**23  # scores per matrix, 32 MiB of float32: on a CPU, larger matrices take longer per score
 
 
 class NonFiniteScores(ArithmeticError):
-    """The model gave a NaN or an infinite score; its run has diverged."""
+    """The model's scores include NaN or infinity, so its run has diverged."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """What one pass over C cases found, in their order.
+    """The results for C cases, in their order.
 
     `ranks` (C,) int32: 1 = best, 0 = the target is masked. `top_items` (C, min(50, V)) int64: best first, V
     where no unmasked item is left. `confidence` (C,) float32: the top item's probability under a softmax over
-    the unmasked items, 0 where there is none. `correct` (C,) bool: whether the top item is the target.
+    the unmasked items, 0 if there are none. `correct` (C,) bool: whether the top item is the target.
     `target_scores` (C,), `negative_scores` (C, 300) float32: raw scores of the target and of items drawn
-    uniformly, with replacement, from those neither masked nor the target; NaN where there are none.
+    uniformly with replacement from those that are neither masked nor the target, NaN if there are none.
     """
 
     ranks: np.ndarray
@@ -56,11 +52,10 @@ class Ranking:
 
 @torch.inference_mode()
 def evaluate_ranks(score: Scorer, cases: Cases, n_items: int, maxlen: int) -> np.ndarray:
-    """Rank of each case's target, (C,) int32 as in `Ranking`: all that choosing an epoch needs.
+    """Compute only the ranks, (C,) int32 as in `Ranking`; this is all that choosing an epoch needs.
 
-    Runs on the device that the cases are on. The model sees the last `maxlen` items of a history; the whole
-    history is masked, unless `cases.mask_seen` is false. A history that several cases share is scored once. Raises
-    NonFiniteScores.
+    Runs on the device of the cases. The model sees the last `maxlen` items of a history; the whole history is masked,
+    unless `cases.mask_seen` is false. A history that several cases share is scored once. Raises NonFiniteScores.
     """
     histories, owners = _distinct_histories(cases)
     at_once = USERS_AT_ONCE if cases.draws is None else DRAWN_AT_ONCE
@@ -70,10 +65,10 @@ def evaluate_ranks(score: Scorer, cases: Cases, n_items: int, maxlen: int) -> np
 
 @torch.inference_mode()
 def evaluate(score: Scorer, cases: Cases, n_items: int, maxlen: int, batch_users: int = USERS_AT_ONCE) -> Ranking:
-    """Ranks, and in the same pass what the metrics and probes of a finished model need.
+    """Compute ranks and, in the same pass, everything that the metrics and probes of a finished model need.
 
-    Runs on the device that the cases are on. Only the model's own arithmetic can make the result depend on
-    `batch_users`. Raises NonFiniteScores.
+    Runs on the device of the cases. The result does not depend on `batch_users`, except through rounding inside the
+    model. Raises NonFiniteScores.
     """
     random, device = np.random.default_rng(NEGATIVE_SEED), cases.targets.device
     each = torch.arange(len(cases.targets), device=device)
@@ -88,10 +83,11 @@ def evaluate(score: Scorer, cases: Cases, n_items: int, maxlen: int, batch_users
 def top_lists(
     score: Scorer, histories: Sequences, n_items: int, maxlen: int, k: int, mask_seen: bool
 ) -> Iterator[Tensor]:
-    """The k best items of each history, (B, min(k, V)) for a few histories at a time, best first; V where no item is
-    left. Masked as in `evaluate`. Raises NonFiniteScores.
+    """Yield the k best items of B histories at a time, (B, min(k, V)), best first, V where no item is left.
+
+    Raises NonFiniteScores.
     """
-    cases = Cases(histories, histories.final_items(), mask_seen=mask_seen)  # the targets play no part
+    cases = Cases(histories, histories.final_items(), mask_seen=mask_seen)  # the targets are not used
     each = torch.arange(len(histories), device=histories.items.device)
     for chunk in _scored_chunks(score, cases, histories, each, n_items, maxlen, USERS_AT_ONCE):
         with _masked(chunk) as masked:
@@ -99,16 +95,16 @@ def top_lists(
 
 
 def _distinct_histories(cases: Cases) -> tuple[Sequences, Tensor]:
-    """The H histories that differ from the one before, and the one of each case: owners (C,), ascending."""
+    """Merge equal neighbours. Returns the H histories that are left and, for each case, the index of its own, (C,)."""
     places = torch.stack([cases.histories.starts, cases.histories.lengths])
     is_new = torch.cat([places.new_ones(1, dtype=torch.bool), places.diff().any(0)])
     return cases.histories.select(is_new.nonzero().squeeze(1)), is_new.cumsum(0) - 1
 
 
 def _joined(parts: Iterable[dict[str, Tensor]], n_cases: int) -> dict[str, np.ndarray]:
-    """The parts' rows one below the other, written straight to their place.
+    """Concatenate the parts' arrays, copying each part to its place in a preallocated array as it arrives.
 
-    Small results kept between the large matrices of a chunk would fragment the heap, by gigabytes.
+    If the small results were kept between the large matrices of the chunks, they would fragment the heap by gigabytes.
     """
     whole: dict[str, Tensor] = {}
     first = 0
@@ -123,10 +119,10 @@ def _joined(parts: Iterable[dict[str, Tensor]], n_cases: int) -> dict[str, np.nd
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """B histories: raw `scores` (B, V), and `seen` (M,), the cells of their own items that are to be masked.
+    """Raw `scores` (B, V) of B histories, and the C >= B cases that have these histories.
 
-    These are indices into the flattened matrix, repeats included. `targets` (C,) of the C >= B cases that these
-    histories have, `owners` (C,) their rows, ascending; every history has a case.
+    `seen` (M,): indices into the flattened scores of the items to mask, with repeats. `targets` (C,). `owners` (C,):
+    the row of each case's history, ascending. Every history has at least one case.
     """
 
     scores: Tensor
@@ -138,7 +134,7 @@ class _Chunk:
 def _scored_chunks(
     score: Scorer, cases: Cases, histories: Sequences, owners: Tensor, n_items: int, maxlen: int, batch_users: int
 ) -> Iterator[_Chunk]:
-    """H histories a few at a time, with the targets of the C cases to whose history `owners` (C,) points."""
+    """Score H histories, a few at a time. `owners` (C,) has the index of each case's history."""
     every = torch.arange(len(histories), device=owners.device)
     for rows in every.split(max(1, min(batch_users, CELLS_AT_ONCE // n_items))):
         scores = score(windows(histories, rows, maxlen, pad_id=n_items)).float().contiguous()
@@ -159,16 +155,16 @@ def _check(scores: Tensor, rows: Tensor, n_items: int) -> None:
 
 
 def cells_of(sequences: Sequences, n_items: int) -> Tensor:
-    """The cells of the users' own items in the flattened (B, V) matrix, (M,), in the sequences' order."""
+    """Return the indices of the users' own items in a flattened (B, V) matrix, (M,), in the sequences' order."""
     rows, items = sequences.flatten()
     return rows * n_items + items
 
 
 @contextmanager
 def _masked(chunk: _Chunk) -> Iterator[Tensor]:
-    """The scores (B, V) with -inf at the histories' own items, in place, for a copy takes as long as ranking does.
+    """Set the scores of the items to mask to -inf, in place, because copying would take as long as ranking.
 
-    The matrix may be the method's own, so what was overwritten is put back.
+    The matrix may belong to the method, so the original scores are restored at the end.
     """
     cells = chunk.scores.view(-1)
     kept = cells[chunk.seen]
@@ -180,8 +176,8 @@ def _masked(chunk: _Chunk) -> Iterator[Tensor]:
 
 
 def _ranks_of_cases(chunk: _Chunk) -> Tensor:
-    """(C,) the rank of each case's target."""
-    is_first = chunk.owners.diff(prepend=chunk.owners.new_tensor([-1])) > 0  # (C,) of the cases of a history
+    """Return the rank of each case's target, (C,) int32."""
+    is_first = chunk.owners.diff(prepend=chunk.owners.new_tensor([-1])) > 0  # (C,), among the cases of a history
     with _masked(chunk) as masked:
         if is_first.all():
             return ranks_of(masked, chunk.targets)
@@ -193,11 +189,11 @@ def _ranks_of_cases(chunk: _Chunk) -> Tensor:
 
 
 def ranks_of(masked: Tensor, targets: Tensor) -> Tensor:
-    """(B,) int32: the rank of one target in each row of `masked` (B, V), 0 where that is -inf."""
+    """Return the rank of one target in each row of `masked` (B, V), (B,) int32, 0 where the target's score is -inf."""
     columns = targets[:, None]
     target = masked.gather(1, columns)  # (B, 1)
     cells = torch.empty_like(masked)
-    # Sums of ones in float32 are exact up to 2**24 items and, on a CPU, much faster than counting booleans.
+    # Summing ones in float32 is exact up to 2**24 items and, on a CPU, much faster than counting booleans.
     above = torch.gt(masked, target, out=cells).sum(1)
     tied = torch.ge(masked, target, out=cells).sum(1) - above > 1
     if tied.any():
@@ -222,7 +218,7 @@ def _measure(chunk: _Chunk, uniform: Tensor) -> dict[str, Tensor]:
 
 
 def _top(masked: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k best items, (B, min(k, V)), ties by ascending index, V where masked; and the best score, (B,)."""
+    """Return the k best items, (B, min(k, V)), ties by ascending index, V where masked; and the best score, (B,)."""
     n_items = masked.shape[1]
     values, items = masked.topk(min(k + 1, n_items))
     if n_items > k:
@@ -231,15 +227,16 @@ def _top(masked: Tensor, k: int) -> tuple[Tensor, Tensor]:
         if crossing.any():
             items[crossing] = _top_of_tied(masked[crossing], values[crossing, k - 1 : k], k)
     items = items.sort().values
-    values = masked.gather(1, items) + 0.0  # -0.0 becomes the 0.0 it ties with; a GPU's radix sort tells them apart
+    values = masked.gather(1, items) + 0.0  # turns -0.0 into 0.0: they tie, but a GPU's radix sort would order them
     values, order = values.sort(descending=True, stable=True)
     return items.gather(1, order).masked_fill(values.isneginf(), n_items), values[:, 0]
 
 
 def _top_of_tied(masked: Tensor, boundary: Tensor, k: int) -> Tensor:
-    """The k best items, in any order, of rows whose k-th best score, `boundary` (B, 1), recurs after place k.
+    """Return the k best items, in any order, of rows where places k and k + 1 have the same score, `boundary` (B, 1).
 
-    `topk` keeps any of the tied items; a key that falls with the item's index makes it keep the first ones.
+    `topk` would keep an arbitrary choice of the tied items. A key that decreases with the item's index makes it keep
+    the first ones.
     """
     n_items = masked.shape[1]
     items = torch.arange(n_items, dtype=torch.int32, device=masked.device)
@@ -248,15 +245,15 @@ def _top_of_tied(masked: Tensor, boundary: Tensor, k: int) -> Tensor:
 
 
 def _negatives(chunk: _Chunk, uniform: Tensor) -> tuple[Tensor, Tensor]:
-    """Items outside history and target, (B, n), from `uniform` (B, n) in [0, 1); whether there are any, (B,).
+    """Draw items that are neither masked nor the target, (B, n), and tell which rows have any such items, (B,).
 
-    Sort the excluded cells of the flattened (B, V) matrix, e_0 < e_1 < ...; e_i - i allowed cells lie before
-    e_i. So allowed cell number a is cell a + #{i: e_i - i <= a}.
+    `uniform` (B, n): numbers in [0, 1). Let e_0 < e_1 < ... be the excluded cells of the flattened (B, V) matrix. There
+    are e_i - i allowed cells before e_i, so allowed cell number a is cell a + #{i: e_i - i <= a}.
     """
     n_users, n_items = chunk.scores.shape
     starts = torch.arange(n_users + 1, device=uniform.device) * n_items
     excluded = torch.cat([chunk.seen, starts[:-1] + chunk.targets]).unique()
-    before = torch.searchsorted(excluded, starts)  # (B + 1,) excluded cells ahead of each row
+    before = torch.searchsorted(excluded, starts)  # (B + 1,), the number of excluded cells before each row
     allowed = n_items - before.diff()
     chosen = (starts - before)[:-1, None] + (uniform * allowed[:, None]).long()
     gaps = excluded - torch.arange(len(excluded), device=excluded.device)

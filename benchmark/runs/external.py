@@ -1,8 +1,7 @@
-"""Recommendations that were made elsewhere for our test users, read from a table of users, items and ranks, and scored
-by our metrics: lists of ids -> run record.
+"""Score recommendations made by other software: a table of users, items and ranks -> run record.
 
-The lists come without scores. The rank of a target is its place in the user's list without the items of the user's own
-history, which our evaluation masks, too; it is 0, a miss, if the target is not in the list.
+The lists have no scores. A target's rank is its place in the user's list after the items of the user's history are
+removed, as our evaluation masks them, too. If the target is not in the list, the rank is 0, a miss.
 """
 
 from __future__ import annotations
@@ -40,31 +39,28 @@ from datasets.sequences import Sequences
 from datasets.split import Split
 
 VERSIONS = {"protocol": PROTOCOL_VERSION, "evaluation": EVALUATION_VERSION, "external": 1}
-"""Raise the last when the same file would get other numbers; they are part of the run key."""
+"""Part of the run key. The last one is to be raised when the same file would get different results."""
 
 COLUMNS: Mapping[str, Sequence[str]] = {"user": COLUMN_NAMES["user"], "item": COLUMN_NAMES["item"], "rank": ("rank",)}
-"""Accepted column names, compared like those of a table of interactions; other columns are ignored."""
-
 EXPECTED = f"the first line must name the columns userid, itemid and rank, {SEPARATED}"
 _NUMBER = re.compile("[0-9]{1,9}")
 
 MAX_NAME = 60
-SETTING = "external"
-"""Stands for the hyper-parameters and the profile of such a run, which we do not know."""
+SETTING = "external"  # in place of the hyper-parameters and profile, which are not known
 
 
 @dataclass(frozen=True)
 class External:
-    """A file of recommendations and the name under which it is shown."""
+    """A file of recommendations and the name that it is shown under."""
 
     name: str
     path: Path
 
     @classmethod
     def parse(cls, text: str) -> External:
-        """From `NAME=FILE`, or `FILE` with its stem as the name; ConfigError for a name that cannot be shown."""
+        """Parse `NAME=FILE`, or `FILE` to use its stem as the name; raise ConfigError if the name cannot be shown."""
         name, separator, file = text.partition("=")
-        if not separator or "/" in name or os.path.exists(text):  # false, too, if it cannot be a path
+        if not separator or "/" in name or os.path.exists(text):
             name, file = re.sub(r"(\.(csv|tsv|txt|gz))+$", "", Path(text).name, flags=re.IGNORECASE), text
         name = name.strip()
         if not file:
@@ -78,12 +74,12 @@ class External:
 
     @property
     def file(self) -> str:
-        """The file's name without its path, because records are published; printable whatever the name is."""
+        """The file's name without the path, which is private: records are published."""
         return printable(self.path.name)
 
     @property
     def method(self) -> str:
-        """The record's method, which is a path component; names that differ only in what it leaves out get a digest."""
+        """The method's name in the record, a path component. If characters are lost, a digest keeps it unique."""
         slug = re.sub(r"[^a-z0-9._]+", "-", self.name.lower()).strip("-._")
         if slug != self.name.lower().replace(" ", "-"):
             slug = "-".join([*([slug] if slug else []), hashlib.sha256(self.name.encode()).hexdigest()[:6]])
@@ -91,7 +87,7 @@ class External:
 
 
 def parse_externals(texts: Sequence[str]) -> list[External]:
-    """Each of `texts` as an External; ConfigError if one is unusable or two have the same name."""
+    """Parse the command line's arguments; raise ConfigError if one is not valid or two have the same name."""
     externals: dict[str, External] = {}
     for external in map(External.parse, texts):
         if external.method in externals:
@@ -101,7 +97,7 @@ def parse_externals(texts: Sequence[str]) -> list[External]:
 
 
 def check_one_history(prepared: Prepared) -> None:
-    """Raise ConfigError under tie draws: a user then has several histories, but a list is made for one."""
+    """Raise ConfigError under tie draws, where a user has several histories but would have only one list."""
     if prepared.split.tie_draws:
         raise ConfigError(
             f"{prepared.title}: under protocol.ties=draws a user has several histories, and recommendations are made "
@@ -110,10 +106,10 @@ def check_one_history(prepared: Prepared) -> None:
 
 
 def score(external: External, prepared: Prepared, command: str, known: Sequence[RunRecord]) -> tuple[RunRecord, Arrays]:
-    """The run of a file of recommendations: its metrics on the test targets; raises DataError if it cannot be used,
-    ConfigError under tie draws.
+    """Score a file of recommendations on the test targets and return its record and arrays.
 
-    `command` repeats it. `known`: the dataset's records, to count the other files scored under this name before.
+    `command` goes into the record. `known`: the dataset's records, to count other files scored under this name before.
+    Raises DataError if the file cannot be used, and ConfigError under tie draws.
     """
     check_one_history(prepared)
     outcome, clock = RunOutcome(), time.perf_counter()
@@ -147,7 +143,7 @@ def score(external: External, prepared: Prepared, command: str, known: Sequence[
 
 
 def key_of(external: External, prepared: Prepared, sha256: str) -> str:
-    """16 hex digits that stand for everything that decides the numbers, and for the name."""
+    """Return the run key, 16 hex digits of everything that determines the results, and of the name."""
     return digest_of([external.method, sha256, prepared.fingerprint, prepared.summary["protocol"], VERSIONS])
 
 
@@ -155,14 +151,14 @@ def key_of(external: External, prepared: Prepared, sha256: str) -> str:
 
 
 def read_ranked_lists(path: Path, users: np.ndarray, items: np.ndarray) -> Sequences:
-    """One list per user, best first, as positions in `items`; empty for a user whom the file does not name.
+    """Read one list per user, best first, as indices into `items`. A user who is not in the file gets an empty list.
 
-    `users` (N,), `items` (V,): the original ids that the file, plain or gzip, must use, written as `str` writes them.
-    The order of its rows does not matter. Raises DataError, with file and line number, for an unknown user or item, an
-    item that is twice in a list, ranks other than 1 to n, and a file that is not such a table.
+    `users` (N,), `items` (V,): the original ids, which the file, plain or gzip, must use as `str` formats them. Its
+    rows may be in any order. Raises DataError, with file and line number, for an unknown user or item, an item that
+    occurs twice in a list, ranks other than 1 to n, and a file that is not such a table.
     """
     user_index, item_index = ({str(label): i for i, label in enumerate(labels.tolist())} for labels in (users, items))
-    found = array("q")  # user, item, rank and line of each recommendation, one after the other
+    found = array("q")  # user, item, rank and line of each recommendation
     layout = replace(layout_of(path, COLUMNS, EXPECTED), quoted=True)
     with open_source(path) as stream:
         for line, user, item, rank in read_rows(stream, layout, path):
@@ -195,7 +191,7 @@ def read_ranked_lists(path: Path, users: np.ndarray, items: np.ndarray) -> Seque
 def _recommendation(
     user: str, item: str, rank: str, users: Mapping[str, int], items: Mapping[str, int]
 ) -> tuple[int, int, int]:
-    """User, item and rank as numbers; ValueError if one is wrong."""
+    """Convert user, item and rank to integers; raise ValueError if one is not valid."""
     if any("\udc80" <= letter <= "\udcff" for letter in user + item):
         raise ValueError("is not UTF-8 text; convert the file to UTF-8")
     if user not in users:
@@ -211,7 +207,7 @@ def _recommendation(
 
 
 def summary_line(record: RunRecord) -> str:
-    """One line for the terminal about a scored file."""
+    """Summarise a scored file in one line for the terminal."""
     counts, value = record.counts, record.metrics["test"].get("ndcg@10")
     known = counts["known_cutoff"]
     return (
@@ -224,11 +220,11 @@ def summary_line(record: RunRecord) -> str:
 
 
 def measure(lists: Sequences, split: Split) -> tuple[Arrays, dict[str, float], dict[str, Any]]:
-    """Arrays, test metrics and counts of N ranked lists of catalogue indices, one per test user, some of them empty.
+    """Evaluate N ranked lists of catalogue indices, one per test user and possibly empty.
 
-    `ranks`, `top_items`, `target_buckets` and `history_buckets` are as in every record; what needs scores or a model is
-    absent. `top_items` is as wide as the shortest list is long: what would follow is unknown, and so metrics at larger
-    K are absent, too. Raises ValueError if nothing is left of a list.
+    Returns the record's arrays, test metrics and counts. Arrays that need scores or a model are missing. `top_items` is
+    only as wide as the shortest list, because what would follow is unknown; metrics at larger K are missing, too.
+    Raises ValueError if a list consists of nothing but items in the user's history.
     """
     test, n_items = split.cases("test"), split.n_items
     targets, seen = test.targets.numpy(), np.unique(cells_of(test.histories, n_items).numpy())
@@ -261,9 +257,9 @@ def measure(lists: Sequences, split: Split) -> tuple[Arrays, dict[str, float], d
 
 
 def metrics_of(arrays: Arrays, split: Split) -> dict[str, float]:
-    """Test metrics from the arrays of `measure`: those of `summarise` as far as the lists are known.
+    """Compute test metrics from the arrays of `measure`, without those at a K beyond the shortest list.
 
-    A rank of 0 says no more than that the target is not in the list, so whether it is masked is asked of the split.
+    Rank 0 does not imply that the target is masked, as it does elsewhere, so `masked_targets` comes from the split.
     """
     test, n_items = split.cases("test"), split.n_items
     width = arrays["top_items"].shape[1]
@@ -271,14 +267,15 @@ def metrics_of(arrays: Arrays, split: Split) -> dict[str, float]:
     metrics = summarise([arrays], split.item_buckets, split.item_popularity)
     targets = torch.arange(len(test.targets)) * n_items + test.targets
     metrics["masked_targets"] = torch.isin(targets, cells_of(test.histories, n_items)).double().mean().item()
-    cutoffs = {name: re.search(r"@(\d+)", name) for name in metrics}  # of names such as `hr@10/bucket1`
+    cutoffs = {name: re.search(r"@(\d+)", name) for name in metrics}
     return {name: metrics[name] for name, cutoff in cutoffs.items() if not cutoff or int(cutoff[1]) <= known}
 
 
 def _known_cutoff(lists: Sequences, lengths: np.ndarray, available: np.ndarray, split: Split) -> int:
-    """The largest K up to which every list is known: the shortest of `lengths` (N,), without the users' histories.
+    """Return the largest K up to which every list is known, at most TOP_ITEMS.
 
-    A list with all of a user's `available` items (N,) is complete.
+    `lengths` (N,): the lists' lengths without items of the users' histories. `available` (N,): how many items a user
+    could be recommended. A list with all of them is complete, so it is known for any K.
     """
     given = lists.lengths.numpy() > 0
     reach = np.where(lengths >= available, TOP_ITEMS, lengths)

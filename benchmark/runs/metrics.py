@@ -1,9 +1,9 @@
-"""The metrics with a cut-off: accuracy, from the ranks of the targets, and what is recommended, from the lists.
+"""Metrics with a cut-off K: accuracy, computed from the targets' ranks, and properties of the recommended lists.
 
-To add one is to add its entry to METRICS; `python -m benchmark recompute` then brings it to stored runs. Throughout,
-`ranks` (N,) holds the rank of each user's target, from 1, 0 for a miss; `top_items` (N, K) holds item indices, best
-first, with V, the catalogue's size, where there is no item; `popularity` (V,) is the share of the training users who
-have an item.
+To add a metric, add an entry to METRICS; `python -m benchmark recompute` then computes it for stored runs.
+
+`ranks` (N,): the rank of each user's target, 1 = best, 0 = miss. `top_items` (N, K): item indices, best first, V (the
+size of the catalogue) if there is no item. `popularity` (V,): the share of training users who have the item.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ CUTOFFS = (1, 5, 10, 20, 50)
 
 
 def shown_items(top_items: np.ndarray, n_items: int) -> np.ndarray:
-    """(V,) int64, in how many users' lists each item is."""
+    """Count for each item how many users' lists contain it, (V,) int64."""
     return np.bincount(top_items.ravel(), minlength=n_items + 1)[:n_items]
 
 
 def coverage(top_items: np.ndarray, popularity: np.ndarray) -> float:
-    """The share of the catalogue that is in at least one list."""
+    """Return the share of the catalogue that occurs in at least one list."""
     return float((shown_items(top_items, len(popularity)) > 0).mean())
 
 
 def gini(top_items: np.ndarray, popularity: np.ndarray) -> float:
-    """How unevenly the lists' places are shared out among the catalogue: 0 = alike, 1 = all to one item.
+    """Return the Gini index of how often items are recommended: 0 = all equally often, 1 = always the same item.
 
-    sum_j (2j - V - 1) p_j / (V - 1), p_j the items' shares of the places, ascending (Shani and Gunawardana 2011,
-    "Evaluating recommendation systems"). NaN if nothing is recommended, or there is one item.
+    sum_j (2j - V - 1) p_j / (V - 1), where p_j are the items' shares of all recommendations, ascending (Shani and
+    Gunawardana 2011, "Evaluating recommendation systems"). NaN if nothing is recommended or V = 1.
     """
     places, n_items = np.sort(shown_items(top_items, len(popularity))), len(popularity)
     if n_items < 2 or not places[-1]:
@@ -42,17 +42,19 @@ def gini(top_items: np.ndarray, popularity: np.ndarray) -> float:
 
 
 def average_popularity(top_items: np.ndarray, popularity: np.ndarray) -> float:
-    """The mean popularity of a user's list, averaged over the users who have one (Yin et al. 2012, "Challenging the
-    long tail recommendation"; in its number of ratings, here in shares of the training users); NaN without any.
+    """Return the mean popularity of a user's list, averaged over users with a list; NaN if there are none.
+
+    From Yin et al. 2012, "Challenging the long tail recommendation". They measure popularity by the number of ratings;
+    here it is the share of training users.
     """
     return _mean_over_lists(top_items, popularity)
 
 
 def novelty(top_items: np.ndarray, popularity: np.ndarray) -> float:
-    """The mean of log2(1 / popularity), in bits, over a user's list, averaged over the users who have one (Zhou et al.
-    2010, "Solving the apparent diversity-accuracy dilemma of recommender systems"); NaN without any.
+    """Return the mean of log2(1 / popularity), in bits, of a user's list, averaged over users with a list, or NaN.
 
-    An item that no training user has counts as if it were as popular as the least popular of the other items.
+    From Zhou et al. 2010, "Solving the apparent diversity-accuracy dilemma of recommender systems". Items that no
+    training user has are treated like the least popular of the other items.
     """
     least = popularity[popularity > 0].min(initial=1.0)
     return _mean_over_lists(top_items, -np.log2(np.maximum(popularity, least)))
@@ -66,15 +68,15 @@ def _mean_over_lists(top_items: np.ndarray, values: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric that is measured at every cut-off K, as `name@K`, and where it is shown.
+    """A metric, computed at every cut-off K under the name `name@K`, and where it is shown.
 
-    It has one of two definitions. `gain`: what a hit is worth by its rank; the metric is then the mean over the test
-    users of what their targets' ranks give, 0 beyond K. `of_lists`: one number of all the lists, from (N, K)
-    `top_items` and (V,) `popularity`. `title`: in figures and texts. `decimals`: as printed.
+    A metric is defined in one of two ways. `gain` maps a target's rank to the value of the hit; the metric is the mean
+    over test users, with 0 for ranks beyond K. `of_lists` maps all lists to one number, from `top_items` (N, K) and
+    `popularity` (V,). `title` is used in figures and texts, `decimals` in print.
 
-    `paper`: the cut-offs that the paper's Table 2 prints, and ours therefore shows. `shown`: other places and the
-    cut-offs shown there: `run` (each run, on the page and in `compare`), `windows`, `sweeps`, `ties` and `lists` (what
-    is recommended, with and without Barlow Twins beside Table 1, and of every method).
+    `paper`: the cut-offs in the paper's Table 2, and therefore in ours. `shown`: the cut-offs shown in other places:
+    `run` (a run on the page and in `compare`), `windows`, `sweeps`, `ties`, and `lists` (the tables about what is
+    recommended).
     """
 
     title: str
@@ -112,37 +114,37 @@ METRICS: dict[str, Metric] = {
     ),
     "novelty": Metric("novelty (bits)", of_lists=novelty, decimals=2, shown={"lists": (10,)}),
 }
-"""Every metric with a cut-off, by name."""
+"""All metrics with a cut-off, by name."""
 
 
 def definition(metric: str) -> Metric | None:
-    """The entry of METRICS for a name such as `hr@10` or `hr@10/bucket1`; None if it is unknown or has no cut-off."""
+    """Return the entry of METRICS for a name such as `hr@10` or `hr@10/bucket1`, or None if there is none."""
     name, _, cutoff = metric.partition("@")
     return METRICS.get(name) if cutoff else None
 
 
 def is_mean_over_users(metric: str) -> bool:
-    """Whether a metric is a mean over users, so that users can be resampled; accuracy is one, coverage is not."""
+    """Whether a metric is a mean over users, like accuracy and unlike coverage, so that users can be resampled."""
     known = definition(metric)
     return known is not None and known.gain is not None
 
 
 def is_higher_better(metric: str) -> bool:
-    """Whether a higher value is better, as for every metric that METRICS does not have."""
+    """Whether a higher value is better. Assumed for metrics that are not in METRICS."""
     known = definition(metric)
     return known is None or known.higher_is_better
 
 
 def shown_in(place: str) -> tuple[str, ...]:
-    """The metrics of a place, as `Metric.shown` has it, that of model selection first."""
+    """List the metrics that `Metric.shown` assigns to a place, the one used for model selection first."""
     names = [f"{name}@{k}" for name, metric in METRICS.items() for k in metric.shown.get(place, ())]
     return tuple(sorted(names, key=lambda name: name != METRIC))
 
 
 def per_user(metric: str, ranks: np.ndarray) -> np.ndarray:
-    """What each user contributes to a metric that is a mean over users: float64 in the shape of `ranks`, any shape.
+    """Compute each user's contribution to a metric that is a mean over users: float64, in the shape of `ranks`.
 
-    Raises ValueError for another metric.
+    Raises ValueError for other metrics.
     """
     known, cutoff = definition(metric), metric.partition("@")[2]
     if known is None or known.gain is None or not cutoff.isdecimal():
@@ -152,23 +154,23 @@ def per_user(metric: str, ranks: np.ndarray) -> np.ndarray:
 
 
 def hit_rate(ranks: np.ndarray, k: int) -> float:
-    """HR@k, the share of users whose target is among the first k."""
+    """Compute HR@k, the share of users whose target is among the first k."""
     return float(per_user(f"hr@{k}", ranks).mean())
 
 
 def ndcg(ranks: np.ndarray, k: int) -> float:
-    """NDCG@k, the mean of 1 / log2(rank + 1) over all users, 0 beyond k."""
+    """Compute NDCG@k, the mean over users of 1 / log2(rank + 1), or 0 beyond k."""
     return float(per_user(f"ndcg@{k}", ranks).mean())
 
 
 def accuracy(ranks: np.ndarray) -> dict[str, float]:
-    """The metrics that are means over users, at every cut-off."""
+    """Compute all metrics that are means over users, at every cut-off."""
     names = (f"{name}@{k}" for name, metric in METRICS.items() if metric.gain for k in CUTOFFS)
     return {name: float(per_user(name, ranks).mean()) for name in names}
 
 
 def of_lists(top_items: np.ndarray, popularity: np.ndarray) -> dict[str, float]:
-    """The metrics of what is recommended, at the cut-offs that the lists are long enough for."""
+    """Compute the metrics of the recommended lists, at every cut-off that the lists are long enough for."""
     return {
         f"{name}@{k}": metric.of_lists(top_items[:, :k], popularity)
         for name, metric in METRICS.items()
@@ -178,5 +180,5 @@ def of_lists(top_items: np.ndarray, popularity: np.ndarray) -> dict[str, float]:
 
 
 def cutoffs_within(top_items: np.ndarray, n_items: int) -> list[int]:
-    """The cut-offs that the lists kept are long enough for."""
+    """List the cut-offs that the lists are long enough for."""
     return [k for k in CUTOFFS if top_items.shape[1] >= min(k, n_items)]

@@ -1,4 +1,4 @@
-"""The stage `prepare`: find and hash the file, read and split it unless that is cached, write data.json."""
+"""The stage `prepare`: find and hash the file, read and split it or use the cache, and write data.json."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.store.atomic_files import StoreError, replacing
 from benchmark.store.json_text import printable
 from benchmark.store.npz import from_npz
-from benchmark.store.schema import MAX_TITLE, UNFIT_FIRST
+from benchmark.store.schema import BAD_STARTS, MAX_TITLE
 from benchmark.store.store import Notify, Store
 from datasets import synthetic
 from datasets.interactions import DataError, Interactions
@@ -28,15 +28,14 @@ from datasets.registry import DATASETS, READING_VERSION, locate, read_interactio
 from datasets.split import Split, split
 from datasets.user_labels import UserLabels, user_labels
 
-MOVIELENS = "ml-1m"
-"""The dataset whose publisher tells the gender and age of users and the genres of films."""
+MOVIELENS = "ml-1m"  # the dataset published with users' gender and age and with genres
 
 MASKED_SHARE_WORTH_A_WARNING = 0.2
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A dataset that is ready for runs. `summary` is its entry in data.json, `label` the protocol's name there."""
+    """A dataset that is ready for runs. `summary` is its entry in data.json, `label` the key of that entry."""
 
     name: str
     title: str
@@ -45,17 +44,15 @@ class Prepared:
     split: Split
     fingerprint: str
     summary: dict[str, Any]
-    labels: UserLabels | None = None  # for downstream tasks, if they are asked for
+    labels: UserLabels | None = None  # for downstream tasks
 
     @property
     def facts(self) -> DatasetFacts:
-        """What a plan has to know about the dataset."""
-        protocol = Protocol(**self.summary["protocol"])
-        return DatasetFacts(self.title, self.synthetic, protocol, self.fingerprint)
+        return DatasetFacts(self.title, self.synthetic, Protocol(**self.summary["protocol"]), self.fingerprint)
 
     @property
     def for_record(self) -> dict[str, Any]:
-        """What a run record keeps about its data: what it is, where it is from, and how much there is."""
+        """The `data` of a run record: the data's origin, fingerprint and size."""
         names = ("source", "sha256", "items", "train_users", "train_interactions", "test_users")
         return {"fingerprint": self.fingerprint} | {name: self.summary[name] for name in names}
 
@@ -70,26 +67,25 @@ def prepare(
     notify: Notify,
     download: bool = True,
 ) -> Prepared:
-    """Split the dataset `name`, or the table at `interactions_path` under that name; `store` gets its data.json.
+    """Split the dataset `name`, or the user's table at `interactions_path`, and write the summary to data.json.
 
-    `notify` gets one line for each thing that the user should know and that is not an error. `download`: whether an
-    absent file is fetched from its publisher. Raises DataError if the file is missing or cannot be used, and
-    StoreError if data.json cannot be written.
+    `notify` is called with warnings. `download`: whether to fetch a missing file from its publisher. Raises DataError
+    if the file is missing or cannot be used, and StoreError if data.json cannot be written.
     """
     source = _source(name, data_dir, interactions_path, download)
     result, notes = _split_or_cached(source, protocol, cache_dir, notify)
     fingerprint = result.fingerprint()
-    lines = list(notes)
+    warnings = list(notes)
     if duplicates := result.summary["duplicate_rows"]:
         kept = "they are kept, as the released code keeps them"
-        lines.append(f"rows that repeat an earlier one exactly: {duplicates}; {kept}")
+        warnings.append(f"rows that repeat an earlier one exactly: {duplicates}; {kept}")
     if (share := result.summary["masked_share"]) > MASKED_SHARE_WORTH_A_WARNING:
-        lines.append(
+        warnings.append(
             f"{share:.0%} of the test targets are in the user's own history, whose items are never recommended: no "
             "method can find them; check the data for repeated rows"
         )
-    for line in lines:
-        notify(f"{source.file}: {line}")
+    for warning in warnings:
+        notify(f"{source.file}: {warning}")
     summary = {
         "source": source.file,
         "sha256": source.sha256,
@@ -106,17 +102,14 @@ def prepare(
 
 
 def interactions_of(name: str, data_dir: Path, interactions_path: Path | None) -> Interactions:
-    """All interactions that `prepare` has split, read again: before any filter, and with their timestamps.
-
-    Raises DataError if the file is gone or cannot be used.
-    """
+    """Read again the interactions that `prepare` has split, before any filter and with timestamps; raises DataError."""
     return _source(name, data_dir, interactions_path, download=False).read()
 
 
 def with_labels(prepared: Prepared, data_dir: Path, interactions_path: Path | None) -> Prepared:
-    """The same data with what downstream tasks ask about its users. Raises DataError if the files are gone or unfit.
+    """Add the users' labels for downstream tasks. Raises DataError if the files are missing or cannot be used.
 
-    Raises ConfigError where scikit-learn is absent, before anything is trained.
+    Raises ConfigError if scikit-learn is missing, so that the user learns about it before any training.
     """
     if find_spec("sklearn") is None:
         raise ConfigError('--experiments downstream: needs scikit-learn; use pip install -e ".[downstream]"')
@@ -131,7 +124,7 @@ def with_labels(prepared: Prepared, data_dir: Path, interactions_path: Path | No
 
 @dataclass(frozen=True)
 class _RawData:
-    file: str  # its name without the path: records are published
+    file: str  # the name without the path, which is private: records are published
     sha256: str
     read: Callable[[], Interactions]
     format: str
@@ -142,7 +135,7 @@ class _RawData:
 
 def _source(name: str, data_dir: Path, interactions_path: Path | None, download: bool) -> _RawData:
     if (path := interactions_path) is not None:
-        title = printable(path.stem).lstrip(UNFIT_FIRST)[:MAX_TITLE] or "interactions"
+        title = printable(path.stem).lstrip(BAD_STARTS)[:MAX_TITLE] or "interactions"
         return _RawData(printable(path.name), file_sha256(path), partial(read_interactions, path), "table", title)
     dataset = DATASETS[name]
     about = (name, dataset.title, dataset.released_filter, dataset.is_synthetic)
@@ -156,7 +149,7 @@ def _source(name: str, data_dir: Path, interactions_path: Path | None, download:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file; for a .csv.gz of the table inside, which stays the same when it is packed again."""
+    """Compute the SHA-256 (hex) of a file, or of the table inside a .csv.gz, which does not depend on compression."""
     check_regular(path)
     try:
         with open_source(path) if path.name.endswith(".csv.gz") else path.open("rb") as stream:
@@ -171,12 +164,12 @@ def file_sha256(path: Path) -> str:
 def _split_or_cached(
     source: _RawData, protocol: Protocol, cache_dir: Path, notify: Notify
 ) -> tuple[Split, Sequence[str]]:
-    """The split, and the notes on how the file was read, which come from the cache as well."""
+    """Return the split and the reader's notes about the file, both from the cache if possible."""
     path = cache_dir / f"{_cache_key(source, protocol)}.npz"
     if path.exists():
         try:
             return _load(path)
-        except Exception as error:  # arrays of a wrong type, shape or name lead to errors of every kind
+        except Exception as error:  # arrays of a wrong type, shape or name can raise almost anything
             reason = printable(f"{type(error).__name__}: {error}".replace("\n", " "))
             notify(f"{path}: unusable cache ({reason:.200}); building it again")
     interactions = source.read()
@@ -188,7 +181,7 @@ def _split_or_cached(
     arrays["notes"] = np.array(interactions.notes, dtype=str)
     try:
         with replacing(path) as stream:
-            np.savez(stream, **arrays)  # compressing it would take as long as the split
+            np.savez(stream, **arrays)  # uncompressed, because compressing would take as long as splitting
     except StoreError as error:
         notify(f"{error}; going on without a cache")
     return result, interactions.notes
@@ -204,7 +197,7 @@ def _load(path: Path) -> tuple[Split, Sequence[str]]:
 
 def _cache_key(source: _RawData, protocol: Protocol) -> str:
     rules = protocol.to_json()
-    if not protocol.is_leave_one_out:  # the other presets are mere names
+    if not protocol.is_leave_one_out:  # other presets are only names for the rest of the protocol
         del rules["preset"]
     identity = json.dumps([source.sha256, source.format, rules, PROTOCOL_VERSION, READING_VERSION], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""What a run measures besides ranks while it has the model: spectra, densities of scores, calibration bins, taste."""
+"""Measurements of a model besides ranks: singular values, score densities, calibration bins, and users' taste."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ ROWS_AT_ONCE = 1024
 CALIBRATION_BINS = 15
 GRID_POINTS = 512
 FINE_BINS_PER_STEP = 8
-TAIL = 4.0
-"""How far the grid reaches beyond the extreme scores, in bandwidths; 0.003 % of a kernel lies farther out."""
+TAIL = 4.0  # bandwidths that the grid extends beyond the extreme scores; 0.003 % of a kernel is farther out
 
 
 @torch.inference_mode()
 def embeddings(encoder: Encoder, histories: Sequences, maxlen: int) -> Tensor:
-    """z of every history, (C, D), in host memory."""
+    """Compute the representation z of every history, (C, D), in host memory."""
     rows = torch.arange(len(histories), device=histories.items.device)
     chunks = rows.split(ROWS_AT_ONCE)
     return torch.cat([encoder(windows(histories, chunk, maxlen, encoder.n_items))[1].cpu() for chunk in chunks])
 
 
 def spectrum(embeddings: Tensor, centred: bool = False) -> np.ndarray:
-    """Singular values of the embeddings (N, D) of N users: (D,) float64, descending, zeros where N < D.
+    """Compute the singular values of embeddings (N, D): (D,) float64, descending, padded with zeros if N < D.
 
-    `centred` subtracts the mean embedding first; the paper does not say that it does.
+    `centred` subtracts the mean embedding first. The paper does not mention centring.
     """
     matrix = embeddings.detach().to("cpu", torch.float64)
     if centred:
@@ -41,10 +40,10 @@ def spectrum(embeddings: Tensor, centred: bool = False) -> np.ndarray:
 def calibration_bins(
     confidence: np.ndarray, correct: np.ndarray, bins: int = CALIBRATION_BINS
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Count, mean confidence and accuracy, (bins,) each, of equally many users by rising confidence.
+    """Sort users by confidence into bins of equal size; return each bin's count, mean confidence and accuracy, (bins,).
 
-    `confidence` (N,): the probability of the top item; `correct` (N,): whether it was the target. Counts
-    differ by at most one; equal confidences keep the users' order. An empty bin (N < bins) is 0 throughout.
+    `confidence` (N,): the probability of the top item. `correct` (N,): whether it was the target. Counts differ by at
+    most one. Users with equal confidence keep their order. An empty bin (N < bins) has zeros.
     """
     order = np.argsort(confidence, kind="stable")
     edges = np.arange(bins + 1) * len(order) // bins
@@ -60,11 +59,11 @@ def calibration_bins(
 def score_densities(
     target_scores: np.ndarray, negative_scores: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gaussian kernel densities of the scores of targets (N,) and of random negatives (N, n).
+    """Estimate Gaussian kernel densities of the scores of targets (N,) and of random negatives (N, n).
 
-    Returns a shared grid and the two densities on it, (512,) float64 each. Each bandwidth is Scott's (1992)
-    for the sample, but at least about a step of the grid: equal scores become a peak of that width. NaN is
-    no score; without any negative score their density is NaN.
+    Returns a shared grid and the two densities on it, (512,) float64 each. The bandwidth follows Scott (1992), but is
+    at least about one grid step, so that equal scores give a peak of that width. NaN scores are ignored; without any
+    negative scores their density is NaN.
     """
     samples = [scores[~np.isnan(scores)] for scores in (target_scores, negative_scores)]
     low = min(float(sample.min()) for sample in samples if len(sample))
@@ -83,7 +82,7 @@ def _scott_bandwidth(sample: np.ndarray) -> float:
 
 
 def _density(sample: np.ndarray, bandwidth: float, grid: np.ndarray) -> np.ndarray:
-    """Kernel density of `sample` at `grid`, from counts in bins fine enough to stand for their values."""
+    """Estimate the density of `sample` at `grid`, after rounding values to bins much finer than the grid."""
     if len(sample) == 0:
         return np.full(len(grid), np.nan)
     bins = (len(grid) - 1) * FINE_BINS_PER_STEP
@@ -95,12 +94,12 @@ def _density(sample: np.ndarray, bandwidth: float, grid: np.ndarray) -> np.ndarr
 
 
 def history_bucket_shares(histories: Sequences, item_buckets: np.ndarray) -> np.ndarray:
-    """Shares of the popularity buckets in each history, (N, 3) float32, 0 in an empty one.
+    """Compute the shares of the popularity buckets in each history, (N, 3) float32, zeros for an empty history.
 
-    `item_buckets`: (V,), the bucket of each item.
+    `item_buckets` (V,): the bucket of each item.
     """
     items, starts, lengths = (tensor.cpu().numpy() for tensor in (histories.items, histories.starts, histories.lengths))
-    counts = np.zeros((len(items) + 1, N_BUCKETS), dtype=np.int64)  # ahead of each place in `items`
+    counts = np.zeros((len(items) + 1, N_BUCKETS), dtype=np.int64)  # of the items before each place in `items`
     np.cumsum(np.eye(N_BUCKETS, dtype=np.int64)[item_buckets[items]], axis=0, out=counts[1:])
     shares = (counts[starts + lengths] - counts[starts]) / np.maximum(lengths, 1)[:, None]
     return shares.astype(np.float32)

@@ -1,4 +1,4 @@
-"""What the user sees while runs execute: a bar and its workers on a terminal, plain lines elsewhere."""
+"""Progress of runs: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from benchmark.runs.outstanding import seconds_of
 
 try:
     from tqdm import tqdm
-except ImportError:  # a machine that only trains can do without
+except ImportError:  # a machine that only trains does not need it
     tqdm = None
 
-LINE_SECONDS = 60.0
-"""Without a terminal, a run under way is mentioned again after this time."""
+LINE_SECONDS = 60.0  # between two lines about a run, without a terminal
 
 
 class Progress:
-    """Follows the runs of one dataset; use as a context manager around them."""
+    """Shows the progress of a dataset's runs. Use it as a context manager around them."""
 
     def __init__(self, title: str, total: int, stream: TextIO | None = None) -> None:
         self.title, self.total, self.stream = title, total, stream or sys.stderr or io.StringIO()
@@ -41,7 +40,7 @@ class Progress:
             self.bar.close()
 
     def follow(self, job: RunJob, news: dict[str, Any] | str) -> None:
-        """Show the news of a run: the row of an epoch, or in words what it is doing now."""
+        """Show the news of a run: the row of an epoch, or a description of what it is doing."""
         what, aside = news, ""
         if isinstance(news, dict):
             value = news["validation"].get(METRIC)
@@ -57,14 +56,14 @@ class Progress:
             self.say(f"  {self.under_way[job.key]}{aside}")
 
     def finished(self, run: FinishedRun) -> None:
-        """Say how a run ended."""
+        """Show how a run ended."""
         self.under_way.pop(run.job.key, None)
         self.ended += 1
         if self.bar is not None:
             self.bar.update()
         record = run.record
         value = record.metrics["validation"].get(METRIC)
-        facts = [record.status]
+        facts: list[str] = [record.status]
         if value is not None:
             facts.append(f"validation {METRIC} {value:.4f}")
         if record.selected_epoch is not None:
@@ -76,8 +75,8 @@ class Progress:
         self.say(f"[{self.ended}/{self.total}] {_name(run.job)}: {', '.join(facts)}")
 
     def say(self, line: str) -> None:
-        """Show a line of its own, above the bar where there is one."""
-        with contextlib.suppress(OSError):  # a closed terminal does not stop the work
+        """Print a line, above the bar if there is one."""
+        with contextlib.suppress(OSError):  # a closed terminal must not stop the work
             if self.bar is not None:
                 self.bar.write(line, file=self.stream)
             else:

@@ -1,4 +1,4 @@
-"""One run: spec -> fit -> evaluate -> record."""
+"""Execute one run: specification -> fit -> evaluate -> record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,40 +33,38 @@ from benchmark.runs.evaluation import NonFiniteScores, Ranking, evaluate, evalua
 from benchmark.runs.metrics import accuracy
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.probes import calibration_bins, embeddings, history_bucket_shares, score_densities, spectrum
-from benchmark.runs.summary import as_small_items, summarise, together
+from benchmark.runs.summary import as_small_items, combine_draws, summarise
 from benchmark.runs.training import Diverged, EpochRow, train
 from benchmark.store.npz import Arrays
-from benchmark.store.record import RunRecord
+from benchmark.store.record import CALIBRATION, DENSITIES, RunRecord
 from datasets.cases import Cases, ordered_cases, redrawn_cases
 from datasets.protocol import OPEN, Protocol
 from datasets.sequences import Sequences
 from datasets.split import Split
 
 REDRAWS = 5
-"""How often a model that is tested in one order of simultaneous events is tested again in another, the stages
-`ties-1`, `ties-2`, ...; one that is tested on tie draws is tested in file order instead, the stage `ties-file`.
-"""
+"""How often a model is tested again with simultaneous events in another order, as the stages `ties-1`, `ties-2`, ...
+A run on tie draws is instead tested once more in file order, as the stage `ties-file`."""
 
 LISTS_KEPT = 10
-"""How many items of each list a record keeps, the most that the paper measures coverage of. Metrics of longer lists are
-measured before that. In windows other than the last, and under leave-one-out, no list is kept.
-"""
+"""How many items of each list a record keeps. The paper measures coverage of at most ten. Metrics of longer lists are
+computed before the rest is dropped. Earlier windows and leave-one-out keep no lists at all."""
 
 
 @dataclass(frozen=True, eq=False)
 class SelectedWeights:
-    """What a trained run ends with: its encoder's weights by name, for a caller that keeps them."""
+    """The weights of a trained encoder by name, sent before evaluation for callers that want to keep them."""
 
     arrays: Arrays
 
 
 News = EpochRow | SelectedWeights | str
-"""The row of an epoch, the weights at the end, and in words what a run is doing."""
+"""What a run reports to its caller: the row of an epoch, the weights, or a description of what it is doing."""
 
 
 @dataclass
 class RunOutcome:
-    """What a run has come to so far; it turns into a record whatever happens."""
+    """The results of a run so far. Becomes a record even if the run fails."""
 
     status: str = "done"
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -86,15 +83,15 @@ def execute(
     prepared: Prepared,
     device: torch.device,
     on_news: Callable[[News], None] = lambda news: None,
-    checkpoint: Path | Checkpoint | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[RunRecord, Arrays]:
-    """Do the run, or go on with it if `checkpoint`, or the file at that path, has its state.
+    """Execute a run, resuming from the checkpoint if it has a state, and return its record and arrays.
 
-    A loss or score that is not finite gives a record `diverged`. An error of the operating system, such as a full disk,
-    gives one `interrupted`, because the run is not at fault, and any other exception gives one `failed`.
+    The record's status is "diverged" if a loss or score is not finite, "interrupted" after an operating system error
+    such as a full disk, for which the run is not to blame, and "failed" after any other exception.
     """
     outcome = RunOutcome()
-    code_version()  # remembered from now on: what is edited while this runs did not make the record
+    code_version()  # cached now, because files may be edited while this runs
 
     def follow(news: News) -> None:
         if isinstance(news, dict):
@@ -103,8 +100,6 @@ def execute(
 
     try:
         reset_peak_memory(device)
-        if isinstance(checkpoint, Path):
-            checkpoint = Checkpoint(checkpoint)
         _fit_and_evaluate(spec, prepared, device, outcome, follow, checkpoint)
     except (Diverged, NonFiniteScores) as reason:
         outcome.status, outcome.error = "diverged", {"type": type(reason).__name__, "message": str(reason)}
@@ -122,7 +117,7 @@ def execute(
 
 
 def to_record(spec: RunSpec, prepared: Prepared, device: torch.device, outcome: RunOutcome) -> RunRecord:
-    """The record of an outcome."""
+    """Build the record of a run from its outcome."""
     key, command = run_key(spec, prepared.fingerprint), command_of(spec, prepared.summary["source"])
     return record_of(key, spec.to_json(), versions(spec), prepared, device, command, outcome)
 
@@ -130,21 +125,21 @@ def to_record(spec: RunSpec, prepared: Prepared, device: torch.device, outcome: 
 def record_of(
     key: str,
     spec: dict[str, Any],
-    made_by: dict[str, int],
+    versions: dict[str, int],
     prepared: Prepared,
     device: torch.device,
     command: str,
     outcome: RunOutcome,
 ) -> RunRecord:
-    """The record of an outcome, whatever its `spec`; `made_by` are the versions that decide its numbers."""
-    came_to = {each.name: getattr(outcome, each.name) for each in fields(outcome)}
-    del came_to["started"], came_to["arrays"]
+    """Build a record from an outcome, with any `spec`. `versions` are those of the code that computes the results."""
+    results = {each.name: getattr(outcome, each.name) for each in fields(outcome)}
+    del results["started"], results["arrays"]
     return RunRecord(
-        **came_to,
+        **results,
         key=key,
         spec=spec,
         data=prepared.for_record,
-        versions={**made_by, **code_version(), **package_versions()},
+        versions={**versions, **code_version(), **package_versions()},
         hardware=hardware(device),
         command=command,
         started=outcome.started.isoformat(timespec="milliseconds"),
@@ -188,7 +183,7 @@ def _fit_and_evaluate(
     outcome.timings["fit_seconds"] = seconds_before + seconds_since(clock)
     outcome.counts |= method.facts()
 
-    if spec.is_trial:  # nothing of it is ever tested
+    if spec.is_trial:  # trials are never tested
         outcome.metrics["validation"] = outcome.epochs[trained.selected_epoch - 1]["validation"]
         return
     if encoder:
@@ -201,7 +196,7 @@ def _fit_and_evaluate(
     z = embeddings(encoder, test.histories, data.maxlen) if encoder else None
     draws = _measure(ranking, z, test, split.item_buckets)
     outcome.metrics["test"] = summarise(draws, split.item_buckets, split.item_popularity)
-    outcome.arrays = together([_kept(draw, spec.protocol) for draw in draws])
+    outcome.arrays = combine_draws([_without_long_lists(draw, spec.protocol) for draw in draws])
     outcome.arrays["validation_ranks"] = validation.per_user(validation_ranks)
     outcome.metrics["validation"] = accuracy(outcome.arrays["validation_ranks"])
     if known is not None:
@@ -214,13 +209,13 @@ def _fit_and_evaluate(
 
 
 def training_data(spec: RunSpec, sequences: Sequences, n_items: int, device: torch.device) -> TrainingData:
-    """What a run trains on, made from the users' sequences."""
+    """Build a run's training data from the users' sequences, with noise and prefix rows if the spec asks for them."""
     data = TrainingData(sequences, n_items, spec.encoder.maxlen).with_noise(spec.training.noise, spec.seed).to(device)
     return data.with_prefix_rows() if spec.training.rows == "prefix" else data
 
 
 def _other_orders(split: Split) -> Iterator[tuple[str, Cases]]:
-    """The stages in which a finished model is tested again, with simultaneous events in another order."""
+    """Yield the further stages of testing, in which simultaneous events come in another order."""
     if split.tie_draws:
         yield "ties-file", ordered_cases(split.events, "test")
         return
@@ -229,9 +224,10 @@ def _other_orders(split: Split) -> Iterator[tuple[str, Cases]]:
 
 
 def _measure(ranking: Ranking, z: torch.Tensor | None, test: Cases, item_buckets: np.ndarray) -> list[Arrays]:
-    """What is measured in each tie draw, or in the only order; no history, target or raw id is in it (licences).
+    """Return a run's arrays for each tie draw, or for the only order of events.
 
-    `z` (C, D): of each case's history; `item_buckets` (V,).
+    They must not contain histories, targets or original ids, because the datasets' licences forbid publishing these.
+    `z` (C, D): the representation of each case's history. `item_buckets` (V,).
     """
     per_case = {
         "ranks": ranking.ranks,
@@ -245,20 +241,18 @@ def _measure(ranking: Ranking, z: torch.Tensor | None, test: Cases, item_buckets
     ]
 
 
-def _kept(draw: Arrays, protocol: Protocol) -> Arrays:
-    """Of the arrays of a draw those that the record keeps."""
+def _without_long_lists(draw: Arrays, protocol: Protocol) -> Arrays:
+    """Shorten or drop the lists of a draw as LISTS_KEPT explains."""
     if protocol.until == OPEN and not protocol.is_leave_one_out:
         return draw | {"top_items": draw["top_items"][:, :LISTS_KEPT]}
     return {name: array for name, array in draw.items() if name not in ("top_items", "history_buckets")}
 
 
 def _probe(ranking: Ranking, z: torch.Tensor | None, cases: slice | np.ndarray) -> Arrays:
-    """Densities of scores, bins of calibration and spectra of the users whose `cases` these are."""
-    names = ("calibration_count", "calibration_confidence", "calibration_accuracy")
-    arrays = dict(zip(names, calibration_bins(ranking.confidence[cases], ranking.correct[cases]), strict=True))
-    names = ("score_grid", "target_density", "negative_density")
+    """Compute score densities, calibration bins and singular values over the given cases."""
+    arrays = dict(zip(CALIBRATION, calibration_bins(ranking.confidence[cases], ranking.correct[cases]), strict=True))
     densities = score_densities(ranking.target_scores[cases], ranking.negative_scores[cases])
-    arrays |= dict(zip(names, densities, strict=True))
+    arrays |= dict(zip(DENSITIES, densities, strict=True))
     if z is not None:
         arrays["singular_values"] = spectrum(z[cases])
         arrays["singular_values_centred"] = spectrum(z[cases], centred=True)

@@ -1,8 +1,8 @@
-"""All numbers of a run from the arrays of its record: metrics, popularity buckets, calibration, geometry.
+"""Compute a run's test metrics from the arrays of its record: accuracy, popularity buckets, calibration, geometry.
 
-Pure numpy, no model and no data. Arrays are named and shaped as in metrics.py; popularity buckets are 0, 1, 2 in
-arrays, 0 = most popular, and bucket1 to bucket3 in names. A run that was tested on tie draws is measured draw by draw;
-its metrics are the means over the draws.
+Needs numpy only, neither the model nor the data. Arrays have the names and shapes of metrics.py. Popularity buckets are
+0, 1 and 2 in arrays, where 0 is the most popular one, and bucket1 to bucket3 in names. The metrics of a run on tie
+draws are means over the draws.
 """
 
 from __future__ import annotations
@@ -14,21 +14,20 @@ import numpy as np
 
 from benchmark.runs.metrics import CUTOFFS, accuracy, cutoffs_within, hit_rate, ndcg, of_lists, per_user, shown_items
 from benchmark.store.npz import Arrays
-from benchmark.store.record import PER_USER
+from benchmark.store.record import CALIBRATION, DENSITIES, PER_USER
 from datasets.protocol import N_BUCKETS
 
 POPULARITY_CUTOFF = 10
-SMOOTHING = 0.01
-"""Share of the history mixed into the recommendations, which keeps the divergence finite (Steck 2018)."""
+SMOOTHING = 0.01  # share of the history mixed into recommendations to keep the divergence finite (Steck 2018)
 
 
 def as_small_items(items: np.ndarray, n_items: int) -> np.ndarray:
-    """Items by index, and `n_items` for none, in the smaller of the two types that records keep them in."""
+    """Convert item indices, and `n_items` for no item, to uint16 if they fit, otherwise to int32."""
     return items.astype(np.uint16 if n_items < 2**16 - 1 else np.int32)
 
 
 def bucket_accuracy(ranks: np.ndarray, target_buckets: np.ndarray) -> dict[str, float]:
-    """HR and NDCG, as `hr@10/bucket1`, over the users whose target lies in a bucket; absent without any."""
+    """Compute HR and NDCG, such as `hr@10/bucket1`, over the users whose target is in a bucket, if there are any."""
     metrics = {}
     for bucket in range(N_BUCKETS):
         members = ranks[target_buckets == bucket]
@@ -40,10 +39,10 @@ def bucket_accuracy(ranks: np.ndarray, target_buckets: np.ndarray) -> dict[str, 
 
 
 def bucket_coverage(top_items: np.ndarray, target_buckets: np.ndarray, item_buckets: np.ndarray) -> dict[str, float]:
-    """Coverage per bucket in both readings, each over the whole catalogue; `item_buckets` (V,).
+    """Compute coverage per bucket in two readings, both as a share of the whole catalogue. `item_buckets` (V,).
 
-    `cov@K/bucketB/users`: items of any bucket shown to the users whose target lies in B (the released code),
-    absent where there is no such user. `cov@K/bucketB/items`: items of B shown to anyone.
+    `cov@K/bucketB/users`: all items shown to users whose target is in B (as in the released code), for buckets with
+    users. `cov@K/bucketB/items`: the items of B shown to any user.
     """
     n_items = len(item_buckets)
     metrics = {}
@@ -58,9 +57,9 @@ def bucket_coverage(top_items: np.ndarray, target_buckets: np.ndarray, item_buck
 
 
 def shown_shares(top_items: np.ndarray, item_buckets: np.ndarray) -> dict[str, float]:
-    """`shown@K/bucketB`: of all places in the users' top K, the share taken by items of bucket B; `item_buckets` (V,).
+    """Compute `shown@K/bucketB`, the share of bucket B among all items in the users' top K. `item_buckets` (V,).
 
-    Places that no unmasked item was left for do not count; undefined, NaN, if that is all of them.
+    NaN if no user has any item.
     """
     by_rank = np.append(item_buckets, N_BUCKETS)[top_items]  # (N, top), N_BUCKETS where no item was left
     metrics: dict[str, float] = {}
@@ -72,9 +71,9 @@ def shown_shares(top_items: np.ndarray, item_buckets: np.ndarray) -> dict[str, f
 
 
 def effective_rank(singular_values: np.ndarray) -> float:
-    """exp(-sum p log p) with p the singular values over their sum (paper, Eq. 9; Roy and Vetterli 2007).
+    """Compute exp(-sum p log p), where p are the singular values over their sum (paper, Eq. 9; Roy and Vetterli 2007).
 
-    Between 1 and the number of non-zero values; 0 if there is none.
+    The result is between 1 and the number of non-zero values, or 0 if there are none.
     """
     positive = singular_values[singular_values > 0]
     shares = positive / positive.sum()
@@ -82,10 +81,10 @@ def effective_rank(singular_values: np.ndarray) -> float:
 
 
 def popularity_divergence(history_buckets: np.ndarray, top_items: np.ndarray, item_buckets: np.ndarray) -> float:
-    """Mean over users of KL(p || 0.99 q + 0.01 p), in nats: calibration to taste in popularity (Steck 2018).
+    """Compute the mean over users of KL(p || 0.99 q + 0.01 p), in nats: calibration to popularity (Steck 2018).
 
-    p: shares of the buckets in a user's history, `history_buckets` (N, 3); q: in the user's top 10. Users
-    with an empty history or without any recommendation are left out; NaN if that is all of them.
+    p: shares of the buckets in a user's history, `history_buckets` (N, 3). q: shares in the user's top 10. Users
+    without a history or recommendations are left out; NaN if no users remain.
     """
     history = np.asarray(history_buckets, dtype=np.float64)
     shown = np.append(item_buckets, N_BUCKETS)[top_items[:, :POPULARITY_CUTOFF]]  # (N, 10)
@@ -99,28 +98,28 @@ def popularity_divergence(history_buckets: np.ndarray, top_items: np.ndarray, it
 
 
 def calibration_error(count: np.ndarray, confidence: np.ndarray, accuracy: np.ndarray) -> float:
-    """Expected calibration error: mean |accuracy - confidence|, bins weighted by count (Guo et al. 2017)."""
+    """Compute the expected calibration error: the mean of |accuracy - confidence| over users (Guo et al. 2017)."""
     return float((count * np.abs(accuracy - confidence)).sum() / count.sum())
 
 
 def overlap(grid: np.ndarray, targets: np.ndarray, negatives: np.ndarray) -> float:
-    """Integral of min(p, n) over that of p, densities of target and negative scores on `grid` (Fig. 2)."""
+    """Compute the integral of min(p, n) over that of p, the densities of target and negative scores (paper, Fig. 2)."""
     return float(np.trapezoid(np.minimum(targets, negatives), grid) / np.trapezoid(targets, grid))
 
 
 PROBES: dict[str, tuple[Callable[..., float], tuple[str, ...]]] = {
     "effective_rank": (effective_rank, ("singular_values",)),
     "effective_rank_centred": (effective_rank, ("singular_values_centred",)),
-    "overlap": (overlap, ("score_grid", "target_density", "negative_density")),
-    "ece": (calibration_error, ("calibration_count", "calibration_confidence", "calibration_accuracy")),
+    "overlap": (overlap, DENSITIES),
+    "ece": (calibration_error, CALIBRATION),
 }
-"""Metrics of what was measured while the model was there, each with the arrays that it is computed from."""
+"""Metrics computed from probes of the model, each with its function and the arrays that the function takes."""
 
 
-def by_draw(arrays: Mapping[str, np.ndarray]) -> list[Arrays]:
-    """The arrays of a run's record draw by draw, each in the shapes of a run without tie draws, which is its only draw.
+def split_draws(arrays: Mapping[str, np.ndarray]) -> list[Arrays]:
+    """Split the arrays of a record into those of each tie draw, in the shapes of a run without tie draws.
 
-    Of a run with draws, only arrays PER_USER are known for each of them.
+    Only the arrays in PER_USER are stored for each draw. A run without tie draws counts as one draw with all arrays.
     """
     if arrays["ranks"].ndim == 1:
         return [dict(arrays)]
@@ -128,10 +127,11 @@ def by_draw(arrays: Mapping[str, np.ndarray]) -> list[Arrays]:
     return [{name: array[:, draw] for name, array in per_user.items()} for draw in range(arrays["ranks"].shape[1])]
 
 
-def together(draws: Sequence[Arrays]) -> Arrays:
-    """The arrays of a run's record from those of each draw, all in the shapes of a run without tie draws.
+def combine_draws(draws: Sequence[Arrays]) -> Arrays:
+    """Combine the arrays of each tie draw into the arrays of a record.
 
-    Arrays PER_USER become (N, K, ...); of densities, bins and spectra the mean over the draws is kept, in float32.
+    Arrays in PER_USER are stacked to (N, K, ...). Of densities, bins and spectra, the mean over draws is kept as
+    float32.
     """
     if len(draws) == 1:
         return draws[0]
@@ -147,9 +147,10 @@ def together(draws: Sequence[Arrays]) -> Arrays:
 
 
 def user_means(metric: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """What each user contributes to a mean over users, on average over tie draws: (N,) float64.
+    """Compute each user's contribution to a mean over users, averaged over tie draws, (N,) float64.
 
-    `.../bucketB` is about the draws in which the user's target lies in that bucket, and the users who have any.
+    For `.../bucketB`, only draws count in which the user's target is in that bucket, and users without any are left
+    out.
     """
     name, _, bucket = metric.partition("/bucket")
     values = per_user(name, arrays["ranks"]).reshape(len(arrays["ranks"]), -1)  # (N, K)
@@ -161,11 +162,10 @@ def user_means(metric: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def summarise(draws: Sequence[Arrays], item_buckets: np.ndarray, popularity: np.ndarray) -> dict[str, float]:
-    """All test metrics of a run from its arrays draw by draw, as in `by_draw`; means over the draws.
+    """Compute all test metrics of a run from the arrays of its draws, as returned by `split_draws`.
 
-    `item_buckets`, `popularity`: (V,). Needs `ranks` and `target_buckets`; lists, spectra, densities and calibration
-    bins are used where present. A metric that is undefined is absent: of an empty bucket, of a probe that was not
-    taken, of a cut-off beyond the lists kept.
+    `item_buckets`, `popularity`: (V,). Each draw needs `ranks` and `target_buckets`; lists and probes are optional.
+    Metrics that cannot be computed are left out: for empty buckets, missing probes, and cut-offs beyond the lists.
     """
     found = [_summarise_draw(draw, item_buckets, popularity) for draw in draws]
     if len(found) == 1:
@@ -179,7 +179,7 @@ def _summarise_draw(
 ) -> dict[str, float]:
     ranks, target_buckets = arrays["ranks"], arrays["target_buckets"]
     metrics = {
-        "masked_targets": float(np.mean(ranks == 0)),  # they cannot be recommended: the user's history holds them
+        "masked_targets": float(np.mean(ranks == 0)),  # in the user's history, so they cannot be recommended
         **accuracy(ranks),
         **bucket_accuracy(ranks, target_buckets),
     }

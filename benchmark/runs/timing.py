@@ -1,4 +1,4 @@
-"""What an epoch of a run costs on this machine, from a few batches of it."""
+"""Estimate how long an epoch takes on this machine by timing a few batches."""
 
 from __future__ import annotations
 
@@ -12,20 +12,18 @@ from baselines.registry import METHODS
 from baselines.training_data import TrainingData
 from benchmark.plan.run_spec import RunSpec
 from benchmark.runs.evaluation import evaluate_ranks
+from benchmark.runs.run import training_data
 from benchmark.runs.training import EpochRow, Trained, train
 from datasets.cases import Cases
 from datasets.split import Split
 
-LOGITS_AT_ONCE = 50_000_000
-"""About how many scores the larger of two timed batches has, so that it takes a second or less."""
-
-CASES = 64
-"""How many of the validation cases are timed."""
+LOGITS_AT_ONCE = 50_000_000  # scores in the larger of the two timed batches, so that it takes a second or less
+CASES = 64  # validation cases to time
 
 
 @dataclass(frozen=True, eq=False)
 class _FewRows(TrainingData):
-    """All sequences, so that indices and statistics are the real ones; only the `rows` (n,) are trained on."""
+    """The whole training data, so that indices and statistics are real, but only `rows` (n,) are trained on."""
 
     rows: Tensor = field(kw_only=True)
 
@@ -35,17 +33,17 @@ class _FewRows(TrainingData):
 
 
 def seconds_per_epoch(spec: RunSpec, split: Split, device: torch.device) -> float:
-    """How long an epoch of a trained method takes, validation included: two small batches tell what a batch and what a
-    target costs.
+    """Estimate the seconds that an epoch of a trained method takes, including validation.
+
+    Timing two small batches of different size gives the cost per batch and per target.
     """
-    torch.set_num_threads(1)  # as runs have
-    data = TrainingData(split.train, split.n_items, spec.encoder.maxlen)
-    data = data.with_prefix_rows() if spec.training.rows == "prefix" else data
+    torch.set_num_threads(1)  # as in runs
+    data = training_data(spec, split.train, split.n_items, torch.device("cpu"))
     rows = data.trainable[torch.randperm(len(data.trainable), generator=torch.Generator().manual_seed(0))]
     batch_size = min(spec.training.batch_size, len(rows))
     large = min(batch_size, max(8, LOGITS_AT_ONCE // (split.n_items * spec.encoder.maxlen)))
     small = max(2, large // 4)
-    targets = (data.sequences.lengths[rows] - 1).clamp_max(data.maxlen).cumsum(0)  # of the first n rows, at n - 1
+    targets = (data.sequences.lengths[rows] - 1).clamp_max(data.maxlen).cumsum(0)  # [n - 1]: in the first n rows
     validation = split.cases("validation")
     cases = _first(validation, CASES).to(device)
     (_, of_small), (trained, of_large) = (_train(spec, data, rows[:n], cases, device) for n in (small, large))
@@ -65,9 +63,9 @@ def _first(cases: Cases, n: int) -> Cases:
 def _train(
     spec: RunSpec, data: TrainingData, rows: Tensor, cases: Cases, device: torch.device
 ) -> tuple[Trained, float]:
-    """A model, and the seconds that a batch of just these rows takes once everything is warm."""
+    """Train on one batch of these rows. Returns the model and the seconds per batch after a warm-up."""
     settings = spec.settings
-    if hasattr(settings, "refresh_after"):  # the views of EC4SRec come only after that
+    if hasattr(settings, "refresh_after"):  # EC4SRec uses its views only after this epoch
         settings = replace(settings, refresh_after=(1,))
     few = _FewRows(**{each.name: getattr(data, each.name) for each in fields(data)}, rows=rows).to(device)
     seconds = list[float]()

@@ -1,4 +1,4 @@
-"""The one training loop, for every gradient-trained method."""
+"""The training loop that all methods trained by gradient descent share."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ from benchmark.runs.metrics import hit_rate, ndcg
 from datasets.cases import Cases
 
 WARM_UP_EPOCHS, PLATEAU = 30, 2.0
-"""Patience ends no run before WARM_UP_EPOCHS, nor while the run was, on average over the last `patience` epochs,
-less than PLATEAU times as good as most-popular on validation (half way from there to perfection, where that is less).
-On ML-1M, BCE stays at the level of most-popular for some 20 epochs of 20 steps, with Barlow Twins for more than 40; to
-stop it there would be to compare with a model that was never trained."""
+"""Early stopping waits for WARM_UP_EPOCHS, and until the mean validation metric of the last `patience` epochs exceeds
+PLATEAU times that of most-popular (or the midpoint between most-popular and 1, if that is lower). The reason is that on
+ML-1M, BCE stays at the level of most-popular for some 20 epochs, and with Barlow Twins for more than 40. A run that
+stopped there would have learned nothing."""
 
 EpochRow = dict[str, Any]
 
 
 class Diverged(Exception):
-    """A loss or a score stopped being finite."""
+    """A loss or score is not finite."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """The encoder of the best validation epoch and how it came about; `continued`: how often after having been cut
-    short, `seconds_before`: spent until the last time.
+    """The encoder of the best epoch.
+
+    `continued`: how often the run was resumed. `seconds_before`: time spent before it was last resumed.
     """
 
     encoder: Encoder
@@ -63,15 +64,16 @@ def train(
     on_epoch: Callable[[EpochRow], None] = lambda row: None,
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
-    """Train until the validation metric has not risen for `patience` epochs, counted as WARM_UP_EPOCHS says; keep the
-    best epoch. Or, where `validation` is a number, train for that many epochs and keep the last.
+    """Train with early stopping and return the best epoch's encoder, on the device of `data`.
 
-    `data` and the encoder live on the device of `data`. The seed decides initialisation and dropout (the global
-    generators), batch order, and what the method draws. With a `checkpoint` that holds a state, training continues from
-    there, on a CPU with the same bits as if it had never stopped; `on_epoch` gets the earlier epochs first. Raises
-    Diverged after the epoch has been given to `on_epoch`.
+    Training stops when the validation metric has not improved for `patience` epochs, with the exceptions that
+    WARM_UP_EPOCHS explains. If `validation` is a number, train for that many epochs and return the last encoder.
+
+    The seed determines initialisation and dropout (global generators), the batch order, and the method's own draws. If
+    `checkpoint` has a state, training resumes from it; on a CPU the result is the same to the bit as without an
+    interruption. `on_epoch` is called for the earlier epochs, too. Raises Diverged, after a last call of `on_epoch`.
     """
-    run = _begin(lambda: _InFlight(method, data, validation, encoder_settings, settings, seed), checkpoint)
+    run = _start_or_resume(lambda: _TrainingRun(method, data, validation, encoder_settings, settings, seed), checkpoint)
     for row in run.epochs:
         on_epoch(row)
     while not run.is_over():
@@ -80,16 +82,16 @@ def train(
         if reason:
             raise Diverged(f"{reason} in epoch {len(run.epochs)}")
         if checkpoint:
-            checkpoint.offer(run.state)
+            checkpoint.save_if_due(run.state)
     run.encoder.load_state_dict(run.best["state"])
     return Trained(run.encoder.eval(), run.epochs, run.best["epoch"], run.seconds_before, run.continued)
 
 
 def check_compiler(device: torch.device) -> None:
-    """Raises ConfigError unless torch.compile works on this device: it calls a C++ compiler, on a GPU Triton."""
+    """Raise ConfigError unless torch.compile works on this device. It needs a C++ compiler, or Triton on a GPU."""
     try:
         torch.compile(lambda x: x + 1, dynamic=True)(torch.zeros(2, device=device))
-    except Exception as error:  # whatever lies between torch and a compiler
+    except Exception as error:  # compilers can raise almost anything
         needed = "Triton" if device.type == "cuda" else "a C++ compiler"
         raise ConfigError(
             f"training.compile: torch.compile does not work here ({type(error).__name__}); "
@@ -97,21 +99,20 @@ def check_compiler(device: torch.device) -> None:
         ) from None
 
 
-def _begin(anew: Callable[[], _InFlight], checkpoint: Checkpoint | None) -> _InFlight:
-    """The run as the checkpoint has it; from the start if it has none, or one that does not fit."""
-    run = anew()
+def _start_or_resume(start: Callable[[], _TrainingRun], checkpoint: Checkpoint | None) -> _TrainingRun:
+    """Resume from the checkpoint if its state fits, otherwise start from the beginning."""
+    run = start()
     state = checkpoint.load() if checkpoint else None
-    if state is None:
-        return run
-    try:
-        run.restore(state)
-    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError):
-        return anew()
+    if state is not None:
+        try:
+            run.restore(state)
+        except (KeyError, ValueError, TypeError, AttributeError, RuntimeError):
+            return start()  # again, because part of the state may have been restored
     return run
 
 
-class _InFlight:
-    """A training run between two epochs: everything that the next one depends on."""
+class _TrainingRun:
+    """The state of a training run between two epochs: everything that the next epoch depends on."""
 
     def __init__(
         self,
@@ -133,7 +134,7 @@ class _InFlight:
         if settings.compile:
             for part in self.encoder.compiled_parts():
                 part.compile(dynamic=True)
-        self.beside = method.build(encoder_settings.width).to(self.device)
+        self.extra = method.build(encoder_settings.width).to(self.device)  # the method's own parameters
         self.pretraining = method.pretraining_epochs(settings.epochs)
         self.optimizer = self._adam()
         if not isinstance(validation, int):
@@ -144,7 +145,6 @@ class _InFlight:
         self.started, self.seconds_before, self.continued = time.perf_counter(), 0.0, 0
 
     def is_over(self) -> bool:
-        """Whether all epochs are used up or patience has run out."""
         done, patience = len(self.epochs), self.settings.patience
         if isinstance(self.validation, int):
             return done == self.validation
@@ -155,7 +155,7 @@ class _InFlight:
         return fmean(row["validation"][METRIC] for row in self.epochs[-patience:]) > self.plateau
 
     def epoch(self) -> str:
-        """Train for one epoch and validate; returns why the run has diverged, nothing if it has not."""
+        """Train for one epoch and validate. Returns why the run has diverged, or "" if it has not."""
         started, number = time.perf_counter(), len(self.epochs) + 1
         if number == self.pretraining + 1:
             self.optimizer = self._adam()
@@ -165,28 +165,28 @@ class _InFlight:
         if not math.isfinite(loss):
             reason = f"the loss is {loss}"
         elif isinstance(self.validation, int):
-            self._offer(number, number)
+            self._keep_if_best(number, number)
         else:
             try:
                 metrics = _validate(self.encoder.eval().score, self.validation, self.data)
-                self._offer(metrics[METRIC], number)
+                self._keep_if_best(metrics[METRIC], number)
             except NonFiniteScores as error:
                 reason = str(error)
         seconds = round(seconds_since(started), 4)
         self.epochs.append({"epoch": number, "seconds": seconds, "loss": loss, "terms": terms, "validation": metrics})
         return reason
 
-    def _offer(self, value: float, epoch: int) -> None:
-        """Keep the weights of this epoch if it is strictly better than all since pretraining ended."""
+    def _keep_if_best(self, value: float, epoch: int) -> None:
+        """Copy the weights if this epoch is strictly better than all others since pretraining."""
         if epoch > self.pretraining and value > self.best["value"]:
             weights = {name: tensor.clone() for name, tensor in self.encoder.state_dict().items()}
             self.best = {"value": value, "epoch": epoch, "state": weights}
 
     def state(self) -> State:
-        """All of it, for a checkpoint."""
+        """Return the state for a checkpoint."""
         return {
             "encoder": self.encoder.state_dict(),
-            "beside": self.beside.state_dict(),
+            "beside": self.extra.state_dict(),
             "method": self.method.state(),
             "optimizer": self.optimizer.state_dict(),
             "best": self.best,
@@ -200,9 +200,9 @@ class _InFlight:
         }
 
     def restore(self, state: State) -> None:
-        """Go on from there."""
+        """Invert `state`. Raises an exception of some kind if the state does not fit."""
         self.encoder.load_state_dict(state["encoder"])
-        self.beside.load_state_dict(state["beside"])
+        self.extra.load_state_dict(state["beside"])
         self.optimizer.load_state_dict(state["optimizer"])
         weights = {name: tensor.to(self.device) for name, tensor in state["best"]["state"].items()}
         self.best = {"value": state["best"]["value"], "epoch": state["best"]["epoch"], "state": weights}
@@ -216,13 +216,13 @@ class _InFlight:
         self.method.restore({name: tensor.to(self.device) for name, tensor in state["method"].items()})
 
     def _adam(self) -> torch.optim.Optimizer:
-        settings, parameters = self.settings, [*self.encoder.parameters(), *self.beside.parameters()]
+        settings, parameters = self.settings, [*self.encoder.parameters(), *self.extra.parameters()]
         return torch.optim.Adam(
             parameters, settings.learning_rate, settings.betas, weight_decay=settings.weight_decay, fused=True
         )
 
     def _train(self) -> dict[str, float]:
-        """One pass; returns the mean of each loss term. The loss is read back once, at the end."""
+        """Train for one epoch and return the mean of each loss term, copied from the device only at the end."""
         self.encoder.train()
         totals: Terms = {}
         steps = 0
@@ -238,8 +238,10 @@ class _InFlight:
 
 
 def _batches(rows: Tensor, batch_size: int, order: torch.Generator) -> Iterator[tuple[Tensor, np.ndarray]]:
-    """The rows in random order, in batches, each also in host memory, so that a GPU is waited for once an epoch and not
-    at every step; the last incomplete batch is dropped unless it is the only one.
+    """Yield shuffled batches of rows, both on the device and in host memory.
+
+    An incomplete last batch is dropped unless it is the only one. All rows are copied to the host at once, so that a
+    GPU is synchronised once per epoch and not at every step.
     """
     shuffled = rows[torch.randperm(len(rows), generator=order).to(rows.device)]
     on_host = shuffled.cpu()

@@ -1,4 +1,4 @@
-"""Write and read .tar.gz archives of small files. An archive that is read may be hostile: nothing in it is trusted."""
+"""Write and read .tar.gz archives of small files. Archives may come from strangers, so reading trusts nothing."""
 
 from __future__ import annotations
 
@@ -14,16 +14,14 @@ from benchmark.store.atomic_files import StoreError, replacing
 
 MAX_MEMBER_BYTES = 512 * 2**20
 MAX_TOTAL_BYTES = 16 * 2**30
-MAX_RATIO = 100
-"""Real archives of runs shrink three to ten times; a bomb shrinks a thousand times."""
-RATIO_FROM_BYTES = 64 * 2**20
-"""Up to this many unpacked bytes the ratio does not matter."""
+MAX_RATIO = 100  # archives of runs compress three to ten times, bombs a thousand times
+RATIO_FROM_BYTES = 64 * 2**20  # archives that unpack to less may have any ratio
 
 _REMEDY = "give an archive that python -m benchmark export wrote"
 
 
 def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
-    """Write (name, content) pairs as .tar.gz, whole or not at all; the same members give the same bytes."""
+    """Write (name, content) pairs as a .tar.gz, atomically. The same members give the same bytes."""
     with (
         replacing(path, "--to") as raw,
         gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as stream,
@@ -36,14 +34,14 @@ def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
 
 
 def read_archive(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of the regular files of a .tar.gz, one after the other; directories are passed over.
+    """Yield the name and content of each regular file in a .tar.gz, skipping directories.
 
-    Nothing is unpacked to disk, and names are handed on as they are: the caller decides which ones are allowed.
-    Raises StoreError if `path` is not a regular file, at a link or device, at damage, and at more data than
-    MAX_MEMBER_BYTES, MAX_TOTAL_BYTES and MAX_RATIO allow.
+    Nothing is unpacked to disk. Names are not checked: the caller decides which ones it accepts. Raises StoreError if
+    the archive is damaged, contains a link or device, or is larger than MAX_MEMBER_BYTES, MAX_TOTAL_BYTES and MAX_RATIO
+    allow.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe may never end
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe might never end
             raise StoreError(f"{path}: is not a regular file; {_REMEDY}")
         with path.open("rb") as raw, _Limited(raw, path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
             for member in archive:
@@ -60,7 +58,7 @@ def read_archive(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 class _Limited(gzip.GzipFile):
-    """What a .tar.gz unpacks to; reading gives up if that is far more than the size of the file warrants."""
+    """Unpacks a .tar.gz, but gives up on an archive bomb, which unpacks to far more than the file's size warrants."""
 
     def __init__(self, raw: io.BufferedReader, path: Path) -> None:
         super().__init__(fileobj=raw, mode="rb")
@@ -68,7 +66,7 @@ class _Limited(gzip.GzipFile):
         self._limit = min(MAX_TOTAL_BYTES, max(RATIO_FROM_BYTES, MAX_RATIO * path.stat().st_size))
 
     def read(self, size: int | None = -1) -> bytes:
-        """Up to `size` bytes, headers included, but never more than the limit at once, whatever a header claims."""
+        """Read up to `size` bytes, but never much more than the limit, whatever size a tar header claims."""
         left = self._limit + 1 - self.tell()
         content = super().read(left if size is None or size < 0 else min(size, left))
         if self.tell() > self._limit:
@@ -89,9 +87,9 @@ def _check(member: tarfile.TarInfo, path: Path) -> None:
 
 
 def _check_end(stream: _Limited, offset: int) -> None:
-    """Raise ValueError unless nothing but zeros follows; reading them lets gzip compare its checksum.
+    """Raise ValueError unless only zeros follow. Reading on to the end also makes gzip check its checksum.
 
-    tarfile takes a header that it cannot read for the end of the archive, and an absent end for one, too.
+    This is needed because tarfile silently stops at a damaged header, and at the end of a truncated file.
     """
     stream.seek(offset)
     rest = stream.read(tarfile.BLOCKSIZE)

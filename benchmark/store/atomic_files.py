@@ -1,4 +1,4 @@
-"""Files and directories that appear whole or not at all, and locks that end with the process that holds them."""
+"""Write files and directories so that they appear whole or not at all, and lock files across processes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from typing import BinaryIO
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-UNFINISHED = ".tmp-"
-"""What the name of a file or directory begins with until it is whole."""
-_REPLACED = ".old-"
-"""The same for a directory that is being replaced."""
+_UNFINISHED = ".tmp-"  # prefix of a file or directory that is still being written
+_REPLACED = ".old-"  # prefix of a directory while a new one takes its place
 
 _SPACE = "free some space and start again, finished runs are kept"
 _FILE_IN_THE_WAY = "a file stands where a directory is needed, move it or choose another {option}"
@@ -35,12 +33,12 @@ _REMEDIES = {
 
 
 class StoreError(Exception):
-    """Something cannot be written or read; the message is one line that names the path and the remedy."""
+    """A file cannot be read or written. The message is one line that names the path and the remedy."""
 
 
 @contextmanager
 def writing(path: Path, option: str = "--out-dir") -> Iterator[None]:
-    """Turn what the operating system refuses inside the block into a StoreError about `path`, named by `option`."""
+    """Turn an OSError inside the block into a StoreError about `path`, which the user chose with `option`."""
     try:
         yield
     except OSError as error:
@@ -50,9 +48,9 @@ def writing(path: Path, option: str = "--out-dir") -> Iterator[None]:
 
 
 def check_directory(path: Path, option: str = "--out-dir", written: bool = True) -> None:
-    """Raise StoreError unless the directory `path` exists or can be made and, if it is `written`, can be written to."""
+    """Raise StoreError unless the directory `path` exists or can be created and, if `written`, is writable."""
     with writing(path, option):
-        place = next(place for place in (path.absolute(), *path.absolute().parents) if _exists(place))
+        place = next(each for each in (path.absolute(), *path.absolute().parents) if _exists(each))
     with writing(place, option):
         if not place.is_dir():
             code = errno.ENOTDIR
@@ -63,20 +61,20 @@ def check_directory(path: Path, option: str = "--out-dir", written: bool = True)
         raise OSError(code, os.strerror(code))
 
 
-def _exists(place: Path) -> bool:
+def _exists(path: Path) -> bool:
     try:
-        return bool(place.stat())  # Path.exists would hide a name that is too long
+        return bool(path.stat())  # unlike Path.exists, this raises for a name that is too long
     except (FileNotFoundError, NotADirectoryError):
         return False
 
 
 @contextmanager
 def replacing(path: Path, option: str = "--out-dir") -> Iterator[BinaryIO]:
-    """A stream for the new content of a file; a reader or a crash sees the old content or the new, nothing else."""
+    """Open a stream for the new content of a file. Readers see the old content or the new one, even after a crash."""
     with writing(path, option):
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = _unfinished(path)
-        with _file_lock(fresh):  # by which `sweep` tells it from what a killed process left
+        with _file_lock(fresh):  # the lock tells `sweep` that this process is still alive
             try:
                 with fresh.open("wb") as stream:
                     yield stream
@@ -88,21 +86,22 @@ def replacing(path: Path, option: str = "--out-dir") -> Iterator[BinaryIO]:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write or replace one file as `replacing` does."""
+    """Write or replace a file atomically."""
     with replacing(path) as stream:
         stream.write(content)
 
 
 def write_directory(path: Path, files: Mapping[str, bytes], option: str = "--out-dir") -> None:
-    """Write or replace one directory of files. No other process may write or `sweep` its parent meanwhile.
+    """Write or replace a directory of files, given as {name: content}.
 
-    A directory that is in the way is moved aside first, because a rename cannot replace one that has files in it. If
-    the process dies between the two renames, `sweep` puts the old one back. `option`: how the user named the place.
+    The caller must make sure that no other process writes to or sweeps the parent directory at the same time. A rename
+    cannot replace a directory that has files in it, so an existing one is moved aside first. If the process dies
+    between the two renames, `sweep` moves the old directory back.
     """
     with writing(path, option):
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh, replaced = _unfinished(path), path.with_name(_REPLACED + path.name)
-        _settle(replaced)
+        _restore_or_remove(replaced)
         try:
             fresh.mkdir()
             for name, content in files.items():
@@ -116,38 +115,37 @@ def write_directory(path: Path, files: Mapping[str, bytes], option: str = "--out
             _sync_directory(path.parent)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
-            _settle(replaced)
+            _restore_or_remove(replaced)
 
 
 def _unfinished(path: Path) -> Path:
-    """A name in the same directory under which `path` is written until it is whole."""
-    return path.with_name(f"{UNFINISHED}{secrets.token_hex(4)}-{path.name}")
+    return path.with_name(f"{_UNFINISHED}{secrets.token_hex(4)}-{path.name}")
 
 
 def leftovers(root: Path) -> list[Path]:
-    """The unfinished and replaced files and directories below `root`."""
+    """List what killed processes left below `root`, and what living ones are writing there."""
     below = [Path(folder, name) for folder, folders, files in os.walk(root) for name in (*folders, *files)]
-    return sorted(path for path in below if path.name.startswith((UNFINISHED, _REPLACED)))
+    return sorted(path for path in below if path.name.startswith((_UNFINISHED, _REPLACED)))
 
 
 def sweep(root: Path) -> None:
-    """Remove the leftovers below `root` or put them back in place; a file that another process is writing stays."""
+    """Clean up the leftovers below `root`. A file that another process is still writing is left alone."""
     with writing(root):
-        for left in leftovers(root):
-            if left.name.startswith(_REPLACED):
-                _settle(left)
-            elif left.is_dir() and not left.is_symlink():
-                shutil.rmtree(left)
+        for path in leftovers(root):
+            if path.name.startswith(_REPLACED):
+                _restore_or_remove(path)
+            elif path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
             else:
-                with contextlib.suppress(Timeout), _file_lock(left, wait=False):
-                    left.unlink(missing_ok=True)
+                with contextlib.suppress(Timeout), _file_lock(path, wait=False):
+                    path.unlink(missing_ok=True)
 
 
 @contextmanager
 def lock(path: Path, wait: bool) -> Iterator[bool]:
-    """Hold `path` as a lock; yields whether this process has it now (always, with `wait`).
+    """Lock the file `path` and yield whether this process got the lock. With `wait` it always does, sooner or later.
 
-    The kernel drops the lock when the process ends, in whatever way; the file left behind blocks no other process.
+    The kernel releases the lock when the process ends, even by kill -9, so a lock file left behind is harmless.
     """
     held = _file_lock(path, wait)
     with writing(path):
@@ -160,19 +158,19 @@ def lock(path: Path, wait: bool) -> Iterator[bool]:
     try:
         yield True
     finally:
-        # Removed while it is still held: a process that waits for this file notices, and makes a new one.
+        # Removed while still locked: a process that is waiting for this file notices and creates a new one.
         with contextlib.suppress(OSError):
             path.unlink()
         held.release()
 
 
 def _file_lock(path: Path, wait: bool = True) -> BaseFileLock:
-    # No soft lock in its place: that would outlive a killed process.
+    # A soft lock would outlive a killed process, so filelock must not fall back to one.
     return FileLock(path, timeout=-1 if wait else 0, fallback_to_soft=False)
 
 
-def _settle(replaced: Path) -> None:
-    """Put a replaced directory back if nothing took its place, else remove it."""
+def _restore_or_remove(replaced: Path) -> None:
+    """Move a replaced directory back if nothing took its place, otherwise delete it."""
     if not replaced.exists():
         return
     place = replaced.with_name(replaced.name.removeprefix(_REPLACED))

@@ -1,4 +1,4 @@
-"""JSON as the store reads and writes it: no key twice, and no value that is too deep or too large to be used."""
+"""Strict JSON, as the store reads and writes it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ LARGEST = 2**63
 
 
 def parse_json(document: str | bytes) -> Any:
-    """The value of a JSON document in UTF-8; raises ValueError, in one line, if there is none that can be used.
+    """Parse a JSON document in UTF-8; raise ValueError, with a message of one line, if it is not valid.
 
-    Refused are a key that is given twice, a number that no float or 64-bit integer holds, nesting beyond MAX_DEPTH, an
-    escape that stands for no character, and control characters other than newline and tab.
+    Stricter than the standard library: it also refuses repeated keys, numbers that fit neither a float nor a 64-bit
+    integer, nesting deeper than MAX_DEPTH, lone surrogates, and control characters other than newline and tab.
     """
     if len(document) > MAX_BYTES:
         raise ValueError(f"{len(document)} bytes, {MAX_BYTES} are allowed")
@@ -36,19 +36,16 @@ def parse_json(document: str | bytes) -> Any:
 
 
 def printable(text: str, kept: str = "") -> str:
-    """The text with an escape, such as \\x1b, for every character that cannot be shown and is not in `kept`."""
+    """Escape every character that cannot be printed, for example as \\x1b, except those in `kept`."""
     if text.isprintable():
         return text
-    with suppress(UnicodeError):  # a name in UTF-8 that was decoded in a plain locale
+    with suppress(UnicodeError):  # a UTF-8 file name that was decoded in the C locale
         text = text.encode("utf-8", "surrogateescape").decode("utf-8")
     return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)
 
 
 def plain(value: Any) -> Any:
-    """The same value in the types that JSON has.
-
-    A number that is not finite becomes None, and a character that cannot be shown becomes its escape.
-    """
+    """Convert a value to JSON's types. NaN and infinity become None; characters that cannot be printed are escaped."""
     if isinstance(value, Mapping):
         return {printable(str(key)): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
@@ -61,7 +58,7 @@ def plain(value: Any) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """How every JSON file of the store is written: the same value gives the same text."""
+    """Serialise a value the way every JSON file of the store is written. Equal values give equal text."""
     return json.dumps(plain(value), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

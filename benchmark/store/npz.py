@@ -1,4 +1,4 @@
-"""Named arrays as the bytes of a compressed .npz, and back: never pickled, and never larger than allowed."""
+"""Write and read compressed .npz files, without pickle and with a limit on the unpacked size."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Arrays = dict[str, np.ndarray]
 SUFFIX = ".npy"
 
 MAX_BYTES = 2 * 2**30
-MAX_RATIO = 100
-RATIO_FROM_BYTES = 256 * 2**20
-"""Up to this many unpacked bytes the ratio does not matter."""
+MAX_RATIO = 100  # of unpacked to packed bytes
+RATIO_FROM_BYTES = 256 * 2**20  # files that unpack to less may have any ratio
 
 
 def to_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Arrays as .npz. The same ones give the same bytes: sorted by name, in C order, each dated 1980-01-01 by zipfile.
+    """Pack arrays as the bytes of an .npz file. Equal arrays give equal bytes.
 
-    They are packed by LZMA, which makes lists of items a fifth smaller than numpy's own files; `np.load` reads it too.
+    That is why members are sorted by name, in C order, and keep zipfile's default date. LZMA makes lists of items a
+    fifth smaller than numpy's own compression; `np.load` reads it as well.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as members:
@@ -37,16 +37,16 @@ def to_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def from_npz(file: Path | io.BytesIO, source: str) -> Arrays:
-    """All arrays by name; raises RecordError, naming `source`, unless the file is an intact .npz.
+    """Read all arrays of an .npz file; raise RecordError, naming `source`, if it is damaged.
 
-    Every member is read to its end, where zipfile compares its checksum; numpy would stop where its header says.
+    Each member is read to its end, because only there does zipfile check the checksum. numpy would stop earlier.
     """
     try:
         with zipfile.ZipFile(file) as members:
             infos = members.infolist()
             _check_members(infos, file.stat().st_size if isinstance(file, Path) else file.getbuffer().nbytes)
             return {info.filename.removesuffix(SUFFIX): _array(members.read(info)) for info in infos}
-    except Exception as error:  # damaged bytes lead to errors of every kind
+    except Exception as error:  # damaged bytes can raise almost anything
         reason = printable(str(error).partition("\n")[0]) or type(error).__name__
         raise RecordError(f"{source}: is not an intact array file ({reason:.200})") from error
 

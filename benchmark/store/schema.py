@@ -1,8 +1,7 @@
-"""What the JSON files of a store must look like: the run record, data.json and selection.json.
+"""Schemas of the store's JSON files: the run record (with `record.RunRecord`), data.json and selection.json.
 
-Keys that a class does not name are kept as they are; those it names must be there and fit. The documents themselves
-stay plain dicts: they are only checked here, and so they are written back as they were read. `record.RunRecord` has the
-fields of a record.
+The schemas only check: a document stays a plain dict, so that it is written back exactly as it was read. Keys that a
+class does not mention are allowed.
 """
 
 from __future__ import annotations
@@ -12,29 +11,18 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-SCHEMA = 1
-"""Raise it when a field changes its meaning; a record of another schema is reported and not used."""
+SCHEMA = 1  # to be raised when a field changes its meaning; records with another schema are reported and ignored
 
-STATUSES = ("done", "diverged", "failed", "interrupted")
-
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-"""What a dataset, a method or a key must look like, because it becomes a path component."""
-
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")  # of datasets, methods and run keys, which become path components
 MAX_TITLE = 200
-UNFIT_FIRST = "=+-@[* "
-"""No title begins with one of these: a spreadsheet would compute it, or LaTeX would take it for an argument."""
-
-LARGEST = 1e12
-"""Bound of a metric or a duration: sums and squares of such numbers are finite, and an axis can show them."""
-
-LATEST_SECOND = 253_402_300_800
-"""Unix seconds of the year 10000, which no date can show."""
-
+BAD_STARTS = "=+-@[* "  # of a title, because a spreadsheet or LaTeX would interpret them
+LARGEST = 1e12  # bound of metrics and durations, whose sums and squares must stay finite
+LATEST_SECOND = 253_402_300_800  # Unix time of the year 10000, which Python's datetime cannot represent
 
 _MESSAGES = {
     "missing": "is missing",
@@ -44,17 +32,16 @@ _MESSAGES = {
 
 
 class RecordError(Exception):
-    """A record or its arrays cannot be used; the message is one line that names the file and what is wrong in it."""
+    """A record or its arrays cannot be used. The message is one line that names the file and the fault."""
 
 
 def check(document: type, content: Any) -> None:
-    """Raise ValueError, one line that names the first field at fault, unless `content` fits."""
+    """Validate `content`; raise ValueError with one line about the first invalid field."""
     try:
         _adapter(document).validate_python(content)
+        return
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-    else:
-        return
     place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in first["loc"]).lstrip(".")
     found = repr(first["input"])
     message = _MESSAGES.get(first["type"]) or (
@@ -67,7 +54,7 @@ _adapter = functools.cache(TypeAdapter)
 
 
 def fits(expected: str, is_met: Callable[[Any], Any]) -> AfterValidator:
-    """A check beyond the type: `is_met` must return something true. `expected` says in words what the value must be."""
+    """Require that `is_met(value)` is true and raises no ValueError. `expected` describes such values in the error."""
 
     def validate(value: Any) -> Any:
         with suppress(ValueError):
@@ -78,21 +65,27 @@ def fits(expected: str, is_met: Callable[[Any], Any]) -> AfterValidator:
     return AfterValidator(validate)
 
 
-def like(model: type[BaseModel]) -> AfterValidator:
-    """A dict must have the fields of `model`, and stays a plain dict."""
-    return AfterValidator(lambda value: (model.model_validate(value), value)[1])
+def validated_by(model: type[BaseModel]) -> AfterValidator:
+    """Check a dict against `model`, but keep it a plain dict."""
+
+    def validate(value: Any) -> Any:
+        model.model_validate(value)
+        return value
+
+    return AfterValidator(validate)
 
 
 def _is_title(value: str) -> bool:
-    return value.isprintable() and 0 < len(value) <= MAX_TITLE and value[0] not in UNFIT_FIRST
+    return value.isprintable() and 0 < len(value) <= MAX_TITLE and value[0] not in BAD_STARTS
 
 
 Line = Annotated[str, fits("text on one line", str.isprintable)]
 Name = Annotated[str, fits(f"a name like {NAME.pattern}", NAME.fullmatch)]
 Title = Annotated[
-    str, fits(f"a title of 1 to {MAX_TITLE} printable characters, not beginning with one of {UNFIT_FIRST}", _is_title)
+    str,
+    fits(f"a title of 1 to {MAX_TITLE} printable characters, not beginning with one of {BAD_STARTS}", _is_title),
 ]
-Status = Annotated[str, fits("'done', 'diverged', 'failed' or 'interrupted'", STATUSES.__contains__)]
+Status = Literal["done", "diverged", "failed", "interrupted"]
 Time = Annotated[str, fits("an ISO 8601 time", datetime.fromisoformat)]
 Numbers = Annotated[
     str, fits("whole numbers with spaces between them", re.compile(r"(\d{1,9}( \d{1,9})*)?", re.ASCII).fullmatch)
@@ -120,7 +113,7 @@ class ProtocolFields(_Open):
 
 
 class MethodSettings(_Open):
-    title: Title = ""  # under which external recommendations are shown
+    title: Title = ""  # of external recommendations
 
 
 class MethodFields(_Open):
@@ -154,7 +147,7 @@ class DataFields(_Open):
 class EpochFields(_Open):
     epoch: Count
     seconds: Finite
-    loss: Finite | None  # null stands for a number that is not finite
+    loss: Finite | None  # null: not finite
     terms: dict[str, Finite | None]
     validation: dict[str, Metric | None]
 
@@ -165,11 +158,11 @@ class TimingFields(_Open):
 
 class MetricFields(_Open):
     test: Any
-    validation: Any  # there are more stages, such as other orders of ties
+    validation: Any  # other stages are optional
 
 
 class ProtocolSummary(_Open):
-    """What is known of a dataset under one protocol, as far as it is relied on; a default stands for an absent key."""
+    """The part of data.json about one protocol, limited to the fields that the code relies on."""
 
     fingerprint: Line = ""
     source: Line = ""
@@ -180,7 +173,7 @@ class ProtocolSummary(_Open):
 
 
 class DataDocument(_Open):
-    """data.json: what is known of a dataset, under each protocol by its label."""
+    """data.json: a dataset, and a summary for each protocol, by the protocol's label."""
 
     dataset: Name
     title: Title
@@ -189,7 +182,7 @@ class DataDocument(_Open):
 
 
 class SelectionDocument(_Open):
-    """selection.json: the choices of each setting by alias."""
+    """selection.json: {setting: {alias: choice}}."""
 
     dataset: Name
     settings: dict[str, dict[str, dict[str, Any]]]

@@ -1,9 +1,9 @@
-"""The store, the only module that reads or writes results/: no reader sees half a file, and no finished run is lost.
+"""The store, the only module that reads or writes results/.
 
-results/<dataset>/data.json                         what a report must know of the data, per protocol
+results/<dataset>/data.json                         what reports need to know about the data, per protocol
 results/<dataset>/selection.json                    choices made on validation, per setting
 results/<dataset>/runs/<method>/<key>-s<seed>/      one run: record.json and arrays.npz
-results/<dataset>/models/<key>.npz                  the selected weights of a run, if they are kept; git ignores them
+results/<dataset>/models/<key>.npz                  a run's selected weights, with --keep-models; ignored by git
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ from benchmark.store.npz import Arrays, from_npz, to_npz
 from benchmark.store.record import RunRecord, check_arrays
 from benchmark.store.schema import NAME, DataDocument, RecordError, SelectionDocument, check
 
-__all__ = ["Notify", "Store", "StoreError"]
-
 Notify = Callable[[str], None]
 T = TypeVar("T")
 
@@ -40,8 +38,8 @@ _DOCUMENTS = {_DATA: DataDocument, _SELECTION: SelectionDocument}
 
 
 def to_stderr(line: str) -> None:
-    """Print a warning, unless the caller has a better place for it."""
-    with contextlib.suppress(OSError):  # a terminal or log that is gone stops nothing
+    """Print a warning, the default way to notify the user."""
+    with contextlib.suppress(OSError):  # a closed terminal or a full log must not stop the work
         print(printable(line), file=sys.stderr, flush=True)
 
 
@@ -52,8 +50,8 @@ class AlreadyDone(StoreError):
 class Store:
     """The runs below `root`, usually <out-dir>/results.
 
-    A file that cannot be read is named once through `notify` and then treated as absent, so that its run is done
-    again. A file that cannot be written raises StoreError. Opening a store removes what killed processes left there.
+    A file that cannot be read is reported once through `notify` and then treated as absent, so its run is done again.
+    A file that cannot be written raises StoreError. Opening a store cleans up after processes that were killed.
     """
 
     def __init__(self, root: Path, notify: Notify = to_stderr) -> None:
@@ -65,22 +63,22 @@ class Store:
     # Runs
 
     def datasets(self) -> list[str]:
-        """The datasets that have data.json or runs, in alphabetical order."""
+        """Names of the datasets that have data.json or runs, sorted."""
         found = [*self.root.glob(f"*/{_DATA}"), *self.root.glob("*/runs")]
         return sorted({path.parent.name for path in found if NAME.fullmatch(path.parent.name)})
 
     def find(self, dataset: str, method: str, key: str, seed: int) -> RunRecord | None:
-        """The record of one run, whatever its status; None if no readable one is there."""
+        """Return the record of a run, whatever its status, or None if there is no readable one."""
         return self._read_run(self._run_path(dataset, method, key, seed))
 
     def records(self, dataset: str | None = None) -> list[RunRecord]:
-        """Every readable record, or those of one dataset, by dataset, method, seed and key."""
+        """Return all readable records, or those of one dataset, sorted by dataset, method, seed and key."""
         where = "*" if dataset is None else _component(dataset)
         found = self._records_at(f"{where}/runs/*/*")
         return sorted(found, key=lambda record: (record.dataset, record.method, record.seed, record.key))
 
     def arrays(self, record: RunRecord) -> Arrays | None:
-        """The arrays of a record by name, {} if the run has none; None if they cannot be read."""
+        """Return a run's arrays by name, {} if it has none, or None if they cannot be read."""
         path = self._path_of(record) / _ARRAYS
         try:
             return _arrays_of(record, path, str(path))
@@ -89,10 +87,10 @@ class Store:
             return None
 
     def save(self, record: RunRecord, arrays: Mapping[str, np.ndarray], overwrite: bool = False) -> Path:
-        """Write one run and return its directory; a run that is done already is replaced only with `overwrite`.
+        """Write a run and return its directory. A run that is done already is replaced only with `overwrite`.
 
         Raises AlreadyDone if it must not be replaced, StoreError if it cannot be written, and RecordError if the
-        record or an array does not fit.
+        record or an array is not valid.
         """
         path = self._path_of(record)
         check_arrays(record, arrays, f"record {record.key}")
@@ -104,19 +102,18 @@ class Store:
         return path
 
     def claim(self, key: str) -> AbstractContextManager[bool]:
-        """Hold a run for this process; yields False if another process has it. A claim ends with its process."""
+        """Reserve a run for this process; yields False if another process has it. A claim ends with its process."""
         return lock(self.root / ".locks" / f"run-{_component(key)}", wait=False)
 
     def checkpoint_path(self, key: str) -> Path:
-        """Where the state of a run is kept until it ends."""
         return self.root / ".checkpoints" / f"{_component(key)}.pt"
 
     def keep_model(self, record: RunRecord, weights: Mapping[str, np.ndarray]) -> None:
-        """Write the weights of a run beside it; StoreError if that fails."""
+        """Store the weights of a run; raises StoreError."""
         write_file(self._model_path(record), to_npz(weights))
 
     def model(self, record: RunRecord) -> Arrays | None:
-        """The weights of a run by name; None if they were not kept, or cannot be read, which is noted."""
+        """Return the weights of a run by name, or None if they were not kept or cannot be read."""
         path = self._model_path(record)
         try:
             return from_npz(path, str(path)) if path.exists() else None
@@ -124,25 +121,25 @@ class Store:
             self._note(str(error))
             return None
 
-    # What is kept per dataset
+    # Files per dataset
 
     def data(self, dataset: str) -> dict[str, Any] | None:
-        """data.json: dataset, title, synthetic, protocols {label: summary}; None if it is absent or unreadable."""
+        """Return data.json (dataset, title, synthetic, protocols by label), or None if absent or unreadable."""
         return self._read_json(dataset, _DATA)
 
-    def write_data(self, dataset: str, label: str, payload: Mapping[str, Any], *, title: str, synthetic: bool) -> None:
-        """Set protocols[label] of data.json and keep the other labels; a file that needs no change is not touched."""
+    def write_data(self, dataset: str, label: str, summary: Mapping[str, Any], *, title: str, synthetic: bool) -> None:
+        """Set protocols[label] of data.json and keep the other protocols."""
         about = {"dataset": dataset, "title": title, "synthetic": synthetic}
-        added = {label: dict(payload)}
+        added = {label: dict(summary)}
         self._update(dataset, _DATA, lambda old: old | about | {"protocols": old.get("protocols", {}) | added})
 
     def selection(self, dataset: str, setting: str) -> dict[str, Any]:
-        """The choices stored for a setting, {alias: choice}, perhaps none."""
+        """Return the choices stored for a setting, {alias: choice}."""
         content = self._read_json(dataset, _SELECTION) or {}
         return dict(content.get("settings", {}).get(setting, {}))
 
     def write_selection(self, dataset: str, setting: str, alias: str, choice: Mapping[str, Any]) -> None:
-        """Set one choice of selection.json; a file that needs no change is not touched."""
+        """Set one choice in selection.json and keep the others."""
 
         def chosen(old: dict[str, Any]) -> dict[str, Any]:
             settings = old.get("settings", {})
@@ -154,20 +151,20 @@ class Store:
     # Moving runs between machines
 
     def export_archive(self, path: Path, keys: Collection[str] | None = None) -> int:
-        """Write the done runs (only those in `keys`, if given) and their data.json as .tar.gz; returns their number."""
+        """Write the done runs, or those of them in `keys`, to a .tar.gz with their data.json; returns their number."""
         chosen = [record for record in self.records() if record.done and (keys is None or record.key in keys)]
         write_archive(path, self._members(chosen))
         return len(chosen)
 
     def import_archive(self, path: Path) -> Counter[str]:
-        """Add the runs of an archive made by `export_archive`; a run that is done here stays as it is.
+        """Add the runs of an archive made by `export_archive`, except those that are done here already.
 
-        The whole archive is read before anything is written: if it is damaged, or a member does not belong in a store,
-        all of it is refused with a StoreError. A run whose own files do not fit is named and left out. Returns how many
-        runs were "imported", were "already done" here, and are "unusable".
+        The whole archive is read before anything is written. If it is damaged, or contains a file that does not belong
+        in a store, StoreError is raised and nothing is imported. A run with invalid files is reported and skipped.
+        Returns how many runs were "imported", "already done" and "unusable".
         """
         for name, _ in read_archive(path):
-            is_file = name.partition("/")[0].endswith((".html", ".json"))  # index.html must not become a folder
+            is_file = name.partition("/")[0].endswith((".html", ".json"))  # index.html must not become a directory
             if is_file or not _MEMBER.fullmatch(name):
                 raise StoreError(
                     f"{path}: refused: member {name!r:.200} is not part of a store; "
@@ -192,16 +189,19 @@ class Store:
                 yield (path / file).relative_to(self.root).as_posix(), (path / file).read_bytes()
 
     def _import_data(self, dataset: str, content: bytes, source: str) -> None:
-        received = self._parsed(content, partial(_document, _DATA), f"{source}/{_DATA}")
-        if received is not None and received["dataset"] != dataset:
-            self._note(f"{source}/{_DATA}: describes the dataset {received['dataset']}; not imported")
-        elif received is not None:
-            theirs = received["protocols"]
-            self._update(dataset, _DATA, lambda old: received | old | {"protocols": theirs | old.get("protocols", {})})
+        try:
+            received = _parse_document(_DATA, content, f"{source}/{_DATA}")
+            if received["dataset"] != dataset:
+                raise RecordError(f"{source}/{_DATA}: describes the dataset {received['dataset']}")
+        except RecordError as error:
+            self._note(f"{error}; not imported")
+            return
+        theirs = received["protocols"]
+        self._update(dataset, _DATA, lambda old: received | old | {"protocols": theirs | old.get("protocols", {})})
 
     def _import_run(self, directory: str, files: Mapping[str, bytes], source: str) -> str:
         try:
-            record = self._record_in(self.root / directory, files.get(_RECORD, b""), f"{source}/{_RECORD}")
+            record = self._parse_record(self.root / directory, files.get(_RECORD, b""), f"{source}/{_RECORD}")
             if not record.done:
                 raise RecordError(f"{source}/{_RECORD}: the run is {record.status}, not done")
             _arrays_of(record, io.BytesIO(files.get(_ARRAYS, b"")), f"{source}/{_ARRAYS}")
@@ -213,20 +213,20 @@ class Store:
 
     # Reading and writing
 
-    def _record_in(self, path: Path, document: bytes, source: str) -> RunRecord:
+    def _parse_record(self, path: Path, document: bytes, source: str) -> RunRecord:
         record = RunRecord.from_json(document, source)
         if self._path_of(record) != path:
             raise RecordError(f"{source}: the record belongs in {str(self._path_of(record))!r:.300}")
         return record
 
     def _read_run(self, path: Path) -> RunRecord | None:
-        """The record in a directory; None if there is none that can be used, or if its arrays cannot."""
-        record = self._read(path / _RECORD, partial(self._record_in, path))
+        """Return the record in a directory, or None if it or its arrays cannot be used."""
+        record = self._read(path / _RECORD, partial(self._parse_record, path))
         return record if record is not None and self.arrays(record) is not None else None
 
     def _write_run(self, record: RunRecord, files: Mapping[str, bytes], overwrite: bool = False) -> bool:
-        """Write the files of a run, unless it is done already; returns whether they were written."""
-        with self._writer():
+        """Write the files of a run unless it is done already; returns whether they were written."""
+        with self._writer_lock():
             present = self.find(record.dataset, record.method, record.key, record.seed)
             if present is not None and present.done and not overwrite:
                 return False
@@ -234,33 +234,27 @@ class Store:
             return True
 
     def _read(self, path: Path, parse: Callable[[bytes, str], T]) -> T | None:
-        """What `parse` makes of a file; None if it is absent or, after a note, if it cannot be read or does not fit."""
+        """Return `parse(content, name)` of a file, or None if it is absent, unreadable or not valid."""
         try:
-            content = path.read_bytes()
+            return parse(path.read_bytes(), str(path))
         except FileNotFoundError:
             return None
         except OSError as error:
             self._note(f"{path}: cannot read ({error.strerror}); treated as absent")
-            return None
-        return self._parsed(content, parse, str(path))
-
-    def _parsed(self, content: bytes, parse: Callable[[bytes, str], T], source: str) -> T | None:
-        try:
-            return parse(content, source)
         except RecordError as error:
             self._note(f"{error}; treated as absent")
-            return None
+        return None
 
     def _read_json(self, dataset: str, file: str) -> dict[str, Any] | None:
-        return self._read(self.root / _component(dataset) / file, partial(_document, file))
+        return self._read(self.root / _component(dataset) / file, partial(_parse_document, file))
 
     def _update(self, dataset: str, file: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        """Write what `change` makes of a file's content, {} if it is absent, unless that is what is there."""
+        """Replace a file's content by `change(content)`, if that differs. {} stands for a missing file."""
         old = self._read_json(dataset, file) or {}
         if to_json(change(old)) == to_json(old):
             return
-        with self._writer():
-            new = change(self._read_json(dataset, file) or {})
+        with self._writer_lock():
+            new = change(self._read_json(dataset, file) or {})  # read again: it may have changed meanwhile
             write_file(self.root / _component(dataset) / file, to_json(new).encode())
 
     def _path_of(self, record: RunRecord) -> Path:
@@ -272,13 +266,13 @@ class Store:
     def _model_path(self, record: RunRecord) -> Path:
         return self.root / _component(record.dataset) / "models" / f"{_component(record.key)}.npz"
 
-    def _writer(self) -> AbstractContextManager[bool]:
+    def _writer_lock(self) -> AbstractContextManager[bool]:
         return lock(self.root / ".locks" / "writer", wait=True)
 
     def _sweep(self) -> None:
         try:
             if leftovers(self.root):
-                with self._writer():
+                with self._writer_lock():
                     sweep(self.root)
             self._sweep_claims()
         except StoreError as error:
@@ -314,17 +308,17 @@ def _component(name: str) -> str:
 
 
 def _arrays_of(record: RunRecord, file: Path | io.BytesIO, source: str) -> Arrays:
-    """The arrays in the file of a record, {} if it must have none."""
+    """Read and check a record's arrays; {} if it has none."""
     arrays = from_npz(file, source) if record.has_arrays else {}
     check_arrays(record, arrays, source)
     return arrays
 
 
-def _document(file: str, content: bytes, source: str) -> dict[str, Any]:
-    """The content of a data.json or selection.json; raises RecordError if it does not fit."""
+def _parse_document(file: str, content: bytes, source: str) -> dict[str, Any]:
+    """Parse data.json or selection.json; raise RecordError if it is not valid."""
     try:
         document = parse_json(content)
         check(_DOCUMENTS[file], document)
     except ValueError as error:
-        raise RecordError(f"{source}: does not fit ({error})") from error
+        raise RecordError(f"{source}: is not valid ({error})") from error
     return dict(document)

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from benchmark.plan.repeat import repeating
+from benchmark.plan.repeat import repeat_command
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.tables.numbers import DASH, number
 from benchmark.runs.metrics import shown_in
@@ -37,7 +37,7 @@ class RunRow:
     @property
     def command(self) -> str:
         """The command that repeats this run and no other."""
-        return repeating(self.record)
+        return repeat_command(self.record)
 
     @property
     def values(self) -> list[str]:

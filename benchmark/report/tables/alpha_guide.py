@@ -14,7 +14,7 @@ from benchmark.report.significance import LEVEL, paired_bootstrap
 from benchmark.report.tables.layout import Head, TablesAndRows, table_of_items
 from benchmark.report.tables.notes import by_title, notes_on_runs
 from benchmark.report.tables.numbers import DASH, number, signed
-from benchmark.runs.summary import by_draw, user_means
+from benchmark.runs.summary import split_draws, user_means
 from benchmark.store.npz import Arrays
 
 COVERAGE, CUTOFF = "cov@10", 10
@@ -125,7 +125,7 @@ def _coverages(arrays: Arrays, n_items: int, weights: np.ndarray) -> np.ndarray:
     """Coverage@10 of R samples of users, (R,), averaged over tie draws. `weights` (N, R) counts each user's draws."""
     n_users = len(weights)
     users, ones, found = np.repeat(np.arange(n_users), CUTOFF), np.ones(n_users * CUTOFF), []
-    for draw in by_draw(arrays):
+    for draw in split_draws(arrays):
         items = draw["top_items"][:, :CUTOFF].ravel().astype(np.int64)
         shown = sparse.csr_matrix((ones, (items, users)), shape=(n_items + 1, n_users))[:n_items]  # the last is no item
         found.append((shown @ weights > 0).mean(0))

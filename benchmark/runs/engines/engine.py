@@ -1,6 +1,6 @@
-"""Where runs execute. An engine takes jobs and hands back finished runs; it neither plans nor stores.
+"""Engines execute runs: they take jobs and return finished runs, but neither plan nor store them.
 
-The simplest one, for this process, is here, and what engines with workers have in common.
+This module has the base class, the engine for this process, and the base of engines with several workers.
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ from benchmark.runs.run import News, RunOutcome, execute, to_record
 from benchmark.store.npz import Arrays
 from benchmark.store.record import RunRecord
 
-ATTEMPTS = 2
-"""How many workers may die of a job before that is recorded; the next start tries again."""
+ATTEMPTS = 2  # workers that may die while executing a job before its run is recorded as interrupted
 
 
 @dataclass(frozen=True)
 class RunJob:
-    """One run to do: its key, its spec, and where its state is kept until it ends."""
+    """One run to execute. `checkpoint`: the file for its state."""
 
     key: str
     spec: RunSpec
@@ -38,7 +37,7 @@ class RunJob:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run that has ended; `arrays` is empty unless it is done."""
+    """A run that has ended. `arrays` is empty unless it is done."""
 
     job: RunJob
     record: RunRecord
@@ -49,35 +48,34 @@ OnNews = Callable[[RunJob, News], None]
 
 
 class Engine(ABC):
-    """Runs jobs on one dataset, some at a time, and yields each as it ends."""
+    """Executes jobs on one dataset."""
 
     device: torch.device
 
     @abstractmethod
     def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
-        """Execute. Jobs are taken only when there is room for one, so that the caller may stop giving.
+        """Execute the jobs and yield each run when it ends. Closing the generator abandons the active runs.
 
-        Closing the iterator abandons the runs under way.
+        A job is taken from the iterator only when it can start right away, so the caller can stop at any time.
         """
 
 
 class InlineEngine(Engine):
-    """Runs one job after the other in this process, on one device, with one thread."""
+    """Executes one job after the other in this process, with one thread."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
 
     def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
-        """Execute in order."""
         torch.set_num_threads(1)
         for job in jobs:
             follow = partial(on_news, job)
-            yield FinishedRun(job, *execute(job.spec, prepared, self.device, follow, job.checkpoint))
+            yield FinishedRun(job, *execute(job.spec, prepared, self.device, follow, Checkpoint(job.checkpoint)))
 
 
 @dataclass(frozen=True)
 class Death:
-    """How a worker ended without a result: the error's type, its cause in words, and what died.
+    """A worker ended without a result. `error`: the error's type; `cause`: its cause; `what`: "worker" or "node".
 
     A job is given up after `limit` deaths of the same kind.
     """
@@ -89,50 +87,49 @@ class Death:
 
 
 class WorkerEngine(Engine):
-    """Gives each job to a worker, whatever that is. If one dies, its job is given out again, before all others."""
+    """Gives each job to a worker. If a worker dies, its job is started again before any other."""
 
     @abstractmethod
     def room(self) -> int:
-        """How many jobs may be under way."""
+        """Return how many jobs may be active at a time."""
 
     @abstractmethod
     def start(self, job: RunJob, prepared: Prepared) -> Any:
-        """Give a job to a worker, and return that."""
+        """Start a job and return its worker."""
 
     @abstractmethod
     def ready(self, workers: Collection[Any]) -> Iterable[Any]:
-        """The workers that have a message or are dead; waits for one, but perhaps not for ever."""
+        """Wait, perhaps with a timeout, for workers that have sent a message or died, and return them."""
 
     @abstractmethod
     def receive(self, worker: Any) -> tuple[str, Any]:
-        """The worker's next message: ("news", ...), ("checkpoint", bytes), ("finished", record and arrays), or
-        ("dead", Death). The last two end its work on the job.
+        """Return a worker's next message: ("news", News), ("checkpoint", bytes), ("finished", (record, arrays)) or
+        ("dead", Death). After the last two the worker no longer works on the job.
         """
 
     @abstractmethod
     def stop(self, worker: Any) -> None:
-        """End a worker that is at work."""
+        """Stop a worker in the middle of its job."""
 
     def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
-        """Execute as many at a time as there is room for."""
         waiting, again = iter(jobs), list[RunJob]()
         deaths: Counter[tuple[str, str]] = Counter()
-        under_way: dict[Any, tuple[RunJob, datetime]] = {}
+        active: dict[Any, tuple[RunJob, datetime]] = {}
         try:
             while True:
-                while len(under_way) < self.room() and (job := again.pop(0) if again else next(waiting, None)):
-                    under_way[self.start(job, prepared)] = job, datetime.now(UTC)
-                if not under_way:
+                while len(active) < self.room() and (job := again.pop(0) if again else next(waiting, None)):
+                    active[self.start(job, prepared)] = job, datetime.now(UTC)
+                if not active:
                     return
-                for worker in self.ready(under_way):
-                    job, started = under_way[worker]
+                for worker in self.ready(active):
+                    job, started = active[worker]
                     kind, content = self.receive(worker)
                     if kind == "news":
                         on_news(job, content)
                     elif kind == "checkpoint":
-                        Checkpoint(job.checkpoint).keep(content)
+                        Checkpoint(job.checkpoint).write(content)
                     else:
-                        del under_way[worker]
+                        del active[worker]
                     if kind == "finished":
                         yield FinishedRun(job, *content)
                     elif kind == "dead":
@@ -142,7 +139,7 @@ class WorkerEngine(Engine):
                         else:
                             yield self._given_up(job, prepared, started, content)
         finally:
-            for worker in under_way:
+            for worker in active:
                 self.stop(worker)
 
     def _given_up(self, job: RunJob, prepared: Prepared, started: datetime, death: Death) -> FinishedRun:

@@ -1,4 +1,4 @@
-"""Runs jobs in worker processes on this machine. If a worker dies, the run that it had is done again."""
+"""Executes runs in worker processes on this machine. If a worker dies, its run is started again."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from benchmark.runs.checkpoint import Checkpoint
 from benchmark.runs.engines.engine import ATTEMPTS, Death, FinishedRun, OnNews, RunJob, WorkerEngine
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.run import execute
@@ -23,7 +24,7 @@ from benchmark.runs.run import execute
 
 @dataclass(frozen=True, eq=False)
 class _Worker:
-    """A process that does one job after the other, and our end of its pipe."""
+    """A process that executes one job after the other, and our end of its pipe."""
 
     number: int
     process: BaseProcess
@@ -31,7 +32,7 @@ class _Worker:
 
 
 class LocalEngine(WorkerEngine):
-    """`workers` processes with one thread each (two single-threaded workers beat one worker with two threads)."""
+    """Uses `workers` processes with one thread each, because two such workers are faster than one with two threads."""
 
     def __init__(self, device: torch.device, workers: int) -> None:
         self.device, self.workers = device, workers
@@ -39,7 +40,6 @@ class LocalEngine(WorkerEngine):
         self.idle: list[_Worker] = []
 
     def run(self, jobs: Iterable[RunJob], prepared: Prepared, on_news: OnNews) -> Generator[FinishedRun]:
-        """Execute, `workers` at a time; no worker outlives this."""
         try:
             yield from super().run(jobs, prepared, on_news)
         finally:
@@ -51,7 +51,7 @@ class LocalEngine(WorkerEngine):
 
     def start(self, job: RunJob, prepared: Prepared) -> _Worker:
         worker = self.idle.pop() if self.idle else self._new_worker(prepared)
-        with contextlib.suppress(OSError):  # it died while it was idle, as its end of the pipe says next
+        with contextlib.suppress(OSError):  # it died while it was idle; `receive` will find out
             worker.pipe.send(job)
         return worker
 
@@ -71,7 +71,7 @@ class LocalEngine(WorkerEngine):
             return "dead", Death("WorkerDied", cause, "worker", ATTEMPTS)
         if kind == "finished" and content[0].status in ("done", "diverged"):
             self.idle.append(worker)
-        elif kind == "finished":  # what went wrong may have left it unfit for another run
+        elif kind == "finished":  # after an error, the process may not be fit for another run
             self.stop(worker)
         return kind, content
 
@@ -91,10 +91,10 @@ class LocalEngine(WorkerEngine):
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, device), daemon=True)
-        with _ctrl_c_waiting():
+        with _block_ctrl_c():
             process.start()
         theirs.close()
-        # The data goes through the pipe, not as an argument: so a worker that dies while it starts cannot block us.
+        # Sent through the pipe, not as an argument, because a worker that dies while starting would then block us.
         with contextlib.suppress(OSError):
             ours.send(prepared)
         self.alive.append(worker := _Worker(number, process, ours))
@@ -102,12 +102,12 @@ class LocalEngine(WorkerEngine):
 
 
 @contextlib.contextmanager
-def _ctrl_c_waiting() -> Iterator[None]:
-    """Hold Ctrl-C back, which reaches the whole process group: a child that is started in this block ignores it.
+def _block_ctrl_c() -> Iterator[None]:
+    """Block SIGINT, which Ctrl-C sends to the whole process group. A child started in this block inherits the mask.
 
-    This process gets it at the end of the block at the latest.
+    For this process, a Ctrl-C meanwhile takes effect at the end of the block.
     """
-    resource_tracker.ensure_running()  # starting a process would start it, and that unblocks the signal
+    resource_tracker.ensure_running()  # otherwise process.start() would start it, which unblocks the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -119,21 +119,22 @@ def _ctrl_c_waiting() -> Iterator[None]:
 
 
 def _work(pipe: Connection, device: torch.device) -> None:
-    """A worker's life: first the data, then one job after the other, until it is killed or its parent is gone."""
+    """Receive the data, then execute one job after the other, until killed or until the parent is gone."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     try:
         prepared = pipe.recv()
         while True:
             job = pipe.recv()
-            result = execute(job.spec, prepared, device, lambda news: pipe.send(("news", news)), job.checkpoint)
+            checkpoint = Checkpoint(job.checkpoint)
+            result = execute(job.spec, prepared, device, lambda news: pipe.send(("news", news)), checkpoint)
             pipe.send(("finished", result))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)
 
 
 def _end_with_parent() -> None:
-    """End with the parent: its result would be lost, and its memory is needed to do the run again."""
+    """Exit when the parent does: the result would be lost, and the memory is needed for the next start."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,6 +1,7 @@
-"""Runs jobs on a Ray cluster. Its nodes need no common file system: code, data, checkpoints and records travel through
-Ray, which decides where a run goes. A run whose node or worker dies is given out again, and continues from the last
-checkpoint that arrived here.
+"""Executes runs on a Ray cluster.
+
+The nodes need no common file system: code, data, checkpoints and records are sent through Ray. If a node or worker
+dies, its run is started again and resumes from the last checkpoint that arrived here.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")  # else Ray tries for 13 minutes if there is no answer
+os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")  # by default, Ray waits 13 minutes for an answer
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import ray
@@ -33,32 +34,25 @@ from benchmark.runs.environment import ROOT, code_version
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.run import execute
 
-PACKAGES = ("baselines", "benchmark", "datasets")
-"""The packages that a node gets, once, from the driver; it prefers them to any that it has."""
-
-NODE_DEATHS = 20
-"""How often a job may lose its node before that is recorded (it may be the cause); the next start tries again."""
-
-SELDOM = 3
-"""How many times less often a checkpoint is made that has to travel than one that stays on this machine."""
-
-POLL_SECONDS = 5.0
-"""After how long a node that joins the cluster is noticed at the latest."""
+PACKAGES = ("baselines", "benchmark", "datasets")  # sent to the nodes, where they take precedence over other copies
+NODE_DEATHS = 20  # nodes that a job may lose before its run is recorded as interrupted, for the job may be the cause
+CHECKPOINT_INTERVAL_FACTOR = 3  # checkpoints that are sent over the network are made less often
+POLL_SECONDS = 5.0  # to notice at the latest that a node has joined the cluster
 
 Message = tuple[str, Any]
 
 
 class RayEngine(WorkerEngine):
-    """`workers` runs at a time, by default as many as the cluster has GPUs, or else CPUs.
+    """Executes `workers` runs at a time, by default one per GPU of the cluster, or per CPU if there are no GPUs.
 
-    More workers than GPUs share them. `address`: of the cluster; by default that in RAY_ADDRESS, or of a cluster that
-    was started on this machine; if there is none, one is started for as long as this process lives. `device`: auto,
-    cpu or cuda. Raises ConfigError if there is no such cluster or it has nothing to run on.
+    If there are more workers than GPUs, they share them. `address`: the cluster's address, by default that in
+    RAY_ADDRESS or of a cluster started on this machine; without either, a local cluster is started for the lifetime of
+    this process. `device`: auto, cpu or cuda. Raises ConfigError if there is no such cluster or no such device.
     """
 
     def __init__(self, address: str | None = None, device: str = "auto", workers: int | None = None) -> None:
         self.workers = workers
-        code_version()  # remembered before the code is sent
+        code_version()  # cached now, before the code is sent
         _connect(address)
         self.device = _device(device)
         on_gpu = self.device.type == "cuda"
@@ -67,22 +61,22 @@ class RayEngine(WorkerEngine):
         self.sent: tuple[Prepared | None, Any] = None, None
 
     def room(self) -> int:
-        """At least one, which waits for a node if none is free."""
+        """At least 1: if no node is free, the job waits for one."""
         resources = ray.cluster_resources()
         return self.workers or max(1, int(resources.get("GPU" if self.device.type == "cuda" else "CPU", 0)))
 
     def start(self, job: RunJob, prepared: Prepared) -> Any:
         if self.sent[0] is not prepared:
             self.sent = prepared, ray.put(prepared)  # each node fetches it once
-        seconds = SELDOM * checkpoint.SECONDS_BETWEEN
+        seconds = CHECKPOINT_INTERVAL_FACTOR * checkpoint.SECONDS_BETWEEN
         return self.task.remote(job, self.sent[1], self.device, Checkpoint(job.checkpoint).read(), seconds)
 
     def ready(self, workers: Collection[Any]) -> list[Any]:
-        """Of streams of messages; after a while without one there may be more room."""
+        # With a timeout, because new nodes may have made room for more jobs.
         return ray.wait(list(workers), num_returns=1, timeout=POLL_SECONDS)[0]
 
     def receive(self, worker: Any) -> Message:
-        """Raises ConfigError if no node can do the work."""
+        """As in the base class; raises ConfigError if the nodes cannot execute runs at all."""
         try:
             kind, content = ray.get(next(worker))
         except (RayTaskError, RuntimeEnvSetupError) as error:
@@ -105,18 +99,18 @@ class RayEngine(WorkerEngine):
 
 
 def _connect(address: str | None) -> None:
-    """Join the cluster and send it our code. Ray's messages stay in its log files, and our signal handler in place."""
+    """Join the cluster and send it our code. Keeps Ray from printing messages and from replacing our signal handler."""
     if address in (None, "auto"):
         address = os.environ.get("RAY_ADDRESS", address)
     if address is not None and address.startswith("ray://"):
         raise ConfigError(
-            f"--ray-address {address}: a Ray client cannot follow runs; start run_all.py on a node of the cluster, "
-            "with --ray-address auto"
+            f"--ray-address {address}: addresses of a Ray client do not work here; start run_all.py on a node of the "
+            "cluster, with --ray-address auto"
         )
     others = [f"/{path.name}" for path in ROOT.iterdir() if path.name not in PACKAGES]
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        _knock(address or "")
+        _check_reachable(address or "")
         ray.init(
             address,
             include_dashboard=False,
@@ -128,12 +122,12 @@ def _connect(address: str | None) -> None:
         where = f"--ray-address {address}" if address else "--engine ray"
         raise ConfigError(f"{where}: no connection to a Ray cluster ({_first_line(error)}); see ray status") from error
     finally:
-        with contextlib.suppress(ValueError):  # not the main thread, which alone may set handlers
+        with contextlib.suppress(ValueError):  # only the main thread may set handlers
             signal.signal(signal.SIGTERM, handler)
 
 
-def _knock(address: str) -> None:
-    """Raise OSError at once if host:port does not answer."""
+def _check_reachable(address: str) -> None:
+    """Raise OSError right away if host:port does not answer."""
     host, _, port = address.rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
@@ -156,8 +150,8 @@ def _first_line(error: Exception) -> str:
 # --- on the node ----------------------------------------------------------------------------------------------------
 
 
-class _Sent(Checkpoint):
-    """A checkpoint that the driver keeps, because a node takes its files with it when it dies."""
+class _SentCheckpoint(Checkpoint):
+    """A checkpoint that is sent to the driver, because files on a node are lost when it dies."""
 
     def __init__(self, content: bytes, seconds: float, send: Callable[[bytes], None]) -> None:
         super().__init__(Path(), seconds)
@@ -166,25 +160,25 @@ class _Sent(Checkpoint):
     def read(self) -> bytes:
         return self.content
 
-    def keep(self, content: bytes) -> None:
+    def write(self, content: bytes) -> None:
         self.send(content)
 
 
 def _work(job: RunJob, prepared: Prepared, device: torch.device, content: bytes, seconds: float) -> Iterator[Message]:
-    """One run, from the checkpoint `content` if it is not empty; yields its news, a checkpoint from time to time (after
-    `seconds` at the earliest), and its record and arrays at the end.
+    """Execute one run, resuming from the checkpoint `content` if it is not empty, and yield its messages: news, a new
+    checkpoint every `seconds` at most, and finally the record and arrays.
     """
     messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
 
     def do() -> Any:
         torch.set_num_threads(1)
         try:
-            kept = _Sent(content, seconds, lambda state: messages.put(("checkpoint", state)))
-            return execute(job.spec, prepared, device, lambda news: messages.put(("news", news)), kept)
+            sent = _SentCheckpoint(content, seconds, lambda state: messages.put(("checkpoint", state)))
+            return execute(job.spec, prepared, device, lambda news: messages.put(("news", news)), sent)
         finally:
             messages.put(None)
 
-    with ThreadPoolExecutor(1) as thread:  # a task can only hand on what its own thread yields
+    with ThreadPoolExecutor(1) as thread:  # only the task's own thread can yield, so the run gets another
         result = thread.submit(do)
         while (message := messages.get()) is not None:
             yield message

@@ -24,7 +24,7 @@ from benchmark.cli.commands import main as run_command
 from benchmark.cli.main import main, parse
 from benchmark.cli.session import Session
 from benchmark.plan import experiments
-from benchmark.plan.dataset_facts import name_of
+from benchmark.plan.dataset_facts import dataset_name_for
 from benchmark.store import atomic_files as atomic
 from benchmark.store.store import Store
 from datasets import synthetic
@@ -681,7 +681,7 @@ NAMES = {
 
 @pytest.mark.parametrize("file", NAMES)
 def test_no_file_takes_the_place_of_what_else_is_written(file: str) -> None:
-    assert name_of(Path(file)) == NAMES[file]
+    assert dataset_name_for(Path(file)) == NAMES[file]
 
 
 @pytest.mark.usefixtures("no_figures")

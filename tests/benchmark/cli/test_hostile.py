@@ -28,10 +28,11 @@ from benchmark.cli.commands import main as command
 from benchmark.cli.main import main
 from benchmark.report.report import report
 from benchmark.runs.checkpoint import Checkpoint
+from benchmark.store.atomic_files import StoreError
 from benchmark.store.npz import from_npz, to_npz
 from benchmark.store.record import RunRecord
 from benchmark.store.schema import RecordError
-from benchmark.store.store import Store, StoreError
+from benchmark.store.store import Store
 from datasets.interactions import DataError
 from datasets.readers.sources import MAX_LAYERS, open_source
 from datasets.registry import DATASETS

@@ -10,7 +10,7 @@ from baselines.method import Entry
 from baselines.registry import METHODS
 from baselines.sasrec import SASRec
 from baselines.settings import EncoderSettings, Share, check_bounds
-from benchmark.plan.config import ConfigError, Configuration, _name_of, assign
+from benchmark.plan.config import ConfigError, Configuration, _folder_name, assign
 from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.run_spec import RunSpec, TrainingSettings
 from benchmark.store.schema import NAME
@@ -58,7 +58,7 @@ def test_the_profile_overrides_the_hparams() -> None:
     assert spec(profile="quick").encoder == spec().encoder
 
 
-def test_set_reaches_every_part_and_wins() -> None:
+def test_set_reaches_every_section_and_overrides_everything() -> None:
     s = spec(
         "btsr-sce",
         "ml-1m",
@@ -114,14 +114,14 @@ def test_wrong_assignments_are_named_in_one_line(assignment: str, fragments: lis
     assert all(fragment in message for fragment in fragments), message
 
 
-def test_padding_of_the_released_layers_is_refused_with_others() -> None:
+def test_attended_padding_is_refused_with_other_layers() -> None:
     with pytest.raises(
         ConfigError, match=r"^encoder\.padding = attended is for .*encoder\.padding=masked with .*post$"
     ):
         spec("sasrec-ce", "ml-1m", "released", "paper", "encoder.norm=post")
 
 
-def test_every_dataset_has_a_readable_configuration_on_all_hparams() -> None:
+def test_every_dataset_has_a_valid_configuration_for_all_hparams() -> None:
     for dataset in DATASETS:
         for hparams in ("equal", "released"):
             for method in METHODS:
@@ -193,8 +193,8 @@ COINCIDING = [
 
 
 @pytest.mark.parametrize(("one", "other"), COINCIDING)
-def test_assignments_that_are_spelled_differently_are_kept_in_different_folders(one: str, other: str) -> None:
-    names = {_name_of(one), _name_of(other)}
+def test_assignments_with_different_spelling_get_different_folders(one: str, other: str) -> None:
+    names = {_folder_name(one), _folder_name(other)}
     assert len(names) == 2
     assert all(NAME.fullmatch(name) for name in names)
 
@@ -211,17 +211,16 @@ def test_an_assignment_that_can_be_a_folder_is_spelled_out() -> None:
     )
 
 
-def test_masked_padding_is_no_part_of_a_run_key_and_attended_is() -> None:
+def test_attended_padding_is_part_of_the_run_key_and_masked_padding_is_not() -> None:
     assert "padding" not in spec().identity()["encoder"]
     attended = spec("sasrec-ce", "ml-1m", "released", "paper", "encoder.padding=attended")
     assert attended.identity()["encoder"]["padding"] == "attended"
 
 
-def test_a_setting_that_only_some_of_a_family_have_names_them() -> None:
+def test_a_setting_that_only_part_of_a_family_has_is_an_error_that_names_this_part() -> None:
     with pytest.raises(ConfigError) as caught:
         Configuration("ml-1m", "equal", "paper", ["btsr.objective.size_y=64"])
-    assert "of btsr-bce, btsr-ce" in str(caught.value)
-    assert "only btsr-sce can have that" in str(caught.value)
+    assert "only btsr-sce can have this setting, not btsr-bce, btsr-ce," in str(caught.value)
     assert "name the method, as in --set btsr-sce.objective.size_y=64" in str(caught.value)
     with pytest.raises(ConfigError, match="unknown key 'alhpa'; did you mean 'alpha'"):
         Configuration("ml-1m", "equal", "paper", ["btsr.alhpa=0.3"])

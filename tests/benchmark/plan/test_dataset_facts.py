@@ -1,4 +1,4 @@
-"""A user's own file gets a dataset name that no other file and nothing else in the store has."""
+"""The dataset name of a user's file is unique and can be a folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.plan.dataset_facts import name_of
+from benchmark.plan.dataset_facts import dataset_name_for
 from benchmark.store.schema import NAME
 
 FILES = [
@@ -33,11 +33,11 @@ FILES = [
 
 @pytest.mark.parametrize(("one", "other"), list(combinations(FILES, 2)))
 def test_files_with_different_names_are_different_datasets(one: str, other: str) -> None:
-    assert name_of(Path(one)) != name_of(Path(other))
+    assert dataset_name_for(Path(one)) != dataset_name_for(Path(other))
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_files_name_is_stable_and_can_be_a_folder(file: str) -> None:
-    assert NAME.fullmatch(name_of(Path(file)))
-    assert name_of(Path("elsewhere") / f"{file}.gz") == name_of(Path(file))
-    assert name_of(Path("\u6570\u636e.csv")) == "interactions-5440f7"
+def test_the_name_is_stable_and_can_be_a_folder(file: str) -> None:
+    assert NAME.fullmatch(dataset_name_for(Path(file)))
+    assert dataset_name_for(Path("elsewhere") / f"{file}.gz") == dataset_name_for(Path(file))
+    assert dataset_name_for(Path("\u6570\u636e.csv")) == "interactions-5440f7"

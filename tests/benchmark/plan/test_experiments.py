@@ -105,7 +105,7 @@ def test_windows_that_are_not_prepared_are_left_out() -> None:
     assert [run.spec.protocol.quantile for run in runs] == [0.95, 0.9]
 
 
-def test_all_experiments_are_those_that_the_protocol_allows_and_that_need_nothing_else() -> None:
+def test_all_experiments_that_the_protocol_allows_are_listed_except_downstream() -> None:
     usual = set(NAMES) - {"downstream", "sets"}  # which need labels and another package, or a protocol of its own
     assert usual - set(all_experiments("ml-1m", Protocol())) == {"home"}
     home = Protocol.of_preset("leave-one-out", "none")
@@ -115,21 +115,21 @@ def test_all_experiments_are_those_that_the_protocol_allows_and_that_need_nothin
     assert all_experiments("yelp", Protocol.of_preset("sets", "none")) == ("sets",)
 
 
-def test_seeds_that_are_asked_for_are_those_of_every_method_in_every_window() -> None:
+def test_seeds_that_the_user_names_apply_to_every_method_in_every_window() -> None:
     configuration = Configuration("ml-1m", "equal", "paper")
     runs = plan(configuration, KNOWN, ["windows"], ["markov", "btsr-ce"], [3, 4], windows=WINDOWED)
     assert len(runs) == 2 * 2 * 10
     assert {run.spec.seed for run in runs} == {3, 4}
 
 
-def test_alpha_zero_is_the_run_of_sasrec_where_all_else_is_equal() -> None:
+def test_alpha_zero_shares_the_run_of_sasrec_if_all_else_is_equal() -> None:
     assert run_of(planned(["alpha", "main"]), "alpha", "0").uses["main"] == ("sasrec-ce",)
     released = run_of(planned(["alpha", "main"], "released"), "alpha", "0")
     assert (released.spec.method, released.spec.settings.alpha) == ("btsr-ce", 0.0)
     assert "main" not in released.uses, "its dropout is not SASRec's there"
 
 
-def test_a_setting_that_does_nothing_is_not_part_of_the_key() -> None:
+def test_a_neutral_setting_is_not_part_of_the_key() -> None:
     spec = run_of(planned(["main"]), "main", "sasrec-ce").spec
     assert "noise" not in spec.identity()["training"]
     assert spec.to_json()["training"]["noise"] == 0.0
@@ -138,7 +138,7 @@ def test_a_setting_that_does_nothing_is_not_part_of_the_key() -> None:
     assert run_key(noisy, "f") != run_key(spec, "f")
 
 
-def test_weights_are_compared_with_a_fiftieth_of_them_and_nothing_else_changes() -> None:
+def test_the_weights_experiment_uses_a_fiftieth_and_changes_nothing_else() -> None:
     runs = planned(["main", "weights"])
     usual, small = (run_of(runs, "weights", f"ec4srec {share}").spec for share in ("1", "0.02"))
     assert run_of(runs, "main", "ec4srec").spec == usual
@@ -174,7 +174,7 @@ def test_noise_replaces_a_share_of_the_inputs_and_no_target(data: TrainingData, 
     assert torch.equal(noisy.inputs[3], noisy.noisy.without_last(1)[3]), "twins see the same inputs"
 
 
-def test_noise_is_decided_by_the_seed_and_none_is_none(data: TrainingData) -> None:
+def test_noise_depends_on_the_seed_and_a_share_of_zero_changes_nothing(data: TrainingData) -> None:
     assert data.with_noise(0.0, seed=1) is data
     first, same, other = (data.with_noise(0.5, seed).noisy for seed in (1, 1, 2))
     assert first is not None
@@ -185,7 +185,7 @@ def test_noise_is_decided_by_the_seed_and_none_is_none(data: TrainingData) -> No
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
-def test_the_noise_goes_to_the_device_with_the_rest(data: TrainingData, device: str) -> None:
+def test_noise_moves_to_the_device_with_the_data(data: TrainingData, device: str) -> None:
     noisy = data.with_noise(0.5, seed=1)
     moved = noisy.to(torch.device(device))
     assert noisy.noisy is not None
@@ -243,7 +243,7 @@ def test_a_setting_that_some_planned_run_uses_is_accepted(assignment: str, metho
     assert plan_with(assignment, methods, experiment)
 
 
-def test_methods_that_count_stay_the_same_runs_where_others_train_on_prefixes() -> None:
+def test_prefix_rows_do_not_change_runs_of_fitted_methods() -> None:
     methods = ["popularity", "sasrec-ce"]
     usual, prefixes = plan_with("training.rows='user'", methods), plan_with("training.rows='prefix'", methods)
     assert {run.spec.method: run.spec.training.rows for run in prefixes} == {

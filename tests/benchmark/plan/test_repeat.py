@@ -1,4 +1,4 @@
-"""The command beside a run plans exactly that run again, whatever experiment, tuning or protocol it came from."""
+"""The command shown with a run plans exactly this run, for all experiments, tuning and protocols."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmark.plan.config import Configuration
 from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.experiments import window_protocols
 from benchmark.plan.planner import PlannedRun, choose_methods, plan
-from benchmark.plan.repeat import command_of, repeating
+from benchmark.plan.repeat import command_of, repeat_command
 from benchmark.plan.run_spec import RunSpec
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
@@ -27,7 +27,7 @@ HOME = Protocol(preset="leave-one-out")
 
 
 def planned_by(command: str) -> list[PlannedRun]:
-    """What a command plans for a dataset whose fingerprint is "f"."""
+    """Plan what a command would run on a dataset with fingerprint "f"."""
     options = parse(shlex.split(command)[2:])
     (dataset,) = chosen_datasets(options, Store(Path("nowhere")))
     facts = DatasetFacts("", False, dataset.protocol, "f")
@@ -35,13 +35,13 @@ def planned_by(command: str) -> list[PlannedRun]:
 
 
 def plans(dataset: str, experiment: str, protocol: Protocol, *sets: str, hparams: str = "equal") -> list[RunSpec]:
-    """The specifications of an experiment's runs of one seed."""
+    """Return the specs of an experiment's runs with one seed."""
     configuration = Configuration(dataset, hparams, "paper", sets)
     facts = [DatasetFacts("", False, each, "f") for each in (protocol, *window_protocols(protocol))]
     every = tuple(name for name, entry in METHODS.items() if not entry.method.known_users_only)
     methods = every if experiment == "main" else choose_methods(None)
     values: dict[str, float] = {}
-    for _ in range(3):  # what trials gave decides which trials are next
+    for _ in range(3):  # the results of trials determine the next trials
         runs = plan(configuration, facts[0], [experiment], methods, [1], values, facts[1:])
         values = {run.key: 1.0 - place / len(runs) for place, run in enumerate(runs)}
     return [run.spec for run in runs]
@@ -62,7 +62,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_command_of_a_run_plans_that_run_alone(kind: str) -> None:
+def test_the_command_of_a_run_plans_only_that_run(kind: str) -> None:
     assert KINDS[kind]
     for spec in KINDS[kind]:
         (again,) = planned_by(command_of(spec, ""))
@@ -70,19 +70,19 @@ def test_the_command_of_a_run_plans_that_run_alone(kind: str) -> None:
     assert (kind == "trial") == all(spec.is_trial for spec in KINDS[kind])
 
 
-def test_the_commands_of_committed_runs_plan_them_under_their_keys() -> None:
+def test_the_commands_of_committed_runs_plan_these_runs() -> None:
     seen = set()
     for path in sorted(RESULTS.glob("*/runs/*/*/record.json")):
         record = RunRecord.from_json(path.read_bytes(), path.name)
         spec = spec_of(record)
-        (again,) = planned_by(repeating(record))
+        (again,) = planned_by(repeat_command(record))
         assert again.spec.identity() == spec.identity(), path
         seen.add((spec.dataset, spec.method, spec.hparams, spec.is_trial))
     assert len(seen) > 20
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_dry_run_of_the_command_shows_that_run_alone_and_the_command(
+def test_a_dry_run_of_the_command_shows_only_that_run_and_the_command(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spec = KINDS[kind][-1]
@@ -108,16 +108,16 @@ def test_a_tuned_run_is_repeated_without_what_tuning_stored() -> None:
     assert again.spec.identity() == spec.identity()
 
 
-def test_a_command_names_ones_own_file_and_a_folder_of_its_own() -> None:
+def test_a_command_names_the_users_file_and_a_separate_folder() -> None:
     spec = replace(KINDS["main"][0], dataset="my-shop")
     command = command_of(spec, "My Shop.csv")
     assert command.startswith("python run_all.py --interactions 'My Shop.csv' --methods ")
     assert command.endswith(" --out-dir repeated")
 
 
-def test_what_the_suite_does_not_know_keeps_the_command_that_made_it() -> None:
+def test_unknown_methods_and_protocols_keep_the_command_of_the_record() -> None:
     path = next(RESULTS.glob("ml-1m/runs/markov/*/record.json"))
     record = RunRecord.from_json(path.read_bytes(), path.name)
     for changes in ({"method": {"name": "external-theirs", "settings": {}}}, {"protocol": {"preset": "ours"}}):
-        assert repeating(replace(record, spec=record.spec | changes)) == record.command
-    assert re.search("--experiments main .*--out-dir repeated", repeating(record))
+        assert repeat_command(replace(record, spec=record.spec | changes)) == record.command
+    assert re.search("--experiments main .*--out-dir repeated", repeat_command(record))

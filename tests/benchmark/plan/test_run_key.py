@@ -1,4 +1,4 @@
-"""The run key: the committed runs keep theirs, and it changes with what decides the numbers alone."""
+"""Committed runs keep their keys, and a key changes only with what determines the results."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def key(spec: RunSpec, fingerprint: str = "f" * 64) -> str:
     return run_key(spec, fingerprint)
 
 
-def test_mere_names_do_not_change_the_key() -> None:
+def test_names_do_not_change_the_key() -> None:
     named = replace(spec(), title="x", profile="x", hparams="x", protocol=Protocol(preset="text"))
     assert len(key(spec())) == 16
     assert key(named) == key(spec("btsr-ce", "equal", "training.epochs=200")) == key(spec())
@@ -93,7 +93,7 @@ def test_mere_names_do_not_change_the_key() -> None:
         spec("btsr-ce", "equal", "training.rows=prefix"),
     ],
 )
-def test_whatever_decides_the_numbers_changes_the_key(changed: RunSpec) -> None:
+def test_whatever_determines_the_results_changes_the_key(changed: RunSpec) -> None:
     assert key(changed) != key(spec())
 
 
@@ -116,7 +116,7 @@ def test_a_raised_version_changes_every_key(monkeypatch: pytest.MonkeyPatch, nam
     assert key(spec("popularity")) != before[1]
 
 
-def test_a_methods_raised_version_changes_its_keys_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_methods_raised_version_changes_only_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     before = key(spec()), key(spec("popularity"))
     monkeypatch.setattr(METHODS["btsr-ce"].method, "version", 99)
     assert key(spec()) != before[0]

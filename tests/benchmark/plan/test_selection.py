@@ -1,4 +1,4 @@
-"""The objective that represents BT-SR is chosen on validation alone."""
+"""The objective that represents BT-SR is chosen on validation only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CANDIDATES = ("btsr-bce", "btsr-ce", "btsr-sce")
 
 
 def frame(*rows: tuple[str, int, str, str, float]) -> pd.DataFrame:
-    """Rows of (method, seed, status, stage, NDCG@10)."""
+    """Build the frame from rows of (method, seed, status, stage, NDCG@10)."""
     table = pd.DataFrame(rows, columns=["method", "seed", "status", "stage", "value"])
     return table.assign(metric="ndcg@10")
 
@@ -50,7 +50,7 @@ def test_other_metrics_and_runs_that_are_not_done_do_not_count() -> None:
     assert set(choice.evidence) == {"btsr-bce", "btsr-ce"}
 
 
-def test_of_equals_the_first_candidate_is_chosen() -> None:
+def test_the_first_of_equal_candidates_is_chosen() -> None:
     rows = frame(("btsr-sce", 0, "done", "validation", 0.2), ("btsr-ce", 0, "done", "validation", 0.2))
     choice = choose(rows, CANDIDATES)
     assert choice is not None

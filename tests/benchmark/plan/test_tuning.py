@@ -1,4 +1,4 @@
-"""Equal tuning: who searches what, where a search ends, and that no trial is ever tested."""
+"""Tuning: what each method searches, where a search ends, and that no trial is ever tested."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONFIGURATION = Configuration("ml-1m", "equal", "paper")
 
 
 def finished(methods: list[str], value_of: Callable[[dict[str, Any]], float]) -> dict[str, Search]:
-    """The searches after all trials were run, round by round; `value_of` gives a trial's validation value."""
+    """Run all trials, round by round, and return the searches. `value_of` returns a trial's validation value."""
     values: dict[str, float] = {}
     while True:
         found = searches(CONFIGURATION, FACTS, methods, values)
@@ -41,7 +41,7 @@ def finished(methods: list[str], value_of: Callable[[dict[str, Any]], float]) ->
 
 
 def peak_at(**places: float) -> Callable[[dict[str, Any]], float]:
-    """Values that fall with the distance of the named settings from these places."""
+    """Return a function whose values decrease with the distance of the named settings from these places."""
 
     def value_of(own: dict[str, Any]) -> float:
         named = {key.rpartition(".")[2]: value for key, value in own.items()}
@@ -57,7 +57,7 @@ def test_every_trained_method_has_the_same_budget_of_eight_trials() -> None:
         assert len(list(product(*entry.tuning_grid.values()))) == expected, name
 
 
-def test_others_wait_for_sasrec_and_take_over_what_it_found() -> None:
+def test_other_methods_wait_for_sasrec_and_inherit_its_choice() -> None:
     assert list(searches(CONFIGURATION, FACTS, ["duorec"], {})) == ["sasrec-ce"]
     found = finished(["duorec", "btsr-bce"], peak_at(dropout=0.5, learning_rate=0.001, negatives=64, weight=0.01))
     assert list(found) == ["sasrec-ce", "duorec", "sasrec-bce", "btsr-bce"]
@@ -75,7 +75,7 @@ def test_others_wait_for_sasrec_and_take_over_what_it_found() -> None:
             assert trial.spec.encoder.dropout == dict(trial.own).get("encoder.dropout", 0.5)
 
 
-def test_a_search_goes_on_beyond_the_edges_until_the_best_lies_between_worse_ones() -> None:
+def test_a_search_continues_beyond_the_edges_until_the_best_trial_has_worse_neighbours() -> None:
     weights = [dict(trial.own)["settings.weight"] for trial in finished(["duorec"], peak_at(weight=2))["duorec"].trials]
     assert weights[:8] == [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3]
     assert weights[8:] == [0.9, 2.7, 8.1]
@@ -98,14 +98,14 @@ def test_a_step_continues_the_grid_and_stays_within_the_bounds_of_the_setting() 
 
 
 @pytest.mark.parametrize(("values", "steps"), [((0.1,), []), ((0.0, 0.1), [0.2]), ((0.1, 0.2), [0.4])])
-def test_a_grid_of_one_value_or_with_zero_can_be_searched_too(values: tuple[float, ...], steps: list[float]) -> None:
+def test_grids_with_one_value_or_with_zero_can_be_searched(values: tuple[float, ...], steps: list[float]) -> None:
     grid = {"settings.weight": values}
     tried = [(("settings.weight", value),) for value in values]
     assert [dict(step)["settings.weight"] for step in steps_beyond(grid, tried, tried[-1])] == steps
 
 
 def all_equal(methods: list[str]) -> dict[str, float]:
-    """The values of all trials, which are the same, so that each search ends with its first trial."""
+    """Give all trials the same value, so that each search chooses its first trial."""
     values: dict[str, float] = {}
     for _ in range(9):
         found = searches(CONFIGURATION, FACTS, methods, values)
@@ -113,7 +113,7 @@ def all_equal(methods: list[str]) -> dict[str, float]:
     return values
 
 
-def test_a_choice_counts_only_where_all_trials_are_done() -> None:
+def test_a_choice_needs_all_trials_to_be_done() -> None:
     values = all_equal(["sasrec-ce", "duorec"])
     found = searches(CONFIGURATION, FACTS, ["sasrec-ce", "duorec"], values)
     del values[found["duorec"].trials[3].key]
@@ -129,13 +129,13 @@ def test_a_choice_counts_only_where_all_trials_are_done() -> None:
             tuned_changes(CONFIGURATION, facts, ["sasrec-ce", "duorec"], values)
 
 
-def test_what_a_method_takes_over_is_tuned_with_it() -> None:
+def test_the_inherited_settings_are_part_of_the_choice() -> None:
     changes = tuned_changes(CONFIGURATION, FACTS, ["duorec"], all_equal(["duorec"]))
     assert list(changes) == ["sasrec-ce", "duorec"]
     assert dict(changes["duorec"]).items() > dict(changes["sasrec-ce"]).items()
 
 
-def test_a_plan_holds_the_trials_of_each_search_under_keys_of_their_own() -> None:
+def test_trials_have_other_keys_than_the_runs_of_experiments() -> None:
     runs = plan(CONFIGURATION, FACTS, ["main", "tune"], ["sasrec-ce"])
     trials = [run for run in runs if "tune" in run.uses]
     assert len(trials) == 8
@@ -143,14 +143,14 @@ def test_a_plan_holds_the_trials_of_each_search_under_keys_of_their_own() -> Non
     assert all(run.spec.seed == 0 for run in trials)
 
 
-def test_a_record_of_a_trial_with_a_test_number_is_refused(handmade: Callable[..., Any]) -> None:
+def test_a_trial_with_test_metrics_is_refused(handmade: Callable[..., Any]) -> None:
     record = handmade().record("sasrec-ce", 0)
     record.spec["trial"] = True
     with pytest.raises(RecordError, match=r"metrics\.test: a trial of tuning must not be tested"):
         record.to_json()
 
 
-def test_a_method_of_ones_own_is_tuned_if_its_class_names_a_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_method_is_tuned_if_its_class_has_a_grid(monkeypatch: pytest.MonkeyPatch) -> None:
     class Mine(DuoRec):
         grid: ClassVar = {"settings.weight": (0.5, 1.0)}
 
@@ -161,7 +161,7 @@ def test_a_method_of_ones_own_is_tuned_if_its_class_names_a_grid(monkeypatch: py
     assert {"encoder.dropout", "training.learning_rate"} < changes.keys(), "taken over from SASRec"
 
 
-def test_ones_own_data_is_tuned_without_test_numbers_and_then_run_as_was_chosen(
+def test_a_users_data_is_tuned_without_testing_and_then_run_with_the_choice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("baselines.sasrec.SASRec.grid", {"encoder.dropout": (0.1, 0.3)})

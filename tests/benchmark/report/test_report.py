@@ -12,7 +12,8 @@ import pytest
 
 from benchmark.report.claims.judged_claims import judge_claims
 from benchmark.report.report import FIGURES, TABLES, report
-from benchmark.store.store import Store, StoreError
+from benchmark.store.atomic_files import StoreError
+from benchmark.store.store import Store
 from tests.benchmark.conftest import plans_of, records_in
 
 

@@ -1,4 +1,4 @@
-"""Downstream tasks: who is given which labels, how predictions are judged, and a whole run."""
+"""Downstream tasks: the draw of labelled users, the measures, the probe, and whole runs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def many_users(count: int) -> UserLabels:
     return UserLabels(known, count - 50, {"age": np.arange(count) % 3})
 
 
-def test_labels_are_nested_and_never_a_test_users_or_a_validation_users() -> None:
+def test_labelled_users_are_nested_and_disjoint_from_validation_and_test() -> None:
     users = Users.draw(many_users(1050), seed=1)
     test, validation = set(users.test), set(users.validation)
     assert test == set(range(1000, 1050))
@@ -54,7 +54,7 @@ def test_labels_are_nested_and_never_a_test_users_or_a_validation_users() -> Non
     assert set(Users.draw(many_users(1050), seed=2).labelled[10]) != given[1]
 
 
-def test_the_next_item_is_judged_by_its_rank_among_unseen_items() -> None:
+def test_the_next_item_is_measured_by_its_rank_among_unseen_items() -> None:
     known = Sequences.from_arrays(np.array([0, 1, 4, 2, 3, 3]), np.array([0, 3, 6]))
     [task] = tasks_of(UserLabels(known, 1, {}), 5)
     scores = np.array([[9.0, 8.0, 3.0, 2.0, 2.0], [1.0, 5.0, 9.0, 4.0, -np.inf]])
@@ -65,14 +65,14 @@ def test_the_next_item_is_judged_by_its_rank_among_unseen_items() -> None:
         assert task.quality(scores[users], np.array(users)) == pytest.approx(expected)
 
 
-def test_classes_are_judged_by_how_many_are_right() -> None:
+def test_classes_are_measured_by_accuracy() -> None:
     task = Task("age", np.array([2, 0, 1]), 3)
     scores = np.array([[0.0, 0.0, 1.0], [1.0, 2.0, 0.0]])
     assert task.quality(scores, np.array([0, 2])) == 1.0
     assert task.quality(scores, np.array([0, 1])) == 0.5
 
 
-def test_a_probe_finds_a_class_that_lies_on_a_line_and_a_constant_finds_the_most_frequent() -> None:
+def test_a_probe_learns_a_linear_class_and_constant_features_give_the_majority() -> None:
     pytest.importorskip("sklearn")
     random = np.random.default_rng(0)
     features = random.normal(size=(1050, 4))
@@ -97,7 +97,7 @@ def run(prepared: Prepared, method: str, seed: int = 0) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("method", [*PRETRAINED, "popularity"])
-def test_a_run_answers_every_question(method: str, prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_has_all_downstream_metrics(method: str, prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downstream, "FINE_TUNING_EPOCHS", 2)
     metrics = run(prepared, method)
     ways = ("majority", "bag") if method == "popularity" else ("probe", "tuned")
@@ -109,7 +109,7 @@ def test_a_run_answers_every_question(method: str, prepared: Prepared, monkeypat
 def test_fine_tuning_learns_and_leaves_the_pretrained_encoder_alone(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the classes written into the last item, tuning finds them; what comes after it sees the same encoder."""
+    """A class that depends on the last item is learned, and a second task gives the same result."""
     monkeypatch.setattr(downstream, "FINE_TUNING_EPOCHS", 30)
     known = prepared.labels
     assert known
@@ -121,7 +121,7 @@ def test_fine_tuning_learns_and_leaves_the_pretrained_encoder_alone(
     assert metrics["easy/tuned/100"] == metrics["again/tuned/100"]
 
 
-def test_the_plan_is_two_methods_in_three_batch_sizes_and_the_sanity_lines() -> None:
+def test_the_plan_has_two_methods_with_three_batch_sizes_and_popularity() -> None:
     variants = experiments("ml-1m")["downstream"].variants
     assert len(variants) == 1 + len(PRETRAINED) * len(BATCH_SIZES)
     assert all(("evaluation.downstream", True) in variant.changes for variant in variants)

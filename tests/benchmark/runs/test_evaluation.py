@@ -1,4 +1,4 @@
-"""Ranking against loops over users and items, on scores full of ties, repeat visits and tiny catalogues."""
+"""Ranking is compared with loops over users and items, with many ties, repeat visits and tiny catalogues."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def random_cases(n_users: int, n_items: int, seed: int, device: str = "cpu") -> 
 
 
 class IntegerModel:
-    """Scores that are small integers, so that many are equal and no order of summation changes them."""
+    """Scores are small integers, so that there are many ties and no rounding errors."""
 
     def __init__(self, n_items: int, seed: int, device: str = "cpu") -> None:
         random = np.random.default_rng(seed)
@@ -57,12 +57,12 @@ class IntegerModel:
 
 
 def constant(scores: list[float]) -> evaluation.Scorer:
-    """A method that scores every user alike, as most-popular does: one row of memory, expanded."""
+    """A method with the same scores for every user, like most-popular: one row of memory, expanded."""
     return lambda batch: torch.tensor(scores, device=batch.items.device).expand(len(batch.lengths), -1)
 
 
 def reference(scores: list[float], history: list[int], target: int, uniform: np.ndarray) -> dict[str, object]:
-    """One user's row of a Ranking, from the protocol's words."""
+    """Compute one user's row of a Ranking from the definitions."""
     n_items = len(scores)
     allowed = [item for item in range(n_items) if item not in history]
     best_first = sorted(allowed, key=lambda item: (-scores[item], item))
@@ -108,7 +108,7 @@ def test_agrees_with_loops(n_items: int, mask_seen: bool, device: str) -> None:
     np.testing.assert_array_equal(ranks, ranking.ranks)
 
 
-def test_types_are_those_of_the_record() -> None:
+def test_types_and_shapes() -> None:
     ranking = evaluate(IntegerModel(60, 0), random_cases(3, 60, 0), 60, MAXLEN)
     types = {name: (values.dtype.name, values.shape) for name, values in asdict(ranking).items()}
     assert types == {
@@ -122,7 +122,7 @@ def test_types_are_those_of_the_record() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_rank_is_the_targets_place_in_the_top_list(seed: int) -> None:
+def test_ranks_agree_with_the_top_lists(seed: int) -> None:
     cases = random_cases(200, 70, seed)
     ranking = evaluate(IntegerModel(70, seed), cases, 70, MAXLEN)
     listed = ranking.top_items == cases.targets.numpy()[:, None]
@@ -170,8 +170,8 @@ def test_model_sees_the_window_and_the_whole_history_is_masked() -> None:
 
 
 @pytest.mark.parametrize("ranking", [evaluate, evaluate_ranks])
-def test_no_gradient_is_prepared_for_while_scoring(ranking: Callable[..., object]) -> None:
-    """It would cost memory for every score, and a result would keep the model alive."""
+def test_scoring_runs_in_inference_mode(ranking: Callable[..., object]) -> None:
+    """Otherwise every score would cost memory, and a result would keep the model alive."""
     weights = torch.ones(6, requires_grad=True)
     modes = []
 
@@ -231,13 +231,13 @@ def test_huge_finite_scores_are_fine() -> None:
     assert ranking.confidence.tolist() == [1.0]
 
 
-def test_a_padding_row_among_the_scores_is_refused() -> None:
+def test_scores_with_a_padding_column_are_refused() -> None:
     with pytest.raises(ValueError, match=r"shape \(1, 4\), expected \(1, 3\)"):
         evaluate_ranks(constant([1.0] * 4), make_cases([[0]], [1]), 3, MAXLEN)
 
 
 @pytest.mark.parametrize("ranking", [evaluate, evaluate_ranks])
-def test_the_methods_own_scores_are_left_alone(ranking: Callable[..., object]) -> None:
+def test_the_methods_own_scores_are_restored(ranking: Callable[..., object]) -> None:
     table = torch.arange(12.0).reshape(2, 6)
     before = table.clone()
     ranking(lambda batch: table, make_cases([[1, 2, 1], [3]], [4, 3]), 6, MAXLEN)

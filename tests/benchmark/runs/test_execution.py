@@ -1,4 +1,4 @@
-"""Runs, engines and execution on a tiny dataset: what is stored, what is retried, what survives."""
+"""Runs, engines and execution on a tiny dataset: what is stored, what is retried and what survives faults."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ from benchmark.runs.engines import local
 from benchmark.runs.engines.engine import FinishedRun, InlineEngine, OnNews, RunJob
 from benchmark.runs.engines.local import LocalEngine
 from benchmark.runs.execution import Execution
-from benchmark.runs.outstanding import Durations, is_left
+from benchmark.runs.outstanding import Durations, is_outstanding
 from benchmark.runs.preparation import Prepared
 from benchmark.runs.run import LISTS_KEPT, RunOutcome, execute, to_record
-from benchmark.store.store import Store, StoreError
+from benchmark.store.atomic_files import StoreError
+from benchmark.store.store import Store
 from datasets.protocol import TIE_DRAWS, Protocol
 
 CPU = torch.device("cpu")
@@ -118,7 +119,7 @@ def test_no_identifying_data_is_kept(prepared: Prepared, planned: Callable[..., 
     assert not {"histories", "targets", "user_labels", "item_labels", "embeddings"} & arrays.keys()
 
 
-def test_bit_identical_whether_run_here_or_in_a_worker(
+def test_results_are_bit_identical_in_this_process_and_in_a_worker(
     tmp_path: Path, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = planned(["btsr-sce", "sasrec-bce"], [0])
@@ -175,7 +176,7 @@ class CountingEngine(InlineEngine):
         yield from super().run(counted(), prepared, on_news)
 
 
-def test_a_diverged_run_is_recorded_and_done_again_only_if_asked(
+def test_a_diverged_run_is_recorded_and_repeated_only_on_request(
     store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]]
 ) -> None:
     runs = planned(["sasrec-ce"], [0], "training.learning_rate=10", "training.weight_decay=10", "training.epochs=60")
@@ -193,8 +194,8 @@ def test_a_diverged_run_is_recorded_and_done_again_only_if_asked(
     (record,) = store.records()
     assert record.status == "diverged"
     assert record.metrics == {"test": {}, "validation": {}}
-    assert not is_left(record, "never")
-    assert is_left(record, "failed")
+    assert not is_outstanding(record, "never")
+    assert is_outstanding(record, "failed")
 
 
 def test_a_failing_method_is_recorded_and_the_others_go_on(
@@ -226,7 +227,7 @@ class InterruptedEngine(InlineEngine):
             yield FinishedRun(job, record, arrays)
 
 
-def test_an_interrupt_loses_only_the_run_in_flight(
+def test_an_interrupt_loses_only_the_active_run(
     tmp_path: Path, store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]]
 ) -> None:
     runs = planned()
@@ -257,7 +258,7 @@ def _kill_one_child(killed: list[int]) -> None:
         time.sleep(0.02)
 
 
-def test_workers_that_have_nothing_to_do_cost_nothing(prepared: Prepared) -> None:
+def test_idle_workers_cost_nothing(prepared: Prepared) -> None:
     tracemalloc.start()
     try:
         assert list(LocalEngine(CPU, workers=10**6).run([], prepared, lambda job, row: None)) == []
@@ -299,7 +300,7 @@ def test_a_worker_that_always_dies_is_recorded_and_tried_again_by_the_next_start
     assert not checkpoint.exists()
 
 
-def test_a_worker_that_dies_does_not_cost_a_done_run(
+def test_a_dying_worker_does_not_lose_a_done_run(
     store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = planned(["popularity"], [0])
@@ -313,11 +314,11 @@ def _die(*arguments: Any) -> None:
     os._exit(7)
 
 
-def test_a_worker_in_which_a_run_failed_gets_no_other(
+def test_a_worker_is_replaced_after_a_failed_run(
     tmp_path: Path, store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: Any
 ) -> None:
-    """What failed may have left it unfit: half an import, a GPU without memory. The next run gets a fresh worker at
-    once, and not only when it has died of the unfit one; the failed run is not offered again.
+    """A failed run can break its process: half an import, a GPU without memory. So the next run gets a new worker at
+    once, and the failed run is not repeated.
     """
     monkeypatch.setattr("benchmark.runs.engines.local._work", _unfit_after_one)
     monkeypatch.setattr(local, "ATTEMPTS", 1)
@@ -328,7 +329,7 @@ def test_a_worker_in_which_a_run_failed_gets_no_other(
     assert (tmp_path / "attempts").read_text().split() == [run.key for run in runs]
 
 
-def test_a_run_whose_worker_dies_is_offered_again_as_often_as_it_should(
+def test_a_run_whose_worker_dies_is_attempted_twice(
     tmp_path: Path, store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("benchmark.runs.engines.local._work", _die_with_the_job)
@@ -362,7 +363,7 @@ def _unfit_after_one(pipe: Any, device: torch.device) -> None:
     os._exit(7)
 
 
-def test_an_error_of_the_machine_is_no_failure_of_the_run(
+def test_an_operating_system_error_interrupts_the_run(
     store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*arguments: Any) -> Any:
@@ -389,7 +390,7 @@ def test_a_clock_that_jumps_back_costs_no_run(
     assert record.timings == {"fit_seconds": 0.0, "evaluate_seconds": 0.0, "seconds_per_epoch": 0.0}
 
 
-def test_a_run_that_another_process_holds_is_waited_for(
+def test_a_run_that_another_process_has_claimed_is_waited_for(
     store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = planned(["popularity"], [0])
@@ -417,7 +418,7 @@ def test_the_time_budget_keeps_runs_from_starting(
     assert statuses(store) == {}
 
 
-def test_the_time_budget_counts_how_long_a_run_is_expected_to_take(
+def test_the_time_budget_includes_the_expected_duration_of_a_run(
     store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]]
 ) -> None:
     earlier, later = planned(["popularity"], [0, 1])
@@ -431,7 +432,7 @@ def test_the_time_budget_counts_how_long_a_run_is_expected_to_take(
 
 
 @pytest.mark.parametrize(("overwrite", "kept"), [("never", True), ("failed", True), ("all", False)])
-def test_only_overwriting_everything_begins_without_the_checkpoint(
+def test_only_overwrite_all_ignores_the_checkpoint(
     overwrite: str, kept: bool, store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]]
 ) -> None:
     runs = planned(["popularity"], [0])
@@ -445,7 +446,7 @@ def test_only_overwriting_everything_begins_without_the_checkpoint(
     assert not checkpoint.exists(), "the run is stored"
 
 
-def test_a_run_that_another_process_finishes_meanwhile_is_not_done_again(
+def test_a_run_that_another_process_has_just_finished_is_not_repeated(
     store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = planned(["popularity"], [0])
@@ -464,7 +465,7 @@ def test_a_run_that_another_process_finishes_meanwhile_is_not_done_again(
 
 
 LATER_SETTINGS = [("encoder", "padding", "masked"), ("training", "rows", "user")]
-"""Settings that came after the first stored runs, and their neutral values."""
+"""Settings that are newer than the first stored runs, and their neutral values."""
 
 
 def test_durations_are_medians_of_what_ran(handmade: Callable[..., Any]) -> None:
@@ -480,9 +481,9 @@ def test_durations_are_medians_of_what_ran(handmade: Callable[..., Any]) -> None
     }
     durations = Durations(records, "cpu")
     assert durations.estimate(spec["sasrec-ce"]) == 20.0
-    assert durations.estimate(spec["duorec"]) == 35.0, "a failed run tells nothing"
+    assert durations.estimate(spec["duorec"]) == 35.0, "failed runs do not count"
     assert Durations([], "cpu").estimate(spec["sasrec-ce"]) is None
-    assert Durations(records, "cuda").estimate(spec["sasrec-ce"]) is None, "another kind of device tells nothing"
+    assert Durations(records, "cuda").estimate(spec["sasrec-ce"]) is None, "other kinds of devices do not count"
     epochs = records[0].spec["training"]["epochs"]
     other = records[0].spec | {"training": records[0].spec["training"] | {"epochs": 3 * epochs}}
     longer = SimpleNamespace(method="sasrec-ce", to_json=lambda: other)
@@ -500,7 +501,7 @@ def test_durations_are_medians_of_what_ran(handmade: Callable[..., Any]) -> None
     assert durations.estimate(later) == 20.0, "runs that are older than a setting have its neutral value"
 
 
-def test_the_plan_goes_seed_by_seed_and_names_each_run_once(prepared: Prepared) -> None:
+def test_the_plan_is_ordered_by_seed_and_has_each_run_once(prepared: Prepared) -> None:
     configuration = Configuration("synthetic", "equal", "paper", TINY)
     runs = plan(configuration, prepared.facts, ["main", "objectives"], METHODS, [0, 1])
     assert len({run.key for run in runs}) == len(runs) == 2 * len(METHODS)
@@ -513,13 +514,13 @@ def test_family_names_choose_their_methods() -> None:
     assert choose_methods(["btsr", "sasrec-ce"]) == ("sasrec-ce", "btsr-bce", "btsr-ce", "btsr-sce")
 
 
-def test_a_store_that_was_prepared_knows_enough_to_plan(store: Store, prepared: Prepared) -> None:
+def test_the_facts_of_a_prepared_dataset_are_in_the_store(store: Store, prepared: Prepared) -> None:
     assert DatasetFacts.stored(store, "synthetic", Protocol()) == prepared.facts
     assert DatasetFacts.stored(store, "synthetic", Protocol(filter="core")) is None
     assert DatasetFacts.stored(store, "ml-1m", Protocol()) is None
 
 
-def test_a_disk_that_is_full_for_a_while_costs_no_run(
+def test_a_disk_that_is_full_for_a_while_loses_no_run(
     store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save, attempts = Store.save, []
@@ -555,7 +556,7 @@ def test_a_broken_display_does_not_fail_a_run(
 def test_a_worker_that_dies_while_it_starts_does_not_hang(
     store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The interpreter of the worker ends at once, long before it could read the data."""
+    """The worker's interpreter exits at once, long before it could read the data."""
     monkeypatch.setattr("multiprocessing.spawn._python_exe", b"/bin/false")
     runs = planned(["popularity"], [0])
     Execution(store, LocalEngine(CPU, workers=1)).run(runs, prepared)
@@ -563,7 +564,7 @@ def test_a_worker_that_dies_while_it_starts_does_not_hang(
     assert record.status == "interrupted"
 
 
-def test_a_full_disk_when_a_run_is_claimed_is_waited_for(
+def test_claiming_a_run_is_retried_while_the_disk_is_full(
     store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim, attempts = Store.claim, []
@@ -582,7 +583,7 @@ def test_a_full_disk_when_a_run_is_claimed_is_waited_for(
     assert len(attempts) == 2
 
 
-def test_a_run_is_held_in_memory_for_as_long_as_it_took(
+def test_a_finished_run_is_kept_in_memory_for_as_long_as_it_took(
     store: Store,
     prepared: Prepared,
     planned: Callable[..., list[PlannedRun]],
@@ -604,7 +605,7 @@ def test_a_run_is_held_in_memory_for_as_long_as_it_took(
     assert capsys.readouterr().err.count("no space left") == 1, "it is said once, not every time"
 
 
-def test_a_run_imported_meanwhile_is_no_error(
+def test_a_run_that_was_imported_meanwhile_is_not_an_error(
     store: Store, prepared: Prepared, planned: Callable[..., list[PlannedRun]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = planned(["popularity"], [0, 1])
@@ -627,7 +628,7 @@ def test_a_run_imported_meanwhile_is_no_error(
 
 
 def _never(seconds: float) -> None:
-    raise AssertionError("nobody should wait")
+    raise AssertionError("nothing should wait")
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -638,7 +639,7 @@ def test_an_interrupt_while_a_run_is_stored_stays_an_interrupt(
     planned: Callable[..., list[PlannedRun]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Before the run was written nothing can be written any more; after it, it is done and stays so."""
+    """Before the run is written: nothing can be written any more. After it: the run is done and stays done."""
     save = Store.save
 
     def interrupted(self: Store, record: Any, arrays: Any, overwrite: bool = False) -> Path:
@@ -657,13 +658,13 @@ def test_an_interrupt_while_a_run_is_stored_stays_an_interrupt(
     assert statuses(store) == ({} if when == "before" else {("popularity", 0): "done"})
 
 
-def test_ctrl_c_while_a_worker_is_started_is_heard_by_us_alone() -> None:
-    """As long as the signal is held back it waits, and who is started then never hears it."""
+def test_ctrl_c_while_a_worker_starts_reaches_only_this_process() -> None:
+    """The signal is pending while it is blocked, and a process started meanwhile inherits the mask."""
     program = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
     answers = []
 
     def start_and_press() -> None:
-        with local._ctrl_c_waiting():
+        with local._block_ctrl_c():
             answers.append(subprocess.check_output([sys.executable, "-c", program], text=True))
             signal.raise_signal(signal.SIGINT)  # to this thread, whose mask holds it back
 

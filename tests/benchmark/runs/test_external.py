@@ -1,4 +1,4 @@
-"""Recommendations made elsewhere: what leaves the house for them, and what is made of them when they come back."""
+"""Recommendations by other software: the export of the data, and reading, scoring and reporting the lists."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def small_split() -> Split:
 
 
 def random_lists(small_split: Split, shortest: int, seed: int) -> list[list[int]]:
-    """Lists without repeats that hold items of the history; every fifth user has none."""
+    """Lists without repeats but with items of the history. Every fifth user has none."""
     random = np.random.default_rng(seed)
     v = small_split.n_items
     lists = [random.permutation(v)[: random.integers(shortest, v + 1)].tolist() for _ in small_split.test_user_labels]
@@ -58,7 +58,7 @@ def packed(lists: list[list[int]]) -> Sequences:
 
 
 @pytest.mark.parametrize("shortest", [60, 30])
-def test_metrics_are_those_of_plain_loops(small_split: Split, shortest: int) -> None:
+def test_metrics_agree_with_loops(small_split: Split, shortest: int) -> None:
     lists, cases = random_lists(small_split, shortest, seed=shortest), small_split.cases("test")
     ranks, kept_lists, dropped, reach = [], [], 0, [50]
     for user, listed in enumerate(lists):
@@ -87,14 +87,14 @@ def test_metrics_are_those_of_plain_loops(small_split: Split, shortest: int) -> 
     assert all(int(name.partition("@")[2].partition("/")[0] or 0) <= min(reach) for name in metrics if "@" in name)
 
 
-def test_whole_catalogue_is_known_however_small(small_split: Split) -> None:
+def test_lists_of_the_whole_catalogue_are_known_at_every_cutoff(small_split: Split) -> None:
     everything = [list(range(small_split.n_items))] * len(small_split.events)
     _, metrics, counts = measure(packed(everything), small_split)
     assert counts["known_cutoff"] == 50
     assert {"hr@50", "cov@50", "popularity_kl@10"} <= metrics.keys()
 
 
-def test_a_list_of_nothing_but_history_cannot_be_scored(small_split: Split) -> None:
+def test_a_list_with_only_items_of_the_history_cannot_be_scored(small_split: Split) -> None:
     lists = [list(dict.fromkeys(small_split.cases("test").histories[user].tolist())) for user in range(2)]
     with pytest.raises(ValueError, match=str(small_split.test_user_labels[0])):
         measure(packed(lists + [[]] * (len(small_split.events) - 2)), small_split)
@@ -151,7 +151,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_file_is_one_line_that_says_where_and_what(tmp_path: Path, name: str) -> None:
+def test_a_bad_file_gives_one_line_with_place_and_reason(tmp_path: Path, name: str) -> None:
     content, pattern = BAD[name]
     path = tmp_path / "bad lists.csv"
     path.write_bytes(content)
@@ -164,7 +164,7 @@ def test_a_bad_file_is_one_line_that_says_where_and_what(tmp_path: Path, name: s
 # --- keys and names ---------------------------------------------------------------------------------------------------
 
 
-def test_the_key_covers_everything_that_decides_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_covers_everything_that_determines_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     def key(name: str = "x", sha256: str = "0", fingerprint: str = "f", quantile: float = 0.9) -> str:
         prepared: Any = SimpleNamespace(fingerprint=fingerprint, summary={"protocol": {"quantile": quantile}})
         return external.key_of(External(name, Path("x.csv")), prepared, sha256)
@@ -178,7 +178,7 @@ def test_the_key_covers_everything_that_decides_the_numbers(monkeypatch: pytest.
     assert key() == keys[0]
 
 
-def test_names_are_shown_as_given_and_never_a_path() -> None:
+def test_names_are_shown_as_given_without_the_path() -> None:
     texts = ["/some/where/My Run.tsv.gz", "../BERT4Rec=a=b.csv", "x$_y$ <b>=m.csv", "漢字=m.csv", "á=../m.csv"]
     given = parse_externals(texts)
     assert [external.name for external in given] == ["My Run", "BERT4Rec=a=b", "x$_y$ <b>", "漢字", "á"]
@@ -210,13 +210,13 @@ def test_one_name_one_file_one_dataset(words: list[str], tmp_path: Path, capsys:
     assert capsys.readouterr().err.startswith("python -m benchmark score: ")
 
 
-# --- from the files that leave the house to the table that shows what came back ---------------------------------------
+# --- from the export to the table -------------------------------------------------------------------------------------
 
 
 class Shop:
-    """Somebody's own interactions, whose ids are words; most-popular has been run on them, the split exported.
+    """A user's own interactions with words as ids, after a run of most-popular and an export of the split.
 
-    All in file order: under tie draws a user has several histories, but a list is made for one.
+    Uses file order, because under tie draws a user has several histories but would have only one list.
     """
 
     rules = ("--set", "protocol.ties=file")
@@ -240,7 +240,7 @@ class Shop:
         return command([name, "--interactions", str(self.table), "--out-dir", str(self.out), *self.rules, *words])
 
     def score(self, *files: str) -> int:
-        """Score the files and report; the exit code of the first that fails."""
+        """Score the files and report; returns the exit code of the first step that fails."""
         return self.command("score", *files) or self("--stages", "report")
 
     @property
@@ -255,7 +255,7 @@ class Shop:
         return pd.read_csv(self.split / f"{name}.csv")
 
     def most_popular(self, length: int = 50, drop_history: bool = True) -> pd.DataFrame:
-        """What an outsider makes of the exported files alone."""
+        """Compute most-popular's lists from the exported files."""
         train, histories, catalogue = map(self.exported, ("train", "test_histories", "catalogue"))
         counts = train["itemid"].value_counts().reindex(catalogue["itemid"])
         ranked = counts.sort_values(ascending=False, kind="stable").index
@@ -271,7 +271,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return Shop(tmp_path_factory.mktemp("shop"))
 
 
-def test_what_is_exported_is_the_data_without_the_targets(shop: Shop) -> None:
+def test_the_export_is_the_data_without_the_targets(shop: Shop) -> None:
     assert {path.name for path in shop.split.iterdir()} == {
         *("train.csv", "test_histories.csv", "catalogue.csv", "split.json", "README.txt")
     }
@@ -292,7 +292,7 @@ def test_what_is_exported_is_the_data_without_the_targets(shop: Shop) -> None:
     assert not list((shop.out / "results").rglob("*.csv")), "original ids stay out of results/"
 
 
-def test_fractions_of_a_second_are_exported_and_decide_what_is(shop: Shop, tmp_path: Path) -> None:
+def test_fractions_of_a_second_are_exported_and_affect_the_split(shop: Shop, tmp_path: Path) -> None:
     frame = shop.frame.assign(timestamp=shop.frame["timestamp"] + np.arange(len(shop.frame)) % 7 / 8)
     frame.to_csv(tmp_path / "fine.csv", index=False)
     words = ["export-split", "--interactions", str(tmp_path / "fine.csv"), "--out-dir", str(tmp_path / "out")]
@@ -307,7 +307,7 @@ def test_fractions_of_a_second_are_exported_and_decide_what_is(shop: Shop, tmp_p
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_most_popular_made_outside_gets_the_numbers_of_ours(shop: Shop, tmp_path: Path) -> None:
+def test_external_most_popular_gets_the_same_results_as_ours(shop: Shop, tmp_path: Path) -> None:
     shop.most_popular().sample(frac=1, random_state=0).to_csv(tmp_path / "lists.csv")
     assert shop.score(f"Their & popular={tmp_path / 'lists.csv'}") == 0
     (ours,), (theirs,) = (
@@ -344,7 +344,7 @@ def test_most_popular_made_outside_gets_the_numbers_of_ours(shop: Shop, tmp_path
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_what_is_not_known_is_a_dash_and_said(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_metrics_are_dashes_with_a_note(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lists = shop.most_popular(length=12, drop_history=False)
     first = lists["userid"].iloc[0]
     path = tmp_path / "short.tsv"
@@ -366,7 +366,7 @@ def test_what_is_not_known_is_a_dash_and_said(shop: Shop, tmp_path: Path, capsys
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_the_last_file_of_a_name_is_shown_and_the_others_are_counted(shop: Shop, tmp_path: Path) -> None:
+def test_the_latest_file_of_a_name_is_shown_and_earlier_ones_are_counted(shop: Shop, tmp_path: Path) -> None:
     path = tmp_path / "tried.csv"
     for length in (50, 20, 50):
         shop.most_popular(length).to_csv(path, index=False)
@@ -381,7 +381,7 @@ def test_the_last_file_of_a_name_is_shown_and_the_others_are_counted(shop: Shop,
 @pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("length", [50, 12])
 def test_recomputing_agrees_with_what_was_scored(shop: Shop, tmp_path: Path, length: int) -> None:
-    """Short lists, too: metrics that are unknown are not filled in. Masked targets are those that the history holds."""
+    """Also for short lists: unknown metrics stay unknown. Targets in the history count as masked."""
     path = tmp_path / f"first-{length}.csv"
     lists = shop.most_popular(length)
     lists[lists["userid"] != lists["userid"].iloc[0]].to_csv(path, index=False)
@@ -405,7 +405,7 @@ def test_a_name_cannot_break_a_figure(shop: Shop, tmp_path: Path, monkeypatch: p
     assert r"A $\\frac{$ \_x\_ &lt;b&gt; (external)" in shop.markdown
 
 
-def test_an_unusable_file_is_one_line_and_leaves_no_trace(
+def test_an_unusable_file_gives_one_line_and_stores_nothing(
     shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = len(shop.store.records())
@@ -428,7 +428,7 @@ def test_nothing_is_overwritten_and_nothing_published(shop: Shop, capsys: pytest
         assert str(place) in errors[0]
 
 
-def test_a_full_history_and_shuffled_ties_are_exported_as_they_are_used(shop: Shop, tmp_path: Path) -> None:
+def test_the_export_follows_history_and_ties_of_the_protocol(shop: Shop, tmp_path: Path) -> None:
     rules = ["--set", "protocol.history=full", "--set", "protocol.ties=shuffle:1"]
     assert shop.command("export-split", "--to", str(tmp_path), *rules) == 0
     histories = pd.read_csv(tmp_path / "my-shop" / "test_histories.csv")
@@ -441,9 +441,7 @@ def test_a_full_history_and_shuffled_ties_are_exported_as_they_are_used(shop: Sh
 
 
 @pytest.mark.parametrize("to", ["export-split", "score"])
-def test_tie_draws_are_refused_because_a_user_has_several_histories_then(
-    shop: Shop, tmp_path: Path, to: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_tie_draws_are_refused(shop: Shop, tmp_path: Path, to: str, capsys: pytest.CaptureFixture[str]) -> None:
     shop.most_popular().to_csv(tmp_path / "lists.csv", index=False)
     place = ["--to", str(tmp_path / "split")] if to == "export-split" else [str(tmp_path / "lists.csv")]
     assert shop.command(to, *place, "--set", "protocol.ties=draws") == 2
@@ -451,13 +449,13 @@ def test_tie_draws_are_refused_because_a_user_has_several_histories_then(
     assert "under protocol.ties=draws a user has several histories" in error
 
 
-def test_histories_are_masked_and_nothing_else_is_pretended(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_external_recommendations_need_masked_histories(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     assert shop.command("score", "lists.csv", "--set", "evaluation.mask_seen=false") == 2
     assert "lists are scored with the users' histories masked" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_they_travel_with_the_runs_and_stand_alone(shop: Shop, tmp_path: Path) -> None:
+def test_external_runs_are_exported_with_the_others(shop: Shop, tmp_path: Path) -> None:
     path = tmp_path / "lists.csv"
     shop.most_popular().to_csv(path, index=False)
     alone, archive = ["--out-dir", str(tmp_path / "alone")], str(tmp_path / "runs.tar.gz")

@@ -1,4 +1,4 @@
-"""Every metric against its definition written as loops, on arrays that can be counted by hand and on random ones."""
+"""All metrics are compared with their definitions as loops, on arrays counted by hand and on random ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RANKS = np.array([1, 2, 4, 0, 11, 3], dtype=np.int32)
 
 
 def random_lists(n_users: int, n_items: int, length: int, seed: int) -> np.ndarray:
-    """Top lists without repeats; every fourth user has fewer items than places, as when most are masked."""
+    """Top lists without repeats. Every fourth user has fewer items than places, as if most were masked."""
     random = np.random.default_rng(seed)
     lists = np.stack([random.permutation(n_items)[:length] for _ in range(n_users)])
     lists[::4, length // 2 :] = n_items
@@ -59,7 +59,7 @@ def test_accuracy_is_ordered(seed: int) -> None:
 
 
 @pytest.mark.parametrize("metric", ["ndcg", "cov@10", "hr@ten", "hr@", "hr@-1"])
-def test_unknown_metric_of_a_user_is_named(metric: str) -> None:
+def test_a_metric_that_is_not_defined_per_user_is_named(metric: str) -> None:
     with pytest.raises(ValueError, match=f"metric '{metric}' is not defined per user"):
         metrics.per_user(metric, RANKS)
 
@@ -68,7 +68,7 @@ def test_unknown_metric_of_a_user_is_named(metric: str) -> None:
 POPULARITY = np.array([3, 2, 2, 1, 1, 0]) / 4
 
 
-def test_what_is_recommended_counted_by_hand() -> None:
+def test_list_metrics_counted_by_hand() -> None:
     top_items = np.array([[0, 1, 2], [0, 3, 6], [1, 6, 6], [6, 6, 6]])  # 6 = no item
     values = {k: {name: METRICS[name].of_lists(top_items[:, :k], POPULARITY) for name in LISTS} for k in (1, 3)}
     assert values[1]["cov"] == pytest.approx(2 / 6)
@@ -79,7 +79,7 @@ def test_what_is_recommended_counted_by_hand() -> None:
 
 
 def loops(top_items: list[list[int]], popularity: list[float]) -> dict[str, float]:
-    """The definitions, one item at a time."""
+    """Compute the metrics from their definitions, one item at a time."""
     n = len(popularity)
     lists = [kept for row in top_items if (kept := [item for item in row if item < n])]
     counts = [sum(items.count(item) for items in lists) for item in range(n)]
@@ -97,7 +97,7 @@ LISTS = ("cov", "gini", "popularity", "novelty")
 
 
 @pytest.mark.parametrize(("n_items", "length"), [(7, 7), (30, 20), (300, 50)])
-def test_what_is_recommended_agrees_with_loops(n_items: int, length: int) -> None:
+def test_list_metrics_agree_with_loops(n_items: int, length: int) -> None:
     top_items = random_lists(25, n_items, length, seed=n_items)
     top_items[3] = n_items
     popularity = np.random.default_rng(n_items).integers(0, 40, size=n_items) / 40
@@ -109,7 +109,7 @@ def test_what_is_recommended_agrees_with_loops(n_items: int, length: int) -> Non
         assert {name: values[f"{name}@{k}"] for name in LISTS} == pytest.approx(expected)
 
 
-def test_what_is_recommended_at_its_extremes() -> None:
+def test_list_metrics_at_their_extremes() -> None:
     alike, one = np.arange(6).reshape(6, 1), np.full((4, 1), 2)
     assert (metrics.gini(alike, POPULARITY), metrics.gini(one, POPULARITY)) == (pytest.approx(0), pytest.approx(1))
     assert metrics.coverage(alike, POPULARITY) == 1
@@ -133,7 +133,7 @@ def test_a_metric_has_one_definition_and_is_shown_where_it_says() -> None:
     ]
 
 
-def test_bucket_accuracy_is_that_of_the_buckets_users() -> None:
+def test_bucket_accuracy_counts_the_buckets_users() -> None:
     buckets = np.array([0, 0, 2, 2, 0, 2], dtype=np.uint8)
     values = summary.bucket_accuracy(RANKS, buckets)
     assert values["hr@1/bucket1"] == pytest.approx(1 / 3)
@@ -258,7 +258,6 @@ def record_arrays(n_users: int, n_items: int) -> dict[str, np.ndarray]:
 
 
 def summarised(arrays: dict[str, np.ndarray]) -> dict[str, float]:
-    """Of a catalogue of 90 items."""
     return summary.summarise([arrays], np.arange(90) % 3, np.arange(1, 91) / 90)
 
 
@@ -313,7 +312,7 @@ def test_summary_leaves_out_what_is_undefined() -> None:
 
 
 def draw_arrays(n_users: int, n_items: int, n_draws: int) -> list[dict[str, np.ndarray]]:
-    """What is measured in each draw: as in a record of one draw, but for other users and other scores."""
+    """Arrays for each draw, as in a record, with users shuffled and other scores."""
     random, draws = np.random.default_rng(1), []
     for draw in range(n_draws):
         arrays = record_arrays(n_users, n_items)
@@ -327,13 +326,13 @@ def draw_arrays(n_users: int, n_items: int, n_draws: int) -> list[dict[str, np.n
     return draws
 
 
-def test_a_run_of_tie_draws_is_as_many_runs_as_it_has_draws() -> None:
+def test_metrics_of_tie_draws_are_means_over_the_draws() -> None:
     draws = draw_arrays(20, 90, 4)
     assert len({tuple(draw["ranks"]) for draw in draws}) == 4
-    arrays = summary.together(draws)
+    arrays = summary.combine_draws(draws)
     assert arrays.keys() == draws[0].keys()
     assert arrays["top_items"].shape == (20, 4, 50)
-    again = summary.by_draw(arrays)
+    again = summary.split_draws(arrays)
     assert len(again) == 4
     for draw, found in zip(draws, again, strict=True):
         assert found.keys() == summary.PER_USER.keys() - {"validation_ranks"}
@@ -352,15 +351,15 @@ def test_a_bucket_that_is_empty_in_some_draws_counts_in_the_others() -> None:
     assert values["hr@50/bucket3"] == summarised(first)["hr@50/bucket3"]
 
 
-def test_a_run_without_draws_is_its_only_draw() -> None:
+def test_a_run_without_tie_draws_has_one_draw() -> None:
     arrays = record_arrays(20, 90)
-    assert summary.together([arrays]) is arrays
-    (only,) = summary.by_draw(arrays)
+    assert summary.combine_draws([arrays]) is arrays
+    (only,) = summary.split_draws(arrays)
     assert only.keys() == arrays.keys()
     assert all(only[name] is arrays[name] for name in arrays)
 
 
-def test_users_have_their_mean_over_the_draws() -> None:
+def test_user_means_are_over_the_draws() -> None:
     ranks = np.array([[1, 2], [0, 3], [11, 5]])
     expected = [(1 + 1 / math.log2(3)) / 2, (0 + 1 / 2) / 2, (0 + 1 / math.log2(6)) / 2]
     np.testing.assert_allclose(summary.user_means("ndcg@10", {"ranks": ranks}), expected)
@@ -369,7 +368,7 @@ def test_users_have_their_mean_over_the_draws() -> None:
 
 
 @pytest.mark.parametrize("bucket", [1, 2, 3])
-def test_users_of_a_bucket_have_their_mean_over_the_draws_that_put_them_there(bucket: int) -> None:
+def test_user_means_of_a_bucket_are_over_the_draws_in_that_bucket(bucket: int) -> None:
     draws = draw_arrays(20, 90, 4)
     expected = []
     for user in range(20):
@@ -377,7 +376,7 @@ def test_users_of_a_bucket_have_their_mean_over_the_draws_that_put_them_there(bu
         if own:
             expected.append(np.mean([metrics.per_user("hr@50", draw["ranks"])[user] for draw in own]))
     assert len(expected) < 20
-    found = summary.user_means(f"hr@50/bucket{bucket}", summary.together(draws))
+    found = summary.user_means(f"hr@50/bucket{bucket}", summary.combine_draws(draws))
     assert found.tolist() == pytest.approx(expected)
     alone = draws[0]
     members = alone["ranks"][alone["target_buckets"] == bucket - 1]
@@ -385,12 +384,12 @@ def test_users_of_a_bucket_have_their_mean_over_the_draws_that_put_them_there(bu
     assert found.tolist() == metrics.per_user("hr@50", members).tolist()
 
 
-def test_of_densities_bins_and_spectra_the_mean_over_the_draws_is_kept() -> None:
+def test_densities_bins_and_spectra_are_averaged_over_draws() -> None:
     draws = draw_arrays(20, 90, 4)
     for draw, low in zip(draws, (-12.0, -11.0, -10.0, -9.0), strict=True):
         draw["score_grid"] = np.linspace(low, low + 20, 512)
         draw["target_density"] = stats.norm.pdf(draw["score_grid"])
-    arrays = summary.together(draws)
+    arrays = summary.combine_draws(draws)
     np.testing.assert_allclose(arrays["target_density"], stats.norm.pdf(arrays["score_grid"]), atol=1e-3)
     assert arrays["score_grid"][[0, -1]].tolist() == [-12.0, 11.0]
     for name in ("singular_values", "calibration_confidence"):
@@ -398,7 +397,7 @@ def test_of_densities_bins_and_spectra_the_mean_over_the_draws_is_kept() -> None
 
 
 @pytest.mark.parametrize(("n_items", "kind"), [(2**16 - 2, "uint16"), (2**16 - 1, "int32"), (2**16, "int32")])
-def test_items_keep_their_numbers_in_the_type_of_records(n_items: int, kind: str) -> None:
+def test_small_item_types_keep_the_indices(n_items: int, kind: str) -> None:
     items = np.array([0, n_items - 1, n_items])
     small = summary.as_small_items(items, n_items)
     assert small.dtype == kind

@@ -1,4 +1,4 @@
-"""The stage `prepare`: what it records, what it keeps in the cache, what it says when things go wrong."""
+"""The stage `prepare`: data.json, the cache, warnings and errors."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def csv_bytes(seed: int = 0, users: int = 40, n: int = 800) -> bytes:
 
 @dataclass
 class Stage:
-    """`prepare` on a table in `directory`, with what it said in `lines`."""
+    """Runs `prepare` on a table in `directory`. Warnings go to `lines`."""
 
     directory: Path
     store: Store
@@ -95,7 +95,7 @@ def stage(tmp_path: Path, store: Store) -> Stage:
 
 @pytest.fixture
 def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Every path that is read from now on."""
+    """All paths that are read from now on."""
     reads: list[Path] = []
     read = preparation.read_interactions
 
@@ -152,7 +152,7 @@ def test_duplicate_rows_are_kept_and_named(stage: Stage) -> None:
     ]
 
 
-def test_notes_on_the_file_are_said_again_where_it_is_not_read_again(stage: Stage, count_reads: list[Path]) -> None:
+def test_notes_about_the_file_come_from_the_cache_too(stage: Stage, count_reads: list[Path]) -> None:
     table = stage.table(b"".join(line.replace(b",", b" ,", 1) for line in csv_bytes().splitlines(keepends=True)))
     stage(table)
     said = list(stage.lines)
@@ -163,8 +163,8 @@ def test_notes_on_the_file_are_said_again_where_it_is_not_read_again(stage: Stag
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_data_in_which_targets_are_masked_is_warned_about(stage: Stage, again: bool) -> None:
-    """Every row doubled: each target is in its history, and every metric would be 0.0000 without a word."""
+def test_many_masked_targets_give_a_warning(stage: Stage, again: bool) -> None:
+    """With every row doubled, all targets are in the history. Without a warning, all metrics would just be 0."""
     header, *rows = csv_bytes().splitlines(keepends=True)
     table = stage.table(header + b"".join(row * 2 for row in rows))
     prepared = stage(table)
@@ -177,7 +177,7 @@ def test_data_in_which_targets_are_masked_is_warned_about(stage: Stage, again: b
     assert warning.startswith("mine.csv: 100% of the test targets are in the user's own history")
 
 
-def test_what_was_odd_about_the_file_is_said(stage: Stage) -> None:
+def test_oddities_of_the_file_are_reported(stage: Stage) -> None:
     header, *lines = csv_bytes().decode().splitlines()
     odd = [f"{line}.5" for line in lines]
     odd[3:5] = [f" {line}" for line in odd[3:5]]
@@ -188,7 +188,7 @@ def test_what_was_odd_about_the_file_is_said(stage: Stage) -> None:
     ]
 
 
-def test_a_packed_table_is_the_same_data_as_a_plain_one(stage: Stage) -> None:
+def test_a_compressed_table_is_the_same_data_as_a_plain_one(stage: Stage) -> None:
     content = csv_bytes()
     plain = stage(stage.table(content))
     packed = stage(stage.table(gzip.compress(content), "mine.csv.gz"))
@@ -229,7 +229,7 @@ def test_the_second_time_nothing_is_read(stage: Stage, count_reads: list[Path]) 
     "change",
     [{"history": "full"}, {"ties": "shuffle:1"}, {"quantile": 0.7}, {"min_events": 4}, {"filter": "core"}],
 )
-def test_another_rule_is_not_served_from_the_cache(
+def test_another_protocol_is_not_served_from_the_cache(
     stage: Stage, count_reads: list[Path], change: dict[str, Any]
 ) -> None:
     table = stage.table(csv_bytes())
@@ -245,7 +245,7 @@ def test_changed_data_is_not_served_from_the_cache(stage: Stage, count_reads: li
     assert first.fingerprint != second.fingerprint
 
 
-def test_the_name_of_a_preset_alone_is_no_other_rule(stage: Stage, count_reads: list[Path]) -> None:
+def test_the_name_of_the_preset_does_not_matter_to_the_cache(stage: Stage, count_reads: list[Path]) -> None:
     table = stage.table(csv_bytes())
     stage(table)
     stage(table, Protocol(preset="text", quantile=0.8))
@@ -291,7 +291,7 @@ def test_the_hash_of_generated_data_covers_every_column(
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "foreign", "text"])
-def test_a_damaged_cache_is_named_and_built_again(stage: Stage, count_reads: list[Path], damage: str) -> None:
+def test_a_damaged_cache_is_reported_and_rebuilt(stage: Stage, count_reads: list[Path], damage: str) -> None:
     table = stage.table(csv_bytes())
     first = stage(table)
     content = bytearray(stage.cache().read_bytes())
@@ -318,7 +318,7 @@ def test_a_damaged_cache_is_named_and_built_again(stage: Stage, count_reads: lis
     assert len(count_reads) == 2
 
 
-def test_a_cache_with_another_fingerprint_than_its_content_is_built_again(stage: Stage) -> None:
+def test_a_cache_with_a_wrong_fingerprint_is_rebuilt(stage: Stage) -> None:
     table = stage.table(csv_bytes())
     first = stage(table)
     with np.load(stage.cache()) as file:
@@ -329,7 +329,7 @@ def test_a_cache_with_another_fingerprint_than_its_content_is_built_again(stage:
     assert "content and fingerprint differ" in stage.lines[0]
 
 
-def test_without_a_place_for_the_cache_the_run_goes_on(stage: Stage) -> None:
+def test_preparation_works_without_a_cache_directory(stage: Stage) -> None:
     stage.cache_dir.write_text("a file where the directory should be")
     assert stage(stage.table(csv_bytes())).summary["test_users"] > 0
     [line] = stage.lines
@@ -345,17 +345,17 @@ def test_no_temporary_file_is_left(stage: Stage) -> None:
 # --- data that cannot be used -------------------------------------------------------------------------------------
 
 
-def test_an_absent_table_is_one_line(stage: Stage) -> None:
+def test_a_missing_table_gives_one_line(stage: Stage) -> None:
     with pytest.raises(DataError, match=r"^.*absent\.csv: .*$"):
         stage(stage.directory / "absent.csv")
 
 
-def test_a_directory_instead_of_a_table_is_one_line(stage: Stage) -> None:
+def test_a_directory_instead_of_a_table_gives_one_line(stage: Stage) -> None:
     with pytest.raises(DataError, match=r"^.*: .*$"):
         stage(stage.directory)
 
 
-def test_a_truncated_archive_is_one_line(stage: Stage) -> None:
+def test_a_truncated_file_gives_one_line(stage: Stage) -> None:
     with pytest.raises(DataError, match=r"^.*mine\.csv\.gz: .*$"):
         stage(stage.table(gzip.compress(csv_bytes())[:-900], "mine.csv.gz"))
 
@@ -379,7 +379,7 @@ def test_a_split_that_fails_names_the_file(stage: Stage) -> None:
         ("gowalla-1000-users.csv.gz", "5e8f889db2d6d490756b141ad4b3296b833e60690d397d7de0e10764b0ef7cfb"),
     ],
 )
-def test_the_hash_is_that_of_the_table_inside(real_data: Callable[[str], Path], name: str, sha256: str) -> None:
+def test_the_hash_is_of_the_uncompressed_table(real_data: Callable[[str], Path], name: str, sha256: str) -> None:
     assert file_sha256(real_data(name)) == sha256
 
 

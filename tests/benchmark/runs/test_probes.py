@@ -1,4 +1,4 @@
-"""Probes against scipy and plain loops."""
+"""Probes are compared with scipy and with loops."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_two_distant_points_do_not_overlap() -> None:
     assert np.trapezoid(n, grid) == pytest.approx(1, abs=1e-3)
 
 
-def test_an_outlier_costs_no_mass() -> None:
+def test_densities_integrate_to_one_with_an_outlier() -> None:
     targets, negatives = np.random.default_rng(0).normal(size=(2, 100))
     negatives[0] = 1e4
     grid, p, n = probes.score_densities(targets, negatives)
@@ -108,7 +108,7 @@ def test_an_outlier_costs_no_mass() -> None:
     assert np.trapezoid(n, grid) == pytest.approx(1, abs=1e-3)
 
 
-def test_nan_is_no_negative() -> None:
+def test_nan_scores_are_ignored() -> None:
     random = np.random.default_rng(0)
     targets, negatives = random.normal(size=50), random.normal(size=(50, 4))
     expected = probes.score_densities(targets, negatives[:49])

@@ -1,4 +1,4 @@
-"""What is shown of runs: lines where there is no terminal, a bar where there is one."""
+"""Progress: lines without a terminal, a bar on a terminal."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ROW = {"epoch": 7, "seconds": 1.25, "loss": 0.5, "terms": {}, "validation": {"nd
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What time.monotonic says, as its only element."""
+    """The time that time.monotonic returns, as the only element of a list."""
     now = [1000.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     return now
 
 
-def test_a_run_is_mentioned_now_and_then(clock: list[float]) -> None:
+def test_a_line_is_printed_from_time_to_time(clock: list[float]) -> None:
     stream = io.StringIO()
     with Progress("ML-1M", 2, stream) as progress:
         progress.follow(JOB, ROW)
@@ -59,7 +59,7 @@ def test_a_long_evaluation_is_shown_too(clock: list[float]) -> None:
         ({"status": "failed", "timings": {}, "error": {"type": "E", "message": "no luck"}}, "failed, epoch 2 of 3, no"),
     ],
 )
-def test_the_time_of_a_run_counts_its_evaluation(
+def test_the_time_of_a_run_includes_its_evaluation(
     handmade: Callable[..., Any], changes: dict[str, Any], line: str
 ) -> None:
     stream = io.StringIO()
@@ -70,7 +70,7 @@ def test_the_time_of_a_run_counts_its_evaluation(
     assert line in stream.getvalue()
 
 
-def test_on_a_terminal_there_is_a_bar_with_every_run_under_way(handmade: Callable[..., Any]) -> None:
+def test_on_a_terminal_a_bar_shows_every_active_run(handmade: Callable[..., Any]) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True

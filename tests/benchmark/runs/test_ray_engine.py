@@ -1,5 +1,6 @@
-"""Runs on a Ray cluster whose nodes are processes on this machine. Skipped where Ray is not installed; nodes and
-drivers that are killed are the business of tests/drill/ray.py.
+"""Runs on a Ray cluster whose nodes are processes on this machine. Skipped if Ray is not installed.
+
+Killing nodes and drivers is tested in tests/drill/ray.py.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def cluster() -> Iterator[Any]:
 
 @pytest.fixture
 def engine(cluster: Any) -> Iterator[Callable[..., Any]]:
-    """Makes the engine on that cluster, and disconnects at the end."""
+    """Creates engines on that cluster and disconnects at the end."""
     import ray
 
     from benchmark.runs.engines.ray import RayEngine
@@ -50,7 +51,7 @@ def engine(cluster: Any) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture
 def planned(prepared: Prepared) -> list[PlannedRun]:
-    """One run of four methods: one counts, one keeps state beside the encoder between epochs."""
+    """One run each of four methods: one is fitted, one has state besides the encoder."""
     configuration = Configuration("synthetic", "equal", "paper", TINY)
     methods = ("popularity", "sasrec-ce", "ec4srec", "btsr-sce")
     return plan(configuration, prepared.facts, ["main"], methods, [0])
@@ -78,14 +79,14 @@ def test_bit_identical_to_runs_in_this_process(
 
 
 @pytest.mark.slow
-def test_a_run_continues_on_a_node_that_has_never_seen_it(
+def test_a_run_resumes_on_another_node(
     store: Store,
     prepared: Prepared,
     planned: list[PlannedRun],
     engine: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The checkpoint is made on one node, kept by the driver, and taken up by whatever node comes next."""
+    """The checkpoint is made on one node, stored by the driver, and used by the next node."""
     run = next(run for run in planned if run.spec.method == "ec4srec")
     monkeypatch.setattr("benchmark.runs.checkpoint.SECONDS_BETWEEN", 0.0)
     cut = CutShort(engine(), after_epoch=2)
@@ -100,7 +101,7 @@ def test_a_run_continues_on_a_node_that_has_never_seen_it(
 
 
 class CutShort:
-    """Ctrl-C when a run has told of an epoch and its checkpoint before that has arrived."""
+    """Simulates Ctrl-C after an epoch was reported and the checkpoint before it has arrived."""
 
     def __init__(self, engine: Any, after_epoch: int) -> None:
         self.engine, self.device, self.after_epoch = engine, engine.device, after_epoch
@@ -115,7 +116,7 @@ class CutShort:
 
 
 @pytest.mark.slow
-def test_a_worker_that_always_dies_is_left_to_the_next_start(
+def test_a_worker_that_always_dies_gives_an_interrupted_run(
     store: Store, prepared: Prepared, planned: list[PlannedRun], engine: Callable[..., Any]
 ) -> None:
     import ray
@@ -134,7 +135,7 @@ def test_a_worker_that_always_dies_is_left_to_the_next_start(
 
 
 @pytest.mark.slow
-def test_a_node_that_lacks_packages_is_one_line_and_no_failed_runs(
+def test_a_node_without_the_packages_gives_one_line_and_no_failed_runs(
     store: Store, prepared: Prepared, planned: list[PlannedRun], engine: Callable[..., Any]
 ) -> None:
     import ray
@@ -168,19 +169,19 @@ def test_nodes_get_the_code_from_the_driver(engine: Callable[..., Any]) -> None:
 
 
 @pytest.mark.slow
-def test_signals_stay_ours(engine: Callable[..., Any]) -> None:
+def test_signal_handlers_are_not_replaced(engine: Callable[..., Any]) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     engine()
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
 @pytest.mark.slow
-def test_gpus_that_the_cluster_lacks(engine: Callable[..., Any]) -> None:
+def test_a_cluster_without_gpus_is_an_error_for_cuda(engine: Callable[..., Any]) -> None:
     with pytest.raises(ConfigError, match="--device cuda: no node"):
         engine(device="cuda")
 
 
-def test_a_cluster_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_cluster_gives_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("ray", reason=NO_RAY)
     words = ["--dataset", "synthetic", "--methods", "popularity", "--out-dir", str(tmp_path), "--engine", "ray"]
     wrong = {"ray://localhost:10001": "--ray-address auto", "localhost:1": "refused", "nonsense": "no connection"}

@@ -1,4 +1,4 @@
-"""One run's record against what its parts give when they are asked one by one."""
+"""A run's record is compared with the results of calling its parts one by one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TINY = ["training.epochs=2", "training.batch_size=64", "encoder.width=8", "encod
 
 @pytest.fixture
 def prepare_with(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Protocol], Prepared]:
-    """A small world, many of whose events are simultaneous, under a protocol."""
+    """Prepares a small dataset with many simultaneous events under a protocol."""
 
     def demo(seed: int = 0) -> Interactions:
         data = synthetic.generate(200, 40, 2_500, seed=seed)
@@ -65,7 +65,7 @@ def specify(method: str, *sets: str) -> RunSpec:
 
 
 class Watched:
-    """A run, and the model that it trained."""
+    """A run together with the model that it trained."""
 
     def __init__(self, spec: RunSpec, prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
         models: list[Trained] = []
@@ -82,7 +82,7 @@ class Watched:
         (self.trained,) = models
 
 
-def test_the_record_holds_what_its_parts_give(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_record_agrees_with_its_parts(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probes, "ROWS_AT_ONCE", 7)
     spec, split = specify("sasrec-ce", "training.noise=0.5"), prepared.split
     watched = Watched(spec, prepared, monkeypatch)
@@ -126,7 +126,9 @@ def test_the_record_holds_what_its_parts_give(prepared: Prepared, monkeypatch: p
 
 
 @pytest.mark.parametrize("ties", ["file", "draws"])
-def test_seen_items_stay_in_every_ranking_if_asked_to(ties: str, prepare_with: Callable[[Protocol], Prepared]) -> None:
+def test_seen_items_are_ranked_everywhere_without_masking(
+    ties: str, prepare_with: Callable[[Protocol], Prepared]
+) -> None:
     prepared = prepare_with(Protocol(ties=ties))
     usual, _ = execute(specify("sasrec-ce"), prepared, CPU)
     assert "evaluation" not in usual.spec
@@ -156,13 +158,13 @@ def test_lists_are_measured_but_not_kept_outside_the_last_window(
     assert record.metrics["test"].keys() == usual.metrics["test"].keys()
 
 
-def test_what_a_method_reports_is_in_the_record(prepared: Prepared) -> None:
+def test_the_methods_report_is_in_the_record(prepared: Prepared) -> None:
     record, _ = execute(specify("btsr-ce"), prepared, CPU)
     assert record.status == "done", record.error
     assert record.counts.keys() == {"parameters", "twinless_share"}
 
 
-def test_each_stage_of_tie_draws_is_a_draw_of_its_own(prepared: Prepared) -> None:
+def test_each_ties_stage_is_a_different_draw(prepared: Prepared) -> None:
     split = prepared.split
     record, _ = execute(specify("markov"), prepared, CPU)
     scorer = METHODS["markov"].method(specify("markov").settings).fit(TrainingData(split.train, split.n_items, 8))
@@ -183,17 +185,17 @@ def test_the_time_before_a_resume_is_part_of_the_time_to_fit(prepared: Prepared,
 
 
 class SameForEach:
-    """In place of the generator of negatives: the same row for each case, so that it does not matter how many cases."""
+    """Replaces the generator of negatives: the same row for each case, however many cases there are."""
 
     def random(self, shape: tuple[int, int]) -> np.ndarray:
         return np.tile(np.linspace(0, 1, shape[1], endpoint=False), (shape[0], 1))
 
 
 @pytest.mark.parametrize("method", ["sasrec-ce", "markov"])
-def test_every_metric_under_draws_is_the_mean_over_runs_of_one_draw_each(
+def test_every_metric_is_the_mean_over_draws_evaluated_one_by_one(
     method: str, drawn: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each draw is written out user by user and scored on its own, as a run in one order of events would be."""
+    """Each draw is written out user by user and evaluated like a run with a single order of events."""
     spec, split = specify(method, "protocol.ties=draws"), drawn.split
     data = TrainingData(split.train, split.n_items, 8)
     if method == "markov":
@@ -221,7 +223,7 @@ def test_every_metric_under_draws_is_the_mean_over_runs_of_one_draw_each(
             ranking = evaluate(scorer, one[1], split.n_items, 8)
             z = None if encoder is None else probes.embeddings(encoder, one[1].histories, 8)
             alone.extend(run._measure(ranking, z, one[1], split.item_buckets))
-            found = summary.by_draw(arrays)[number]
+            found = summary.split_draws(arrays)[number]
             for name in found.keys() - {"validation_ranks"}:
                 kept = alone[-1][name][:, : run.LISTS_KEPT] if name == "top_items" else alone[-1][name]
                 np.testing.assert_allclose(found[name], kept, rtol=1e-4, atol=1e-5, err_msg=name)
@@ -244,7 +246,7 @@ def test_every_metric_under_draws_is_the_mean_over_runs_of_one_draw_each(
 
 
 def one_by_one(cases: Cases, draw: np.ndarray) -> Cases:
-    """A draw as cases of its own, each user's history copied out."""
+    """Copy a draw into separate cases, one history per user."""
     histories = [cases.histories[case].tolist() for case in draw]
     offsets = np.cumsum([0, *map(len, histories)])
     return Cases(Sequences.from_arrays(np.concatenate(histories), offsets), cases.targets[torch.from_numpy(draw)])

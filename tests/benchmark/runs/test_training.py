@@ -31,7 +31,7 @@ SMALL = EncoderSettings(width=16, blocks=1, dropout=0.2, maxlen=10)
 
 
 def cyclic_data(users: int = 60, items: int = 12) -> tuple[TrainingData, Cases]:
-    """Everybody walks the same circle: the next item is the last one plus one."""
+    """All users walk the same circle: the next item is the last one plus one."""
     rng = np.random.default_rng(0)
     lengths = rng.integers(3, 9, users)
     sequences = [
@@ -42,7 +42,7 @@ def cyclic_data(users: int = 60, items: int = 12) -> tuple[TrainingData, Cases]:
 
 
 def unlearnable_data(users: int = 60, items: int = 30) -> tuple[TrainingData, Cases]:
-    """Everybody walks at random: validation rises and falls by luck and never comes near perfection."""
+    """All users walk at random, so validation goes up and down by luck and stays far from 1."""
     rng = np.random.default_rng(0)
     lengths = rng.integers(3, 9, users)
     packed = Sequences.from_arrays(rng.integers(0, items, lengths.sum()), np.concatenate([[0], np.cumsum(lengths)]))
@@ -50,12 +50,12 @@ def unlearnable_data(users: int = 60, items: int = 30) -> tuple[TrainingData, Ca
 
 
 def validated(encoder: Transformer, data: TrainingData, validation: Cases) -> float:
-    """NDCG@10 with the encoder in the mode that it is in."""
+    """Compute NDCG@10 with the encoder in its current mode."""
     return ndcg(evaluate_ranks(encoder.score, validation, data.n_items, data.maxlen), 10)
 
 
 class Recorder(TrainedMethod):
-    """Plain SASRec that notes the rows of every batch."""
+    """Plain SASRec that records the rows of every batch."""
 
     version = 1
 
@@ -73,7 +73,7 @@ class Recorder(TrainedMethod):
 
 
 class Snapshots(Recorder):
-    """Keeps the encoder as it is after every epoch, and in which mode it was at every step."""
+    """Copies the encoder after every epoch and records its mode at every step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ def test_each_epoch_sees_every_row_once_and_drops_the_last_incomplete_batch() ->
     assert method.epochs == [1, 2, 3]
 
 
-def test_fewer_rows_than_a_batch_still_train() -> None:
+def test_fewer_rows_than_a_batch_are_trained_on() -> None:
     data, validation = cyclic_data(users=7)
     method = Recorder()
     train(method, data, validation, SMALL, settings(epochs=1), seed=0)
@@ -149,8 +149,8 @@ def test_dropout_is_active_at_every_step_and_in_no_validation() -> None:
     )
 
 
-def test_dropout_is_off_in_what_is_tested_even_if_a_run_was_cut_short_after_its_last_epoch(tmp_path: Path) -> None:
-    """Such a run has nothing left to train or to validate, so that nothing else puts its encoder into that mode."""
+def test_dropout_is_off_after_resuming_a_run_that_was_interrupted_after_its_last_epoch(tmp_path: Path) -> None:
+    """Such a run does not train or validate again, so no other code puts its encoder into evaluation mode."""
     data, validation = unlearnable_data()
     whole, continued = (
         train(
@@ -180,7 +180,7 @@ def test_patience_ends_training_with_the_last_epoch_of_the_warm_up(monkeypatch: 
 
 
 def with_projector(name: str) -> TrainedMethod:
-    """A method as it is, one with Barlow Twins with a projector."""
+    """Return a method with its defaults, but with a projector if it uses Barlow Twins."""
     settings = METHODS[name].settings
     if "btsr" in name:
         settings = replace(settings, projector_layers=2, projector_width=8)
@@ -189,7 +189,7 @@ def with_projector(name: str) -> TrainedMethod:
 
 
 def trained_plainly(name: str, data: TrainingData, settings: TrainingSettings, seed: int) -> list[dict[str, Any]]:
-    """What the loop does, as one would write it down: the encoder's weights and the mean loss after each epoch."""
+    """A plain implementation of the loop. Returns the encoder's weights and the mean loss after each epoch."""
     init_seed, order_seed, method_seed = np.random.SeedSequence(seed).generate_state(3).tolist()
     torch.manual_seed(init_seed)
     encoder = Transformer(data.n_items, SMALL).train()
@@ -216,8 +216,8 @@ def trained_plainly(name: str, data: TrainingData, settings: TrainingSettings, s
 
 
 @pytest.mark.parametrize("name", ["sasrec-ce", "btsr-ce"])
-def test_the_loop_does_what_one_would_write_down(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every setting of the optimiser, the three streams of random numbers, and a projector that is trained too."""
+def test_the_loop_agrees_with_a_plain_implementation(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Covers all settings of the optimiser, the three random streams, and the training of the projector."""
     values = iter([0.1, 0.2, 0.3, 0.4])  # that of most-popular, then a rise, so that the last epoch is kept
     monkeypatch.setattr(
         "benchmark.runs.training._validate", lambda *_: dict.fromkeys(("ndcg@10", "hr@10"), next(values))
@@ -232,16 +232,22 @@ def test_the_loop_does_what_one_would_write_down(name: str, monkeypatch: pytest.
         torch.testing.assert_close(weights, plain[-1]["weights"][parameter], rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("damaged", ["encoder", "optimizer", "epochs", "order", "rng", "torch", "seconds", "method"])
-def test_a_state_that_fits_only_in_part_is_left_aside_whole(damaged: str, tmp_path: Path) -> None:
-    """Restoring it fails after part of the run has been put back: nothing of that part may be trained on."""
+PARTS = ("encoder", "optimizer", "epochs", "order", "rng", "torch", "seconds", "method")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [*({name: ...} for name in PARTS), *({name: "no such thing"} for name in ("order", "torch", "best"))],
+    ids=str,
+)
+def test_a_checkpoint_that_fits_only_in_part_is_ignored(damage: dict[str, Any], tmp_path: Path) -> None:
+    """Restoring fails after part of the state was restored. None of that part may remain."""
     path, (data, validation) = tmp_path / "run.pt", unlearnable_data()
     kept = [Checkpoint(path, seconds=0.0) for _ in range(2)]
     whole = train(SASRec(SASRec.Settings()), data, validation, SMALL, settings(), seed=0)
     train(SASRec(SASRec.Settings()), data, validation, SMALL, settings(epochs=2), seed=0, checkpoint=kept[0])
-    state = torch.load(path)
-    del state[damaged]
-    torch.save(state, path)
+    state = torch.load(path) | damage
+    torch.save({name: value for name, value in state.items() if value is not ...}, path)
     again = train(SASRec(SASRec.Settings()), data, validation, SMALL, settings(), seed=0, checkpoint=kept[1])
     assert again.continued == 0
     assert [row["loss"] for row in again.epochs] == [row["loss"] for row in whole.epochs]
@@ -262,7 +268,7 @@ def test_the_time_before_every_resume_is_counted(tmp_path: Path) -> None:
         torch.save(state | {"seconds": expected + 1000.0}, path)
 
 
-def test_same_seed_same_bits_other_seed_other_everything() -> None:
+def test_the_seed_determines_every_bit() -> None:
     data, validation = cyclic_data()
 
     def weights(seed: int) -> dict[str, torch.Tensor]:
@@ -281,7 +287,7 @@ class Exploding(Recorder):
         return {name: term * factor for name, term in terms.items()}
 
 
-def test_a_loss_that_is_not_finite_is_a_divergence_with_its_history() -> None:
+def test_a_loss_that_is_not_finite_raises_diverged_after_reporting_the_epoch() -> None:
     data, validation = cyclic_data(users=60)
     seen: list[dict[str, Any]] = []
     with pytest.raises(Diverged, match="epoch 2"):
@@ -304,7 +310,7 @@ def test_terms_are_means_over_the_epoch_and_the_loss_is_their_sum() -> None:
 
 
 def test_no_test_user_reaches_training() -> None:
-    """The rows that a method sees hold the training users' items and nothing else."""
+    """A method sees only the items of training users."""
     whole = split(synthetic.generate(150, 40, 2_000, seed=1), Protocol())
     data = TrainingData(whole.train, whole.n_items, 10)
     assert len(data.sequences) == len(whole.train_user_labels)
@@ -315,7 +321,7 @@ def test_no_test_user_reaches_training() -> None:
     assert max(row for rows in method.batches for row in rows) < len(data.sequences)
 
 
-def test_patience_does_not_count_on_the_plateau_of_most_popular(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_early_stopping_waits_on_the_plateau_of_most_popular(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmark.runs.training.WARM_UP_EPOCHS", 0)
     data, validation = cyclic_data()
     frozen = settings(epochs=12, patience=2, learning_rate=1e-12)  # it never gets better than it begins
@@ -345,7 +351,7 @@ def test_sequences_without_a_next_item_are_not_trained_on() -> None:
     assert sorted(row for rows in method.batches for row in rows) == [2, 3, 4]
 
 
-def test_where_most_popular_is_good_the_plateau_lies_half_way_to_perfection(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_most_popular_is_good_the_plateau_is_half_way_to_perfection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmark.runs.training.WARM_UP_EPOCHS", 0)
     data, validation = unlearnable_data()
     for reached, epochs in ((0.75, 9), (0.85, 3)):

@@ -1,4 +1,4 @@
-"""A record comes back from its text as it was; what does not fit is named in one line."""
+"""Records survive a round trip through JSON, and what is wrong with invalid ones is said in one line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_record_comes_back_as_it_was(handmade: Callable[..., Any]) -> None:
         ("external", "external", "external", "external"),
     ],
 )
-def test_records_that_call_the_hyper_parameters_footing_are_read(
+def test_early_records_that_say_footing_for_hparams_are_read(
     handmade: Callable[..., Any], footing: str, profile: str, hparams: str, today: str
 ) -> None:
     content = json.loads(handmade().record().to_json())
@@ -68,7 +68,7 @@ def test_a_loss_that_is_not_finite_becomes_null_and_such_a_metric_is_left_out(
 
 
 def edited(record: RunRecord, path: str, value: Any) -> str:
-    """The record's text with one field, given by its dotted path, set or (value `...`) removed."""
+    """Set one field of a record's JSON, given by its dotted path, or remove it if the value is `...`."""
     content = json.loads(record.to_json())
     *parents, last = path.split(".")
     place = content
@@ -116,16 +116,14 @@ def edited(record: RunRecord, path: str, value: Any) -> str:
         ("surprise", 1, "field surprise is unknown"),
     ],
 )
-def test_a_field_that_does_not_fit_is_named(
-    handmade: Callable[..., Any], path: str, value: Any, complaint: str
-) -> None:
+def test_an_invalid_field_is_named(handmade: Callable[..., Any], path: str, value: Any, complaint: str) -> None:
     with pytest.raises(RecordError) as caught:
         RunRecord.from_json(edited(handmade().record(), path, value), "some/record.json")
     assert str(caught.value).startswith(f"some/record.json: {complaint}")
     assert "\n" not in str(caught.value)
 
 
-def test_an_epoch_that_does_not_fit_is_named_with_its_place(handmade: Callable[..., Any]) -> None:
+def test_an_invalid_epoch_is_named_with_its_index(handmade: Callable[..., Any]) -> None:
     maker = handmade()
     epochs = maker.epochs()
     epochs[1]["seconds"] = None
@@ -134,7 +132,7 @@ def test_an_epoch_that_does_not_fit_is_named_with_its_place(handmade: Callable[.
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '{"a": NaN}', "[" * 100_000, b"\xff\xfe\x00", b"\x00"])
-def test_garbage_is_one_clear_line(text: str | bytes) -> None:
+def test_garbage_gives_a_message_of_one_line(text: str | bytes) -> None:
     with pytest.raises(RecordError) as caught:
         RunRecord.from_json(text, "some/record.json")
     assert str(caught.value).startswith("some/record.json: ")
@@ -157,7 +155,7 @@ def test_arrays_must_fit_the_record(handmade: Callable[..., Any]) -> None:
 
 
 def drawn_arrays(maker: Any) -> dict[str, np.ndarray]:
-    """The arrays of a run that was tested on two draws."""
+    """Arrays of a run that was tested on two draws."""
     return {
         name: np.stack([array] * 2, axis=1) if name in PER_USER else array for name, array in maker.arrays().items()
     }
@@ -182,7 +180,7 @@ def test_arrays_of_tie_draws_have_an_entry_for_each_user_and_draw(handmade: Call
         ("score_grid", lambda a: a[:5], "arrays score_grid, .*: expected equal lengths"),
     ],
 )
-def test_arrays_that_do_not_fit_their_tie_draws_are_named(
+def test_arrays_that_do_not_match_the_tie_draws_are_named(
     name: str, change: Callable[[np.ndarray], np.ndarray], complaint: str, handmade: Callable[..., Any]
 ) -> None:
     maker = handmade()

@@ -1,4 +1,4 @@
-"""What is saved comes back, what is broken counts as absent, what is hostile stays out, nothing is lost."""
+"""The store: round trips, damaged files, faults while writing, concurrent writers, and archives."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from filelock import FileLock
 
 from benchmark.store import archive
 from benchmark.store import atomic_files as atomic
+from benchmark.store.atomic_files import StoreError
 from benchmark.store.npz import to_npz
 from benchmark.store.record import RunRecord
 from benchmark.store.schema import RecordError
-from benchmark.store.store import Store, StoreError
+from benchmark.store.store import Store
 
 
 def run_path(store: Store, record: RunRecord) -> Path:
-    """Where the layout puts a run."""
     return store.root / record.dataset / "runs" / record.method / f"{record.key}-s{record.seed}"
 
 
 def files(root: Path) -> dict[str, bytes]:
-    """Every file below a directory, hidden ones included."""
+    """Read all files below a directory, including hidden ones."""
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
@@ -61,7 +61,7 @@ def test_a_saved_run_comes_back(store: Store, handmade: Callable[..., Any], note
     }
 
 
-def test_what_is_not_there_is_absent_without_a_word(store: Store, notes: list[str]) -> None:
+def test_missing_files_give_no_warning(store: Store, notes: list[str]) -> None:
     assert store.find("ml-1m", "sasrec-ce", "0" * 16, 0) is None
     assert store.records() == store.records("ml-1m") == []
     assert store.data("ml-1m") is None
@@ -103,7 +103,7 @@ def test_a_done_run_is_replaced_only_if_asked(store: Store, handmade: Callable[.
     assert store.records() == [second]
 
 
-def test_what_does_not_fit_is_not_saved(store: Store, handmade: Callable[..., Any]) -> None:
+def test_invalid_records_and_arrays_are_not_saved(store: Store, handmade: Callable[..., Any]) -> None:
     maker = handmade()
     with pytest.raises(RecordError, match="array ranks: shape"):
         store.save(maker.record(), maker.arrays() | {"ranks": np.ones(7, dtype=np.int32)})
@@ -113,7 +113,9 @@ def test_what_does_not_fit_is_not_saved(store: Store, handmade: Callable[..., An
 
 
 @pytest.mark.parametrize("name", ["", ".hidden", "..", "a/b", "a b", "Ä", "-x", "../../x"])
-def test_a_name_that_is_no_path_component_is_refused(store: Store, handmade: Callable[..., Any], name: str) -> None:
+def test_a_name_that_cannot_be_a_path_component_is_refused(
+    store: Store, handmade: Callable[..., Any], name: str
+) -> None:
     record = handmade().record()
     with pytest.raises(StoreError, match="cannot be part of a path"):
         store.save(replace(record, spec=record.spec | {"dataset": name}), handmade().arrays())
@@ -172,7 +174,7 @@ def test_a_record_in_the_wrong_place_is_not_used(store: Store, handmade: Callabl
 # Faults while writing
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing(
+def test_a_full_disk_gives_one_line_and_loses_nothing(
     store: Store, handmade: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     maker = handmade()
@@ -196,7 +198,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(
     assert files(store.root) == before
 
 
-def test_a_place_that_cannot_be_written_is_one_line(
+def test_a_directory_that_cannot_be_written_gives_one_line(
     tmp_path: Path, handmade: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "results").write_text("a file")
@@ -217,7 +219,7 @@ def test_a_place_that_cannot_be_written_is_one_line(
 
 
 class Killed(BaseException):
-    """Stands for kill -9: nothing may run after it."""
+    """Simulates kill -9."""
 
 
 def killed(*_: Any, **__: Any) -> None:
@@ -225,12 +227,12 @@ def killed(*_: Any, **__: Any) -> None:
 
 
 def leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the clean-up of the dying process from running."""
+    """Disable the clean-up code, which a killed process would not run."""
     monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
-    monkeypatch.setattr(atomic, "_settle", lambda _: None)
+    monkeypatch.setattr(atomic, "_restore_or_remove", lambda _: None)
 
 
-def test_leftovers_of_a_killed_writer_go_at_the_next_start(
+def test_the_next_start_removes_leftovers_of_a_killed_writer(
     store: Store, handmade: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, notes: list[str]
 ) -> None:
     maker = handmade()
@@ -275,7 +277,7 @@ def test_a_writer_killed_between_the_two_renames_loses_nothing(
 def test_a_writer_killed_twice_in_the_same_place_does_not_block_the_next(
     store: Store, handmade: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was moved aside, and stayed there, would be in the way of what is to be moved aside now."""
+    """The directory that was moved aside is still there when the next one has to be moved aside."""
     maker = handmade()
     store.save(maker.record(test={"ndcg@10": 0.05}), maker.arrays())
     with monkeypatch.context() as dying:
@@ -288,10 +290,10 @@ def test_a_writer_killed_twice_in_the_same_place_does_not_block_the_next(
     assert not list(store.root.rglob(".old-*"))
 
 
-def test_what_is_written_is_on_the_disk_before_it_is_said_to_be_there(
+def test_content_is_synced_before_the_rename_and_the_directory_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The content before the rename, and the rename itself afterwards: else a power cut may undo either."""
+    """Otherwise a power failure could lose the content or undo the rename."""
     events: list[str] = []
     fsync, rename, replace_file = os.fsync, os.rename, os.replace
 
@@ -315,7 +317,7 @@ def test_what_is_written_is_on_the_disk_before_it_is_said_to_be_there(
     assert events == ["sync file", "sync file", "sync directory", "rename", "sync directory"]
 
 
-def test_what_a_living_process_writes_is_not_swept(store: Store) -> None:
+def test_a_file_that_a_living_process_is_writing_is_not_swept(store: Store) -> None:
     path = store.checkpoint_path("0123456789abcdef")
     path.parent.mkdir(parents=True)
     fresh, dead = (path.with_name(f".tmp-{name}.pt") for name in ("living", "dead"))
@@ -342,7 +344,9 @@ def test_a_file_is_locked_while_it_is_written(tmp_path: Path, monkeypatch: pytes
     assert swept
 
 
-def test_a_file_swept_before_its_lock_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_swept_before_it_is_locked_is_created_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     flock, swept = fcntl.flock, []
 
     def sweep_first(handle: Any, how: int) -> None:
@@ -357,10 +361,10 @@ def test_a_file_swept_before_its_lock_is_made_anew(tmp_path: Path, monkeypatch: 
     assert swept
 
 
-def test_a_lock_that_was_removed_while_it_was_waited_for_is_made_anew(
+def test_a_lock_file_that_is_removed_while_waiting_is_created_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its holder removes it before it lets go: whoever then got the removed file would hold nothing."""
+    """The holder removes the file before releasing the lock. A lock on the removed file would be worthless."""
     flock, key, removed = fcntl.flock, "0123456789abcdef", []
 
     def remove_first(handle: Any, how: int) -> None:
@@ -377,7 +381,7 @@ def test_a_lock_that_was_removed_while_it_was_waited_for_is_made_anew(
     assert removed
 
 
-def test_what_killed_processes_left_goes_at_the_next_start(store: Store, handmade: Callable[..., Any]) -> None:
+def test_the_next_start_removes_claims_and_checkpoints_of_done_runs(store: Store, handmade: Callable[..., Any]) -> None:
     maker = handmade()
     done, interrupted = maker.record(seed=0), maker.record(seed=1, status="interrupted")
     store.save(done, maker.arrays())
@@ -395,7 +399,7 @@ def test_what_killed_processes_left_goes_at_the_next_start(store: Store, handmad
 
 
 def test_the_checkpoint_of_a_killed_run_without_a_record_stays(store: Store) -> None:
-    """kill -9 leaves no record; the next start goes on from the checkpoint."""
+    """kill -9 leaves no record, and the next start resumes from the checkpoint."""
     checkpoint = store.checkpoint_path("0123456789abcdef")
     checkpoint.parent.mkdir(parents=True)
     checkpoint.write_bytes(b"state")
@@ -404,7 +408,7 @@ def test_the_checkpoint_of_a_killed_run_without_a_record_stays(store: Store) -> 
 
 
 def test_the_checkpoint_of_a_run_that_another_process_holds_stays(store: Store, handmade: Callable[..., Any]) -> None:
-    """With --overwrite all a run that is done may be under way once more."""
+    """With --overwrite all, a run that is done may be executed again."""
     maker = handmade()
     record = maker.record()
     store.save(record, maker.arrays())
@@ -419,7 +423,7 @@ def test_the_checkpoint_of_a_run_that_another_process_holds_stays(store: Store, 
     assert not checkpoint.exists()
 
 
-def test_what_was_left_outside_of_the_store_goes_too(tmp_path: Path) -> None:
+def test_leftovers_outside_of_the_store_are_swept_too(tmp_path: Path) -> None:
     deep = tmp_path / "tables" / "ml-1m"
     deep.mkdir(parents=True)
     (deep / ".tmp-0-table2.md").write_text("half")
@@ -434,7 +438,7 @@ def test_what_was_left_outside_of_the_store_goes_too(tmp_path: Path) -> None:
 
 
 def hold_claim(root: Path, key: str, held: Any) -> None:
-    """In a process of its own: claim and never let go."""
+    """In another process: claim a run and never release it."""
     with Store(root).claim(key) as mine:
         held.put(mine)
         signal.pause()
@@ -462,14 +466,14 @@ def test_a_claim_excludes_others_and_dies_with_its_process(store: Store) -> None
 
 
 def save_many(root: Path, maker: Any, seeds: range) -> None:
-    """In a process of its own: save some runs and their protocols."""
+    """In another process: save some runs and their protocols."""
     store = Store(root)
     for seed in seeds:
         store.save(maker.record(seed=seed), maker.arrays())
         maker.write_data(store, label=f"label-{seed}")
 
 
-def test_writers_at_the_same_time_lose_nothing(store: Store, handmade: Callable[..., Any]) -> None:
+def test_concurrent_writers_lose_nothing(store: Store, handmade: Callable[..., Any]) -> None:
     context = multiprocessing.get_context("fork")
     parts = [range(i, i + 5) for i in (0, 5, 10)]
     writers = [context.Process(target=save_many, args=(store.root, handmade(), part)) for part in parts]
@@ -487,7 +491,7 @@ def test_writers_at_the_same_time_lose_nothing(store: Store, handmade: Callable[
 # data.json and selection.json
 
 
-def test_protocols_are_merged_and_others_left_alone(store: Store, handmade: Callable[..., Any]) -> None:
+def test_protocols_are_merged_into_data_json(store: Store, handmade: Callable[..., Any]) -> None:
     maker = handmade()
     maker.write_data(store, "released")
     store.write_data("ml-1m", "text", {"threshold": np.int64(5)}, title="ML-1M", synthetic=False)
@@ -513,7 +517,7 @@ def test_a_damaged_data_file_counts_as_absent(
     assert store.data("ml-1m") is not None
 
 
-def test_choices_are_kept_per_setting_and_written_only_when_new(store: Store) -> None:
+def test_choices_are_stored_per_setting_and_written_only_if_new(store: Store) -> None:
     store.write_selection("ml-1m", "released-equal-paper", "btsr", {"choice": "btsr-ce"})
     store.write_selection("ml-1m", "text-equal-paper", "btsr", {"choice": "btsr-sce"})
     assert store.selection("ml-1m", "released-equal-paper") == {"btsr": {"choice": "btsr-ce"}}
@@ -569,7 +573,7 @@ def test_an_archive_holds_the_runs_asked_for_and_is_reproducible(
         ]
 
 
-def test_what_is_here_already_wins_over_what_is_imported(
+def test_an_import_replaces_nothing_that_is_here(
     tmp_path: Path, handmade: Callable[..., Any], notes: list[str]
 ) -> None:
     here, there, maker = Store(tmp_path / "here"), Store(tmp_path / "there", notes.append), handmade()
@@ -587,7 +591,7 @@ def test_what_is_here_already_wins_over_what_is_imported(
     assert data["protocols"] == {"released": {"threshold": 2}}
 
 
-def test_a_run_that_is_not_done_here_is_replaced_by_one_that_is(tmp_path: Path, handmade: Callable[..., Any]) -> None:
+def test_an_import_replaces_a_run_that_is_not_done_here(tmp_path: Path, handmade: Callable[..., Any]) -> None:
     here, there, maker = Store(tmp_path / "here"), Store(tmp_path / "there"), handmade()
     here.save(maker.record(), maker.arrays())
     there.save(maker.record(status="failed"), {})
@@ -606,7 +610,7 @@ def test_only_done_runs_are_imported(tmp_path: Path, handmade: Callable[..., Any
     assert "the run is diverged, not done" in notes[0]
 
 
-def test_a_run_with_another_key_than_its_folder_is_not_imported(
+def test_a_run_whose_key_differs_from_its_folder_is_not_imported(
     tmp_path: Path, handmade: Callable[..., Any], notes: list[str]
 ) -> None:
     here, there, maker = Store(tmp_path / "here"), Store(tmp_path / "there", notes.append), handmade()
@@ -636,7 +640,7 @@ def test_a_damaged_run_in_an_archive_is_named_and_left_out(
 
 
 def tar(path: Path, *members: tarfile.TarInfo, content: bytes = b"") -> Path:
-    """A .tar.gz of hostile members."""
+    """Write a .tar.gz with hostile members."""
     with tarfile.open(path, "w:gz") as archive_file:
         for member in members:
             member.size = len(content) if member.isreg() else 0
@@ -645,7 +649,6 @@ def tar(path: Path, *members: tarfile.TarInfo, content: bytes = b"") -> Path:
 
 
 def link(name: str, target: str, kind: bytes) -> tarfile.TarInfo:
-    """A link as an archive member."""
     member = tarfile.TarInfo(name)
     member.type, member.linkname = kind, target
     return member
@@ -672,7 +675,7 @@ RUN = "ml-1m/runs/sasrec-ce/0123456789abcdef-s0"
     ],
     ids=lambda member: f"{member.name}-{member.type.decode()}",
 )
-def test_a_hostile_member_and_nothing_is_imported(
+def test_a_hostile_member_prevents_the_whole_import(
     tmp_path: Path, store: Store, handmade: Callable[..., Any], member: tarfile.TarInfo
 ) -> None:
     fine = tarfile.TarInfo("ml-1m/data.json")
@@ -693,7 +696,7 @@ def test_a_bomb_is_refused(tmp_path: Path, store: Store) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"garbage", gzip.compress(b"garbage", mtime=0), gzip.compress(b"x" * 5000, mtime=0)]
 )
-def test_what_is_no_archive_is_one_clear_line(tmp_path: Path, store: Store, content: bytes) -> None:
+def test_a_file_that_is_not_an_archive_gives_one_line(tmp_path: Path, store: Store, content: bytes) -> None:
     (tmp_path / "runs.tar.gz").write_bytes(content)
     with pytest.raises(StoreError, match=r"runs\.tar\.gz: is not an intact \.tar\.gz archive"):
         store.import_archive(tmp_path / "runs.tar.gz")
@@ -701,7 +704,9 @@ def test_what_is_no_archive_is_one_clear_line(tmp_path: Path, store: Store, cont
         store.import_archive(tmp_path / "absent.tar.gz")
 
 
-def test_a_cut_or_flipped_archive_is_refused_whole(tmp_path: Path, store: Store, handmade: Callable[..., Any]) -> None:
+def test_a_truncated_or_corrupted_archive_is_refused_as_a_whole(
+    tmp_path: Path, store: Store, handmade: Callable[..., Any]
+) -> None:
     here, maker = Store(tmp_path / "here"), handmade()
     for seed in range(3):
         here.save(maker.record(seed=seed), maker.arrays())
