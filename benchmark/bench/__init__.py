@@ -1,1 +1,1 @@
-"""`python -m benchmark bench`: what the suite's own ways cost, side by side with the usual way (see `naive`)."""
+"""`python -m benchmark bench`: speed and memory, compared with the usual way (see `naive`) and with other libraries."""

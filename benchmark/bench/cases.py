@@ -1,4 +1,4 @@
-"""The cases: which contenders are compared, on what, and which ratios are wanted."""
+"""The cases of the bench: which contenders to compare, on which workload, and which ratios to report."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from benchmark.bench.workloads import BenchData, TrainingLoad, lasting
 from benchmark.plan.run_spec import RunSpec
 from datasets.cases import Cases
 
-STEPS, GPU_STEPS = 2, 10  # batches in a lap
-USUAL, USUALLY = "the usual way", ("sasrec-ce", "btsr-ce")
+STEPS, GPU_STEPS = 2, 10  # batches per lap
+USUAL_WAY = "the usual way"
+USUAL_METHODS = ("sasrec-ce", "btsr-ce")  # also trained in the usual way
 PROFILED = "sasrec-ce"
 MAXLENS = {"ml-1m": (200, 50)}
 QUANTITIES: tuple[Quantity, ...] = ("speed", "added memory")
@@ -33,7 +34,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "compiled": {"compile": True},
     "bf16-compiled": {"precision": "bf16", "compile": True},
 }
-"""Changes to how VARIED are trained."""
+"""How the methods in VARIED are also trained: changes to their training settings."""
 
 LARGE_CATALOGUE, SCORED_AT_ONCE = 60_000, 256
 TWIN_SIZES, DRAWS = (10_000, 100_000, 1_000_000, 10_000_000), 2_560
@@ -45,13 +46,13 @@ MEMORY_CATALOGUE = 50_000
 
 
 def training(options: BenchOptions) -> CaseResult:
-    """Training targets per second and memory of every method, and on a CPU of the usual way; seconds of a whole epoch;
-    FLOPs of matrix products and bytes read and written, each operation for itself, as shares of what the device does in
-    a large matrix product of that precision and in a copy.
+    """Training targets per second and memory of every method and, on a CPU, of the usual way; seconds of a whole epoch;
+    FLOPs of the matrix products, and bytes read and written by each operation, as percentages of what the device
+    reaches in a large matrix product of that precision and in a copy.
     """
     peak = peaks(options.turns.device, options.quick)
-    measured = f"{peak['fp32'] / 1e12:.3g} TFLOP/s in fp32, {peak['bf16'] / 1e12:.3g} in bf16"
-    note = f"Measured of the device: {measured}, {peak['bytes'] / 1e9:.3g} GB/s."
+    flops = f"{peak['fp32'] / 1e12:.3g} TFLOP/s in fp32, {peak['bf16'] / 1e12:.3g} in bf16"
+    note = f"Measured peak of the device: {flops}, {peak['bytes'] / 1e9:.3g} GB/s."
     groups = []
     for name in options.datasets:
         data = options.data(name)
@@ -63,18 +64,18 @@ def _training_group(options: BenchOptions, data: BenchData, maxlen: int, peak: d
     recipes = {method: workloads.recipe(method, data.name, maxlen) for method in METHODS}
     first = recipes[PROFILED]
     load = data.training(first, GPU_STEPS if options.on_gpu else STEPS)
-    contenders = [runner for recipe in recipes.values() for runner in ours(options.turns, load, recipe)]
+    contenders = [contender for recipe in recipes.values() for contender in ours(options.turns, load, recipe)]
     contenders += _variants(options, load, [recipes[name] for name in VARIED])
-    usually = [] if options.on_gpu else list(USUALLY)
-    contenders += [usual(load, recipes[name]) for name in usually]
+    usual_methods = () if options.on_gpu else USUAL_METHODS
+    contenders += [usual(load, recipes[name]) for name in usual_methods]
     for contender in contenders:
-        if contender.name in (PROFILED, f"{PROFILED}, {USUAL}"):
-            contender.watched = [*contender.watched, "profile"]
+        if contender.name in (PROFILED, f"{PROFILED}, {USUAL_WAY}"):
+            contender.profilers = [*contender.profilers, "profile"]
     title = f"{data.title}, maxlen {maxlen}"
     ratios = [
-        BenchRatio(f"training {name}, {title}: {quantity}", name, f"{name}, {USUAL}", quantity)
+        BenchRatio(f"training {name}, {title}: {quantity}", name, f"{name}, {USUAL_WAY}", quantity)
         for quantity in QUANTITIES
-        for name in usually
+        for name in usual_methods
     ]
     ratios += [
         BenchRatio(f"training {name}, {label}, {title}: speed, against fp32 and eager", f"{name}, {label}", name)
@@ -96,8 +97,8 @@ def _training_group(options: BenchOptions, data: BenchData, maxlen: int, peak: d
 
 
 def _columns(result: Result, work: dict[str, Any], epoch: int, bandwidth: float, flops: float) -> dict[str, float]:
-    """The seconds of an epoch of `epoch` targets, and which percentages of the measured peak FLOPs and bandwidth the
-    operations of a lap, counted in `work`, reach.
+    """Return further columns of the table: the seconds of an epoch of `epoch` targets and, if the `work` of a lap was
+    counted, its percentages of the device's peak `flops` and `bandwidth`.
     """
     if not result.seconds:
         return {}
@@ -117,44 +118,44 @@ def _variants(options: BenchOptions, load: TrainingLoad, recipes: Sequence[RunSp
             [contender] = ours(options.turns, load, changed)
             contender.name = f"{recipe.method}, {label}"
             if changed.training.compile:
-                contender.watched = ()  # a watch does not see into compiled code, whose work is that of the eager one
+                contender.profilers = ()  # they cannot see into compiled code; its work is that of the eager variant
             found.append(contender)
     return found
 
 
 def ours(turns: Turns, load: TrainingLoad, recipe: RunSpec) -> list[Contender]:
-    """The method as it is; where it pretrains, its main stage and, apart, its pretraining."""
+    """Return the contender for our implementation of a method, and one more for its pretraining if it has any."""
     method: Method = METHODS[recipe.method].method(recipe.settings)
     if not isinstance(method, TrainedMethod):
         everyone = load.targets(torch.arange(len(load.sequences)))
         return [Contender(recipe.method, partial(laps.fit_ours, load, recipe), everyone)]
-    times = turns.repeats + 4  # with the warm-up and the watches
-    short, long = lasting(recipe, 4 * times), lasting(recipe, 40 * times)
+    n_laps = turns.repeats + 4  # with warm-up and profilers
+    short, long = lasting(recipe, 4 * n_laps), lasting(recipe, 40 * n_laps)
     pretraining = method.pretraining_epochs(short.training.epochs)
     skipped = pretraining or int(recipe.training.compile)  # an epoch spent compiling is not a lap
     stages = {recipe.method: (short, skipped)} | ({f"{recipe.method}, pretraining": (long, 0)} if pretraining else {})
     return [
         Contender(
             name,
-            partial(laps.train_ours, load, spec, left_out, None),
+            partial(laps.train_ours, load, spec, epochs_skipped, None),
             load.targets(load.rows),
             work=(name, recipe.training.precision),
-            watched=("count",),
+            profilers=("count",),
         )
-        for name, (spec, left_out) in stages.items()
+        for name, (spec, epochs_skipped) in stages.items()
     ]
 
 
 def usual(load: TrainingLoad, recipe: RunSpec) -> Contender:
-    """The same in the usual way."""
-    return Contender(f"{recipe.method}, {USUAL}", partial(laps.train_naive, load, recipe), load.targets(load.rows))
+    """Return the contender for the same method in the usual way."""
+    return Contender(f"{recipe.method}, {USUAL_WAY}", partial(laps.train_naive, load, recipe), load.targets(load.rows))
 
 
 # --- evaluation -------------------------------------------------------------------------------------------------------
 
 
 def evaluation(options: BenchOptions) -> CaseResult:
-    """Users ranked per second, on the test users of ML-1M or the first dataset and on a catalogue of 60,000 items."""
+    """Users ranked per second: test users of ML-1M or the first dataset, and users of a catalogue of 60,000 items."""
     data = options.data("ml-1m" if "ml-1m" in options.datasets else options.datasets[0])
     encoder = EncoderSettings(maxlen=50)
     users, n_items = (20, 600) if options.quick else (500, LARGE_CATALOGUE)
@@ -172,39 +173,41 @@ def _evaluation_group(
     options: BenchOptions, title: str, is_synthetic: bool, cases: Cases, n_items: int, encoder: EncoderSettings
 ) -> Group:
     users = len(cases.targets)
-    batched = f"{USUAL}, scored in batches of {SCORED_AT_ONCE}"
+    batched = f"{USUAL_WAY}, scored in batches of {SCORED_AT_ONCE}"
     ways: dict[str, Callable[..., None]] = {
         "ranks": partial(laps.rank_ours, whole=False),
         "ranks, top lists and raw scores": partial(laps.rank_ours, whole=True),
-        USUAL: partial(laps.rank_naive, users_at_once=1),
+        USUAL_WAY: partial(laps.rank_naive, users_at_once=1),
         batched: partial(laps.rank_naive, users_at_once=SCORED_AT_ONCE),
     }
     contenders = [Contender(name, partial(rank, cases, n_items, encoder), users) for name, rank in ways.items()]
     label = f"evaluation, {title}"
     ratios = [
-        BenchRatio(f"{label}: ranks", "ranks", USUAL),
+        BenchRatio(f"{label}: ranks", "ranks", USUAL_WAY),
         BenchRatio(f"{label}: ranks, against scoring in batches", "ranks", batched),
-        BenchRatio(f"{label}: with top lists", "ranks, top lists and raw scores", USUAL),
-        BenchRatio(f"{label}: added memory", "ranks", USUAL, "added memory"),
+        BenchRatio(f"{label}: with top lists", "ranks, top lists and raw scores", USUAL_WAY),
+        BenchRatio(f"{label}: added memory", "ranks", USUAL_WAY, "added memory"),
     ]
     workload = {"users": users, "items": n_items, "maxlen": encoder.maxlen}
     return options.measure(title, contenders, "users", workload, ratios, is_synthetic)
 
 
-# --- what grows -------------------------------------------------------------------------------------------------------
+# --- growth -----------------------------------------------------------------------------------------------------------
 
 
 Costs = dict[str, tuple[int, float]]
-"""Of each contender the largest size measured, and the seconds of a lap."""
+"""The largest size at which each contender was measured, and the seconds of a lap."""
 
 
-def expect(contender: Contender, size: int, before: Costs, power: float, allowed: float) -> Contender:
-    """Leave it out where a lap of this `size`, by `power`, would take longer than a contender may run."""
-    smaller, seconds = before.get(contender.name, (size, 0.0))
+def skip_if_slow(contender: Contender, size: int, measured: Costs, power: float, allowed: float) -> None:
+    """Skip a contender if a lap of this `size` would take more than the `allowed` seconds.
+
+    The estimate assumes that time grows with size ** power from the largest size that was `measured`.
+    """
+    smaller, seconds = measured.get(contender.name, (size, 0.0))
     expected = seconds * (size / smaller) ** power
     if expected > allowed:
-        contender.lack = f"left out: a lap would take about {expected:.0f} s, {allowed:.0f} s are allowed"
-    return contender
+        contender.skip_reason = f"left out: a lap would take about {expected:.0f} s, {allowed:.0f} s are allowed"
 
 
 def costs(group: Group, size: int) -> Costs:
@@ -212,19 +215,19 @@ def costs(group: Group, size: int) -> Costs:
 
 
 def twins(options: BenchOptions) -> CaseResult:
-    """Building the index of same-target twins, and drawing from it, a batch at a time; as many items as sequences."""
+    """Building the index of same-target twins and drawing from it in batches, with as many items as sequences."""
     sizes = (200, 1_000, 2_000) if options.quick else TWIN_SIZES
-    indexed, drawn, before = [], [], Costs()
+    indexed, drawn, measured = [], [], Costs()
     for size in sizes:
-        final = workloads.final_items(size)
+        final = workloads.random_final_items(size)
         built = Contender("sorted index", partial(laps.index_ours, final), size)
         scanned = Contender("list scan", partial(laps.index_naive, final), size)
-        expect(scanned, size, before, 2, options.turns.seconds_each)
+        skip_if_slow(scanned, size, measured, 2, options.turns.seconds_each)
         title = f"index of {size:,} sequences"
         ratio = BenchRatio(f"{title}: time to build", "sorted index", "list scan")
         workload = {"sequences": size, "items": size}
         indexed.append(options.measure(title, [built, scanned], "sequences", workload, [ratio]))
-        before |= costs(indexed[-1], size)
+        measured |= costs(indexed[-1], size)
         rows = np.random.default_rng(1).integers(size, size=min(DRAWS, size))
         drawing = Contender("sorted index, draws", partial(laps.draw_ours, final, rows), len(rows))
         workload = {"sequences": size, "batch": laps.DRAWN_AT_ONCE}
@@ -233,42 +236,43 @@ def twins(options: BenchOptions) -> CaseResult:
 
 
 def scaling(options: BenchOptions) -> CaseResult:
-    """Time per step and memory as the catalogue grows: BCE, CE, SCE, BT-SR (SCE), the same with sparse gradients of the
-    item table, and the usual CE.
+    """Time per step and memory as the catalogue grows: BCE, CE, SCE, BT-SR (SCE) with dense and sparse gradients of
+    the item table, and CE in the usual way.
     """
     sizes = (100, 200) if options.quick else CATALOGUES
     rows, maxlen = (4, 8) if options.quick else (32, 32)
-    groups, before = [], Costs()
+    groups, measured = [], Costs()
     for n_items in sizes:
         load = _random_load(rows, maxlen, n_items)
         names = ("sasrec-bce", "sasrec-ce", "sasrec-sce", "btsr-sce")
         recipes = {name: workloads.recipe(name, "ml-1m", maxlen, rows) for name in names}
-        runners = [runner for recipe in recipes.values() for runner in ours(options.turns, load, recipe)]
+        contenders = [contender for recipe in recipes.values() for contender in ours(options.turns, load, recipe)]
         sparse = partial(laps.train_sparse, load, recipes["btsr-sce"])
-        runners.append(Contender("btsr-sce, sparse gradients", sparse, load.targets(load.rows)))
-        runners.append(usual(load, recipes["sasrec-ce"]))
-        for runner in runners:
-            expect(runner, n_items, before, 1, options.turns.seconds_each).watched = ()
+        contenders.append(Contender("btsr-sce, sparse gradients", sparse, load.targets(load.rows)))
+        contenders.append(usual(load, recipes["sasrec-ce"]))
+        for contender in contenders:
+            contender.profilers = ()
+            skip_if_slow(contender, n_items, measured, 1, options.turns.seconds_each)
         workload = {"items": n_items, "tokens": rows * maxlen}
-        groups.append(options.measure(f"{n_items:,} items", runners, "targets", workload))
-        before |= costs(groups[-1], n_items)
+        groups.append(options.measure(f"{n_items:,} items", contenders, "targets", workload))
+        measured |= costs(groups[-1], n_items)
     return CaseResult(groups, growth(sizes, groups))
 
 
 def memory(options: BenchOptions) -> CaseResult:
-    """Peak memory of a CE step at 50,000 items, 256 full rows of 50."""
+    """Peak memory of a CE step at 50,000 items, with 256 full rows of 50."""
     rows, maxlen, n_items = (4, 8, 100) if options.quick else (256, 50, MEMORY_CATALOGUE)
     load = _random_load(rows, maxlen, n_items)
     recipe = workloads.recipe("sasrec-ce", "ml-1m", maxlen, rows)
-    runners = [*ours(options.turns, load, recipe), usual(load, recipe)]
-    title = f"CE at {n_items:,} items"
-    ratio = partial(BenchRatio, ours=runners[0].name, usual=runners[1].name)
+    contenders = [*ours(options.turns, load, recipe), usual(load, recipe)]
+    title, workload = f"CE at {n_items:,} items", {"items": n_items, "tokens": rows * maxlen}
+    ratio = partial(BenchRatio, ours=contenders[0].name, usual=contenders[1].name)
     ratios = [
         ratio(f"{title}: memory that training adds", quantity="added memory"),
         ratio(f"{title}: memory of the whole process", quantity="peak memory"),
         ratio(f"{title}: speed"),
     ]
-    return CaseResult([options.measure(title, runners, "targets", {"items": n_items, "tokens": rows * maxlen}, ratios)])
+    return CaseResult([options.measure(title, contenders, "targets", workload, ratios)])
 
 
 def _random_load(rows: int, maxlen: int, n_items: int) -> TrainingLoad:
@@ -286,4 +290,4 @@ CASES: dict[str, Callable[[BenchOptions], CaseResult]] = {
     "peers-quality": peers_quality,
 }
 ON_REQUEST = {"peers", "peers-quality"}
-"""Cases that need other libraries, and run only when they are named; `--against` names the peers."""
+"""Cases that need other libraries (`--against`) and run only when they are named."""

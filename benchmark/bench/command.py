@@ -1,4 +1,4 @@
-"""python -m benchmark bench: cases in, one JSON file per case and a table out."""
+"""python -m benchmark bench: run cases, and write one JSON file per case and a table of all of them."""
 
 from __future__ import annotations
 
@@ -29,58 +29,58 @@ from benchmark.store.json_text import parse_json
 from benchmark.store.store import to_stderr
 
 DATASETS, GPU_DATASETS = ("ml-1m", "beauty"), ("gowalla", "ml-1m", "beauty")
-USUAL = [name for name in CASES if name not in ON_REQUEST]
+DEFAULT_CASES = [name for name in CASES if name not in ON_REQUEST]
 GPU_SECONDS, GPU_SECONDS_EACH = 270.0, 2.0
-"""On a GPU, which may be lent for a few minutes, no contender is started after the former (the last may take another
-minute to compile), and none gets more laps than the latter allows."""
+"""Limits on a GPU, which may be on loan for a few minutes: start no contender after the former (the last one may take
+another minute to compile), and give none a further turn after the latter."""
 EXAMPLES = """examples:
-  python -m benchmark bench                                   every case not on request: some fifteen minutes
+  python -m benchmark bench                                   the default cases, in some fifteen minutes
   python -m benchmark bench --cases training,evaluation,scaling --device cuda             six minutes
   python -m benchmark bench --cases training --dataset ml-1m --variants bf16,compiled
-  python -m benchmark bench --against recbole,rectools        see docs/speed.md for how to install them
+  python -m benchmark bench --against recbole,rectools        docs/speed.md says how to install them
   python -m benchmark bench --against recbole --cases peers-quality --dataset ml-1m
 """
 
 
 def add_arguments(parser: Parser) -> None:
-    """What to measure, and how."""
+    """Add the options of `bench` to the parser."""
     parser.epilog = EXAMPLES
-    about = f"from {', '.join(CASES)} (default: {','.join(USUAL)}; with --against: peers)"
+    about = f"from {', '.join(CASES)} (default: {','.join(DEFAULT_CASES)}; with --against: peers)"
     list_option("--cases", CASES, about)(parser)
-    about = f"from {', '.join(SIZES)}; absent ones are generated; evaluation takes ml-1m or the first"
-    chosen = f"{','.join(DATASETS)}; on a GPU {','.join(GPU_DATASETS)}"
-    list_option("--dataset", SIZES, f"{about} (default: {chosen})")(parser)
-    parser.add_argument("--repeats", type=read_number(100), default=5, help="laps of each contender (default: 5)")
+    about = f"from {', '.join(SIZES)}; generated if absent; evaluation uses ml-1m or the first"
+    default = f"{','.join(DATASETS)}; on a GPU {','.join(GPU_DATASETS)}"
+    list_option("--dataset", SIZES, f"{about} (default: {default})")(parser)
+    parser.add_argument("--repeats", type=read_number(100), default=5, help="laps per contender (default: 5)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: cpu)")
-    chosen = f"from {', '.join(VARIANTS)} (default: none; on a GPU all)"
-    list_option("--variants", VARIANTS, f"how else the case training trains SASRec (CE, SCE), {chosen}")(parser)
+    about = f"other ways to train SASRec (CE, SCE) in the case training, from {', '.join(VARIANTS)}"
+    list_option("--variants", VARIANTS, f"{about} (default: none; on a GPU all)")(parser)
     list_option("--against", PEERS, f"peers, from {', '.join(PEERS)} (default: all)")(parser)
     parser.add_argument(
         "--quality-seconds",
         type=read_number(86_400),
         default=600,
-        help="how long each learns in the case peers-quality (default: 600)",
+        help="how long each contender trains in the case peers-quality (default: 600)",
     )
     DATA_DIR(parser)
     OUT_DIR(parser)
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to check that everything runs")
 
 
 def run(options: Namespace) -> int:
     """Measure the cases; the exit code is 1 if a contender failed."""
-    cases = options.cases or (["peers"] if options.against else USUAL)
-    given, folder, table = _options(options, cases), Path("results", "bench"), "bench.md"
-    if given.on_gpu:  # its figures stand beside those of the CPU, under its name
-        name = re.sub(r"[^a-z0-9]+", "-", hardware(given.turns.device)["name"].lower()).strip("-")
+    cases = options.cases or (["peers"] if options.against else DEFAULT_CASES)
+    bench_options, folder, table = _options(options, cases), Path("results", "bench"), "bench.md"
+    if bench_options.on_gpu:  # write files named after the GPU beside those of the CPU
+        name = re.sub(r"[^a-z0-9]+", "-", hardware(bench_options.turns.device)["name"].lower()).strip("-")
         folder, table = folder / name, f"bench-{name}.md"
-        cases = sorted(cases, key=lambda case: case == "training")  # which takes the time that is left
+        cases = sorted(cases, key=lambda case: case == "training")  # last, because it uses all the time that is left
     torch.set_num_threads(THREADS)
     directory: Path = options.out_dir / folder
-    _documents(directory, without=cases)  # fails now rather than after hours if the table cannot be written
+    _documents(directory, without=cases)  # fail now, not after hours, if the table cannot be rendered
     code = 0
     for name in cases:
         started = datetime.now(UTC)
-        found = CASES[name](given)
+        found = CASES[name](bench_options)
         document = _document(name, found, options, started)
         write_file(directory / f"{name}.json", (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
         for label, times in ratio_lines(document):
@@ -113,7 +113,7 @@ def _options(options: Namespace, cases: Sequence[str]) -> BenchOptions:
 
 
 def _command(words: Sequence[str]) -> str:
-    """The command without its directories, because records are published."""
+    """Return the command line without directories, because records are published."""
     private = Parser("", "")
     for flag in ("--data-dir", "--out-dir"):
         private.add_argument(flag, action="append")
@@ -140,8 +140,9 @@ def _document(name: str, found: CaseResult, options: Namespace, started: datetim
 
 
 def _documents(directory: Path, without: Collection[str] = ()) -> list[dict[str, Any]]:
-    """What was measured there, now or earlier; cases that no longer exist come last. StoreError where a file cannot be
-    shown in the table.
+    """Read the JSON files in `directory`, those of cases that no longer exist last.
+
+    Raises StoreError for a file that the table cannot be made from.
     """
     found, names = [], dict.fromkeys([*CASES, *sorted(path.stem for path in directory.glob("*.json"))])
     for path in (directory / f"{name}.json" for name in names if name not in without):
@@ -151,5 +152,5 @@ def _documents(directory: Path, without: Collection[str] = ()) -> list[dict[str,
                 to_markdown(found[-1:])
         except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
             why = f"{type(error).__name__}: {error}"
-            raise StoreError(f"{path}: not as this bench writes it ({why}); remove it and measure again") from None
+            raise StoreError(f"{path}: is not a file of this bench ({why}); remove it and measure again") from None
     return found

@@ -1,4 +1,4 @@
-"""What contenders do in their processes, our way and the usual way: set up, then lap after lap."""
+"""The work of the contenders, our way and the usual way: each function sets up, then makes laps without end."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ DRAWN_AT_ONCE, BUCKETS_AT_ONCE = 256, 8
 def train_ours(
     load: TrainingLoad, recipe: RunSpec, skipped: int, validation: Cases | None, device: torch.device, lap: Lap
 ) -> None:
-    """`benchmark.runs.training.train` itself; a lap is an epoch over the load's rows and says how many targets it
-    learnt from, and with users to validate on the NDCG@10 then; else there is one. The first `skipped` epochs are no
-    laps.
+    """Train with `benchmark.runs.training.train` itself; a lap is an epoch over the load's rows.
+
+    A lap reports how many targets it trained on and, if there are `validation` cases, the NDCG@10 on them; without
+    them, the loop validates on a single random case. The first `skipped` epochs are not reported as laps.
     """
     method = METHODS[recipe.method].method(recipe.settings)
     targets, cases = load.targets_of_epoch(recipe.training.batch_size), validation or random_cases(1, 1, load.n_items)
@@ -51,7 +52,7 @@ def train_ours(
 
 
 def fit_ours(load: TrainingLoad, recipe: RunSpec, device: torch.device, lap: Lap) -> None:
-    """A lap is one fit to all sequences, of a method that counts."""
+    """Fit a method that is not trained; a lap is one fit to all sequences."""
 
     def fit() -> None:
         method: Method = METHODS[recipe.method].method(recipe.settings)
@@ -62,7 +63,7 @@ def fit_ours(load: TrainingLoad, recipe: RunSpec, device: torch.device, lap: Lap
 
 
 def train_naive(load: TrainingLoad, recipe: RunSpec, device: torch.device, lap: Lap) -> None:
-    """The same laps over the same rows by the rules of `naive`, of SASRec (CE) or BT-SR (CE)."""
+    """Train SASRec (CE) or BT-SR (CE) by the rules of `naive`; a lap is an epoch over the same rows as ours."""
     weights = [recipe.settings.alpha, recipe.settings.lambd] if recipe.method == "btsr-ce" else []
     torch.manual_seed(0)
     encoder = naive.NaiveEncoder(load.n_items, recipe.encoder).to(device).train()
@@ -84,8 +85,10 @@ def train_naive(load: TrainingLoad, recipe: RunSpec, device: torch.device, lap: 
 
 
 def train_sparse(load: TrainingLoad, recipe: RunSpec, device: torch.device, lap: Lap) -> None:
-    """A lap is an epoch of BT-SR (SCE) whose gradient of the item table has the rows alone that a step touches, and
-    SparseAdam, which moves these alone: for catalogues whose table fits into memory three times and not nine.
+    """Train BT-SR (SCE) with sparse gradients of the item table; a lap is an epoch.
+
+    The gradient holds, and SparseAdam updates, only the rows that a step touches. This serves catalogues whose table
+    fits into memory three times but not nine times.
     """
     torch.manual_seed(0)
     data, rng = load.to(device), torch.Generator(device).manual_seed(0)
@@ -111,9 +114,10 @@ def train_sparse(load: TrainingLoad, recipe: RunSpec, device: torch.device, lap:
 
 
 def sparse_loss(method: BTSR, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Tensor:
-    """The loss of BT-SR (SCE), a scalar, without a gradient as large as the item table: the states compete against the
-    rows that some bucket holds, looked up as the inputs' are. Buckets are drawn a few at a time, their number rounded
-    up, because choosing their items takes a score of every item for each.
+    """Compute the loss of BT-SR (SCE), a scalar, without a gradient as large as the item table.
+
+    The states compete against the items in the buckets alone, which are looked up like the inputs. Buckets are drawn a
+    few at a time, their number rounded up, because each of them scores every item in order to choose its own.
     """
     objective = method.settings.objective
     assert isinstance(objective, ScalableCrossEntropy)
@@ -134,7 +138,7 @@ def sparse_loss(method: BTSR, encoder: Encoder, batch: TrainBatch, rng: torch.Ge
 def rank_ours(
     cases: Cases, n_items: int, settings: EncoderSettings, device: torch.device, lap: Lap, whole: bool
 ) -> None:
-    """A lap ranks all users: ranks alone, or the `whole` Ranking with top lists and raw scores."""
+    """Rank all users in a lap: only the ranks, or the `whole` Ranking with top lists and raw scores."""
     torch.manual_seed(0)
     encoder, cases = transformer.build(n_items, settings).to(device).eval(), cases.to(device)
     rank = evaluate if whole else evaluate_ranks
@@ -144,25 +148,25 @@ def rank_ours(
 def rank_naive(
     cases: Cases, n_items: int, settings: EncoderSettings, device: torch.device, lap: Lap, users_at_once: int
 ) -> None:
-    """A lap ranks all users by the rules of `naive`; with `users_at_once` above one, faster than those rules."""
+    """Rank all users in a lap by the rules of `naive`; more than one of the `users_at_once` goes beyond these rules."""
     torch.manual_seed(0)
     encoder = naive.NaiveEncoder(n_items, settings).to(device).eval()
     _time(lambda: naive.ranks(naive.score_matrix(encoder, cases.histories, users_at_once), cases), device, lap)
 
 
 def index_ours(final: np.ndarray, device: torch.device, lap: Lap) -> None:
-    """A lap builds the index of the final items (n,)."""
+    """Build the twin index of the final items (n,) in a lap."""
     items = torch.from_numpy(final).to(device)
     _time(lambda: TwinIndex.build(items), device, lap)
 
 
 def index_naive(final: np.ndarray, device: torch.device, lap: Lap) -> None:
-    """A lap lists every sequence's twins by scanning."""
+    """List every sequence's twins by scanning the final items (n,) in a lap."""
     _time(lambda: naive.list_twins(final), device, lap)
 
 
 def draw_ours(final: np.ndarray, rows: np.ndarray, device: torch.device, lap: Lap) -> None:
-    """A lap draws a twin for each of the rows (m,), a batch at a time."""
+    """Draw a twin for each of the rows (m,) in a lap, one batch at a time."""
     index = TwinIndex.build(torch.from_numpy(final).to(device))
     batches = torch.from_numpy(rows).to(device).split(DRAWN_AT_ONCE)
     rng = torch.Generator(device).manual_seed(0)
@@ -170,7 +174,7 @@ def draw_ours(final: np.ndarray, rows: np.ndarray, device: torch.device, lap: La
 
 
 def _time(work: Callable[[], object], device: torch.device, lap: Lap) -> None:
-    """Make lap after lap of `work`; what it returns is dropped before the next one."""
+    """Make laps of `work` without end. What it returns is freed before the next lap, outside the timing."""
     while True:
         clock = time.perf_counter()
         found = work()

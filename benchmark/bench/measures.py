@@ -1,4 +1,4 @@
-"""What a case is given and what it gives back: rates with their spread, ratios against targets, growth of cost."""
+"""The options that a case gets and the results that it returns: rates, ratios between contenders, growth of cost."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ GROWING: tuple[Quantity, ...] = ("time", "added memory")
 
 @dataclass(frozen=True)
 class BenchRatio:
-    """How many times `ours` is better than `usual`, both named as contenders.
+    """How many times better the contender `ours` is than the contender `usual`.
 
-    "speed": by units of work per second; "time": by seconds, however much work was done in them.
+    "speed" compares units of work per second, "time" compares seconds whatever work was done in them.
     """
 
     label: str
@@ -32,7 +32,7 @@ class BenchRatio:
 
 @dataclass
 class Group:
-    """Contenders that did the same work, measured in `unit`; `synthetic`: on generated data."""
+    """The results of contenders that did the same work, counted in `unit`; `synthetic`: on generated data."""
 
     title: str
     unit: str
@@ -42,8 +42,9 @@ class Group:
     ratios: list[BenchRatio] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """With rates and the ratios' values; a ratio whose contenders gave nothing has the value null. Of laps that say
-        nothing but their seconds, these are enough.
+        """Return the group with rates and values of the ratios, null where a contender was not measured.
+
+        Laps are kept only if they report more than their seconds, which the results list anyway.
         """
         by_name = {result.contender: result for result in self.results}
         ratios = [
@@ -57,10 +58,10 @@ class Group:
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """How the command was called.
+    """The options of the command.
 
-    `variants`: names of `training.VARIANTS`; `against`: which peers; `quality_seconds`: for how long each learns in the
-    case peers-quality.
+    `variants`: names in `cases.VARIANTS`. `against`: names of peers. `quality_seconds`: how long each contender trains
+    in the case peers-quality.
     """
 
     turns: Turns
@@ -87,26 +88,24 @@ class BenchOptions:
         workload: dict[str, int],
         ratios: Sequence[BenchRatio] = (),
         synthetic: bool = True,
-        learning: float = 0.0,
+        learning_seconds: float = 0.0,
     ) -> Group:
-        """The contenders' results as a group; `learning` as in `Turns.measure`."""
+        """Measure the contenders as a group; `learning_seconds` as in `Turns.measure`."""
         self.notify(f"{title}: {', '.join(contender.name for contender in contenders)}")
-        results = self.turns.measure(contenders, self.notify, learning)
+        results = self.turns.measure(contenders, self.notify, learning_seconds)
         return Group(title, unit, synthetic, workload, results, list(ratios))
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """What a case found: how fast each contender is, how cost grows, and notes."""
+    """The results of a case: groups of contenders, fits of how cost grows, and notes."""
 
     groups: list[Group]
     fits: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def breakdowns(self) -> list[dict[str, Any]]:
-        """Of each group, for the contenders that were profiled: the seconds of one lap, and by kind of operation the
-        share of them, the largest first.
-        """
+        """Return, per group, the seconds of the profiled laps and their shares by kind of operation, largest first."""
         found = []
         for group in self.groups:
             kinds = {result.contender: result.seen["kinds"] for result in group.results if "kinds" in result.seen}
@@ -118,7 +117,9 @@ class CaseResult:
 
 
 def compare(ours: Result, usual: Result, quantity: Quantity) -> dict[str, Any]:
-    """`value` and, for speed, its quartiles `low` and `high` over pairs of neighbouring laps."""
+    """Return how many times better ours is as `value`; for speed, the median over pairs of neighbouring laps, with its
+    quartiles `low` and `high`.
+    """
     if quantity == "speed":
         times = [a / b for a, b in zip(_rates(ours), _rates(usual), strict=False)]
     else:
@@ -135,10 +136,11 @@ def _amount(result: Result, quantity: Quantity) -> float | None:
 
 
 def growth(sizes: Sequence[int], groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """quantity ~ size ** exponent, by least squares over the logarithms, for the time and the added memory of each
-    contender measured at two of the `sizes` or more.
+    """Fit quantity ~ size ** exponent by least squares on the logarithms.
+
+    There is a fit for the time and the added memory of each contender that was measured at two `sizes` or more.
     """
-    points: dict[tuple[str, Quantity], list[tuple[int, float]]] = {}  # by contender and quantity
+    points: dict[tuple[str, Quantity], list[tuple[int, float]]] = {}
     for size, group in zip(sizes, groups, strict=True):
         for result in group.results:
             for quantity in GROWING:

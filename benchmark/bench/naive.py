@@ -1,20 +1,20 @@
-"""The usual way, to compare with: the same model and the same numbers, computed as sequential recommenders usually are.
+"""The usual way, as a baseline for speed: the same model and numbers, computed as most sequential recommenders do.
 
 Its rules:
 
-1. Every sequence is padded to maxlen. A torch Dataset makes one user's row at a time, a DataLoader without worker
-   processes stacks the rows (on the CPU that trains, worker processes only take its time).
-2. The encoder computes every position, padding included, by `nn.MultiheadAttention` without weights returned; of the
-   states of a twin, too, although only the last is used.
+1. Every sequence is padded to maxlen. A torch Dataset returns one user's row at a time, and a DataLoader without worker
+   processes stacks the rows. (On the CPU that trains, workers would only take time from it.)
+2. The encoder computes every position, padding included, by `nn.MultiheadAttention` without returning the weights. So
+   it does for twins, of which only the last state is used.
 3. CE builds the logits of all B * L positions over the whole catalogue and calls `F.cross_entropy` with `ignore_index`.
-4. Twins are found by scanning the final items of all sequences, once for each anchor.
-5. Evaluation runs the model user by user and keeps a score matrix of all users on the host; then each user's row is
-   masked and argsorted.
+4. Twins are found by scanning the final items of all sequences for each anchor.
+5. Evaluation runs the model one user at a time, collects the scores of all users in a matrix on the host, and masks and
+   argsorts each row.
 
-Within them it is as fast as we could make it: padding stands behind the items, so that attention needs no mask but
-the causal one; rows, scans and masks are numpy, without a loop over items; the sort is the vectorised, unstable one,
-done again only for users whose target ties; the optimiser (fused Adam), the regulariser, the number of threads and the
-layout of the weights are those of the fast path. Loss, gradients and ranks agree with it (tests).
+Within these rules it is as fast as we could make it. Padding comes after the items, so attention needs only the causal
+mask. Rows, scans and masks use numpy without a loop over items. The sort is the vectorised, unstable one, repeated
+stably only for users whose target ties. The optimiser (fused Adam), the regulariser, the number of threads and the
+layout of the weights are ours. Tests check that loss, gradients and ranks agree with ours.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from datasets.cases import Cases
 from datasets.sequences import Sequences
 
 PaddedBatch = dict[str, Tensor]
-"""`inputs`, `targets` (B, maxlen) int64, padding last; `lengths` (B,); with twins `twins` (B, maxlen) and
-`twin_lengths` (B,): the twins' items but the last."""
+"""`inputs`, `targets` (B, maxlen) int64, padding last; `lengths` (B,). With twins also `twins` (B, maxlen), the twins'
+items except the last, and `twin_lengths` (B,)."""
 
 
 class NaiveEncoder(nn.Module):
-    """The computation of `baselines.transformer` on padded rows; its `state_dict` fits here and the other way."""
+    """`baselines.transformer.Transformer` on padded rows; each can load the other's `state_dict`."""
 
     def __init__(self, n_items: int, settings: EncoderSettings) -> None:
         super().__init__()
@@ -56,17 +56,17 @@ class NaiveEncoder(nn.Module):
 
     @property
     def item_table(self) -> Tensor:
-        """(V, D) the vectors of the real items."""
+        """The vectors of the V items, (V, D), without padding and mask."""
         return self.items.weight[: self.n_items]
 
     def forward(self, items: Tensor, lengths: Tensor) -> Tensor:
-        """`items` (B, maxlen), padding last, `lengths` (B,) -> the states of all positions, (B, maxlen, D)."""
+        """Encode `items` (B, maxlen), padding last, with `lengths` (B,): the states of all positions (B, maxlen, D)."""
         columns = torch.arange(items.shape[1], device=items.device)
         padding = (columns >= lengths[:, None])[:, :, None]
         places = (columns + (items.shape[1] - lengths)[:, None]).clamp_max(items.shape[1] - 1)
         x = self.items(items) * math.sqrt(self.settings.width) + self.positions(places)
         x = self.dropout(x).masked_fill(padding, 0.0)
-        later = columns > columns[:, None]  # (L, L) what a position must not see; padding is always later
+        later = columns > columns[:, None]  # (L, L) what a position must not see; padding always comes later
         for block in self.blocks:
             x = block(x, later).masked_fill(padding, 0.0)
         return self.norm(x)
@@ -91,18 +91,18 @@ class _Block(nn.Module):
 
 
 def last_states(states: Tensor, lengths: Tensor) -> Tensor:
-    """(B, maxlen, D) -> z (B, D), the state of each row's last item."""
+    """Select the state of each row's last item: (B, maxlen, D) -> z (B, D)."""
     return states[torch.arange(len(states), device=states.device), lengths - 1]
 
 
 class PaddedUsers(Dataset[PaddedBatch]):
-    """The named rows (n,) of the training data, one padded row at a time."""
+    """A dataset of the rows (n,) of the training data, each padded to maxlen."""
 
-    def __init__(self, data: TrainingData, rows: Tensor, with_twins: bool, seed: int = 0) -> None:
+    def __init__(self, data: TrainingData, rows: Tensor, with_twins: bool) -> None:
         self.users = [data.sequences[row].numpy() for row in range(len(data.sequences))]
         self.rows, self.with_twins = rows.tolist(), with_twins
         self.maxlen, self.pad_id = data.maxlen, data.pad_id
-        self.random = np.random.default_rng(seed)
+        self.random = np.random.default_rng(0)
         self.final_items = final_items(data)
 
     def __len__(self) -> int:
@@ -123,14 +123,14 @@ class PaddedUsers(Dataset[PaddedBatch]):
         return torch.from_numpy(np.pad(items, (0, self.maxlen - len(items)), constant_values=self.pad_id))
 
 
-def loader(data: TrainingData, rows: Tensor, with_twins: bool, batch_size: int, seed: int = 0) -> DataLoader:
-    """PaddedBatches of the named rows (n,) in random order."""
-    users = PaddedUsers(data, rows, with_twins, seed)
-    return DataLoader(users, batch_size, shuffle=True, generator=torch.Generator().manual_seed(seed))
+def loader(data: TrainingData, rows: Tensor, with_twins: bool, batch_size: int) -> DataLoader:
+    """Load the rows (n,) as PaddedBatches in random order."""
+    users = PaddedUsers(data, rows, with_twins)
+    return DataLoader(users, batch_size, shuffle=True, generator=torch.Generator().manual_seed(0))
 
 
 def loss(encoder: NaiveEncoder, batch: PaddedBatch, alpha: float = 0.0, lambd: float = 0.0) -> Tensor:
-    """L_pred, plus alpha times L_BT where the batch has twins; a scalar."""
+    """Compute L_pred, plus alpha * L_BT if the batch has twins; a scalar."""
     states = encoder(batch["inputs"], batch["lengths"])  # (B, L, D)
     logits = states.flatten(0, 1) @ encoder.item_table.T  # (B * L, V)
     next_item = F.cross_entropy(logits, batch["targets"].flatten(), ignore_index=encoder.n_items)
@@ -142,25 +142,25 @@ def loss(encoder: NaiveEncoder, batch: PaddedBatch, alpha: float = 0.0, lambd: f
 
 
 def final_items(data: TrainingData) -> np.ndarray:
-    """(n,) the final item of each sequence; of one that is too short to train on a number that no other has."""
+    """Return the final item of each sequence, (n,), or a unique number if it is too short to train on."""
     final, lengths = data.sequences.final_items().numpy(), data.sequences.lengths.numpy()
     return np.where(lengths >= 2, final, data.n_items + np.arange(len(final)))
 
 
 def scan_twins(final: np.ndarray, anchor: int) -> np.ndarray:
-    """All other sequences that end as `anchor` does, ascending; `final` (n,) is read from one end to the other."""
+    """Find the other sequences with the final item of `anchor`, ascending, by a scan of all final items, (n,)."""
     same = np.flatnonzero(final == final[anchor])
     return same[same != anchor]
 
 
 def list_twins(final: np.ndarray) -> list[np.ndarray]:
-    """The twins of each of n sequences; O(n * n) time, and memory for every pair."""
+    """Find the twins of each of n sequences, in O(n * n) time and with memory for every pair."""
     return [scan_twins(final, anchor) for anchor in range(len(final))]
 
 
 @torch.inference_mode()
-def score_matrix(encoder: NaiveEncoder, histories: Sequences, users_at_once: int = 1) -> np.ndarray:
-    """The scores of all N users on the host, (N, V) float32; the last `maxlen` items of a history count."""
+def score_matrix(encoder: NaiveEncoder, histories: Sequences, users_at_once: int) -> np.ndarray:
+    """Score all items for all N users: (N, V) float32 on the host, from the last `maxlen` items of each history."""
     maxlen, n_items = encoder.settings.maxlen, encoder.n_items
     device = encoder.items.weight.device
     scores = np.empty((len(histories), n_items), dtype=np.float32)
@@ -174,7 +174,7 @@ def score_matrix(encoder: NaiveEncoder, histories: Sequences, users_at_once: int
 
 
 def ranks(scores: np.ndarray, cases: Cases) -> np.ndarray:
-    """Rank of each user's target, (N,) int32 as in `benchmark.runs.evaluation.Ranking`; overwrites `scores` (N, V)."""
+    """Rank each user's target, (N,) int32 as in `benchmark.runs.evaluation.Ranking`; overwrites `scores` (N, V)."""
     found = np.zeros(len(scores), dtype=np.int32)
     for user, target in enumerate(cases.targets.tolist()):
         row = scores[user]

@@ -1,6 +1,4 @@
-"""What a lap does: the FLOPs of its matrix products and the bytes that it moves, or where its time goes; and what the
-device can do.
-"""
+"""Profile a lap: FLOPs and bytes, or where its time goes. And measure what the device can do."""
 
 from __future__ import annotations
 
@@ -28,15 +26,17 @@ KINDS = {
     "layer norm": ("native_layer_norm",),
     "optimiser": ("fused_adam", "Optimizer"),
 }
-"""How the names of operations of a kind begin; the first kind that fits counts."""
+"""Prefixes of the operations of each kind; the first kind that matches counts."""
 REST = "other arithmetic"
-SILENT = "6"  # one above the profiler's marks, which else stand among the bench's own lines
-PARTIAL = ("embedding", "index", "gather", "scatter")  # these touch a few rows of their largest tensor
+SILENT = "6"  # a log level above the profiler's own messages
+PARTIAL = ("embedding", "index", "gather", "scatter")  # operations that touch only a few rows of their largest tensor
 
 
 class WorkCounter(TorchDispatchMode):
-    """Adds up the FLOPs of matrix products, and the bytes that operations read and write, each for itself: what a
-    compiler that fuses them saves is not known here. Of a gather or scatter, the table is not counted.
+    """Counts the FLOPs of matrix products and the bytes that each operation reads and writes.
+
+    Bytes are counted per operation, so what a compiler saves by fusing operations is not seen. The table of a gather
+    or scatter is not counted.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -54,13 +54,14 @@ class WorkCounter(TorchDispatchMode):
             self.bytes += sum(sizes) - (max(sizes) if name.startswith(PARTIAL) and sizes else 0)
         return out
 
-    def seen(self, seconds: float) -> dict[str, Any]:
+    def summary(self, seconds: float) -> dict[str, Any]:
         return {"flops": self.flops, "bytes": self.bytes}
 
 
 class KindProfile(torch.profiler.profile):
-    """Seconds by kind of operation: of the CPU, or of the GPU, where the rest is the time that it waits. The profiler
-    itself slows small operations down, so a lap takes longer than when it is timed.
+    """Splits the seconds of a lap, on the CPU or the GPU, by kind of operation; the rest is time between operations.
+
+    Profiling slows small operations down, so a profiled lap takes longer than a timed one.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -68,29 +69,31 @@ class KindProfile(torch.profiler.profile):
         self.on_gpu = device.type == "cuda"
         super().__init__(activities=[ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * self.on_gpu], acc_events=True)
 
-    def seen(self, seconds: float) -> dict[str, Any]:
+    def summary(self, seconds: float) -> dict[str, Any]:
         kinds: dict[str, float] = defaultdict(float)
         for event in self.key_averages():
-            if event.device_type.name == "CPU":  # the kernels of a GPU are listed again, each by its own name
+            if event.device_type.name == "CPU":  # a GPU's kernels are listed a second time under their own names
                 own = event.self_device_time_total if self.on_gpu else event.self_cpu_time_total
                 kinds[kind_of(event.key)] += own / 1e6
         kinds[BETWEEN] = max(seconds - sum(kinds.values()), 0.0)
         return {"kinds": dict(sorted(kinds.items(), key=lambda kind: -kind[1]))}
 
 
-WATCHES: dict[str, Any] = {"count": WorkCounter, "profile": KindProfile}
-"""By the word that asks for them: what is entered for a lap, left after it, and then says what was `seen`."""
+PROFILERS: dict[str, Any] = {"count": WorkCounter, "profile": KindProfile}
+"""Context managers around a lap, by the word that asks for them; `summary` then returns what they found."""
 
 
 def kind_of(operation: str) -> str:
-    """Which of KINDS an operation belongs to."""
+    """Return the kind, one of KINDS or REST, of an operation."""
     name = operation.rpartition("::")[2].lstrip("_")
-    return next((kind for kind, words in KINDS.items() if name.startswith(words)), REST)
+    return next((kind for kind, prefixes in KINDS.items() if name.startswith(prefixes)), REST)
 
 
 def peaks(device: torch.device, quick: bool) -> dict[str, float]:
-    """What the device can do in a second: FLOPs of a large matrix product in "fp32" and "bf16", as torch is set up, and
-    the "bytes" that a copy reads and writes.
+    """Measure what the device does per second.
+
+    "fp32" and "bf16": FLOPs of a large matrix product, as torch is configured; "bytes": bytes that a copy reads and
+    writes.
     """
     size = 256 if quick else 8192 if device.type == "cuda" else 1024
     found = {}
@@ -108,6 +111,6 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait for a GPU."""
+    """Wait until a GPU has finished its work; does nothing on a CPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

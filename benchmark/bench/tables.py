@@ -1,4 +1,4 @@
-"""The bench's table in Markdown, from its JSON files alone."""
+"""Render the JSON files of the bench as one Markdown document."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ MIB = 2**20
 
 
 def to_markdown(documents: Sequence[dict[str, Any]]) -> str:
-    """`documents`: the contents of the JSON files; all ratios first, then each case."""
+    """Render the contents of the JSON files: all ratios first, then each case."""
     ratios = [line for document in documents for line in ratio_lines(document)]
     parts = [HEAD, _table(["ours beside another way", "times better"], ratios)] if ratios else [HEAD]
     return "\n".join([*parts, *map(_case, documents)])
 
 
 def ratio_lines(document: dict[str, Any]) -> list[list[str]]:
-    """The label of each ratio of a case, and how many times better ours is."""
+    """Return the label and the value of each ratio of a case."""
     return [[ratio["label"], _times(ratio)] for group in document["groups"] for ratio in group["ratios"]]
 
 
@@ -25,7 +25,7 @@ def _times(ratio: dict[str, Any]) -> str:
     if ratio["value"] is None:
         return "not measured"
     spread = "" if ratio["low"] == ratio["high"] else f" ({ratio['low']:.3g} to {ratio['high']:.3g})"
-    return f"{ratio['value']:.3g}{spread}{' extrapolated' * ratio.get('extrapolated', False)}"  # no case does any more
+    return f"{ratio['value']:.3g}{spread}{' extrapolated' * ratio.get('extrapolated', False)}"  # in older files only
 
 
 def _case(document: dict[str, Any]) -> str:
@@ -85,7 +85,7 @@ def _fits(fits: Sequence[dict[str, Any]]) -> str:
 
 
 def _breakdown(found: dict[str, Any]) -> str:
-    """Kinds of operation down, in the order of the first contender's shares, contenders across."""
+    """Render one column per contender and one row per kind of operation, in the order of the first contender."""
     kinds = dict.fromkeys(kind for shares in found["shares"].values() for kind in shares)
     rows = []
     for kind in kinds:

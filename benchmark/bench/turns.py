@@ -1,10 +1,13 @@
-"""Contenders take turns: A, B, A, B, ..., each in a fresh process of its own, one at a time.
+"""Measure contenders in turns: A, B, A, B, ..., each in its own fresh process, one lap at a time.
 
-So all of them meet the same conditions on the machine, and the peak memory of a process is that of one contender. The
-bench sends words, and a process answers with dictionaries: to "go" it makes a lap and sends {"seconds": ..., ...}; for
-"count" and "profile" the lap is watched, and what was seen is added (see `profile`); to "stop" it sends {"peak":
-..., "added": ...}, bytes, and ends; {"failed": why} means that it cannot go on. This module is also imported in the
-environments of other libraries, which have torch and numpy, but not what else the suite needs.
+Taking turns exposes all contenders to the same conditions, and separate processes keep their peak memory apart.
+
+The bench sends a word and the process answers with a dictionary. "go": make a lap and send {"seconds": ..., ...};
+"count" or "profile": make a lap under that profiler (see `profile`) and add what it found; "stop": send {"peak": bytes,
+"added": bytes} and end. A process that cannot continue sends {"failed": why}.
+
+The environments of other libraries import this module too. They have torch and numpy, but not the suite's other
+dependencies.
 """
 
 from __future__ import annotations
@@ -25,75 +28,75 @@ from typing import Any, Literal
 
 import torch
 
-from benchmark.bench.profile import WATCHES
+from benchmark.bench.profile import PROFILERS
 from benchmark.runs.environment import peak_memory, reset_peak_memory
 
 PRELOADED = ["benchmark.bench.laps", "torch._dynamo"]
-"""Imported once for all processes; the first step of an optimiser would import the latter, 100 MiB of code."""
+"""Imported once for all processes. The first step of an optimiser would import the latter, which takes 100 MiB."""
 
-THREADS = 1  # of each contender, as in a run
-FREE_SHARE = 0.8  # of the memory that is free, what a contender may take on a CPU
+THREADS = 1  # per contender, as in a run
+FREE_SHARE = 0.8  # how much of the free memory a contender may take on a CPU
 
 Status = Literal["measured", "skipped", "failed"]
 
 Lap = Callable[..., None]
-"""Takes the seconds of a lap and whatever else describes it; returns when it is the contender's turn again."""
+"""Reports the seconds of a lap and anything else that describes it, and returns at the contender's next turn."""
 
 NO_MEMORY = "not enough memory"
 CPU = torch.device("cpu")
 
 
-class Enough(Exception):
-    """Ends a contender from within its lap."""
+class NoMoreTurns(Exception):
+    """Raised inside a contender to end it."""
 
 
-class LapLine:
-    """A contender's end of the line to the bench, `connection`."""
+class LapReporter:
+    """What a contender's process uses to wait for its turns and to report its laps over the `connection`."""
 
     def __init__(self, connection: Connection, device: torch.device = CPU) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the bench ends us
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the bench ends this process
         self._connection, self._device = connection, device
         self._before, self._peak = 0, 0
         self._packages: tuple[str, ...] = ("torch", "numpy")
-        self._watch: Any = None
+        self._profiler: Any = None
 
-    def data_is_there(self) -> None:
-        """From here on memory counts as added."""
+    def data_loaded(self) -> None:
+        """Count memory as added from here on."""
         reset_peak_memory(self._device)
         self._before = peak_memory(self._device)
 
     def ready(self, *packages: str) -> None:
-        """These packages make the laps too, so their versions are reported; wait for the first turn."""
+        """Wait for the first turn; `packages` are those whose versions to report beside torch's and numpy's."""
         self._packages = (*packages, *self._packages)
-        self.turn()
+        self.wait()
 
-    def turn(self) -> None:
-        """Wait for the next turn; raises Enough when there is none."""
+    def wait(self) -> None:
+        """Wait for the next turn; raises NoMoreTurns if there is none."""
         word = self._connection.recv()
         if word == "go":
             return
-        self._peak = self._peak or peak_memory(self._device)  # a watch needs memory of its own
+        self._peak = self._peak or peak_memory(self._device)  # read it before a profiler needs memory of its own
         if word == "stop":
             self._connection.send({"peak": self._peak, "added": self._peak - self._before})
-            raise Enough
-        self._watch = WATCHES[word](self._device)
-        self._watch.__enter__()
+            raise NoMoreTurns
+        self._profiler = PROFILERS[word](self._device)
+        self._profiler.__enter__()
 
     def lap(self, seconds: float, **more: float) -> None:
-        """Say how long the lap took and wait for the next turn; `targets`: how many next items it learnt from."""
+        """Report a lap and wait for the next turn; `targets`, if given, is how many next items it trained on."""
         seen: dict[str, Any] = {}
-        if self._watch:
-            self._watch.__exit__(None, None, None)
-            seen, self._watch = self._watch.seen(seconds), None
+        if self._profiler:
+            self._profiler.__exit__(None, None, None)
+            seen, self._profiler = self._profiler.summary(seconds), None
         versions = ", ".join([f"python {python_version()}", *(f"{name} {version(name)}" for name in self._packages)])
         self._connection.send({"seconds": seconds, "versions": versions, **more, **seen})
-        self.turn()
+        self.wait()
 
-    def serve(self, work: Callable[[LapLine], None]) -> None:
-        """Do the work, which makes laps until it is enough; say so if it fails."""
+    def serve(self, work: Callable[[LapReporter], None]) -> None:
+        """Call `work`, which makes laps until it is stopped, and report its failure if it fails."""
         try:
             work(self)
-        except Enough:
+        except NoMoreTurns:
             return
         except Exception as error:
             text = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -104,47 +107,49 @@ class LapLine:
 
 @dataclass
 class Contender:
-    """`run` sets up, then makes laps without end, each of `amount` units of work; it must survive pickling, and is None
-    where `serve` has another way. `lack`: what keeps it from being started. `watched`: which watches of `profile` it
-    makes a lap for when all others are done. `work`: the name of what it computes, and the precision; the same for
-    those that compute the same.
+    """Something to measure, in laps of `amount` units of work each.
+
+    `run` sets up, then makes laps without end. It must be picklable; it is None if a subclass overrides `serve`.
+    `skip_reason`: why it cannot be started, if so. `profilers`: names of the profilers to run in an extra lap each.
+    `work`: what it computes and in which precision; contenders with the same work are profiled only once.
     """
 
     name: str
     run: Callable[[torch.device, Lap], None] | None
     amount: float
-    lack: str = ""
-    watched: Sequence[str] = ()
+    skip_reason: str = ""
+    profilers: Sequence[str] = ()
     work: tuple[str, str] = ("", "fp32")
 
     def serve(self, connection: Connection, device: torch.device) -> None:
-        """What its process does."""
+        """Run inside the contender's process."""
 
-        def set_up_and_run(line: LapLine) -> None:
-            line.turn()
-            line.data_is_there()
+        def set_up_and_run(reporter: LapReporter) -> None:
+            reporter.wait()
+            reporter.data_loaded()
             assert self.run
-            self.run(device, line.lap)
+            self.run(device, reporter.lap)
 
         torch.set_num_threads(THREADS)
-        LapLine(connection, device).serve(set_up_and_run)
+        LapReporter(connection, device).serve(set_up_and_run)
 
     def judge(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """The answer to a "go", completed by what the process does not know itself."""
+        """Add to the report of a lap what the process cannot know itself."""
         return answer
 
     def last_words(self) -> str:
-        """What is known of why its process died."""
+        """Return what is known about why the process died."""
         return ""
 
 
 @dataclass
 class Result:
-    """What a contender did: the seconds of each lap, without the warm-up; the bytes at the peak of its process, and how
-    many of them came after its data was there (model, optimiser and all that the work needs).
+    """What was measured of a contender.
 
-    A lap of other size than `amount` counts as the seconds that the amount would have taken. `laps`: what was said of
-    each. `seen`: what its watches saw. `columns`: what the table is to show besides.
+    `seconds`: of each lap after the warm-up, scaled to `amount` units of work if laps differ in size. Memory is in
+    bytes: the peak of the process, and how much of it was added once the data was loaded, for the model, the optimiser
+    and everything else. `laps`: what was reported of each lap. `seen`: what the profilers found. `columns`: further
+    columns of the table.
     """
 
     contender: str
@@ -160,29 +165,28 @@ class Result:
 
     @property
     def spent(self) -> float:
-        """Seconds of all laps."""
+        """The seconds of all laps together."""
         return sum(lap["seconds"] for lap in self.laps)
 
 
 class Running:
-    """A contender in a fresh process, the line to it, and what it has done so far."""
+    """A contender in a fresh process, the connection to it, and its result so far."""
 
     def __init__(self, contender: Contender, result: Result, device: torch.device) -> None:
         self.contender, self.result, self.failure = contender, result, ""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
         self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_work, args=(contender, theirs, device), daemon=True)
+        self.process: BaseProcess = context.Process(target=_serve, args=(contender, theirs, device), daemon=True)
         self.process.start()
         theirs.close()
 
-    def say(self, word: str) -> None:
-        """Say a word; `hear` gives the answer."""
-        with contextlib.suppress(OSError):  # the process has ended; the answer will say why
+    def send(self, word: str) -> None:
+        with contextlib.suppress(OSError):  # the process has died, and `receive` will say why
             self.connection.send(word)
 
-    def hear(self) -> dict[str, Any]:
-        """The answer, {"failed": why} if the process has died, now or before."""
+    def receive(self) -> dict[str, Any]:
+        """Return the answer to the last word, {"failed": why} if the process has failed or died."""
         if not self.failure:
             try:
                 answer: dict[str, Any] = self.connection.recv()
@@ -194,8 +198,8 @@ class Running:
         return {"failed": self.failure} if self.failure else answer
 
     def ask(self, word: str) -> dict[str, Any]:
-        self.say(word)
-        return self.hear()
+        self.send(word)
+        return self.receive()
 
     def lap(self) -> None:
         answer = self.ask("go")
@@ -203,9 +207,9 @@ class Running:
             self.result.laps.append(self.contender.judge(answer))
 
     def finish(self, repeats: int) -> None:
-        """Have the watched laps made, ask for the memory, and note what went wrong."""
+        """Make the profiled laps, ask for the memory, and complete the result."""
         result = self.result
-        for word in self.contender.watched:
+        for word in self.contender.profilers:
             result.seen |= self.ask(word)
         answer = self.ask("stop")
         result.peak_memory_bytes, result.added_memory_bytes = answer.get("peak"), answer.get("added")
@@ -218,14 +222,14 @@ class Running:
             result.note = f"{len(result.laps)} of {repeats} laps: it took {result.spent:.0f} s"
 
     def end(self) -> None:
-        """End the process, in whatever state it is."""
+        """End the process, whatever it is doing."""
         self.process.kill()
         self.process.join()
         self.connection.close()
 
 
-def _work(contender: Contender, connection: Connection, device: torch.device) -> None:
-    """With a limit to the memory, so that who asks for too much fails, and not the machine."""
+def _serve(contender: Contender, connection: Connection, device: torch.device) -> None:
+    """Limit the memory, so that a contender that asks for too much fails by itself, and serve."""
     free = free_memory()
     if device.type == "cpu" and free < math.inf:
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
@@ -235,11 +239,11 @@ def _work(contender: Contender, connection: Connection, device: torch.device) ->
 
 @dataclass(frozen=True)
 class Turns:
-    """Where contenders run, and how many laps each makes after one to warm up.
+    """Runs contenders on a device for `repeats` laps each, after one lap to warm up.
 
-    One that has run for `seconds_each` gets no further turn; it then has fewer laps, and its result says so. After the
-    `deadline`, a time of `time.perf_counter`, no contender is started. `together`: whether all set up and warm up at
-    once, on a GPU, where that takes most of the time.
+    A contender that has run for `seconds_each` gets no further turn, and its result notes how many laps it made. None
+    is started after the `deadline`, a time of `time.perf_counter`. `together`: set up and warm up all at once, because
+    on a GPU that takes most of the time.
     """
 
     device: torch.device
@@ -249,35 +253,35 @@ class Turns:
     together: bool = False
 
     def measure(
-        self, contenders: Sequence[Contender], notify: Callable[[str], None], learning: float = 0.0
+        self, contenders: Sequence[Contender], notify: Callable[[str], None], learning_seconds: float = 0.0
     ) -> list[Result]:
-        """Let them take turns; a contender that fails or finds no memory says so in its result.
+        """Measure the contenders in turns. One that fails or runs out of memory says so in its result.
 
-        A warm-up that takes half of a contender's time counts as a lap, unless they warm up together. With `learning`
-        there is none: each makes laps for this number of seconds, and the one that has had least time takes the next
-        turn.
+        If a warm-up takes half of `seconds_each`, it counts as a lap, unless all warm up together. With
+        `learning_seconds` there is no warm-up: each contender makes laps for that long, and the one that has had the
+        least time takes the next turn.
         """
         results = [Result(contender.name, contender.amount) for contender in contenders]
         running: list[Running] = []
         try:
             for contender, result in zip(contenders, results, strict=True):
                 late = "left out: the time for all contenders is over" * (time.perf_counter() > self.deadline)
-                if lack := contender.lack or late:
-                    result.status, result.note = "skipped", lack
+                if reason := contender.skip_reason or late:
+                    result.status, result.note = "skipped", reason
                     continue
                 running.append(Running(contender, result, self.device))
                 if self.together:
-                    running[-1].say("go")
+                    running[-1].send("go")
                     continue
                 running[-1].lap()
-                if not learning and result.spent < self.seconds_each / 2:
+                if not learning_seconds and result.spent < self.seconds_each / 2:
                     result.laps.clear()
             for each in running if self.together else ():
-                each.hear()
-            while waiting := [each for each in running if not self._is_over(each, learning)]:
-                min(waiting, key=lambda each: each.result.spent if learning else len(each.result.laps)).lap()
+                each.receive()
+            while waiting := [each for each in running if not self._is_done(each, learning_seconds)]:
+                min(waiting, key=lambda each: each.result.spent if learning_seconds else len(each.result.laps)).lap()
             for each in running:
-                each.finish(0 if learning else self.repeats)
+                each.finish(0 if learning_seconds else self.repeats)
             for result in results:
                 if result.note:
                     notify(f"{result.contender}: {result.note}")
@@ -286,13 +290,14 @@ class Turns:
                 each.end()
         return results
 
-    def _is_over(self, running: Running, learning: float) -> bool:
-        result, laps = running.result, math.inf if learning else self.repeats
-        return bool(running.failure) or len(result.laps) >= laps or result.spent >= (learning or self.seconds_each)
+    def _is_done(self, running: Running, learning_seconds: float) -> bool:
+        result, laps = running.result, math.inf if learning_seconds else self.repeats
+        seconds = learning_seconds or self.seconds_each
+        return bool(running.failure) or len(result.laps) >= laps or result.spent >= seconds
 
 
 def free_memory() -> float:
-    """Bytes that a new process can have; infinite where the system does not tell."""
+    """Return how many bytes a new process can allocate, or infinity if the system does not say."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             return next(float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))

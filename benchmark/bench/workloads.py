@@ -1,4 +1,4 @@
-"""The data that is measured on: datasets that are there, and stand-ins of the published sizes for the others."""
+"""The data to measure on: datasets that are present, and synthetic stand-ins of the published sizes for the others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SIZES: dict[str, tuple[int, int, int]] = {
     "gowalla": (27_516, 173_511, 2_627_663),
     "kindle-store": (23_684, 96_830, 1_256_065),
 }
-"""Users, items and interactions of a stand-in; those of the last three are published after filtering."""
+"""Users, items and interactions of a stand-in. For the last three these are the published sizes after filtering."""
 
 QUICK_SIZE = (300, 200, 6_000)
 
@@ -45,17 +45,20 @@ class BenchData:
     split: Split
 
     def training(self, spec: RunSpec, steps: int | None = None) -> TrainingLoad:
-        """As `training_load`, with what the specification says."""
+        """Return the `training_load` for the sequence length and batch size of a run."""
         maxlen, batch_size = spec.encoder.maxlen, spec.training.batch_size
         return training_load(self.split.train, self.split.n_items, maxlen, batch_size, steps)
 
     def about(self, batch_size: int, maxlen: int) -> dict[str, int]:
-        """What a table says about training on it."""
+        """Describe training on this data for a table."""
         return {"batch_size": batch_size, "items": self.split.n_items, "maxlen": maxlen}
 
 
 def load(name: str, data_dir: Path, quick: bool, notify: Callable[[str], None]) -> BenchData:
-    """The dataset, split by the released protocol, or its stand-in. Raises DataError if its file cannot be used."""
+    """Read and split a dataset by the released protocol, or generate its stand-in if its file is missing.
+
+    Raises DataError if the file cannot be used.
+    """
     dataset, size = DATASETS[name], QUICK_SIZE if quick else SIZES[name]
     if not quick:
         try:
@@ -69,7 +72,7 @@ def load(name: str, data_dir: Path, quick: bool, notify: Callable[[str], None]) 
 
 @dataclass(frozen=True, eq=False)
 class TrainingLoad(TrainingData):
-    """All sequences, so that indices and statistics are the real ones; only the `rows` (n,) are trained on in a lap."""
+    """Training data of which a lap trains only on `rows` (n,), with the indices and statistics of all of it."""
 
     rows: Tensor
 
@@ -78,11 +81,11 @@ class TrainingLoad(TrainingData):
         return self.rows
 
     def targets(self, rows: Tensor) -> int:
-        """How many next items an epoch over these rows (n,) predicts."""
+        """Count the next items that an epoch over these rows (n,) predicts."""
         return int((self.sequences.lengths[rows] - 1).clamp(0, self.maxlen).sum())
 
     def targets_of_epoch(self, batch_size: int) -> int:
-        """How many of them the training loop learns from in an epoch, on average: it leaves an incomplete batch out."""
+        """Count the targets of an epoch of the training loop, on average: it drops an incomplete last batch."""
         rows = len(self.rows)
         return round(self.targets(self.rows) * max(rows // batch_size * batch_size, min(rows, batch_size)) / rows)
 
@@ -93,7 +96,7 @@ class TrainingLoad(TrainingData):
 def training_load(
     train: Sequences, n_items: int, maxlen: int, batch_size: int, steps: int | None = None
 ) -> TrainingLoad:
-    """All rows that can be trained on, or of these `steps` batches at random, one at least, which may be incomplete."""
+    """Return all trainable rows, or `steps` random batches of them; at least one batch, which may be incomplete."""
     rows = TrainingData(train, n_items, maxlen).trainable
     if steps is not None:
         order = np.random.default_rng(0).permutation(len(rows))
@@ -102,34 +105,35 @@ def training_load(
 
 
 def random_sequences(count: int, length: int, n_items: int) -> Sequences:
-    """`count` sequences of `length` uniformly drawn items."""
+    """Draw `count` sequences of `length` uniform random items."""
     items = np.random.default_rng(0).integers(n_items, size=count * length)
     return Sequences.from_arrays(items, np.arange(count + 1) * length)
 
 
 def random_cases(users: int, length: int, n_items: int) -> Cases:
-    """Histories of `length` uniformly drawn items and a target of the same kind."""
+    """Draw a history of `length` uniform random items and a target for each user."""
     sequences = random_sequences(users, length + 1, n_items)
     return Cases(sequences.without_last(1), sequences.final_items())
 
 
-def final_items(count: int) -> np.ndarray:
-    """(count,) int64 final items of as many sequences, out of a catalogue of as many items, by Zipf's law."""
+def random_final_items(count: int) -> np.ndarray:
+    """Draw the final items, (count,) int64, of `count` sequences from a catalogue of the same size, by Zipf's law."""
     weights = 1.0 / (np.arange(count) + synthetic.ZIPF_OFFSET)
     return np.random.default_rng(0).choice(count, size=count, p=weights / weights.sum())
 
 
 def recipe(method: str, dataset: str, maxlen: int, batch_size: int | None = None) -> RunSpec:
-    """As a run of the profile `paper` with equal hyper-parameters would train it, but with this `maxlen` and perhaps
-    this `batch_size`. What a method refreshes after some epochs is there after the first, the warm-up; before, it would
-    cost less.
+    """Specify a run of the profile `paper` with equal hyper-parameters, but this `maxlen` and perhaps `batch_size`.
+
+    A method that refreshes something after some epochs does so after the first one, the warm-up. Its laps before that
+    would be too cheap.
     """
-    words = [f"encoder.maxlen={maxlen}"] + ([f"training.batch_size={batch_size}"] if batch_size else [])
-    spec = Configuration(dataset, "equal", "paper", words).spec(UNKNOWN, method, seed=0)
+    assignments = [f"encoder.maxlen={maxlen}"] + ([f"training.batch_size={batch_size}"] if batch_size else [])
+    spec = Configuration(dataset, "equal", "paper", assignments).spec(UNKNOWN, method, seed=0)
     changes = {"refresh_after": (1,)} if hasattr(spec.settings, "refresh_after") else {}
     return replace(spec, settings=replace(spec.settings, **changes))
 
 
 def lasting(spec: RunSpec, epochs: int) -> RunSpec:
-    """The same for this number of epochs, without an early stop."""
+    """Return the run with this number of epochs and no early stopping."""
     return replace(spec, training=replace(spec.training, epochs=epochs, patience=epochs))

@@ -1,11 +1,11 @@
-"""RecBole's SASRec, made to train in turns. Runs in RecBole's environment: python drive_recbole.py TASK CONNECTION
+"""Train RecBole's SASRec in laps. Runs in RecBole's environment: python drive_recbole.py TASK CONNECTION
 
-Its own dataset, data loader, model and `Trainer._train_epoch` do the work, on a lap's batches instead of an epoch's.
-Settings: loss_type CE (softmax over the catalogue); width, blocks, heads, dropout, length, batch size and learning rate
-of the task; the feed-forward layer as wide as ours (inner_size), with ReLU, which costs less than RecBole's GELU. Its
-rows are all prefixes of the training sequences, each with one target. RecBole's default of 2,048 rows in a batch takes
-as long per target (within 10 %) and more memory, and makes fewer steps in the same time. No evaluation, checkpoint or
-progress bar; no worker processes, which would be more threads than the task allows.
+RecBole's own dataset, data loader, model and `Trainer._train_epoch` do the work, on the batches of a lap instead of an
+epoch. Settings: loss_type CE (softmax over the catalogue); the task's width, blocks, heads, dropout, length, batch size
+and learning rate; a feed-forward layer as wide as ours (inner_size), with ReLU, which is cheaper than RecBole's GELU.
+Its rows are all prefixes of the training sequences, with one target each. RecBole's default of 2,048 rows per batch
+takes as long per target (within 10 %), more memory, and makes fewer steps in the same time. There is no evaluation,
+checkpoint or progress bar, and there are no worker processes, which would add threads that the task does not allow.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from recbole.trainer import Trainer
 from recbole.utils import init_seed
 
 from benchmark.bench.peers.peer_task import INTERACTIONS, PeerTask, serve
-from benchmark.bench.turns import LapLine
+from benchmark.bench.turns import LapReporter
 
 
-def main(task: PeerTask, line: LapLine) -> None:
+def main(task: PeerTask, reporter: LapReporter) -> None:
     config = Config(model="SASRec", dataset=INTERACTIONS, config_dict=_settings(task))
     init_seed(config["seed"], config["reproducibility"])
     train, *_ = SequentialDataset(config).build()
     loader = TrainDataLoader(config, train, None, shuffle=True)
-    line.data_is_there()
+    reporter.data_loaded()
     model = SASRec(config, train)
     trainer = Trainer(config, model)
-    line.ready("recbole")
+    reporter.ready("recbole")
     for epoch, batches in enumerate(task.laps_of(loader)):
         clock, lap = time.perf_counter(), list(batches)
         trainer._train_epoch(lap, epoch, show_progress=False)
         seconds = time.perf_counter() - clock
         if task.judged:
             _write_vectors(model, train, task)
-        line.lap(seconds, targets=sum(map(len, lap)))  # each row has one target
+        reporter.lap(seconds, targets=sum(map(len, lap)))  # each row has one target
 
 
 def _settings(task: PeerTask) -> dict[str, Any]:

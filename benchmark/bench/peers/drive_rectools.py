@@ -1,8 +1,8 @@
-"""RecTools' SASRec, made to train in turns. Runs in RecTools' environment: python drive_rectools.py TASK CONNECTION
+"""Train RecTools' SASRec in laps. Runs in RecTools' environment: python drive_rectools.py TASK CONNECTION
 
-Its own data preparation, data loader, model and Lightning loop do the work. Settings: loss "softmax" (over the
-catalogue), width, blocks, heads, dropout, length, batch size and learning rate of the task, vectors for item ids alone.
-As by RecTools' default there are no worker processes, which would be more threads than the task allows.
+RecTools' own data preparation, data loader, model and Lightning loop do the work. Settings: loss "softmax" (over the
+catalogue); the task's width, blocks, heads, dropout, length, batch size and learning rate; item vectors from ids alone.
+There are no worker processes, which is RecTools' default; they would add threads that the task does not allow.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from rectools.models.nn.item_net import IdEmbeddingsItemNet
 
 from benchmark.bench.peers.lightning_laps import Laps
 from benchmark.bench.peers.peer_task import PeerTask, serve
-from benchmark.bench.turns import LapLine
+from benchmark.bench.turns import LapReporter
 
 
-def main(task: PeerTask, line: LapLine) -> None:
+def main(task: PeerTask, reporter: LapReporter) -> None:
     seed_everything(task.seed)
     settings = {
         "loss": "softmax",
@@ -36,7 +36,7 @@ def main(task: PeerTask, line: LapLine) -> None:
     }
 
     def targets_of(batch: Any) -> int:
-        return int(batch["y"].count_nonzero())  # padding is none
+        return int(batch["y"].count_nonzero())  # padding is 0
 
     def write_vectors(module: Any) -> None:
         known = model.data_preparator.item_id_map.to_internal
@@ -45,7 +45,7 @@ def main(task: PeerTask, line: LapLine) -> None:
         table = module.torch_model.item_model.get_all_embeddings()
         task.write_vectors(module.torch_model.encode_sessions({"x": x}, table)[:, -1], table, row_of)
 
-    laps = Laps(task, line, ["rectools", "pytorch-lightning"], targets_of, write_vectors)
+    laps = Laps(task, reporter, ["rectools", "pytorch-lightning"], targets_of, write_vectors)
     nets = (IdEmbeddingsItemNet,)
     model = SASRecModel(**settings, item_net_block_types=nets, get_trainer_func=lambda: Trainer(**laps.trainer()))
     model.fit(_dataset(task))

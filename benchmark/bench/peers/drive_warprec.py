@@ -1,10 +1,10 @@
-"""WarpRec's SASRec, CL4SRec or DuoRec, made to train in turns: python drive_warprec.py TASK CONNECTION
+"""Train WarpRec's SASRec, CL4SRec or DuoRec in laps: python drive_warprec.py TASK CONNECTION
 
-Runs in WarpRec's environment, which needs Python 3.12. Its own dataset, data loader and model do the work, in the
-Lightning loop that its pipelines use; those, and the processes that they start with Ray, are left out. Settings: no
-negatives (softmax over the catalogue), no regularisation; width, blocks, heads, dropout, length, batch size and
-learning rate of the task; the feed-forward layer as wide as ours; weights and temperatures of the contrasts as ours.
-Its rows are all prefixes of the training sequences, each with one target. No worker processes.
+Runs in WarpRec's environment, which needs Python 3.12. WarpRec's own dataset, data loader and model do the work in the
+Lightning loop that its pipelines use, but without the pipelines, which would start processes with Ray. Settings: no
+negatives (softmax over the catalogue), no regularisation; the task's width, blocks, heads, dropout, length, batch size
+and learning rate; a feed-forward layer as wide as ours; our weights and temperatures of the contrasts. Its rows are all
+prefixes of the training sequences, with one target each. There are no worker processes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from warprec.recommenders import sequential_recommender
 
 from benchmark.bench.peers.lightning_laps import Laps
 from benchmark.bench.peers.peer_task import PeerTask, serve
-from benchmark.bench.turns import LapLine
+from benchmark.bench.turns import LapReporter
 
 CONTRASTS = {
     "SASRec": {},
@@ -29,7 +29,7 @@ CONTRASTS = {
 }
 
 
-def main(task: PeerTask, line: LapLine) -> None:
+def main(task: PeerTask, reporter: LapReporter) -> None:
     settings = {
         "embedding_size": task.width,
         "inner_size": task.width,
@@ -57,7 +57,7 @@ def main(task: PeerTask, line: LapLine) -> None:
         x, lengths = task.padded(row_of, padding=module.n_items, at_end=True)
         task.write_vectors(module(x, lengths), module.item_embedding.weight, row_of)
 
-    laps = Laps(task, line, ["warprec", "lightning"], lambda batch: len(batch[2]), write_vectors)
+    laps = Laps(task, reporter, ["warprec", "lightning"], lambda batch: len(batch[2]), write_vectors)
     lightning.Trainer(**laps.trainer()).fit(model, train_dataloaders=loader)
 
 

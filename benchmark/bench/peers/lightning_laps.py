@@ -1,4 +1,4 @@
-"""Turns of a library that trains with Lightning: a lap is one of its epochs, which `limit_train_batches` shortens."""
+"""Laps of a library that trains with Lightning: each lap is an epoch, which `limit_train_batches` may shorten."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import torch
 from pytorch_lightning import Callback
 
 from benchmark.bench.peers.peer_task import PeerTask
-from benchmark.bench.turns import LapLine
+from benchmark.bench.turns import LapReporter
 
 
 @dataclass(eq=False)
-class Laps(Callback):  # type: ignore[misc]  # Lightning is not there where types are checked
-    """Holds every epoch until it is its turn, and reports it.
+class Laps(Callback):  # type: ignore[misc]  # Lightning is not installed where types are checked
+    """A callback that holds each epoch until it is the contender's turn, and reports it as a lap.
 
-    `packages`: those whose versions are reported. `targets_of`: how many next items a batch predicts. `write_vectors`:
-    writes those of the task after a lap, where it is judged.
+    `packages`: packages whose versions to report. `targets_of`: counts the next items that a batch predicts.
+    `write_vectors`: writes the task's vectors after a lap, if the task is judged.
     """
 
     task: PeerTask
-    line: LapLine
+    reporter: LapReporter
     packages: list[str]
     targets_of: Callable[[Any], int]
     write_vectors: Callable[[Any], None]
@@ -31,19 +31,19 @@ class Laps(Callback):  # type: ignore[misc]  # Lightning is not there where type
     clock: float = 0.0
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Laps:
-        return self  # RecTools trains with a copy of its trainer, but there is one line
+        return self  # RecTools trains with a copy of its trainer, but there is only one reporter
 
     def trainer(self) -> dict[str, Any]:
-        """Arguments of a trainer that never ends, without logger, checkpoints, progress bar or validation."""
+        """Return the arguments of a trainer that never ends and does nothing besides training."""
         batches = self.task.batches or 1.0
         silent = dict.fromkeys(["logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"], False)
         limits = {"max_epochs": -1, "limit_train_batches": batches, "callbacks": [self]}
         return {"accelerator": "cpu", "devices": 1, **limits, **silent}
 
     def on_fit_start(self, trainer: Any, module: Any) -> None:
-        """Data and model are there, the optimiser's state is not."""
-        self.line.data_is_there()
-        self.line.ready(*self.packages)
+        """Wait for the first turn. The data and the model exist by now, the optimiser's state does not."""
+        self.reporter.data_loaded()
+        self.reporter.ready(*self.packages)
 
     def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
         self.targets, self.clock = 0, time.perf_counter()
@@ -58,4 +58,4 @@ class Laps(Callback):  # type: ignore[misc]  # Lightning is not there where type
             with torch.no_grad():
                 self.write_vectors(module)
             module.train()
-        self.line.lap(seconds, targets=self.targets)
+        self.reporter.lap(seconds, targets=self.targets)

@@ -1,4 +1,4 @@
-"""What a driver in another library's environment is given; and how it serves the bench."""
+"""The task that a driver gets in another library's environment, and how the driver serves the bench."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.bench.turns import LapLine
+from benchmark.bench.turns import LapReporter
 
 INTERACTIONS, HISTORIES = "train", "validation.npz"
 
 
 @dataclass(frozen=True)
 class PeerTask:
-    """What a driver trains, and on what.
+    """What a driver trains.
 
-    `folder` holds train/train.inter, tab-separated with the columns user_id:token, item_id:token and timestamp:float
-    (which ascends along each user's sequence), and validation.npz with the arrays `items` and `offsets`, the histories
-    of the users to validate on, one after the other. Items are numbered from 0 to `n_items` - 1. `model`: what the
-    library calls the method. `batches`: how many make a lap; 0: a whole epoch. `judged`: whether the users' and items'
-    vectors are written after each lap.
+    `folder` holds train/train.inter, tab-separated with the columns user_id:token, item_id:token and timestamp:float,
+    which ascends along each user's sequence. It also holds validation.npz with the concatenated histories of the
+    validation users, `items`, and their `offsets`. Items are numbered from 0 to `n_items` - 1.
+
+    `model`: the library's name of the method. `batches`: batches per lap, 0 for a whole epoch. `judged`: whether to
+    write the vectors of users and items after each lap.
     """
 
     folder: str
@@ -54,23 +55,25 @@ class PeerTask:
 
     @property
     def vectors(self) -> Path:
-        """The file that gets the vectors after each lap."""
+        """The file to write the vectors to after each lap."""
         return Path(self.folder) / f"{self.library}-{self.model}.npz"
 
     @property
     def log(self) -> Path:
-        """What the library prints."""
+        """The file that gets everything the library prints."""
         return Path(self.folder) / f"{self.library}-{self.model}.log"
 
     def histories(self) -> list[np.ndarray]:
-        """The last `maxlen` items of every validation history."""
+        """Return the last `maxlen` items of every validation history."""
         with np.load(Path(self.folder) / HISTORIES) as arrays:
             items, offsets = arrays["items"], arrays["offsets"]
         return [items[max(start, end - self.maxlen) : end] for start, end in pairwise(offsets)]
 
     def padded(self, row_of: np.ndarray, padding: int, at_end: bool) -> tuple[Tensor, Tensor]:
-        """The validation histories (N, maxlen) in the library's own numbers, with its `padding` at the end or at the
-        front, and their lengths (N,). `row_of` (n_items,): its number for each item, NaN where it has none.
+        """Return the validation histories (N, maxlen) in the library's item numbers, and their lengths (N,).
+
+        `row_of` (n_items,): the library's number of each item, NaN if it has none. `padding`: its number for padding,
+        which goes to the end or to the front.
         """
         histories = [row_of[history] for history in self.histories()]
         histories = [history[~np.isnan(history)] for history in histories]
@@ -81,23 +84,23 @@ class PeerTask:
         return x, lengths
 
     def write_vectors(self, users: Tensor, table: Tensor, row_of: np.ndarray) -> None:
-        """Those of the users (N, D), and of the items, rows `row_of` (n_items,) of the table, NaN where that is NaN;
-        their dot products are the scores.
+        """Write the vectors whose dot products are the scores: of the users (N, D), and of the items, which are the
+        rows `row_of` (n_items,) of the `table`, or NaN where `row_of` is NaN.
         """
         items, known = np.full((self.n_items, users.shape[1]), np.nan, dtype=np.float32), ~np.isnan(row_of)
         items[known] = table[row_of[known].astype(int)].numpy()
         np.savez(self.vectors, users=users.numpy(), items=items)
 
     def laps_of(self, loader: Any) -> Iterator[Iterator[Any]]:
-        """The loader's batches, over and over, in portions that make a lap each."""
+        """Yield the loader's batches without end, grouped into laps."""
         batches = (batch for _ in iter(int, 1) for batch in loader)
         while True:
             yield islice(batches, self.batches or len(loader))
 
 
-def serve(main: Callable[[PeerTask, LapLine], None]) -> None:
-    """Run a driver's `main`, which makes laps until it is enough: python DRIVER TASK CONNECTION"""
-    task, line = PeerTask(**json.loads(sys.argv[1])), LapLine(Connection(int(sys.argv[2])))
-    del sys.argv[1:]  # RecBole would take them for its own
+def serve(main: Callable[[PeerTask, LapReporter], None]) -> None:
+    """Run a driver's `main`, which makes laps until it is stopped: python DRIVER TASK CONNECTION"""
+    task, reporter = PeerTask(**json.loads(sys.argv[1])), LapReporter(Connection(int(sys.argv[2])))
+    del sys.argv[1:]  # RecBole would parse them as its own
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    line.serve(partial(main, task))
+    reporter.serve(partial(main, task))

@@ -1,7 +1,7 @@
-"""Other libraries' methods, each in an environment of its own: how fast they train, and how soon they are good.
+"""Compare with the methods of other libraries, each in its own environment: speed of training, and time to quality.
 
-The NDCG@10 is that of the validation users, by our evaluation for all. The seconds are those of training: the others do
-not pay for the evaluation, while ours does, because its training loop validates.
+Quality is NDCG@10 on the validation users, by our evaluation for all. Seconds are those of training. For the others
+they exclude evaluation; for ours they include it, because our training loop validates.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ TORCH = "2.13.0"
 OURS = "sasrec-ce"
 
 LAP_TARGETS = 1_000
-"""How many targets a lap's seconds are given for, because batches of other users hold other numbers of them."""
-LOOK_ROWS = 16_384
-"""Prefixes in a lap where it should be an epoch: an epoch of all prefixes would be too long to wait for."""
+"""The seconds of a lap are scaled to this many targets, because batches differ in how many they have."""
+PREFIX_ROWS = 16_384
+"""Rows per lap for libraries that train on prefixes in peers-quality, where an epoch would take too long."""
 LAP_BATCHES = 4
 MAXLEN = 50
 EPOCHS = 100_000  # more than there is time for
 SHARE_OF_BEST = 0.95
-"""Of the lower of two best values: what both must have reached."""
+"""The quality that both must reach, as a share of the lower one of their best values."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Another library, whose methods drive_{name}.py drives under the interpreter of .peers/{name}.
+    """Another library. drive_{name}.py runs its methods under the interpreter of .peers/{name}.
 
-    `prefixes`: whether its rows are prefixes with one target each, and not users with a target at every position.
-    `methods`: for each of ours, what it calls its own.
+    `prefixes`: whether it trains on prefixes with one target each, rather than on users with a target at every
+    position. `methods`: our methods, and the library's names for its own.
     """
 
     name: str
@@ -60,8 +60,8 @@ class Peer:
     methods: Mapping[str, str] = field(default_factory=lambda: {OURS: "SASRec"})
 
     def contenders(self, task: PeerTask, cases: Cases) -> list[PeerContender]:
-        """What trains the task, one for each method."""
-        batches = task.batches or (LOOK_ROWS // task.batch_size if self.prefixes else 0)
+        """Return a contender for each method of the library."""
+        batches = task.batches or (PREFIX_ROWS // task.batch_size if self.prefixes else 0)
         named = replace(task, library=self.name, batches=batches)
         return [
             PeerContender(f"{self.title} {model}", replace(named, model=model), cases, ours)
@@ -80,7 +80,7 @@ PEERS = {
 
 
 def export(task: PeerTask, split: Split) -> None:
-    """Write the files that the task names."""
+    """Write the training interactions and the validation histories to the task's folder."""
     users, items = (column.numpy() for column in split.train.flatten())
     task.interactions.parent.mkdir()
     columns = {"user_id:token": users, "item_id:token": items, "timestamp:float": np.arange(len(users))}
@@ -91,18 +91,19 @@ def export(task: PeerTask, split: Split) -> None:
 
 
 class PeerContender(Contender):
-    """A contender whose laps the library's driver makes under the library's own interpreter. `cases`: to judge it by.
-    `ours`: the method of ours that it is compared with.
+    """A contender whose laps are made by the library's driver under the library's own interpreter.
+
+    `cases`: what its vectors are evaluated on. `ours`: the method of ours that it is compared with.
     """
 
     def __init__(self, name: str, task: PeerTask, cases: Cases, ours: str = OURS) -> None:
         self.python, self.driver = ENVIRONMENTS / task.library / "bin" / "python", DRIVERS / f"drive_{task.library}.py"
-        lack = "" if self.python.exists() else "not installed; docs/speed.md has the commands"
-        super().__init__(name, None, LAP_TARGETS, lack)
+        skip_reason = "" if self.python.exists() else "not installed; docs/speed.md has the commands"
+        super().__init__(name, None, LAP_TARGETS, skip_reason)
         self.task, self.cases, self.ours = task, cases, ours
 
     def serve(self, connection: Connection, device: torch.device) -> None:
-        """Give the process over to the other interpreter, with the repository on its path and no GPU."""
+        """Replace this process by the driver, with the repository on its path and no GPU."""
         environment = {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", "CUDA_VISIBLE_DEVICES": ""}
         os.chdir(self.task.folder)
         os.dup2(os.open(self.task.log, os.O_WRONLY | os.O_CREAT), 1)
@@ -112,7 +113,7 @@ class PeerContender(Contender):
         os.execve(words[0], words, os.environ | environment | {"OMP_NUM_THREADS": str(THREADS)})
 
     def judge(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """With the NDCG@10 of the vectors that it wrote."""
+        """Add the NDCG@10 of the vectors that the driver wrote."""
         if not self.task.judged or "ndcg" in answer:
             return answer
         with np.load(self.task.vectors) as vectors:
@@ -124,15 +125,15 @@ class PeerContender(Contender):
 
 
 def ndcg_of(users: np.ndarray, items: np.ndarray, cases: Cases) -> float:
-    """NDCG@10 of vectors, (N, D) and (V, D), whose dot products are the scores; items that are NaN come last."""
+    """Compute the NDCG@10 of vectors, (N, D) and (V, D), whose dot products are the scores; NaN items rank last."""
     scores = users @ np.nan_to_num(items).T
     scores[:, np.isnan(items).any(1)] = scores.min() - 1
     return float(ndcg(naive.ranks(scores, cases), 10))
 
 
 def peers(options: BenchOptions) -> CaseResult:
-    """Training next to other libraries' SASRec (CE), and where they have them CL4SRec and DuoRec, of the same width,
-    length, blocks and dropout, by targets.
+    """Training per target compared with other libraries' SASRec (CE), and CL4SRec and DuoRec if they have them, of
+    the same width, length, blocks and dropout.
     """
     groups = []
     for data, task in _tasks(options):
@@ -161,24 +162,23 @@ def peers_quality(options: BenchOptions) -> CaseResult:
         cases = data.split.cases("validation")
         ours, others = _contenders(options, data, replace(task, judged=True))
         title = f"{data.title}, maxlen {task.maxlen}"
-        installed = [other for other in others if not other.lack]
+        installed = [other for other in others if not other.skip_reason]
         if not installed:
             continue
         contenders = [*ours.values(), *installed]
-        measured = options.measure(title, contenders, "targets", {}, learning=options.quality_seconds)
+        measured = options.measure(title, contenders, "targets", {}, learning_seconds=options.quality_seconds)
         results = {result.contender: result for result in measured.results}
         workload = data.about(task.batch_size, task.maxlen) | {"users": len(cases.targets)}
         counts = data.split.item_interactions[:, None].astype(float)
         popular = ndcg_of(np.ones((len(cases.targets), 1)), counts, cases)
         for other in installed:
-            level = level_group(title, results[other.ours], results[other.name], popular)
-            level.synthetic, level.workload = data.synthetic, workload
-            groups.append(level)
+            ours_and_theirs = results[other.ours], results[other.name]
+            groups.append(time_to_quality(title, *ours_and_theirs, popular, data.synthetic, workload))
     return CaseResult(groups)
 
 
 def _tasks(options: BenchOptions) -> Iterator[tuple[BenchData, PeerTask]]:
-    """Each dataset, with its files in a folder that lasts for one turn."""
+    """Yield each dataset with a task whose files are in a temporary folder."""
     for name in options.datasets:
         data = options.data(name)
         with tempfile.TemporaryDirectory() as folder:
@@ -193,7 +193,7 @@ def _tasks(options: BenchOptions) -> Iterator[tuple[BenchData, PeerTask]]:
 def _contenders(
     options: BenchOptions, data: BenchData, task: PeerTask
 ) -> tuple[dict[str, Contender], list[PeerContender]]:
-    """The peers, and the methods of ours that they are compared with, which validate after every lap if judged."""
+    """Return our methods by name, which validate after every lap if the task is judged, and the peers."""
     cases = data.split.cases("validation")
     others = [contender for name in options.against for contender in PEERS[name].contenders(task, cases)]
     ours = {}
@@ -206,29 +206,32 @@ def _contenders(
     return ours, others
 
 
-def looks(result: Result) -> np.ndarray:
-    """(laps, 3) after each lap: the seconds of training and the targets learnt from so far, and the NDCG@10 then."""
+def learning_curve(result: Result) -> np.ndarray:
+    """Return (laps, 3): the seconds and targets trained up to the end of each lap, and the NDCG@10 reached there."""
     found = np.array([(lap["seconds"], lap["targets"], lap["ndcg"]) for lap in result.laps]).reshape(-1, 3)
     found[:, :2] = found[:, :2].cumsum(0)
     return found
 
 
-def level_group(title: str, ours: Result, peer: Result, popular: float) -> Group:
-    """What both took until the level that both have reached, with that of most-popular for comparison; the caller adds
-    the data.
+def time_to_quality(
+    title: str, ours: Result, peer: Result, popular: float, synthetic: bool, workload: dict[str, int]
+) -> Group:
+    """Compare how long two contenders trained until they reached a quality that both have reached.
+
+    The title also gives `popular`, the quality of the most popular items.
     """
     pair = (ours, peer)
-    level = SHARE_OF_BEST * min(looks(result)[:, 2].max(initial=0) for result in pair)
-    name = f"{title}, {peer.contender}: until validation NDCG@10 is {level:.4f} (most popular: {popular:.4f})"
+    quality = SHARE_OF_BEST * min(learning_curve(result)[:, 2].max(initial=0) for result in pair)
+    name = f"{title}, {peer.contender}: until validation NDCG@10 is {quality:.4f} (most popular: {popular:.4f})"
     ratio = BenchRatio(f"{name}: time", ours.contender, peer.contender, "time")
-    return Group(name, "targets", True, {}, [_until(level, result) for result in pair], [ratio])
+    return Group(name, "targets", synthetic, workload, [_until(quality, result) for result in pair], [ratio])
 
 
-def _until(level: float, result: Result) -> Result:
-    """The result with the seconds and targets that it took, unless it has failed."""
+def _until(quality: float, result: Result) -> Result:
+    """Return the result with the seconds and targets that it took to reach a quality, or unchanged if it failed."""
     if not result.seconds:
         return result
-    seconds, targets, ndcg = looks(result).T
-    reached, best = (ndcg >= level).argmax(), ndcg.argmax()
-    note = f"best {ndcg[best]:.4f} after {seconds[best]:.0f} of {seconds[-1]:.0f} s and {len(ndcg)} looks"
+    seconds, targets, ndcg = learning_curve(result).T
+    reached, best = (ndcg >= quality).argmax(), ndcg.argmax()
+    note = f"best {ndcg[best]:.4f} after {seconds[best]:.0f} of {seconds[-1]:.0f} s and {len(ndcg)} evaluations"
     return replace(result, amount=float(targets[reached]), seconds=[float(seconds[reached])], note=note)

@@ -1,4 +1,4 @@
-"""The usual way agrees with the fast one on losses, gradients, twins and ranks; the bench measures and writes."""
+"""The usual way agrees with ours on losses, gradients, twins and ranks; the bench measures and writes its files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CPU = torch.device("cpu")
 
 
 def training_data(users: int = 60, seed: int = 0) -> TrainingData:
-    """Sequences of 1 to 20 items, so that windows are cut, filled in part, and absent."""
+    """Sequences of 1 to 20 items: longer than a window, shorter, and too short to train on."""
     random = np.random.default_rng(seed)
     lengths = random.integers(1, 21, size=users)
     items = random.integers(N_ITEMS, size=lengths.sum())
@@ -54,7 +54,7 @@ def encoders(dtype: torch.dtype) -> tuple[Transformer, NaiveEncoder]:
     torch.manual_seed(0)
     fast = Transformer(N_ITEMS, SETTINGS)
     with torch.no_grad():
-        for parameter in fast.parameters():  # biases and norms too, or mistakes in them would not show
+        for parameter in fast.parameters():  # initial biases are 0 and norms 1, which would hide mistakes
             parameter.add_(0.1 * torch.randn_like(parameter))
     usual = NaiveEncoder(N_ITEMS, SETTINGS)
     usual.load_state_dict(fast.state_dict())
@@ -62,7 +62,7 @@ def encoders(dtype: torch.dtype) -> tuple[Transformer, NaiveEncoder]:
 
 
 def padded(data: TrainingData, with_twins: bool = False) -> tuple[TrainBatch, PaddedBatch]:
-    """The same rows as the fast path and as the usual one sees them, in the same order."""
+    """The same rows, in the same order, as batches of ours and of the usual way."""
     rows = data.trainable[:16]
     users = PaddedUsers(data, rows, with_twins)
     samples = [users[i] for i in range(len(users))]
@@ -70,7 +70,7 @@ def padded(data: TrainingData, with_twins: bool = False) -> tuple[TrainBatch, Pa
 
 
 def fast_loss(encoder: Transformer, batch: TrainBatch, usual: PaddedBatch, alpha: float, lambd: float) -> Tensor:
-    """The fast path's loss on the draws of the usual one."""
+    """Our loss on the twins that the usual way drew."""
     states, z_a = encoder(batch.inputs)
     loss = CrossEntropy()(states, batch, encoder.item_table, torch.Generator())
     if alpha:
@@ -98,7 +98,7 @@ def test_loss_and_gradients_agree(alpha: float, dtype: torch.dtype, tolerance: f
     assert max(difference.values()) <= 10 * tolerance * whole / len(ours)
 
 
-def test_states_agree_where_rows_are_cut_partial_and_short() -> None:
+def test_states_agree_for_truncated_padded_and_shortest_rows() -> None:
     batch, usual = padded(training_data())
     assert {1, MAXLEN} <= set(usual["lengths"].tolist())
     fast_encoder, naive_encoder = encoders(torch.float64)
@@ -108,7 +108,7 @@ def test_states_agree_where_rows_are_cut_partial_and_short() -> None:
     torch.testing.assert_close(naive.last_states(padded_states, usual["lengths"]), z)
 
 
-def test_padding_changes_nothing() -> None:
+def test_values_in_the_padding_do_not_change_the_loss() -> None:
     _, usual = padded(training_data())
     encoder = encoders(torch.float64)[1]
     before = naive.loss(encoder, usual)
@@ -117,15 +117,15 @@ def test_padding_changes_nothing() -> None:
     torch.testing.assert_close(naive.loss(encoder, usual), before)
 
 
-def test_an_epoch_of_the_loader_has_every_row_once() -> None:
+def test_an_epoch_of_the_loader_yields_every_row_once() -> None:
     data = training_data()
-    rows = torch.cat([batch["targets"] for batch in naive.loader(data, data.trainable, True, batch_size=16)])
+    rows = torch.cat([batch["targets"] for batch in naive.loader(data, data.trainable, True, 16)])
     users = PaddedUsers(data, data.trainable, with_twins=False)
     expected = torch.stack([users[i]["targets"] for i in range(len(users))])
     assert sorted(rows.tolist()) == sorted(expected.tolist())
 
 
-def test_scanned_twins_are_those_of_the_index() -> None:
+def test_scanning_finds_the_twins_of_the_index() -> None:
     data = training_data(300)
     index = data.same_target_index()
     lists = naive.list_twins(naive.final_items(data))
@@ -158,20 +158,20 @@ def test_ranks_agree_where_scores_tie() -> None:
 # --- taking turns -----------------------------------------------------------------------------------------------------
 
 
-def takes(size: int, device: torch.device, lap: Lap) -> None:
+def allocate(size: int, device: torch.device, lap: Lap) -> None:
     whole = torch.empty(size, dtype=torch.uint8)
     whole[: 2**28] = 1
     while True:
         lap(0.0)
 
 
-def test_who_fails_or_lacks_memory_says_so_and_stops_nobody() -> None:
+def test_a_contender_that_fails_or_runs_out_of_memory_does_not_stop_the_others() -> None:
     final = np.arange(50)
     runners = [
         Contender("fine", partial(laps.index_ours, final), 50),
         Contender("broken", partial(laps.index_naive, None), 50),
-        Contender("huge", partial(takes, 2**60), 50),
-        Contender("absent", partial(laps.index_ours, final), 50, lack="it is not there"),
+        Contender("huge", partial(allocate, 2**60), 50),
+        Contender("absent", partial(laps.index_ours, final), 50, skip_reason="it is not there"),
     ]
     notes: list[str] = []
     fine, broken, huge, absent = Turns(CPU, 3).measure(runners, notes.append)
@@ -183,39 +183,41 @@ def test_who_fails_or_lacks_memory_says_so_and_stops_nobody() -> None:
     assert [note.split(":")[0] for note in notes] == ["broken", "huge", "absent"]
 
 
-def test_a_contender_may_take_a_share_of_the_free_memory() -> None:
-    size = int(0.95 * turns.free_memory())  # of which few pages are touched: without a limit it would be given
-    small, large = Turns(CPU, 1).measure([Contender(str(n), partial(takes, n), 1) for n in (2**28, size)], print)
+def test_a_contender_may_use_only_a_share_of_the_free_memory() -> None:
+    size = int(
+        0.95 * turns.free_memory()
+    )  # few of its pages are touched, so without a limit the allocation would succeed
+    small, large = Turns(CPU, 1).measure([Contender(str(n), partial(allocate, n), 1) for n in (2**28, size)], print)
     assert small.added_memory_bytes >= 2**28
     assert (large.status, large.note) == ("skipped", f"not enough memory (you tried to allocate {size} bytes)")
 
 
-def meets(folder: Path, name: str, device: torch.device, lap: Lap) -> None:
-    """Waits in its first lap until another contender has begun, too."""
+def wait_for_another(folder: Path, name: str, device: torch.device, lap: Lap) -> None:
+    """Wait in the first lap until another contender has started too."""
     (folder / name).touch()
     until = time.perf_counter() + 3
     while len(list(folder.iterdir())) < 2:
-        assert time.perf_counter() < until, "nobody came"
+        assert time.perf_counter() < until, "no other contender started"
     while True:
         lap(0.0)
 
 
-def test_on_a_gpu_contenders_warm_up_together(tmp_path: Path) -> None:
-    contenders = [Contender(name, partial(meets, tmp_path, name), 1) for name in "ab"]
+def test_contenders_can_warm_up_together(tmp_path: Path) -> None:
+    contenders = [Contender(name, partial(wait_for_another, tmp_path, name), 1) for name in "ab"]
     results = Turns(CPU, 2, together=True).measure(contenders, print)
     assert [len(result.seconds) for result in results] == [2, 2]
     (tmp_path / "b").unlink()
     [alone] = Turns(CPU, 2).measure(contenders[:1], print)
-    assert alone.note == "AssertionError: nobody came"
+    assert alone.note == "AssertionError: no other contender started"
 
 
-def test_after_the_deadline_no_contender_is_started() -> None:
-    [late] = Turns(CPU, 1, deadline=0.0).measure([Contender("it", partial(takes, 2**28), 1)], print)
+def test_no_contender_starts_after_the_deadline() -> None:
+    [late] = Turns(CPU, 1, deadline=0.0).measure([Contender("it", partial(allocate, 2**28), 1)], print)
     assert (late.status, late.note) == ("skipped", "left out: the time for all contenders is over")
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float]) -> list[list[Contender]]:
-    """The contenders of each group, none of which is run: each pretends to have taken these seconds, or one."""
+    """Pretend to measure: each contender takes the given seconds, or one. Returns each group's contenders."""
     found: list[list[Contender]] = []
 
     def fake(
@@ -229,8 +231,8 @@ def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float]) -> list
     ) -> Group:
         found.append(contenders)
         results = [
-            Result(each.name, 1, "skipped", note=each.lack)
-            if each.lack
+            Result(each.name, 1, "skipped", note=each.skip_reason)
+            if each.skip_reason
             else Result(each.name, 1, seconds=[seconds.get(each.name, 1.0)], added_memory_bytes=1)
             for each in contenders
         ]
@@ -240,13 +242,13 @@ def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float]) -> list
     return found
 
 
-def some_options(*variants: str) -> BenchOptions:
+def bench_options(*variants: str) -> BenchOptions:
     return BenchOptions(Turns(CPU, 1), ("ml-1m",), Path("nowhere"), True, lambda line: None, variants)
 
 
-def test_what_would_take_too_long_is_named_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_contender_that_would_take_too_long_is_skipped_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     measured(monkeypatch, {"sasrec-ce": 40.0})
-    smaller, larger = bench_cases.scaling(some_options()).groups
+    smaller, larger = bench_cases.scaling(bench_options()).groups
     assert {result.status for result in smaller.results} == {"measured"}
     [left_out] = [result for result in larger.results if result.status == "skipped"]
     assert (left_out.contender, left_out.note) == (
@@ -255,19 +257,21 @@ def test_what_would_take_too_long_is_named_and_left_out(monkeypatch: pytest.Monk
     )
 
 
-def test_scans_of_twins_end_where_they_would_take_too_long_and_draws_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_twin_scans_that_would_take_too_long_are_skipped_but_draws_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     measured(monkeypatch, {"list scan": 1.0})
-    found = bench_cases.twins(some_options())
+    found = bench_cases.twins(bench_options())
     indexed = {group.workload["sequences"]: group for group in found.groups if group.unit == "sequences"}
     drawn = [group.workload["sequences"] for group in found.groups if group.unit == "draws"]
     assert drawn == list(indexed) == [200, 1_000, 2_000]
     assert [indexed[size].results[1].status for size in drawn] == ["measured", "measured", "measured"]
-    measured(monkeypatch, {"list scan": 20.0})  # ascends with the square: 500 s at five times the size
-    again = [group.results[1].status for group in bench_cases.twins(some_options()).groups if group.unit == "sequences"]
+    measured(monkeypatch, {"list scan": 20.0})  # it grows with the square: 500 s at five times the size
+    again = [
+        group.results[1].status for group in bench_cases.twins(bench_options()).groups if group.unit == "sequences"
+    ]
     assert again == ["measured", "skipped", "skipped"]
 
 
-def test_compare_pairs_neighbouring_laps() -> None:
+def test_compare_takes_the_median_over_pairs_of_laps() -> None:
     ours, usual = Result("a", 10, seconds=[1.0, 2.0, 1.0]), Result("b", 10, seconds=[4.0, 8.0, 40.0])
     assert compare(ours, usual, "speed")["value"] == 4.0
     ours.peak_memory_bytes, usual.peak_memory_bytes = 10, 200
@@ -276,7 +280,7 @@ def test_compare_pairs_neighbouring_laps() -> None:
     assert compare(ours, Result("b", 10, "skipped"), "speed")["value"] is None
 
 
-def test_growth_finds_the_exponent() -> None:
+def test_growth_fits_the_exponent() -> None:
     def group(size: int) -> Group:
         result = Result("ce", 1, seconds=[3e-6 * size**1.5], added_memory_bytes=7 * size)
         return Group("", "targets", True, {}, [result, Result("naive", 1, "skipped")])
@@ -286,7 +290,7 @@ def test_growth_finds_the_exponent() -> None:
     assert found == {("ce", "time"): 1.5, ("ce", "added memory"): 1.0}
 
 
-def test_table_says_what_is_skipped_and_shows_further_columns() -> None:
+def test_the_table_shows_skipped_contenders_and_further_columns() -> None:
     results = [Result("ours", 10, seconds=[1.0], columns={"% of peak": 12.34}), Result("usual", 10, "skipped")]
     results[1].note = "no memory"
     group = Group("a group", "users", True, {"items": 5}, results, [BenchRatio("speed", "ours", "usual")])
@@ -312,8 +316,8 @@ def test_table_says_what_is_skipped_and_shows_further_columns() -> None:
     assert "synthetic data" in text
 
 
-def test_the_committed_figures_have_a_table() -> None:
-    """The table follows from the JSON files, those of cases that there are no more included."""
+def test_the_committed_table_follows_from_the_committed_json() -> None:
+    """This includes the files of cases that no longer exist."""
     documents = command_module._documents(REPOSITORY / "results" / "bench")
     assert to_markdown(documents) == (REPOSITORY / "tables" / "bench.md").read_text()
 
@@ -329,9 +333,12 @@ def test_the_committed_figures_have_a_table() -> None:
         ["--variants", "fp16"],
         ["--device", "abacus"],
         ["--unknown"],
+        ["--against", "recbowl"],
+        ["--against", ""],
+        ["--quality-seconds", "0"],
     ],
 )
-def test_bad_input_is_one_line_and_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_is_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["bench", *words]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -350,7 +357,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("content", FOREIGN)
-def test_foreign_json_is_one_line_before_anything_is_measured(
+def test_unusable_json_stops_the_bench_before_anything_is_measured(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[str] = []
@@ -364,7 +371,7 @@ def test_foreign_json_is_one_line_before_anything_is_measured(
     assert not measured
     assert printed.err.count("\n") == 1
     assert "memory.json" in printed.err
-    path.rename(path.with_name("twins.json"))  # which is about to be written anew
+    path.rename(path.with_name("twins.json"))  # a file that the bench is about to overwrite is not read
     assert command(["bench", "--quick", "--cases", "twins", "--out-dir", str(tmp_path)]) == 0
     assert measured == ["twins"]
 

@@ -1,4 +1,4 @@
-"""Other libraries beside ours: what they are given, how they are asked, how their answers are judged."""
+"""Other libraries: the files they get, how they report laps, and how their quality is measured."""
 
 from __future__ import annotations
 
@@ -21,7 +21,15 @@ from benchmark.bench import laps
 from benchmark.bench.measures import compare
 from benchmark.bench.peers import peers
 from benchmark.bench.peers.peer_task import PeerTask
-from benchmark.bench.peers.peers import PEERS, SHARE_OF_BEST, PeerContender, export, level_group, looks, ndcg_of
+from benchmark.bench.peers.peers import (
+    PEERS,
+    SHARE_OF_BEST,
+    PeerContender,
+    export,
+    learning_curve,
+    ndcg_of,
+    time_to_quality,
+)
 from benchmark.bench.turns import Contender, Result, Turns
 from benchmark.bench.workloads import recipe, training_load
 from benchmark.cli.commands import main as command
@@ -44,19 +52,19 @@ def prepared() -> Split:
 
 @pytest.fixture(autouse=True)
 def environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where drivers are looked for, and the environments of libraries, none of which is installed."""
+    """Look for drivers and environments of libraries in a folder where none is installed."""
     monkeypatch.setattr(peers, "ENVIRONMENTS", tmp_path)
     monkeypatch.setattr(peers, "DRIVERS", tmp_path)
     return tmp_path
 
 
-def a_task(folder: Path, n_items: int, **changes: Any) -> PeerTask:
+def peer_task(folder: Path, n_items: int, **changes: Any) -> PeerTask:
     task = PeerTask(str(folder), n_items, 12, 8, 1, 1, 0.1, 1e-3, 16, "fake", batches=2)
     return replace(task, **changes)
 
 
 def driver(folder: Path, body: str, name: str = "fake") -> None:
-    """A library `name` whose laps are `body`, which sees `task`, `line` and `lap`, counted from 0."""
+    """Install a library whose driver runs `body` for each lap, with `task`, `reporter` and `lap` (from 0) in scope."""
     python = folder / name / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.symlink_to(sys.executable)
@@ -70,10 +78,10 @@ import numpy as np
 import torch
 from benchmark.bench.peers.peer_task import serve
 
-def main(task, line):
+def main(task, reporter):
     print("not for the bench", flush=True)
-    line.data_is_there()
-    line.ready("pandas")
+    reporter.data_loaded()
+    reporter.ready("pandas")
     for lap in count():
         {indented}
 
@@ -82,11 +90,11 @@ serve(main)
     )
 
 
-# --- what they are given ----------------------------------------------------------------------------------------------
+# --- the files that they get ------------------------------------------------------------------------------------------
 
 
 def test_the_exported_interactions_are_the_training_sequences(prepared: Split, tmp_path: Path) -> None:
-    task = a_task(tmp_path, prepared.n_items)
+    task = peer_task(tmp_path, prepared.n_items)
     export(task, prepared)
     frame = pd.read_csv(task.interactions, sep="\t")
     assert list(frame) == ["user_id:token", "item_id:token", "timestamp:float"]
@@ -95,19 +103,19 @@ def test_the_exported_interactions_are_the_training_sequences(prepared: Split, t
     assert told.to_dict() == {user: prepared.train[user].tolist() for user in range(len(prepared.train))}
 
 
-def test_the_exported_histories_are_those_of_validation_and_hold_no_target(prepared: Split, tmp_path: Path) -> None:
-    export(a_task(tmp_path, prepared.n_items), prepared)
+def test_the_exported_histories_are_those_of_validation_without_targets(prepared: Split, tmp_path: Path) -> None:
+    export(peer_task(tmp_path, prepared.n_items), prepared)
     cases = prepared.cases("validation")
     expected = [cases.histories[user].tolist() for user in range(len(cases.targets))]
     assert max(map(len, expected)) > 5
     for maxlen in (5, 10_000):
-        told = [history.tolist() for history in a_task(tmp_path, prepared.n_items, maxlen=maxlen).histories()]
+        told = [history.tolist() for history in peer_task(tmp_path, prepared.n_items, maxlen=maxlen).histories()]
         assert told == [history[-maxlen:] for history in expected]
 
 
 @pytest.mark.parametrize("at_end", [True, False])
 def test_histories_are_padded_in_the_librarys_own_numbers(prepared: Split, tmp_path: Path, at_end: bool) -> None:
-    task = a_task(tmp_path, prepared.n_items)
+    task = peer_task(tmp_path, prepared.n_items)
     export(task, prepared)
     row_of = np.arange(prepared.n_items) + 100.0
     row_of[:10] = np.nan
@@ -118,16 +126,16 @@ def test_histories_are_padded_in_the_librarys_own_numbers(prepared: Split, tmp_p
         assert row == (known + padding if at_end else padding + known)
 
 
-def test_items_that_a_library_does_not_have_get_no_vector(tmp_path: Path) -> None:
-    task = a_task(tmp_path, 3)
+def test_items_unknown_to_a_library_get_no_vector(tmp_path: Path) -> None:
+    task = peer_task(tmp_path, 3)
     task.write_vectors(torch.ones(5, 2), torch.tensor([[7.0, 8.0], [9.0, 10.0]]), np.array([1.0, np.nan, 0.0]))
     with np.load(task.vectors) as vectors:
         np.testing.assert_array_equal(vectors["items"], [[9, 10], [np.nan, np.nan], [7, 8]])
         np.testing.assert_array_equal(vectors["users"], np.ones((5, 2)))
 
 
-def test_a_peer_of_prefixes_is_looked_at_before_its_epoch_ends(tmp_path: Path, prepared: Split) -> None:
-    task, cases = a_task(tmp_path, 1000, batches=0, batch_size=256), prepared.cases("validation")
+def test_a_lap_on_prefixes_is_shorter_than_an_epoch(tmp_path: Path, prepared: Split) -> None:
+    task, cases = peer_task(tmp_path, 1000, batches=0, batch_size=256), prepared.cases("validation")
     batches = {name: {each.task.batches for each in peer.contenders(task, cases)} for name, peer in PEERS.items()}
     assert batches == {"recbole": {64}, "rectools": {0}, "warprec": {64}}
     assert PEERS["recbole"].contenders(replace(task, batches=3), cases)[0].task.batches == 3
@@ -136,19 +144,23 @@ def test_a_peer_of_prefixes_is_looked_at_before_its_epoch_ends(tmp_path: Path, p
     assert all(ours in METHODS for ours, _ in named.values())
 
 
-# --- how they are asked -----------------------------------------------------------------------------------------------
+# --- how they report laps ---------------------------------------------------------------------------------------------
 
 
 def measure(folder: Path, prepared: Split, **changes: Any) -> Result:
-    task = a_task(folder, prepared.n_items, **changes)
+    task = peer_task(folder, prepared.n_items, **changes)
     [result] = TURNS.measure([PeerContender("fake", task, prepared.cases("validation"))], lambda line: None)
     return result
 
 
-def test_laps_count_by_their_targets(prepared: Split, tmp_path: Path) -> None:
-    driver(tmp_path, "assert torch.get_num_threads() == 1\nline.lap(2.0 + lap, targets=500)")
+def test_the_seconds_of_laps_are_scaled_by_their_targets(prepared: Split, tmp_path: Path) -> None:
+    driver(tmp_path, "assert torch.get_num_threads() == 1\nreporter.lap(2.0 + lap, targets=500)")
     result = measure(tmp_path, prepared)
-    assert (result.status, result.seconds, result.amount) == ("measured", [6.0, 8.0], 1000)  # the first one warms up
+    assert (result.status, result.seconds, result.amount) == (
+        "measured",
+        [6.0, 8.0],
+        1000,
+    )  # the first lap is the warm-up
     assert result.peak_memory_bytes > result.added_memory_bytes >= 0
     assert f"pandas {pd.__version__}" in result.laps[0]["versions"]
     assert (tmp_path / "fake-SASRec.log").read_text() == "not for the bench\n"
@@ -158,24 +170,24 @@ def test_laps_count_by_their_targets(prepared: Split, tmp_path: Path) -> None:
     ("body", "why"),
     [
         ("raise ValueError('no  such\\nthing')", "ValueError: no such thing"),
-        ("line.lap(1.0, targets=900 // (1 - lap))", "ZeroDivisionError: integer division or modulo by zero"),
+        ("reporter.lap(1.0, targets=900 // (1 - lap))", "ZeroDivisionError: integer division or modulo by zero"),
         ("raise SystemExit(3)", "its process died with exit code 3: not for the bench"),
     ],
 )
-def test_a_contender_that_fails_says_why(body: str, why: str, prepared: Split, tmp_path: Path) -> None:
+def test_a_driver_that_fails_says_why(body: str, why: str, prepared: Split, tmp_path: Path) -> None:
     driver(tmp_path, body)
     result = measure(tmp_path, prepared)
     assert (result.status, result.seconds, result.note) == ("failed", [], why)
 
 
-def test_a_driver_that_does_not_even_start_says_why(prepared: Split, tmp_path: Path) -> None:
+def test_a_driver_that_does_not_start_says_why(prepared: Split, tmp_path: Path) -> None:
     driver(tmp_path, "")
     (tmp_path / "drive_fake.py").write_text("import no_such_library\n")
     why = "its process died with exit code 1: ModuleNotFoundError: No module named 'no_such_library'"
     assert measure(tmp_path, prepared).note == why
 
 
-# --- how they are judged ----------------------------------------------------------------------------------------------
+# --- quality ----------------------------------------------------------------------------------------------------------
 
 
 def test_vectors_rank_as_a_slow_reference_does() -> None:
@@ -198,30 +210,30 @@ def test_vectors_rank_as_a_slow_reference_does() -> None:
 
 def race(prepared: Split, folder: Path, seconds: float, *names: str) -> list[Result]:
     cases = prepared.cases("validation")
-    tasks = [a_task(folder, prepared.n_items, library=name, judged=True) for name in names]
+    tasks = [peer_task(folder, prepared.n_items, library=name, judged=True) for name in names]
     contenders = [PeerContender(task.library, task, cases) for task in tasks]
     return TURNS.measure(contenders, lambda line: None, seconds)
 
 
-def test_they_learn_by_turns_until_their_seconds_are_spent(prepared: Split, tmp_path: Path) -> None:
-    driver(tmp_path, "line.lap(1.0, targets=10, ndcg=[0.1, 0.4, 0.3, 0.5, 0.2, 0.1][lap])", "quick")
-    driver(tmp_path, "line.lap(3.0, targets=70, ndcg=[0.2, 0.4][lap])", "slow")
+def test_contenders_train_in_turns_until_their_seconds_are_used_up(prepared: Split, tmp_path: Path) -> None:
+    driver(tmp_path, "reporter.lap(1.0, targets=10, ndcg=[0.1, 0.4, 0.3, 0.5, 0.2, 0.1][lap])", "quick")
+    driver(tmp_path, "reporter.lap(3.0, targets=70, ndcg=[0.2, 0.4][lap])", "slow")
     quick, slow = race(prepared, tmp_path, 5.5, "quick", "slow")
-    assert looks(quick)[:, 2].tolist() == [0.1, 0.4, 0.3, 0.5, 0.2, 0.1]
-    assert looks(slow).tolist() == [[3.0, 70, 0.2], [6.0, 140, 0.4]]
-    group = level_group("data", quick, slow, 0.1).to_json()
+    assert learning_curve(quick)[:, 2].tolist() == [0.1, 0.4, 0.3, 0.5, 0.2, 0.1]
+    assert learning_curve(slow).tolist() == [[3.0, 70, 0.2], [6.0, 140, 0.4]]
+    group = time_to_quality("data", quick, slow, 0.1, True, {}).to_json()
     assert f"{SHARE_OF_BEST * 0.4:.4f}" in group["title"]
     assert [(result["seconds"], result["amount"]) for result in group["results"]] == [([2.0], 20), ([6.0], 140)]
     assert group["ratios"][0]["value"] == 3.0
     assert all(result["peak_memory_bytes"] > 0 for result in group["results"])
 
 
-def test_a_learner_that_dies_leaves_the_others_alone(prepared: Split, tmp_path: Path) -> None:
-    driver(tmp_path, "line.lap(1.0, targets=10, ndcg=0.5)", "fine")
-    driver(tmp_path, "line.lap(1.0, targets=10, ndcg=[0.4][lap])", "broken")
+def test_a_contender_that_dies_does_not_stop_the_others(prepared: Split, tmp_path: Path) -> None:
+    driver(tmp_path, "reporter.lap(1.0, targets=10, ndcg=0.5)", "fine")
+    driver(tmp_path, "reporter.lap(1.0, targets=10, ndcg=[0.4][lap])", "broken")
     results = race(prepared, tmp_path, 3, "fine", "broken")
     assert len(results[0].laps) == 3
-    ours, theirs = level_group("data", *results, 0.1).results
+    ours, theirs = time_to_quality("data", *results, 0.1, True, {}).results
     assert (ours.status, theirs.status) == ("measured", "failed")
     assert "IndexError" in theirs.note
     assert compare(ours, theirs, "time")["value"] is None
@@ -232,7 +244,7 @@ def test_a_learner_that_dies_leaves_the_others_alone(prepared: Split, tmp_path: 
 POPULARITY = """items = np.loadtxt(task.interactions, dtype=int, skiprows=1)[:, 1]
 counts = np.bincount(items, minlength=task.n_items)[:, None]
 task.write_vectors(torch.ones(len(task.histories()), 1), torch.from_numpy(counts), np.arange(task.n_items) * 1.0)
-line.lap(1.0, targets=100)"""
+reporter.lap(1.0, targets=100)"""
 
 
 @pytest.fixture
@@ -280,14 +292,14 @@ def test_the_command_compares_quality(pretended: list[str], tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_ours_learns_as_a_run_does(prepared: Split) -> None:
+def test_ours_trains_as_a_run_does(prepared: Split) -> None:
     cases, n_items = prepared.cases("validation"), prepared.n_items
     encoder = EncoderSettings(width=8, blocks=1, heads=1, dropout=0.1, maxlen=12)
     settings = TrainingSettings(batch_size=16, epochs=3, patience=3)
     ours = replace(recipe("sasrec-ce", "ml-1m", 12), encoder=encoder, training=settings)
     load = training_load(prepared.train, n_items, 12, batch_size=16)
     run = partial(laps.train_ours, load, ours, 0, cases)
-    [result] = TURNS.measure([Contender("ours", run, 1)], lambda line: None, learning=1e-9)
+    [result] = TURNS.measure([Contender("ours", run, 1)], lambda line: None, learning_seconds=1e-9)
     data = TrainingData(prepared.train, n_items, 12)
     trained = train(METHODS["sasrec-ce"].method(ours.settings), data, cases, encoder, settings, 0)
     [lap] = result.laps
@@ -296,7 +308,7 @@ def test_ours_learns_as_a_run_does(prepared: Split) -> None:
 
 
 @pytest.mark.parametrize("name", PEERS)
-def test_the_documentation_says_how_to_install(name: str) -> None:
+def test_the_documentation_says_how_to_install_each_library(name: str) -> None:
     readme = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
     assert name in readme
     assert f"install torch=={peers.TORCH} " in readme
@@ -304,18 +316,3 @@ def test_the_documentation_says_how_to_install(name: str) -> None:
     pins = [line.split("#")[0].strip() for line in lines if not line.startswith("#")]
     assert pins[0].startswith(f"{name}==")
     assert all(pin.count("==") == 1 for pin in pins)
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["--against", "recbowl"],
-        ["--against", ""],
-        ["--quality-seconds", "0"],
-    ],
-)
-def test_bad_input_is_one_line_and_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(["bench", *words]) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Training is measured in each precision, compiled or not; compiled blocks and sparse gradients learn the same."""
+"""The case training measures each precision, compiled or not; compiled blocks and sparse gradients train alike."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def encoder() -> Encoder:
 
 
 def gradients(model: Encoder, loss: torch.Tensor) -> torch.Tensor:
-    """All gradients, end to end."""
+    """The gradients of all parameters, flattened into one vector."""
     model.zero_grad()
     loss.backward()
     return torch.cat([parameter.grad.to_dense().flatten() for parameter in model.parameters()])
@@ -67,7 +67,7 @@ def test_compiled_blocks_give_the_same_loss() -> None:
 
 def test_sparse_gradients_are_those_of_the_method(monkeypatch: pytest.MonkeyPatch) -> None:
     batch, model = training_batch(), encoder()
-    monkeypatch.setattr(laps, "BUCKETS_AT_ONCE", 12)  # all at once, so that both draw the same
+    monkeypatch.setattr(laps, "BUCKETS_AT_ONCE", 12)  # all at once, so that both draw the same buckets
     method = BTSR(BTSR.Settings(ScalableCrossEntropy(buckets=12, size_x=6, size_y=5)))
     dense = loss_of(method, batch, model)
     expected = gradients(model, dense)
@@ -80,7 +80,7 @@ def test_sparse_gradients_are_those_of_the_method(monkeypatch: pytest.MonkeyPatc
     assert len(touched) < N_ITEMS
 
 
-def test_a_step_with_sparse_gradients_moves_the_touched_rows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_with_sparse_gradients_updates_only_the_touched_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
     sequences = Sequences.from_arrays(random.integers(5000, size=8 * 9), np.arange(9) * 9)
     load = training_load(sequences, 5000, 8, batch_size=8, steps=1)
@@ -118,7 +118,7 @@ def test_training_is_measured_in_each_precision_and_compiled(device: str, monkey
         found.extend(contenders)
         work = {"flops": 2e9, "bytes": 5e8}
         results = [
-            Result(each.name, 1, "measured", [2.0], 2, 1, seen=work if each.watched else {}) for each in contenders
+            Result(each.name, 1, "measured", [2.0], 2, 1, seen=work if each.profilers else {}) for each in contenders
         ]
         return Group(title, unit, True, workload, results, ratios)
 
@@ -135,7 +135,7 @@ def test_training_is_measured_in_each_precision_and_compiled(device: str, monkey
         assert [each.precision for each in trained] == ["fp32", "bf16", "fp32", "bf16"]
         assert [each.compile for each in trained] == [False, False, True, True]
         skipped = [by_name[label].run.args[2] for label in labels]
-        assert skipped == [0, 0, 1, 1], "the epoch that the compiler takes is no lap"
+        assert skipped == [0, 0, 1, 1], "the epoch spent compiling is not a lap"
     columns = {result.contender: result.columns for result in group.results}
     shares = {
         label: [columns[f"sasrec-ce{label}"][name] for name in ("% of peak", "% of bandwidth")]
@@ -144,12 +144,12 @@ def test_training_is_measured_in_each_precision_and_compiled(device: str, monkey
     assert shares[""] == shares[", compiled"] == pytest.approx([10, 25])
     assert shares[", bf16"] == shares[", bf16-compiled"] == pytest.approx([2.5, 25])
     assert ("sasrec-ce, the usual way" in by_name) == (device == "cpu")
-    assert next(name for name in by_name if "profile" in by_name[name].watched) == "sasrec-ce"
+    assert next(name for name in by_name if "profile" in by_name[name].profilers) == "sasrec-ce"
     assert all(ratio["value"] is not None for ratio in group.to_json()["ratios"])
     assert "0.01 TFLOP/s in fp32" in case.notes[0]
 
 
-def test_seconds_of_an_epoch_are_those_of_all_its_targets() -> None:
+def test_the_seconds_of_an_epoch_are_scaled_up_from_those_of_a_lap() -> None:
     data = training_batch().data
     part = training_load(data.sequences, N_ITEMS, 9, batch_size=16, steps=2)
     whole = training_load(data.sequences, N_ITEMS, 9, batch_size=16)
@@ -164,17 +164,17 @@ def test_seconds_of_an_epoch_are_those_of_all_its_targets() -> None:
     assert columns == {"epoch s": pytest.approx(3.0 * epoch / part.targets(part.rows))}
 
 
-def test_pretraining_is_measured_apart() -> None:
+def test_pretraining_is_measured_separately() -> None:
     load = training_load(training_batch().data.sequences, N_ITEMS, 9, batch_size=16, steps=2)
     main, pretraining = cases.ours(Turns(CPU, 3), load, recipe("two-stage", "ml-1m", 9, 16))
-    said: dict[str, list[float]] = {}
+    epochs: dict[str, list[float]] = {}
     for contender in (main, pretraining):
         spec, skipped = contender.run.args[1:3]
         method = cases.METHODS["two-stage"].method(spec.settings)
-        said[contender.name] = [skipped, method.pretraining_epochs(spec.training.epochs)]
+        epochs[contender.name] = [skipped, method.pretraining_epochs(spec.training.epochs)]
         assert spec.training.epochs - skipped > 3 + 4
-    assert said["two-stage"][0] == said["two-stage"][1] > 0
-    assert said["two-stage, pretraining"][0] == 0
-    assert said["two-stage, pretraining"][1] > 3 + 4
+    assert epochs["two-stage"][0] == epochs["two-stage"][1] > 0
+    assert epochs["two-stage, pretraining"][0] == 0
+    assert epochs["two-stage, pretraining"][1] > 3 + 4
     assert replace(main, name="") != replace(pretraining, name="")
     assert isinstance(main.run, partial)

@@ -1,4 +1,4 @@
-"""What a lap did is counted and divided among kinds of operations, and nothing of it is counted twice or lost."""
+"""Profilers count the work of a lap and split its time by kind of operation, without counting anything twice."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ CPU = torch.device("cpu")
         ("aten::topk", REST),
     ],
 )
-def test_an_operation_has_its_kind(operation: str, kind: str) -> None:
+def test_the_kind_of_an_operation(operation: str, kind: str) -> None:
     assert kind_of(operation) == kind
 
 
-def test_flops_and_bytes_are_those_of_the_operations() -> None:
+def test_flops_and_bytes_of_operations() -> None:
     a, b, c = torch.ones(3, 5), torch.ones(5, 7, requires_grad=True), torch.ones(3, 7)
     table, rows = torch.ones(1000, 4), torch.tensor([3, 9])
     with WorkCounter(CPU) as counter:
         product = a @ b
-        product.sum().backward()  # one product more, of (5, 3) and (3, 7)
+        product.sum().backward()  # one more product, of (5, 3) and (3, 7)
     assert counter.flops == 2 * (2 * 3 * 5 * 7)
     with WorkCounter(CPU) as counter:
         torch.mm(a, b.detach().T.T, out=c).addmm_(a, b.detach())  # views are not counted
@@ -47,10 +47,10 @@ def test_flops_and_bytes_are_those_of_the_operations() -> None:
     assert (counter.flops, counter.bytes) == (2 * 210, (read + 2 * written) + (read + 2 * written))
     with WorkCounter(CPU) as counter:
         torch.nn.functional.embedding(rows, table)
-    assert counter.bytes == 2 * 8 + 2 * 4 * 4, "of the table no more than is taken out"
+    assert counter.bytes == 2 * 8 + 2 * 4 * 4, "only the rows that are read count, not the table"
 
 
-def test_what_a_device_can_do_is_measured() -> None:
+def test_the_peaks_of_a_device() -> None:
     found = peaks(CPU, quick=True)
     assert found.keys() == {"fp32", "bf16", "bytes"}
     assert all(value > 1e6 for value in found.values())
@@ -66,8 +66,8 @@ def products(device: torch.device, lap: Lap) -> None:
         lap(0.5, targets=1)
 
 
-def test_watched_laps_come_last_and_are_no_laps() -> None:
-    [result] = Turns(CPU, 2).measure([Contender("ours", products, 1, watched=("count", "profile"))], print)
+def test_profiled_laps_come_last_and_are_not_timed() -> None:
+    [result] = Turns(CPU, 2).measure([Contender("ours", products, 1, profilers=("count", "profile"))], print)
     assert result.seconds == [0.5, 0.5]
     assert result.seen["flops"] == 60 * 2 * 64**3
     assert result.seen["bytes"] == 60 * 3 * 64**2 * 4
@@ -79,7 +79,7 @@ def test_watched_laps_come_last_and_are_no_laps() -> None:
     assert table["seconds"] == {"ours": pytest.approx(0.5)}
 
 
-def test_the_table_has_seconds_and_shares_in_the_order_of_the_first_contender() -> None:
+def test_the_breakdown_follows_the_order_of_the_first_contender() -> None:
     shares = {"ours": {"matrix products": 0.75, "layer norm": 0.25}, "theirs": {"layer norm": 0.5, "optimiser": 0.5}}
     found = {"title": "D, maxlen 50", "synthetic": True, "seconds": {"ours": 2.0, "theirs": 8.0}, "shares": shares}
     title, *table = _breakdown(found).splitlines()
