@@ -128,7 +128,7 @@ COMMANDS: dict[str, Command] = {
 }
 """All commands by name. `bench` has no options here: its module adds them with `add_arguments`."""
 
-DEFAULTS = dict.fromkeys(("methods", "experiments", "workers")) | {
+DEFAULTS = dict.fromkeys(("methods", "experiments", "seeds", "workers")) | {
     "hparams": "equal",
     "profile": "paper",
     "device": "auto",

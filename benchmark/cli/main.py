@@ -28,7 +28,7 @@ PROGRAM = "run_all.py"
 STAGES = ("prepare", "train", "report")
 ENGINES = ("inline", "local", "ray")
 OVERWRITE = ("never", "failed", "all")
-MAX_WORKERS = 1024
+
 POOLED = "windows"
 """The experiment whose many test users may be pooled into the evidence on a claim."""
 EXAMPLES = """examples:
@@ -77,7 +77,7 @@ def parse(arguments: list[str] | None) -> Namespace:
     )
     where.add_argument(
         "--workers",
-        type=read_number(MAX_WORKERS),
+        type=read_number(1024),
         metavar="N",
         help="runs at a time (default: one per core or GPU; with ray, those of the cluster)",
     )
@@ -141,7 +141,7 @@ def _reproduce(options: Namespace) -> int:
 
     if is_trained or "prepare" in options.stages:
         session.prepare()
-    plans = session.plan(options.seeds)
+    plans = session.plan()
     not_started = _train(session, plans, device, deadline) if device else set()
     if not is_trained and not is_reported:
         return 0
@@ -178,7 +178,7 @@ def _train(session: Session, plans: Plans, device: torch.device, deadline: float
                 if not execution.out_of_time:
                     execution.run(list(window), session.prepared[dataset.name, protocol])
             if "tune" in dataset.experiments:  # finished trials decide which trials come next
-                plans |= session.plan(options.seeds, [dataset])
+                plans[dataset.name] = session.planned_runs(dataset, store.records(dataset.name)) or []
             if execution.out_of_time or {run.key for run in plans[dataset.name]} <= known:
                 break
         if execution.out_of_time:
@@ -235,7 +235,7 @@ def _report(session: Session, plans: Plans, stored: Records) -> None:
     place = session.report_place()
     is_whole = place == options.out_dir
     if is_whole:
-        plans, stored = session.whole_plan(stored, options.seeds)
+        plans, stored = session.whole_plan(stored)
     rendered = report(store, place, plans, stored, to_stderr, session.command, is_whole=is_whole)
     lines = [*rendered.plain, *(f"table   {path}" for path in rendered.tables)]
     lines += [f"figure  {path}" for path in rendered.figures if path.suffix == ".png"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -165,8 +165,7 @@ PLACES = (DATA_DIR, OUT_DIR, option("--no-download", action="store_true", help="
 class ChosenDataset:
     """A dataset to work on, its configuration, and the experiments and methods to run on it.
 
-    `interactions`: the path, if it is the user's own file. `named`: whether the user asked for it by name. `windows`:
-    the protocols of the experiment `windows` if that was chosen, under each of which the data must be prepared.
+    `interactions`: the path, if it is the user's own file. `named`: whether the user asked for it by name.
     """
 
     name: str
@@ -176,7 +175,11 @@ class ChosenDataset:
     protocol: Protocol
     experiments: tuple[str, ...]
     methods: tuple[str, ...]
-    windows: tuple[Protocol, ...]
+
+    @property
+    def windows(self) -> tuple[Protocol, ...]:
+        """The protocols of the experiment `windows`, if it was chosen; the data must be prepared under each."""
+        return window_protocols(self.protocol) if "windows" in self.experiments else ()
 
     @property
     def file(self) -> str:
@@ -215,13 +218,7 @@ def chosen_dataset(
         facts = DatasetFacts.stored(store, name, protocol)
         changes = tuned_changes(equal, facts, list(needed), trial_values(store.records(name)))
     configuration = Configuration(name, options.hparams, options.profile, options.set, changes)
-    return with_experiments(ChosenDataset(name, own, named, configuration, protocol, (), methods, ()), names)
-
-
-def with_experiments(dataset: ChosenDataset, names: Iterable[str]) -> ChosenDataset:
-    """Return the dataset with other experiments, and with the windows' protocols if `windows` is one of them."""
-    windows = window_protocols(dataset.protocol) if "windows" in names else ()
-    return replace(dataset, experiments=tuple(names), windows=windows)
+    return ChosenDataset(name, own, named, configuration, protocol, names, methods)
 
 
 def _experiments(words: Sequence[str] | None, dataset: str, named: bool, protocol: Protocol) -> tuple[str, ...]:

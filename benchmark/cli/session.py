@@ -8,10 +8,11 @@ import time
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.cli.options import ROOT, ChosenDataset, chosen_dataset, chosen_datasets, with_experiments
+from benchmark.cli.options import ROOT, ChosenDataset, chosen_dataset, chosen_datasets
 from benchmark.plan.config import ConfigError
 from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.experiments import DEFAULT, MAIN_SEEDS, all_experiments
@@ -53,37 +54,35 @@ class Session:
         self.prepared: dict[tuple[str, Protocol], Prepared] = {}
         self._printed: set[str] = set()
 
-    def prepare(
-        self, chosen: Iterable[ChosenDataset] | None = None, download: bool = True
-    ) -> list[tuple[ChosenDataset, Prepared]]:
-        """Prepare datasets (default: all chosen ones) under each of their protocols; return those whose data is here.
+    def prepare(self, only: Iterable[ChosenDataset] | None = None) -> list[tuple[ChosenDataset, Prepared]]:
+        """Prepare the chosen datasets under each of their protocols, or `only` some without downloading anything.
 
-        If data is missing, raises MissingData for a dataset that the user named, and skips another one after printing
-        how to get it. Raises DataError if none of the session's datasets is left.
+        Returns those whose data is here. If data is missing, raises MissingData for a dataset that the user named, and
+        skips another one after printing how to get it. Raises DataError if none of all chosen ones is left.
         """
-        wanted = self.chosen if chosen is None else chosen
+        wanted = self.chosen if only is None else only
         for dataset in wanted:
             try:
                 for protocol in dict.fromkeys((dataset.protocol, *dataset.windows)):
-                    self.prepared[dataset.name, protocol] = self._prepare(dataset, protocol, download)
+                    self.prepared[dataset.name, protocol] = self._prepare(dataset, protocol, download=only is None)
             except MissingData as error:
                 if dataset.named:
                     raise
                 to_stderr(f"{dataset.name}: skipped: {error}")
         ready = [(each, self.prepared[key]) for each in wanted if (key := (each.name, each.protocol)) in self.prepared]
-        if not ready and chosen is None:
+        if not ready and only is None:
             raise DataError(NO_DATASET)
         return ready
 
-    def plan(self, seeds: Sequence[int] | None = None, chosen: Iterable[ChosenDataset] | None = None) -> Plans:
-        """Plan the runs of each dataset (default: all chosen ones) that is prepared or has a data.json in the store.
+    def plan(self) -> Plans:
+        """Plan the runs of each chosen dataset that is prepared or has a data.json in the store.
 
-        Raises DataError if that is not so for a dataset that the user named, or for any.
+        Raises DataError if a dataset that the user named is neither, or if all of them are neither.
         """
         plans = {}
-        for dataset in self.chosen if chosen is None else chosen:
+        for dataset in self.chosen:
             tunes = "tune" in dataset.experiments
-            runs = self._planned(dataset, seeds, self.store.records(dataset.name) if tunes else ())
+            runs = self.planned_runs(dataset, self.store.records(dataset.name) if tunes else ())
             if runs is None and dataset.named:
                 raise DataError(
                     f"{dataset.name}: the store has no data.json for this protocol; "
@@ -102,7 +101,7 @@ class Session:
             raise DataError(NO_DATASET)
         return plans
 
-    def whole_plan(self, stored: Records, seeds: Sequence[int] | None = None) -> tuple[Plans, Records]:
+    def whole_plan(self, stored: Records) -> tuple[Plans, Records]:
         """Return the plan and the records of a report that replaces the previous one.
 
         They hold the planned runs and everything else that the store has under the same rules: other experiments of
@@ -119,7 +118,7 @@ class Session:
             dataset = datasets[name]
             every = dict.fromkeys((*all_experiments(name, dataset.protocol), *dataset.experiments))
             known = stored[name] if name in stored else self.store.records(name)
-            runs = self._planned(with_experiments(dataset, every), seeds, known) or []
+            runs = self.planned_runs(replace(dataset, experiments=tuple(every)), known) or []
             left = {run.key for run in outstanding_runs(runs, known, "failed")}
             if dataset not in self.chosen and len(left) == len(runs):
                 continue
@@ -127,20 +126,18 @@ class Session:
             # own, which is one that no earlier experiment uses.
             begun = {next(iter(run.uses)) for run in runs if run.key not in left}
             complete = {*every} - {each for run in runs if run.key in left for each in run.uses}
-            shown = {*dataset.experiments} | begun | complete
-            plans[name] = self._planned(with_experiments(dataset, shown), seeds, known) or []
+            shown = tuple({*dataset.experiments} | begun | complete)
+            plans[name] = self.planned_runs(replace(dataset, experiments=shown), known) or []
             records[name] = known
         return plans, records
 
-    def _planned(
-        self, dataset: ChosenDataset, seeds: Sequence[int] | None, records: Sequence[RunRecord]
-    ) -> list[PlannedRun] | None:
+    def planned_runs(self, dataset: ChosenDataset, records: Sequence[RunRecord]) -> list[PlannedRun] | None:
         """Plan one dataset's runs; None if it is not prepared. Tuning goes on from the trials in `records`."""
         facts, *windows = (self.facts(dataset.name, each) for each in (dataset.protocol, *dataset.windows))
         if facts is None:
             return None
         values = trial_values(records) if "tune" in dataset.experiments else {}
-        known = [each for each in windows if each is not None]
+        known, seeds = [each for each in windows if each is not None], self.options.seeds
         return plan(dataset.configuration, facts, dataset.experiments, dataset.methods, seeds, values, known)
 
     def facts(self, name: str, protocol: Protocol) -> DatasetFacts | None:

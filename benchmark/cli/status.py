@@ -52,19 +52,18 @@ def status(options: Namespace) -> int:
 
 def dry_run(session: Session) -> int:
     """Show the plan for `run_all.py --dry-run`. Unlike `status`, read the data if the store has no data.json for it."""
-    unknown = [
-        dataset
-        for dataset in session.chosen
-        if None in [session.facts(dataset.name, each) for each in (dataset.protocol, *dataset.windows)]
-    ]
-    session.prepare(unknown, download=False)
+
+    def is_known(dataset: ChosenDataset) -> bool:
+        return all(session.facts(dataset.name, protocol) for protocol in (dataset.protocol, *dataset.windows))
+
+    session.prepare([dataset for dataset in session.chosen if not is_known(dataset)])
     show_plans(session, reads_data=True)
     return 0
 
 
 def show_plans(session: Session, reads_data: bool) -> int:
     """Print what is done, what is left and an estimate for each dataset; return the total number of runs left."""
-    plans, total_left = session.plan(session.options.seeds), 0
+    plans, total_left = session.plan(), 0
     for dataset in session.chosen:
         if runs := plans.get(dataset.name):
             stored = session.store.records(dataset.name)
@@ -94,7 +93,7 @@ def estimate(
     found = hours_left(left, session.store, stored, device, workers, session.prepared.get(key))
     if found is None and reads_data:
         with suppress(MissingData):
-            session.prepare([dataset], download=False)
+            session.prepare([dataset])
         found = hours_left(left, session.store, stored, device, workers, session.prepared.get(key))
     return describe(found, workers, device), sum(found[0].values()) if found else math.inf
 

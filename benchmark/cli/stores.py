@@ -29,7 +29,7 @@ def export_runs(options: Namespace) -> int:
         raise ConfigError(f"--to {path}: cannot be written as a file; name one such as runs.tar.gz")
     check_directory(path.parent, "--to")
     session = Session(options)
-    plans = session.plan(options.seeds)
+    plans = session.plan()
     keys = [planned.key for runs in plans.values() for planned in runs]
     keys += [record.key for name in plans for record in session.store.records(name) if record.external]
     count = session.store.export_archive(path, keys)
