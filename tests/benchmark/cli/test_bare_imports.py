@@ -1,4 +1,4 @@
-"""A machine that only trains needs torch, numpy, scipy, pandas, pydantic and filelock, and no other package."""
+"""A machine that only trains needs torch, numpy, scipy, pandas, pydantic and filelock, but no other packages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_prepare_and_train_need_six_packages(tmp_path: Path) -> None:
     }
 
 
-def test_the_report_says_what_it_lacks(tmp_path: Path) -> None:
+def test_the_report_names_the_missing_package(tmp_path: Path) -> None:
     words = ["--dataset", "synthetic", "--profile", "quick", "--methods", "popularity", "--seeds", "0"]
     done = run(*words, "--out-dir", str(tmp_path), "--engine", "inline")
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""Garbage in the store, in archives and on the command line: refused in one clear line, or meant."""
+"""Garbage in the store, in archives and on the command line is refused in one clear line, or read as what it says."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ PROPERTY = settings(
 
 
 def test_a_few_inputs_of_every_kind(tmp_path: Path) -> None:
-    told: list[str] = []
+    reported: list[str] = []
     folder = tmp_path / "files"
     folder.mkdir()
     for target in fuzz.all_targets(folder):
-        fuzz.fuzz(target, 12, Random(f"test {target.name}"), fuzz.Tally(), tmp_path, told.append)
-    assert told == []
+        fuzz.fuzz(target, 12, Random(f"test {target.name}"), fuzz.Tally(), tmp_path, reported.append)
+    assert reported == []
 
 
 @pytest.mark.slow
@@ -56,7 +56,7 @@ def test_the_drill_on_a_small_scale(tmp_path: Path) -> None:
 
 
 class Faulty:
-    """A target that reads what it should not, and one byte with an error of its own."""
+    """A target that accepts wrong content, and fails with an unclear error on one byte."""
 
     name, place, inputs = "faulty", "file", 0
 
@@ -74,26 +74,26 @@ class Faulty:
         return "not what it says" if content == b"\2" else ""
 
 
-def test_the_drill_sees_what_it_is_for(tmp_path: Path) -> None:
-    told: list[str] = []
+def test_the_drill_detects_faults(tmp_path: Path) -> None:
+    reported: list[str] = []
     tally = fuzz.Tally()
-    fuzz.fuzz(Faulty(), 4, Random(0), tally, tmp_path, told.append)
+    fuzz.fuzz(Faulty(), 4, Random(0), tally, tmp_path, reported.append)
     assert (tally.tracebacks, tally.refused, tally.unclear, tally.accepted, tally.wrong_results) == (1, 1, 1, 2, 1)
-    assert len(told) == len(list(tmp_path.iterdir())) == 3
-    assert any("KeyError" in line for line in told)
+    assert len(reported) == len(list(tmp_path.iterdir())) == 3
+    assert any("KeyError" in line for line in reported)
 
 
-# --- files of the other readers, by the drill's own second readings ---------------------------------------------------
+# --- files of the other readers, compared with the drill's own readings -----------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the drill feeds, by its name."""
+    """The drill's targets by name."""
     return {target.name: target for target in fuzz.all_targets(tmp_path_factory.mktemp("targets"))}
 
 
-def holds(target: Any, content: bytes) -> None:
-    """Assert that the content is refused in a clear line, or read as what it says."""
+def assert_refused_or_read(target: Any, content: bytes) -> None:
+    """Assert that the content is refused in a clear line, or read correctly."""
     try:
         result = target.read(content)
     except fuzz.CLEAR as error:
@@ -105,7 +105,7 @@ def holds(target: Any, content: bytes) -> None:
 
 @st.composite
 def damages(draw: st.DrawFn) -> Callable[[bytes], bytes]:
-    """Some bytes changed, taken out or put in, at places that are shares of the whole."""
+    """Changes, deletions and insertions of bytes, at positions given as shares of the length."""
     share = st.floats(0, 1)
     edits = draw(st.lists(st.tuples(share, share, st.sampled_from("^-+<"), st.binary(max_size=4)), max_size=3))
 
@@ -142,7 +142,7 @@ def test_any_recommendations(
     targets: dict[str, Any], rows: list[list[str]], header: tuple[str, ...], delimiter: str, encoding: str, ends: str
 ) -> None:
     text = "".join(delimiter.join(row) + ends for row in (header, *rows))
-    holds(targets["recommendations"], text.encode(encoding))
+    assert_refused_or_read(targets["recommendations"], text.encode(encoding))
 
 
 member_names = st.one_of(
@@ -180,7 +180,7 @@ def test_any_archive_of_runs(
             archive.addfile(info, io.BytesIO(content))
     tar = damage(buffer.getvalue()) if damaged == "tar" else buffer.getvalue()
     packed = gzip.compress(tar, 1, mtime=0)
-    holds(target, damage(packed) if damaged == "gzip" else packed)
+    assert_refused_or_read(target, damage(packed) if damaged == "gzip" else packed)
 
 
 toml_values = st.one_of(
@@ -210,21 +210,21 @@ def test_any_configuration_file(
         number = settable[round(share * (len(settable) - 1))]
         lines[number] = f"{lines[number].partition('=')[0]}= {value}"
     content = "\n".join(lines).encode(encoding, "surrogatepass")
-    holds(target, content if whole else damage(content))
+    assert_refused_or_read(target, content if whole else damage(content))
 
 
 @settings(PROPERTY, max_examples=60)
 @given(damage=damages())
 def test_any_cache_and_any_checkpoint(targets: dict[str, Any], damage: Callable[[bytes], bytes]) -> None:
     for name in ("caches", "checkpoints"):
-        holds(targets[name], damage(targets[name].content))
+        assert_refused_or_read(targets[name], damage(targets[name].content))
 
 
 @settings(PROPERTY, max_examples=50)
 @given(content=st.one_of(st.binary(max_size=99), st.binary(max_size=99).map(lambda tail: b"PK\x03\x04" + tail)))
-def test_any_bytes_are_no_cache_and_no_checkpoint(targets: dict[str, Any], content: bytes) -> None:
+def test_arbitrary_bytes_are_refused(targets: dict[str, Any], content: bytes) -> None:
     for name in ("caches", "checkpoints", "archives of runs", "configuration files"):
-        holds(targets[name], content)
+        assert_refused_or_read(targets[name], content)
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------
@@ -242,13 +242,13 @@ json_values = st.recursive(
 
 @PROPERTY
 @given(value=json_values)
-def test_what_json_says_is_what_is_read(value: Any) -> None:
+def test_json_is_read_correctly(value: Any) -> None:
     assert parse_json(json.dumps(value).encode()) == value
 
 
 @PROPERTY
 @given(document=st.one_of(st.binary(max_size=60), st.text('{}[]",:0123456789eE+-.\\ud8null ', max_size=40)))
-def test_any_document(document: str | bytes) -> None:
+def test_arbitrary_json_documents(document: str | bytes) -> None:
     try:
         expected = json.loads(document)
     except ValueError:
@@ -280,12 +280,12 @@ def test_any_document(document: str | bytes) -> None:
         (b" " * (64 * 2**20 + 1), "bytes, 67108864 are allowed"),
     ],
 )
-def test_json_with_two_meanings_or_too_much_of_it(document: str | bytes, reason: str) -> None:
+def test_ambiguous_or_excessive_json_is_refused(document: str | bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_json(document)
 
 
-def test_one_key_twice_among_very_many_is_found_at_once() -> None:
+def test_a_duplicate_among_very_many_keys_is_found_quickly() -> None:
     keys = ", ".join(f'"{n}": 0' for n in range(200_000))
     with pytest.raises(ValueError, match="the key '7' is given twice"):
         parse_json(f'{{{keys}, "7": 1}}')
@@ -307,14 +307,14 @@ def test_one_key_twice_among_very_many_is_found_at_once() -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_a_record_that_a_report_could_not_use(handmade: Callable[..., Any], change: dict[str, Any]) -> None:
+def test_a_record_that_a_report_could_not_use_is_refused(handmade: Callable[..., Any], change: dict[str, Any]) -> None:
     content = json.loads(handmade().record().to_json()) | change
     with pytest.raises(RecordError):
         RunRecord.from_json(json.dumps(content), "record.json")
 
 
 @pytest.mark.parametrize("field", ["items", "test_users"])
-def test_a_record_of_nothing(handmade: Callable[..., Any], field: str) -> None:
+def test_a_record_without_items_or_users_is_refused(handmade: Callable[..., Any], field: str) -> None:
     content = json.loads(handmade().record().to_json())
     content["data"][field] = 0
     with pytest.raises(RecordError, match=f"field data.{field} should be greater than or equal to 1"):
@@ -339,7 +339,7 @@ def test_a_record_of_nothing(handmade: Callable[..., Any], field: str) -> None:
         ("ranks", np.array([b"a"] * 4)),
     ],
 )
-def test_arrays_beyond_their_bounds(handmade: Callable[..., Any], name: str, array: np.ndarray) -> None:
+def test_arrays_out_of_bounds_are_refused(handmade: Callable[..., Any], name: str, array: np.ndarray) -> None:
     maker = handmade()
     check_arrays(maker.record(), maker.arrays(), "arrays.npz")
     with pytest.raises(RecordError, match=rf"arrays\.npz: arrays? .*{name}"):
@@ -348,13 +348,13 @@ def test_arrays_beyond_their_bounds(handmade: Callable[..., Any], name: str, arr
 
 @PROPERTY
 @given(content=st.binary(max_size=200))
-def test_any_bytes_are_no_arrays(tmp_path: Path, content: bytes) -> None:
+def test_arbitrary_bytes_are_not_read_as_arrays(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "arrays.npz").write_bytes(content)
     with pytest.raises(RecordError, match="not an intact array file"):
         from_npz(tmp_path / "arrays.npz", "arrays.npz")
 
 
-def test_densities_and_bins_that_are_none_and_times_of_zero(handmade: Callable[..., Any]) -> None:
+def test_reports_handle_missing_densities_empty_bins_and_zero_times(handmade: Callable[..., Any]) -> None:
     maker = handmade()
     records = [
         maker.record("sasrec-ce", timings={"fit_seconds": 0.0, "seconds_per_epoch": None}),
@@ -384,7 +384,7 @@ def test_densities_and_bins_that_are_none_and_times_of_zero(handmade: Callable[.
     ],
     ids=str,
 )
-def test_data_json_that_no_report_could_use(
+def test_data_json_that_no_report_could_use_is_refused(
     store: Store, handmade: Callable[..., Any], notes: list[str], change: dict[str, Any]
 ) -> None:
     handmade().write_data(store)
@@ -395,13 +395,13 @@ def test_data_json_that_no_report_could_use(
     assert not fuzz.unclear(notes[0], str(path))
 
 
-def test_a_tuned_value_that_is_none_is_told_with_its_place() -> None:
+def test_an_invalid_tuned_value_is_reported_with_its_key() -> None:
     changes = {"sasrec-ce": (("training.learning_rate", "much"),)}
     with pytest.raises(ConfigError, match=r"--hparams tuned: training\.learning_rate: 'much' is not allowed; use"):
         configured("sasrec-ce", changes)
 
 
-# --- words ------------------------------------------------------------------------------------------------------------
+# --- command-line values ----------------------------------------------------------------------------------------------
 
 
 def configured(method: str, tuned: Any, *assignments: str) -> Any:
@@ -422,13 +422,13 @@ def configured(method: str, tuned: Any, *assignments: str) -> Any:
     ],
     ids=lambda text: text[:30].encode("unicode_escape").decode(),
 )
-def test_assignments_that_once_broke_through(assignment: str) -> None:
+def test_assignments_that_once_caused_a_traceback(assignment: str) -> None:
     with pytest.raises(ConfigError) as caught:
         configured("btsr-ce", {}, assignment)
     assert not fuzz.unclear(str(caught.value), "--set")
 
 
-def test_a_setting_with_a_long_name_has_one_that_fits_a_path() -> None:
+def test_the_name_of_a_setting_is_shortened_to_fit_a_path() -> None:
     long = [RunSetting(profile=f"paper-{'x' * 300}-{n}").name for n in range(2)]
     assert len(set(long)) == 2
     assert all(len(name) == MAX_SETTING for name in long)
@@ -436,13 +436,13 @@ def test_a_setting_with_a_long_name_has_one_that_fits_a_path() -> None:
 
 
 @pytest.mark.parametrize("text", ["x" * 5000, "a\0b", "\udce9" * 300, "a\x1b=", "=", "\n"])
-def test_names_that_can_be_no_path(text: str) -> None:
+def test_names_that_cannot_be_a_path_are_refused(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         External.parse(text)
     assert not fuzz.unclear(str(caught.value), "")
 
 
-def test_a_header_without_end(tmp_path: Path) -> None:
+def test_an_endless_header_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "lists.csv"
     path.write_text("user,item,rank," + "x" * 10**6)
     with pytest.raises(DataError, match="line 1: is longer than 65536 bytes") as caught:

@@ -1,4 +1,4 @@
-"""What comes from others does nothing: archives, arrays, pickles, and names that would like to be paths or markup."""
+"""Files from others cannot do harm: archives, arrays, pickles, and names that try to be paths or markup."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ MARKUP = """<script>alert(1)</script></style><img src=x onerror=alert(2)>"'&amp;
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The files and the page of a report on hostile but well-formed runs that came in an archive."""
+    """The files and the page of a report on hostile but well-formed runs, imported from an archive."""
     tmp_path, maker = tmp_path_factory.mktemp("rendered"), Handmade("ml-1m", MARKUP)
     there = Store(tmp_path / "there")
     maker.write_data(there)
@@ -74,7 +74,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return tmp_path, made.page
 
 
-def test_nothing_on_the_page_is_more_than_text(rendered: tuple[Path, Path]) -> None:
+def test_hostile_names_are_only_text_on_the_page(rendered: tuple[Path, Path]) -> None:
     document = rendered[1].read_text(encoding="utf-8")
     assert "alert(1)" in document, "the title is shown"
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', document)
@@ -87,7 +87,7 @@ def test_nothing_on_the_page_is_more_than_text(rendered: tuple[Path, Path]) -> N
     assert list(active_in_html(document)) == []
 
 
-def test_tables_hold_no_markup_of_others(rendered: tuple[Path, Path]) -> None:
+def test_hostile_names_are_escaped_in_tables(rendered: tuple[Path, Path]) -> None:
     tables = rendered[0] / "tables" / "ml-1m"
     assert {path.suffix for path in tables.iterdir()} == {".tex", ".md", ".csv"}
     for path in tables.iterdir():
@@ -101,7 +101,7 @@ def test_tables_hold_no_markup_of_others(rendered: tuple[Path, Path]) -> None:
             assert list(formulas_in_csv(list(csv.reader(io.StringIO(text))))) == []
 
 
-def test_the_checks_see_what_they_are_for() -> None:
+def test_the_checks_detect_active_content() -> None:
     for text in ("<script>", '<a href="javascript:x">', '<b onclick="x">', '<img src="//x/y">', '<a style="x">'):
         assert list(active_in_html(text))
     for text in (r"\input{x}", "50%", "a_b", "$x$", "{", "\\\\\n[x]", "a~b"):
@@ -113,14 +113,14 @@ def test_the_checks_see_what_they_are_for() -> None:
 @pytest.mark.parametrize(
     "title", ["=1+1", "+x", "-x", "@x", "[x", "*", " x", "", "a\nb", "a\x1b[2J", "\ud800", "x" * 201]
 )
-def test_a_title_that_is_more_than_text_is_refused(handmade: Callable[..., Any], title: str) -> None:
+def test_a_title_with_markup_or_control_characters_is_refused(handmade: Callable[..., Any], title: str) -> None:
     record = handmade().record()
     text = record.to_json().replace('"title": "ML-1M"', f'"title": "{title.encode("unicode_escape").decode()}"', 1)
     with pytest.raises(RecordError):
         RunRecord.from_json(text, "record.json")
 
 
-def test_own_files_may_be_called_anything(tmp_path: Path) -> None:
+def test_own_files_may_have_any_name(tmp_path: Path) -> None:
     table = "userid,itemid,timestamp\n" + "".join(f"u{n // 6 % 30},i{n * n % 11},{n}\n" for n in range(600))
     for number, name in enumerate((b"=1+1 <b>%_&$\xe9.csv", b"a\nb\x1b[2J.csv")):
         path = os.fsdecode(os.path.join(os.fsencode(tmp_path), name))
@@ -134,8 +134,8 @@ def test_own_files_may_be_called_anything(tmp_path: Path) -> None:
         assert out.joinpath("results", record.dataset).is_dir()
 
 
-def test_ids_leave_as_they_came(tmp_path: Path) -> None:
-    """Into files for other programs, not for a spreadsheet: SECURITY.md says so."""
+def test_ids_are_exported_unchanged(tmp_path: Path) -> None:
+    """The files are meant for programs, not for a spreadsheet, as SECURITY.md says."""
     ids = ["=1+1", "a,b", 'so "so"', "<b>", "%_&", "'x'"]
     lines = [(f"{ids[n // 6 % 6]}{n // 6}", ids[n * n % 5], str(n)) for n in range(600)]
     with (tmp_path / "mine.csv").open("w", newline="") as stream:
@@ -177,7 +177,7 @@ ARCHIVES = {
 
 
 @pytest.mark.parametrize("kind", ARCHIVES)
-def test_an_archive_that_is_no_export_is_refused_whole(tmp_path: Path, kind: str) -> None:
+def test_an_archive_that_export_did_not_write_is_refused_as_a_whole(tmp_path: Path, kind: str) -> None:
     path, root = tmp_path / "runs.tar.gz", tmp_path / "results"
     path.write_bytes(ARCHIVES[kind])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -202,7 +202,7 @@ def test_data_json_of_another_dataset_is_not_imported(tmp_path: Path, handmade: 
     assert len(notes) == 1
 
 
-def test_a_gzip_that_never_ends_to_be_one_is_given_up(tmp_path: Path) -> None:
+def test_nested_gzip_is_refused_beyond_a_limit(tmp_path: Path) -> None:
     content = b"1::2::3::4\n"
     for layers in range(1, MAX_LAYERS + 3):
         content = gzip.compress(content)
@@ -215,7 +215,7 @@ def test_a_gzip_that_never_ends_to_be_one_is_given_up(tmp_path: Path) -> None:
                 pass
 
 
-def test_a_member_of_a_damaged_tar_is_refused_whole(tmp_path: Path) -> None:
+def test_a_member_of_a_damaged_tar_is_refused(tmp_path: Path) -> None:
     """The checksum of a .tar.gz comes after its last member."""
     buffer, content = io.BytesIO(), os.urandom(3000)
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=0) as archive:
@@ -232,7 +232,7 @@ def test_a_member_of_a_damaged_tar_is_refused_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("program", "words"), [(main, ["--stages", "prepare", "--interactions"]), (command, ["import"])]
 )
-def test_a_pipe_is_not_waited_for(
+def test_a_named_pipe_is_refused_without_waiting(
     tmp_path: Path, program: Callable[[list[str]], int], words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     os.mkfifo(tmp_path / "mine.csv")
@@ -240,7 +240,7 @@ def test_a_pipe_is_not_waited_for(
 
     def run() -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("signal.signal", lambda *_: None)  # which only the main thread may call
+            patch.setattr("signal.signal", lambda *_: None)  # only the main thread may call it
             found.append(program([*words, str(tmp_path / "mine.csv"), "--out-dir", str(tmp_path)]))
 
     thread = threading.Thread(target=run, daemon=True)
@@ -284,14 +284,14 @@ def test_arrays_are_never_unpickled(tmp_path: Path) -> None:
         npz(ranks=npy(np.zeros(2**26))),
         io.BytesIO(to_npz({"ranks": np.arange(99)})[:-30]),
     ],
-    ids=["more than says its header", "less", "nothing", "a header that computes", "a bomb", "no directory"],
+    ids=["too long", "too short", "empty", "expression in the header", "bomb", "no directory"],
 )
-def test_arrays_that_are_not_what_they_say(file: io.BytesIO) -> None:
+def test_malformed_arrays_are_refused(file: io.BytesIO) -> None:
     with pytest.raises(RecordError, match=r"arrays\.npz: is not an intact array file"):
         from_npz(file, "arrays.npz")
 
 
-def test_a_member_that_is_no_array_or_there_twice() -> None:
+def test_members_that_are_duplicates_or_not_arrays_are_refused() -> None:
     for name in ("note.txt", "ranks.npy"):
         file = npz(ranks=npy(np.arange(3)))
         with zipfile.ZipFile(file, "a") as archive, pytest.MonkeyPatch.context() as patch:
@@ -301,7 +301,7 @@ def test_a_member_that_is_no_array_or_there_twice() -> None:
             from_npz(file, "arrays.npz")
 
 
-def test_checkpoints_run_no_code_and_no_bit_of_them_may_flip(tmp_path: Path) -> None:
+def test_checkpoints_run_no_code_and_detect_a_flipped_bit(tmp_path: Path) -> None:
     path, state = tmp_path / "x.pt", {"encoder": {"weight": torch.arange(1000.0)}}
     torch.save({"encoder": Hostile(tmp_path / "mark")}, path)
     assert Checkpoint(path).load() is None
@@ -316,11 +316,11 @@ def test_checkpoints_run_no_code_and_no_bit_of_them_may_flip(tmp_path: Path) -> 
     assert Checkpoint(path).load() is None
 
 
-# --- the code itself --------------------------------------------------------------------------------------------------
+# --- the source code --------------------------------------------------------------------------------------------------
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:
-    """Every call in the suite's own code, with where it is."""
+    """Yield every call in the suite's own code with its place."""
     for folder in ("benchmark", "baselines", "datasets"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -328,7 +328,7 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
                     yield f"{path.relative_to(ROOT)}:{node.lineno}", node
 
 
-def test_no_call_hands_text_to_a_shell_or_unpickles() -> None:
+def test_the_code_calls_no_shell_and_never_unpickles() -> None:
     found = []
     for place, call in calls():
         name = ast.unparse(call.func)
@@ -343,6 +343,6 @@ def test_no_call_hands_text_to_a_shell_or_unpickles() -> None:
     assert found == []
 
 
-def test_downloads_are_encrypted() -> None:
+def test_downloads_use_https() -> None:
     for dataset in DATASETS.values():
         assert dataset.remote is None or dataset.remote.url.startswith("https://")

@@ -1,4 +1,4 @@
-"""What another recommender is given, from a table whose rows are in no order."""
+"""The files for another recommender, from a table whose rows are unordered."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from datasets import synthetic
 
 
 @pytest.mark.parametrize("rules", [[], ["--set", "protocol.quantile=0.5", "--set", "protocol.until=0.7"]])
-def test_histories_are_written_in_time_order_whatever_the_order_of_the_table(tmp_path: Path, rules: list[str]) -> None:
-    data = synthetic.generate(300, 60, 4_000, seed=3)
-    timestamps = np.random.default_rng(0).permutation(len(data)) + 10**9  # no two are equal
+def test_histories_are_exported_in_time_order(tmp_path: Path, rules: list[str]) -> None:
+    data = synthetic.stand_in(300, 60, 4_000, seed=3)
+    timestamps = np.random.default_rng(0).permutation(len(data)) + 10**9  # all distinct
     frame = pd.DataFrame({"userid": data.user_ids, "itemid": data.item_ids, "timestamp": timestamps})
     assert not frame.groupby("userid")["timestamp"].is_monotonic_increasing.all()
     frame.to_csv(tmp_path / "mine.csv", index=False)

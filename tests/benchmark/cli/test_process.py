@@ -1,4 +1,4 @@
-"""Signals to stop, in processes of their own: what they say, how they end, and what stays as it was."""
+"""Signals, tested in separate processes: messages, exit codes, and handlers that are restored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from benchmark.cli.process import INTERRUPTED, SAFE, SIGNALS, unwinding
 
 ROOT = Path(__file__).resolve().parents[3]
-FROM_THE_FIRST = "import signal, time; from benchmark.cli.process import exit_at_once, set_handlers, unwinding; "
+IMPORTS = "import signal, time; from benchmark.cli.process import exit_at_once, set_handlers, unwinding; "
 
 Start = Callable[[str], "subprocess.Popen[str]"]
 
@@ -25,7 +25,7 @@ def start() -> Iterator[Start]:
 
     def run(program: str) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
-        words = [sys.executable, "-c", FROM_THE_FIRST + program]
+        words = [sys.executable, "-c", IMPORTS + program]
         process = subprocess.Popen(words, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
         started.append(process)
         assert process.stdout is not None
@@ -42,9 +42,7 @@ READY = "print('ready', flush=True); time.sleep(60)"
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-def test_a_signal_while_nothing_can_unwind_ends_at_once_and_says_what_is_safe(
-    start: Start, number: signal.Signals
-) -> None:
+def test_a_signal_outside_unwinding_ends_the_process_at_once(start: Start, number: signal.Signals) -> None:
     process = start(f"set_handlers(exit_at_once); {READY}")
     process.send_signal(number)
     assert process.communicate(timeout=60)[1] == f"run_all.py: stopped at once; {SAFE}\n"
@@ -63,7 +61,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-def test_the_first_signal_unwinds(start: Start, number: signal.Signals) -> None:
+def test_the_first_signal_raises_keyboard_interrupt(start: Start, number: signal.Signals) -> None:
     process = start(UNWIND.format(after="raise SystemExit(7)"))
     process.send_signal(number)
     assert process.communicate(timeout=60) == ("unwound\n", "")
@@ -89,18 +87,18 @@ except KeyboardInterrupt:
 """
 
 
-def test_a_signal_that_strikes_a_finaliser_is_not_lost(start: Start) -> None:
+def test_a_signal_during_a_finaliser_is_not_lost(start: Start) -> None:
     process = start(SWALLOWED)
     assert process.communicate(timeout=60) == ("unwound\n", "")
     assert process.returncode == 7
 
 
-def test_what_else_cannot_be_raised_is_told_as_ever(start: Start) -> None:
+def test_other_errors_in_finalisers_are_still_printed(start: Start) -> None:
     program = "\nclass Broken:\n    def __del__(self): 1 / 0\nprint('ready', flush=True)\nwith unwinding(): Broken()"
     assert "ZeroDivisionError" in start(program).communicate(timeout=60)[1]
 
 
-def test_the_second_one_leaves(start: Start) -> None:
+def test_the_second_signal_ends_the_process_at_once(start: Start) -> None:
     program = """
 try:
     with unwinding():
@@ -122,7 +120,7 @@ finally:
     assert process.returncode == INTERRUPTED
 
 
-def test_what_nohup_ignores_stays_ignored(start: Start) -> None:
+def test_signals_ignored_by_nohup_stay_ignored(start: Start) -> None:
     process = start(
         f"signal.signal(signal.SIGHUP, signal.SIG_IGN)\nset_handlers(exit_at_once)\nwith unwinding(): {READY}"
     )
@@ -133,7 +131,7 @@ def test_what_nohup_ignores_stays_ignored(start: Start) -> None:
     assert "KeyboardInterrupt" in process.communicate(timeout=60)[1]
 
 
-def test_whoever_took_the_signals_before_takes_them_again() -> None:
+def test_previous_handlers_are_restored() -> None:
     before = [sys.unraisablehook, *(signal.getsignal(number) for number in SIGNALS)]
     with unwinding():
         assert [sys.unraisablehook, *(signal.getsignal(number) for number in SIGNALS)] != before

@@ -1,4 +1,4 @@
-"""What a kept model recommends, in the original ids of somebody's own file."""
+"""Recommendations of a kept model, with the original ids of a user's own file."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def words(out: Path) -> list[str]:
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """300 users with string ids, and finished runs of three methods whose models are kept."""
     directory = tmp_path_factory.mktemp("kept")
-    data = synthetic.generate(300, N_ITEMS, 4_000, seed=3)
-    moments = np.random.default_rng(0).permutation(len(data)) + 10**9  # no two are equal
+    data = synthetic.stand_in(300, N_ITEMS, 4_000, seed=3)
+    timestamps = np.random.default_rng(0).permutation(len(data)) + 10**9  # all distinct
     users, items = (np.char.add(kind, ids.astype(str)) for kind, ids in (("u", data.user_ids), ("i", data.item_ids)))
-    frame = pd.DataFrame({"userid": users, "itemid": items, "timestamp": moments})
+    frame = pd.DataFrame({"userid": users, "itemid": items, "timestamp": timestamps})
     frame.to_csv(directory / "mine.csv", index=False)
     tiny = [
         "protocol.ties=file",
@@ -73,13 +73,13 @@ def histories(out: Path) -> dict[str, list[str]]:
     return pd.read_csv(out / "mine.csv").sort_values("timestamp").groupby("userid")["itemid"].agg(list).to_dict()
 
 
-def test_every_user_gets_what_the_kept_weights_say_one_by_one(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recommendations_follow_from_the_kept_weights(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record = record_of(out, "sasrec-ce")
     monkeypatch.setattr(evaluation, "USERS_AT_ONCE", 7)
     found = recommended(out, "sasrec-ce", "--top", "5")
     assert found.keys() == histories(out).keys()
     catalogue = sorted({item for items in histories(out).values() for item in items})
-    assert len(catalogue) == record.data["items"]  # so that no item is unknown to the run
+    assert len(catalogue) == record.data["items"]  # every item is in the catalogue
     with np.load(out / "results" / "mine" / "models" / f"{record.key}.npz", allow_pickle=False) as weights:
         encoder = Transformer(len(catalogue), EncoderSettings(width=8, maxlen=MAXLEN)).eval()
         encoder.load_state_dict({name: torch.from_numpy(weights[name]) for name in weights})
@@ -92,7 +92,7 @@ def test_every_user_gets_what_the_kept_weights_say_one_by_one(out: Path, monkeyp
 
 
 @pytest.mark.parametrize("method", ["sasrec-ce", "gru4rec-ce", "popularity"])
-def test_new_histories_get_the_lists_that_the_run_was_scored_by(method: str, out: Path) -> None:
+def test_test_histories_get_the_lists_of_the_runs_evaluation(method: str, out: Path) -> None:
     record, to = record_of(out, method), out / f"split-{method}"
     assert command(["export-split", *words(out), "--to", str(to), "--set", "protocol.ties=file"]) == 0
     arrays = Store(out / "results").arrays(record)
@@ -105,7 +105,7 @@ def test_new_histories_get_the_lists_that_the_run_was_scored_by(method: str, out
     assert found == {user: [catalogue[i] for i in top if i < len(catalogue)] for user, top in scored.items()}
 
 
-def test_refitting_uses_everybodys_interactions(out: Path) -> None:
+def test_refitting_uses_the_interactions_of_all_users(out: Path) -> None:
     counts = pd.read_csv(out / "mine.csv")["itemid"].value_counts()
     for user, items in recommended(out, "popularity", "--refit").items():
         unseen = counts.drop(histories(out)[user])
@@ -113,7 +113,7 @@ def test_refitting_uses_everybodys_interactions(out: Path) -> None:
     assert recommended(out, "sasrec-ce", "--refit") != recommended(out, "sasrec-ce")
 
 
-def test_whatever_cannot_recommend_is_one_line(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_recommend_is_reported_in_one_line(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     key, new = record_of(out, "sasrec-ce").key, out / "new.csv"
     new.write_text("userid,itemid,timestamp\nu1,no such item,1\nu2,nor this,2\n")
     to = ["--out", str(out / "list.csv")]
@@ -136,7 +136,7 @@ def test_whatever_cannot_recommend_is_one_line(out: Path, capsys: pytest.Capture
     assert not (out / "list.csv").exists()
 
 
-def test_the_practitioners_block_of_the_documents_works(tmp_path: Path) -> None:
+def test_the_examples_in_the_documents_work(tmp_path: Path) -> None:
     lines = ""
     for document, before in (("README.md", "embedded synthetic data:"), ("docs/running.md", "## Using a model")):
         block = re.search(r"```\n(.*?)```", (ROOT / document).read_text("utf-8").partition(before)[2], re.DOTALL)

@@ -1,4 +1,4 @@
-"""Metrics follow from a record's own arrays: what it lacks is added, what it contradicts is told and left alone."""
+"""Recomputing metrics from arrays: missing ones are added, different ones are reported and not changed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def without(record: RunRecord, *names: str) -> RunRecord:
     return replace(record, metrics=record.metrics | {"test": test})
 
 
-def test_a_metric_that_a_run_lacks_is_added(
+def test_a_missing_metric_is_added(
     store: Store, prepared: Prepared, ran: tuple[RunRecord, Arrays], notes: list[str]
 ) -> None:
     record, arrays = ran
@@ -47,10 +47,10 @@ def test_a_metric_that_a_run_lacks_is_added(
     assert (again, notes) == ({"same": 1}, [])
 
 
-def test_a_stored_value_that_differs_by_rounding_alone_stays(
+def test_a_value_that_differs_only_by_rounding_stays(
     store: Store, prepared: Prepared, ran: tuple[RunRecord, Arrays], notes: list[str]
 ) -> None:
-    """Another machine may sum in another order; only what is missing is added."""
+    """Another machine may sum in another order; only missing values are added."""
     record, arrays = ran
     rounded = record.metrics["test"] | {"ndcg@10": record.metrics["test"]["ndcg@10"] * (1 + 1e-12)}
     assert rounded != record.metrics["test"]
@@ -64,7 +64,7 @@ def test_a_stored_value_that_differs_by_rounding_alone_stays(
 
 
 @pytest.mark.parametrize(("stage", "metric"), [("test", "ndcg@10"), ("validation", "hr@10")])
-def test_a_number_that_its_arrays_contradict_is_told_and_left(
+def test_a_value_that_differs_from_the_arrays_is_reported_and_not_changed(
     store: Store, prepared: Prepared, ran: tuple[RunRecord, Arrays], notes: list[str], stage: str, metric: str
 ) -> None:
     record, arrays = ran
@@ -76,7 +76,7 @@ def test_a_number_that_its_arrays_contradict_is_told_and_left(
     assert store.records() == [wrong]
 
 
-def test_runs_on_other_data_are_left_alone(
+def test_runs_on_other_data_are_not_changed(
     store: Store, prepared: Prepared, ran: tuple[RunRecord, Arrays], notes: list[str]
 ) -> None:
     record, arrays = ran
@@ -85,7 +85,7 @@ def test_runs_on_other_data_are_left_alone(
     assert not recompute(store, other, notes.append)
 
 
-def test_the_command_says_what_it_found(
+def test_the_command_prints_a_summary(
     tmp_path: Path, store: Store, ran: tuple[RunRecord, Arrays], capsys: pytest.CaptureFixture[str]
 ) -> None:
     record, arrays = ran
@@ -98,13 +98,13 @@ def test_the_command_says_what_it_found(
     assert command(words) == 1
 
 
-def test_a_store_that_lacks_nothing_is_only_read(
+def test_a_complete_store_is_only_read(
     tmp_path: Path, store: Store, ran: tuple[RunRecord, Arrays], capsys: pytest.CaptureFixture[str]
 ) -> None:
     record, arrays = ran
     store.save(record, arrays)
     shutil.rmtree(store.root / ".locks", ignore_errors=True)
-    (store.root / ".locks").write_text("no lock can be had here, as in a read-only store")
+    (store.root / ".locks").write_text("locking fails here, as in a read-only store")
     words = ["recompute", "--dataset", "synthetic", "--out-dir", str(tmp_path), "--data-dir", str(tmp_path)]
     assert command(words) == 0
     assert "1 finished runs checked, 0 got missing metrics" in capsys.readouterr().out
@@ -112,10 +112,10 @@ def test_a_store_that_lacks_nothing_is_only_read(
     store.save(without(record, "hr@1"), arrays, overwrite=True)
     shutil.rmtree(store.root / ".locks")
     (store.root / ".locks").write_text("")
-    assert command(words) == 1, "what it has to write needs the lock"
+    assert command(words) == 1, "writing needs the lock"
 
 
-def test_a_metric_that_is_registered_reaches_stored_runs_and_what_shows_them(
+def test_a_new_metric_is_added_to_stored_runs_and_shown(
     store: Store, prepared: Prepared, ran: tuple[RunRecord, Arrays], notes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record, arrays = ran

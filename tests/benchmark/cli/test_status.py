@@ -1,4 +1,4 @@
-"""The estimate of what is left."""
+"""The estimate of how long the runs left take."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ def planned(prepared: Prepared, methods: list[str], names: tuple[str, ...] = ("m
     return plan(configuration, prepared.facts, names, methods)
 
 
-def test_finished_runs_tell_how_long_an_experiment_takes(
-    prepared: Prepared, store: Store, handmade: Callable[..., Any]
-) -> None:
+def test_the_estimate_from_finished_runs(prepared: Prepared, store: Store, handmade: Callable[..., Any]) -> None:
     left = planned(prepared, ["sasrec-ce", "btsr-ce"])
     maker = handmade("synthetic", "Synthetic", synthetic=True)
     assert hours_left(left, store, [], "cpu", 4) is None
     maker.write_data(store)
-    timings = {"fit_seconds": 70_000.0, "evaluate_seconds": 2_000.0}  # of up to 200 epochs, ten times as many
+    timings = {
+        "fit_seconds": 70_000.0,
+        "evaluate_seconds": 2_000.0,
+    }  # for up to 200 epochs, ten times as many as planned
     store.save(maker.record("sasrec-ce", 0, timings=timings), maker.arrays())
     hours, basis = hours_left(left, store, store.records("synthetic"), "cpu", 4) or ({}, "")
     assert basis == "finished runs"
@@ -48,11 +49,11 @@ def test_finished_runs_tell_how_long_an_experiment_takes(
         assert remedy in text
     assert "GPU" not in "\n".join(describe((hours, basis), 4, "cuda"))
     assert hours_left(left, store, store.records("synthetic"), "cuda", 4) is None, (
-        "another kind of device tells nothing"
+        "runs on another kind of device do not count"
     )
 
 
-def test_without_finished_runs_each_method_is_timed_once(
+def test_each_method_without_finished_runs_is_timed_once(
     prepared: Prepared, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timed: list[str] = []
@@ -65,14 +66,14 @@ def test_without_finished_runs_each_method_is_timed_once(
     left = planned(prepared, ["popularity", "sasrec-ce", "btsr-ce"])
     hours, basis = hours_left(left, store, store.records("synthetic"), "cpu", 2, prepared) or ({}, "")
     assert timed == ["sasrec-ce", "btsr-ce"]
-    # 36 s an epoch, 20 epochs: .2 h a run, two at a time.
+    # 36 s per epoch and 20 epochs make 0.2 h per run, two at a time.
     assert hours == {"main": pytest.approx(10 * 0.2 / 2), "regimes": pytest.approx(4 * 0.2 / 2)}
     assert basis == "a few timed batches and 200 epochs a run"
 
 
 @pytest.mark.parametrize("rows", ["user", "prefix"])
 @pytest.mark.parametrize("method", ["sasrec-sce", "ec4srec", "two-stage", "btsr-bce"])
-def test_an_epoch_is_timed_by_a_few_of_its_batches(prepared: Prepared, method: str, rows: str) -> None:
+def test_an_epoch_is_timed_from_a_few_batches(prepared: Prepared, method: str, rows: str) -> None:
     sets = ["encoder.width=8", f"training.rows={rows}"]
     spec = Configuration("synthetic", "equal", "paper", sets).spec(
         DatasetFacts("Synthetic", True, Protocol(), "f"), method, 0
@@ -80,7 +81,7 @@ def test_an_epoch_is_timed_by_a_few_of_its_batches(prepared: Prepared, method: s
     assert 0 < seconds_per_epoch(spec, prepared.split, torch.device("cpu")) < 1_000
 
 
-def test_a_device_that_is_asked_for_is_the_one_of_the_estimate() -> None:
+def test_the_estimate_uses_the_chosen_device() -> None:
     assert likely_device("cpu")[0] == "cpu"
     assert likely_device("cuda")[0] == "cuda"
     assert all(likely_device(choice)[1] >= 1 for choice in ("auto", "cpu", "cuda"))

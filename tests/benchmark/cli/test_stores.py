@@ -1,4 +1,4 @@
-"""Two stores side by side: what both have is compared to the last bit, what one lacks is named."""
+"""Comparing two stores: common runs are compared to the last bit, others are listed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmark.cli.stores import compare
 from benchmark.store.store import Store
 
 
-def test_the_same_runs_with_the_same_metrics_are_the_same_whatever_the_machine(handmade: Callable[..., Any]) -> None:
+def test_runs_with_the_same_metrics_are_equal_whatever_the_machine(handmade: Callable[..., Any]) -> None:
     one = handmade().record(test={"ndcg@10": 0.05, "hr@10": 0.1})
     other = replace(one, hardware={"device": "cuda"}, timings={"fit_seconds": 1.0}, finished=one.started)
     text, is_same = compare([one], [other])
@@ -31,7 +31,7 @@ def test_one_bit_is_a_difference(handmade: Callable[..., Any]) -> None:
     assert not is_same
     (line,) = [line for line in text.splitlines() if "test ndcg@10" in line]
     assert line.split()[-3:] == ["0.300000", "0.300000", "+5.6e-17"]
-    assert "mrr@10" not in text, "what is equal is shown for the main metrics only"
+    assert "mrr@10" not in text, "equal values are shown only for the main metrics"
 
 
 def test_differences_are_the_second_minus_the_first(handmade: Callable[..., Any]) -> None:
@@ -53,18 +53,18 @@ def test_a_run_that_failed_in_one_store_differs(handmade: Callable[..., Any]) ->
     assert "no metrics" in text
 
 
-def test_runs_of_one_store_alone_are_named(handmade: Callable[..., Any]) -> None:
+def test_runs_in_only_one_store_are_listed(handmade: Callable[..., Any]) -> None:
     maker = handmade()
     first, second = maker.record(seed=0), maker.record(seed=1)
     for runs, others, store in (([first, second], [first], "A"), ([first], [first, second], "B")):
         text, is_same = compare(runs, others)
-        assert not is_same, "a run that only one of the stores has is a difference"
+        assert not is_same, "a run in only one of the stores is a difference"
         assert f"only in {store}: ml-1m sasrec-ce {second.key} seed 1 (done)" in text
-        assert text.count("only in") == 3, "that line, and two numbers in the last one"
+        assert text.count("only in") == 3, "once in that line and twice in the summary"
     assert compare([], [])[1]
 
 
-def test_the_command_says_by_its_exit_code_whether_stores_differ(
+def test_the_exit_code_says_whether_stores_differ(
     tmp_path: Path, handmade: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     one, other = Store(tmp_path / "a" / "results"), Store(tmp_path / "b" / "results")

@@ -1,4 +1,4 @@
-"""One's own table from a store: which columns and rows it has, in which form, and what is wrong input."""
+"""The command table: columns, rows, formats and wrong input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Table = Callable[..., int]
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Options that name a store with runs of two methods and a list that was made elsewhere."""
+    """Options that name a store with runs of two methods and recommendations that were made elsewhere."""
     folder = tmp_path_factory.mktemp("shop")
     data = synthetic.generate(200, 40, 2_000, seed=3)
     columns = {"userid": data.user_ids, "itemid": data.item_ids, "timestamp": data.timestamps}
@@ -38,7 +38,7 @@ def table(shop: list[str]) -> Table:
     return lambda *words: command(["table", *shop, *words])
 
 
-def test_columns_and_rows_are_those_asked_for(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_chosen_columns_and_rows(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
     assert table("--methods", "markov,Mine,popularity", "--metrics", "ndcg@10,gini@10") == 0
     tex = capsys.readouterr().out
     assert tex.startswith(r"\begin{tabular}{@{}lccc@{}}")
@@ -49,20 +49,20 @@ def test_columns_and_rows_are_those_asked_for(table: Table, capsys: pytest.Captu
     assert "The best of a line is bold" in tex
 
 
-def test_the_other_forms_and_a_file(table: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_other_formats_and_a_file(table: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = tmp_path / "table.md"
     assert table("--format", "markdown", "--to", str(place)) == 0
     assert capsys.readouterr().out == ""
     text = place.read_text()
     assert "| shop | Most popular | Markov chain | Mine (external) |" in text
     assert "**" in text
-    assert "run_all.py" not in text, "which did not write it"
+    assert "run_all.py" not in text, "run_all.py did not write it"
     assert table("--format", "text", "--metrics", "hr@1") == 0
     assert "hr@1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--methods", "markov,Mone"], "unknown method 'Mone'; did you mean 'Mine'?"),
         (["--metrics", "hr@11"], "no run of shop has 'hr@11'"),
@@ -70,10 +70,10 @@ def test_the_other_forms_and_a_file(table: Table, tmp_path: Path, capsys: pytest
         (["--dataset", "beauty"], "a table shows one dataset"),
     ],
 )
-def test_wrong_input_is_told_in_a_line(
-    table: Table, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+def test_wrong_input_is_reported_in_one_line(
+    table: Table, capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
     assert table(*words) != 0
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 1
-    assert said in errors[0]
+    assert message in errors[0]
