@@ -1,6 +1,7 @@
-"""The same results on a GPU as on a CPU, within rounding. Generators differ between devices, so where the two are
-compared all draws are made on the CPU, and dropout is off. Then whole runs on a GPU alone, also from a checkpoint on.
-`tests/baselines/test_gpu_path.py` checks what can be checked without a GPU.
+"""A GPU gives the same results as a CPU, within rounding; and whole runs on a GPU, also from a checkpoint.
+
+Random generators differ between devices, so where the two are compared, all draws are made on the CPU and dropout is
+off. `tests/baselines/test_gpu_path.py` checks what can be checked without a GPU.
 """
 
 from __future__ import annotations
@@ -63,10 +64,10 @@ def cases_on(device: torch.device, world: Split, stage: str = "validation") -> C
 
 @pytest.fixture
 def drawn_on_cpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Call it with a seed, and from then on all draws are made on the CPU from that seed, whatever the device."""
+    """Returns a function that makes all later draws on the CPU, from the given seed, whatever the device."""
     makers = {name: getattr(torch, name) for name in ("rand", "randn", "randint")}
 
-    def seeded(seed: int) -> None:
+    def seed_draws(seed: int) -> None:
         source = torch.Generator().manual_seed(seed)
         for name, maker in makers.items():
 
@@ -75,12 +76,12 @@ def drawn_on_cpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
             monkeypatch.setattr(torch, name, draw)
 
-    return seeded
+    return seed_draws
 
 
 @contextmanager
 def no_synchronisation() -> Iterator[None]:
-    """Within it CUDA refuses to let the host wait."""
+    """Let CUDA raise an error if the host waits for the GPU within the block."""
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -89,8 +90,8 @@ def no_synchronisation() -> Iterator[None]:
         torch.cuda.set_sync_debug_mode("default")
 
 
-def begun(name: str, data: TrainingData) -> tuple[TrainedMethod, Encoder]:
-    """The method before the epoch that uses all of its terms, and the encoder, in training."""
+def prepared_method(name: str, data: TrainingData) -> tuple[TrainedMethod, Encoder]:
+    """The method at the start of an epoch that uses all of its terms, and the encoder in training mode."""
     torch.manual_seed(0)
     entry = METHODS[name]
     settings = entry.settings
@@ -114,10 +115,10 @@ def step(method: TrainedMethod, encoder: Encoder, data: TrainingData, host_rows:
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_loss_and_gradients(name: str, world: Split, drawn_on_cpu: Callable[[int], None]) -> None:
-    found, state = [], begun(name, data_on(CPU, world))[0].state()
+    found, state = [], prepared_method(name, data_on(CPU, world))[0].state()
     for device in (CPU, GPU):
         data = data_on(device, world)
-        method, encoder = begun(name, data)
+        method, encoder = prepared_method(name, data)
         method.restore({key: value.to(device) for key, value in state.items()})
         encoder.double()
         rows = data.trainable[:64]
@@ -133,11 +134,11 @@ def test_loss_and_gradients(name: str, world: Split, drawn_on_cpu: Callable[[int
 @pytest.mark.parametrize("name", TRAINED)
 def test_no_training_step_waits_for_the_gpu(name: str, world: Split) -> None:
     data = data_on(GPU, world)
-    method, encoder = begun(name, data)
+    method, encoder = prepared_method(name, data)
     optimizer = torch.optim.Adam(encoder.parameters(), fused=True)
     rows = data.trainable[:64]
     host_rows = rows.cpu().numpy()
-    for _ in range(2):  # the first steps fill what is cached, and the optimiser's state
+    for _ in range(2):  # the first steps fill caches and the state of the optimiser
         step(method, encoder, data, host_rows, rows)
         optimizer.step()
     rng = torch.Generator(GPU).manual_seed(0)
@@ -177,14 +178,14 @@ def items_of(batch: Batch) -> list[list[int]]:
 @pytest.mark.parametrize("name", IMPORTANCES)
 def test_importances(name: str, world: Split) -> None:
     on_cpu, on_gpu = (
-        IMPORTANCES[name](begun("sasrec-ce", data)[1], data).cpu()
+        IMPORTANCES[name](prepared_method("sasrec-ce", data)[1], data).cpu()
         for data in (data_on(CPU, world), data_on(GPU, world))
     )
     assert torch.allclose(on_gpu, on_cpu, atol=1e-3)
 
 
 def test_ranks_and_top_lists_of_tied_scores(world: Split) -> None:
-    """Scores are small whole numbers, the same on both devices, with many ties."""
+    """Scores are small whole numbers with many ties, the same on both devices."""
     table = torch.from_numpy(np.random.default_rng(0).integers(-3, 4, (world.n_items, world.n_items))).float()
 
     def rank(device: torch.device) -> Any:
@@ -236,12 +237,12 @@ def test_short_training(name: str, world: Split, drawn_on_cpu: Callable[[int], N
 
 
 class Stopped(Exception):
-    """Ends a training run from outside."""
+    """Raised to end a training run."""
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_goes_on_from_a_checkpoint(name: str, world: Split, tmp_path: Path) -> None:
-    """Sums on a GPU come in no fixed order, so the bits may differ, as they may between two runs from the start."""
+def test_continues_from_a_checkpoint(name: str, world: Split, tmp_path: Path) -> None:
+    """A GPU sums in no fixed order, so bits may differ, as they may between two runs from the start."""
     entry, encoder = METHODS[name], EncoderSettings(width=32, dropout=0.1, maxlen=MAXLEN)
     settings = TrainingSettings(batch_size=64, epochs=8)
 
@@ -265,7 +266,7 @@ def test_goes_on_from_a_checkpoint(name: str, world: Split, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("engine", ["inline", "local"])
 def test_the_one_command(engine: str, tmp_path: Path) -> None:
-    """In a process of its own, which has not used the GPU yet."""
+    """In a separate process, which has not used the GPU yet."""
     words = "--dataset synthetic --profile quick --methods markov,sasrec-bce,btsr-ce --seeds 0 --experiments main"
     command = [sys.executable, str(ROOT / "run_all.py"), *words.split(), "--stages", "prepare,train"]
     command += ["--device", "cuda", "--engine", engine, "--workers", "1" if engine == "inline" else "2"]

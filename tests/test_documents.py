@@ -1,4 +1,4 @@
-"""README.md and docs/ keep their word: commands parse, links lead somewhere, numbers stand in tables."""
+"""README.md and docs/ are correct: commands parse, links lead somewhere, numbers are in tables."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ README, REPRODUCTION = DOCUMENTS["README.md"], DOCUMENTS["docs/reproduction.md"]
 
 
 def lines_starting(start: str) -> list[str]:
-    """The command lines in code blocks of all documents that begin with `start`, without comments, each once."""
+    """The distinct command lines in code blocks of all documents that begin with `start`, without comments."""
     blocks = re.findall(r"^```\n(.*?)^```", "\n".join(DOCUMENTS.values()), re.DOTALL | re.MULTILINE)
     lines = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
     return sorted({line for line in lines if line.startswith(start)})
 
 
 def links() -> list[tuple[str, str]]:
-    """(document, target) of every link and picture that does not lead to the web."""
+    """(document, target) of every link and picture except links to the web."""
     return [
         (name, target)
         for name, text in DOCUMENTS.items()
@@ -58,14 +58,14 @@ def test_the_readme_is_short() -> None:
 
 
 @pytest.mark.parametrize("command", lines_starting("python run_all.py"))
-def test_every_command_is_one_that_the_program_takes(command: str) -> None:
+def test_every_command_of_run_all_parses(command: str) -> None:
     words = [word for word in shlex.split(command)[2:] if word != "steady"]
     options = parse(words if "steady" not in command else words[:-1])
     assert choose_methods(options.methods)
 
 
 @pytest.mark.parametrize("command", lines_starting("python -m benchmark"))
-def test_every_other_command_is_one_too(command: str) -> None:
+def test_every_other_command_parses(command: str) -> None:
     words = shlex.split(command)[3:]
     if words != ["--help"]:
         commands.parse(words[0], words[1:])
@@ -81,7 +81,7 @@ def test_every_picture_is_described(document: str) -> None:
     assert all(len(words) > 20 for words in re.findall(r"!\[([^\]]*)\]", DOCUMENTS[document]))
 
 
-def test_all_datasets_and_the_papers_methods_are_listed_and_no_method_that_does_not_exist() -> None:
+def test_all_datasets_and_exactly_the_existing_methods_are_listed() -> None:
     for name in DATASETS:
         assert f"`{name}`" in DOCUMENTS["docs/running.md"], name
     rows = table_after(DOCUMENTS["docs/methods.md"], "| `--methods` |")
@@ -90,7 +90,7 @@ def test_all_datasets_and_the_papers_methods_are_listed_and_no_method_that_does_
     assert {*usual, *itertools.chain(*ADDED.values())} < listed <= set(METHODS)
 
 
-def test_the_numbers_of_the_readme_are_those_of_table_2() -> None:
+def test_the_readme_has_the_numbers_of_table_2() -> None:
     table = pd.read_csv(ROOT / "tables" / "released-ties-file-equal-paper" / "table2.csv")
     rows = iter(table_after(README, "| NDCG@10 | SASRec (BCE) |"))
     for title, printed in zip(rows, rows, strict=True):
@@ -102,7 +102,7 @@ def test_the_numbers_of_the_readme_are_those_of_table_2() -> None:
         assert printed == ["*paper*", *(f"*{value:.4f}*" for value in shown["paper_mean"])]
 
 
-def test_the_hours_of_the_readme_are_those_of_the_cost_tables() -> None:
+def test_the_readme_has_the_hours_of_the_cost_tables() -> None:
     hours = []
     for name in ("ml-1m", "beauty"):
         cost = pd.read_csv(ROOT / "tables" / name / "released-ties-file-equal-paper" / "cost.csv")
@@ -111,10 +111,10 @@ def test_the_hours_of_the_readme_are_those_of_the_cost_tables() -> None:
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/reproduction.md"])
-def test_every_measured_number_stands_in_a_table_that_the_document_links_to(document: str) -> None:
+def test_every_measured_number_is_in_a_linked_table(document: str) -> None:
     text = DOCUMENTS[document]
     linked = {target for name, target in links() if target.endswith(".md") and "tables/" in target and name == document}
-    if document == "README.md":  # its one-sentence findings lead to the reproduction, which has the evidence
+    if document == "README.md":  # its one-sentence findings link to the reproduction, which has the evidence
         linked |= {target.removeprefix("../") for name, target in links() if name == "docs/reproduction.md"}
         linked = {target for target in linked if target.startswith("tables/") and target.endswith(".md")}
     folder = (ROOT / document).parent
@@ -126,7 +126,7 @@ def test_every_measured_number_stands_in_a_table_that_the_document_links_to(docu
         assert number in shown, f"{number} is in no table that {document} links to"
 
 
-def test_the_figures_of_the_drill_are_those_of_its_file() -> None:
+def test_the_counts_of_the_drill_are_those_of_its_file() -> None:
     sections = json.loads((ROOT / "results/drill.json").read_bytes())
     drill = {name: section["figures"] for name, section in sections.items()}
     text = " ".join(DOCUMENTS["docs/robustness.md"].split())
@@ -138,7 +138,7 @@ def test_the_figures_of_the_drill_are_those_of_its_file() -> None:
 
 @pytest.fixture
 def worked_example(tmp_path: Path) -> Path:
-    """A clone in which the method of docs/extending.md has been added by that document's words."""
+    """A clone with the method of docs/extending.md, added as the document says."""
     text = DOCUMENTS["docs/extending.md"]
     code, line = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     clone, name = tmp_path / "clone", re.match(r"# (baselines/\w+\.py)", code)

@@ -1,4 +1,4 @@
-"""The one command in surroundings that are not ours: other directories, odd paths, no home, plain ASCII, no network."""
+"""The one command in other environments: other directories, odd paths, no home, plain ASCII, no network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Launch = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def odd(tmp_path: Path) -> Path:
-    """A directory whose name has spaces, letters beyond ASCII and what a shell would take for its own."""
+    """A directory whose name has spaces, non-ASCII letters and characters special to a shell."""
     path = tmp_path / ODD
     path.mkdir()
     return path
@@ -33,7 +33,7 @@ def odd(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def launch(odd: Path) -> Launch:
-    """Run run_all.py with an output directory of its own; keywords change the environment, None removes a variable."""
+    """Run run_all.py with its own output directory; keywords set environment variables, None removes one."""
 
     def run(
         *words: str, script: Path = ROOT / "run_all.py", python: tuple[str, ...] = (), **changes: str | None
@@ -75,7 +75,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def test_a_clone_anywhere_without_home_network_or_utf_8(odd: Path, launch: Launch) -> None:
-    """All at once, because each run of the whole job takes seconds."""
+    """All conditions at once, because each run takes seconds."""
     clone, blocked, nowhere = odd / "the clone", odd / "blocked.py", odd / "file"
     clone.mkdir()
     for name in CODE:
@@ -110,7 +110,7 @@ def test_an_interactions_file_with_an_odd_name(odd: Path) -> None:
     assert json.loads(data.read_bytes())["title"] == "мой магазин"
 
 
-def test_no_network_where_it_is_needed_is_one_line(odd: Path, launch: Launch) -> None:
+def test_a_missing_network_is_reported_in_one_line(odd: Path, launch: Launch) -> None:
     blocked = odd / "blocked.py"
     blocked.write_text(NO_NETWORK, encoding="utf-8")
     words = ["--dataset", "ml-1m", "--data-dir", str(odd / "data")]
@@ -122,7 +122,7 @@ def test_no_network_where_it_is_needed_is_one_line(odd: Path, launch: Launch) ->
 
 @pytest.mark.parametrize("stages", ["prepare,train", "prepare,train,report"])
 def test_a_closed_standard_output(odd: Path, stages: str) -> None:
-    """`>&-`: no output at all; what is opened next gets its number. Once in this process, once with a worker."""
+    """After `>&-`, the next file that is opened gets the number of standard output. With and without a worker."""
     is_reported = "report" in stages
     command = [sys.executable, str(ROOT / "run_all.py"), *SHORT, "--out-dir", str(odd / "out"), "--stages", stages]
     command += ["--engine", "local" if is_reported else "inline", "--workers", "1"]
@@ -135,8 +135,8 @@ def test_a_closed_standard_output(odd: Path, stages: str) -> None:
     assert bool(list(odd.rglob("table2.md"))) == is_reported
 
 
-def test_a_reader_that_leaves_after_one_line_and_files_opened_with_their_encoding(odd: Path) -> None:
-    """`| head -1`: what is stored and rendered before the output is refused stays whole, and nothing is shouted."""
+def test_a_closed_pipe_and_explicit_encodings(odd: Path) -> None:
+    """After `| head -1` closes the pipe, records and tables are complete, and no traceback is printed."""
     command = [sys.executable, "-X", "warn_default_encoding", str(ROOT / "run_all.py"), *SHORT]
     command += ["--out-dir", str(odd / "out"), "--engine", "inline"]
     done = subprocess.run(
@@ -147,6 +147,6 @@ def test_a_reader_that_leaves_after_one_line_and_files_opened_with_their_encodin
     assert len(done.stdout.splitlines()) == 1
     assert list((odd / "out" / "results").rglob("record.json"))
     assert list((odd / "out" / "reports").rglob("table2.md"))
-    code = tuple(str(ROOT / name) for name in CODE)  # and not .venv, which lies in the clone as well
+    code = tuple(str(ROOT / name) for name in CODE)  # not .venv, which is in the clone too
     ours = [line for line in done.stderr.splitlines() if "EncodingWarning" in line and line.startswith(code)]
     assert not ours, "\n".join(ours)

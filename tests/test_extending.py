@@ -1,4 +1,4 @@
-"""The tasks of docs/extending.md, done by its words on a copy of the tree."""
+"""The tasks of docs/extending.md, carried out as it says on a copy of the tree."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TARGET = re.compile(
 
 
 def target(name: str) -> tuple[str, str, str, str, str]:
-    """Of an example where it goes, the registry, the import, the registry's head, and the line below that."""
+    """Where an example goes, its registry, the import, the head of the registry, and the line to add below that."""
     found = TARGET.search(EXAMPLES[name])
     assert found, name
     return found[1], found[2], found[3], found[4], found[5]
@@ -37,7 +37,7 @@ def insert(path: Path, after: str, line: str) -> None:
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the tree with all the examples and the sweep in it, and the data of the example's dataset."""
+    """A copy of the tree with all examples, the sweep, and data for the example's dataset."""
     clone = tmp_path_factory.mktemp("tree")
     for folder in ("baselines", "benchmark", "datasets"):
         shutil.copytree(ROOT / folder, clone / folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -68,7 +68,7 @@ def run(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def test_seven_tasks_take_a_file_and_a_line_each(extended: Path) -> None:
+def test_the_examples_run_and_are_reported(extended: Path) -> None:
     methods = ["sasrec-ce", "btsr-ce", "sasrec-gbce", "btsr-gbce", "mean", "masked", "duorec"]
     words = ["--dataset", "synthetic,clicks", "--profile", "quick", "--seeds", "0", "--engine", "inline"]
     words += ["--methods", ",".join(methods), "--experiments", "main,temperature"]
@@ -85,10 +85,10 @@ def test_seven_tasks_take_a_file_and_a_line_each(extended: Path) -> None:
         assert set(swept["variant"]) == {0.5, 2.0}
     for name in ("gains", "spread"):  # figures over two datasets
         [figure] = (reports / "figures").rglob(f"{name}.png")
-        assert not {"synthetic", "clicks"} & set(figure.parts)  # of both together
+        assert not {"synthetic", "clicks"} & set(figure.parts)  # one figure of both together
 
 
-def test_the_sizes_in_the_table_are_those_of_the_examples() -> None:
+def test_the_guide_has_the_sizes_of_the_examples() -> None:
     for name, code in EXAMPLES.items():
         assert target(name)[0].endswith(f"/{name}.py")
         [row] = [line for line in GUIDE.splitlines() if f"(examples/{name}.py)" in line and line.startswith("|")]

@@ -1,4 +1,4 @@
-"""What is committed in results/ and what is shown of it belong together."""
+"""The committed tables follow from the committed results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REPORTS = (
     " --stages report",
 )
 ELSEWHERE = {"audit.md", "audit.csv", "bench.md", "drill.md"}
-"""Tables that other commands write."""
+"""Tables written by other commands."""
 
 
 def test_the_committed_tables_follow_from_the_committed_records(
