@@ -140,10 +140,7 @@ def _document(name: str, found: CaseResult, options: Namespace, started: datetim
 
 
 def _documents(directory: Path, without: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Read the JSON files in `directory`, those of cases that no longer exist last.
-
-    Raises StoreError for a file that the table cannot be made from.
-    """
+    """Read the JSON files in `directory`, former cases last; raises StoreError for one that cannot be rendered."""
     found, names = [], dict.fromkeys([*CASES, *sorted(path.stem for path in directory.glob("*.json"))])
     for path in (directory / f"{name}.json" for name in names if name not in without):
         try:

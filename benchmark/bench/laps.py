@@ -116,7 +116,7 @@ def train_sparse(load: TrainingLoad, recipe: RunSpec, device: torch.device, lap:
 def sparse_loss(method: BTSR, encoder: Encoder, batch: TrainBatch, rng: torch.Generator) -> Tensor:
     """Compute the loss of BT-SR (SCE), a scalar, without a gradient as large as the item table.
 
-    The states compete against the items in the buckets alone, which are looked up like the inputs. Buckets are drawn a
+    The states only compete against the items in the buckets, which are looked up like the inputs. Buckets are drawn a
     few at a time, their number rounded up, because each of them scores every item in order to choose its own.
     """
     objective = method.settings.objective

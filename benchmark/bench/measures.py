@@ -19,9 +19,8 @@ GROWING: tuple[Quantity, ...] = ("time", "added memory")
 
 @dataclass(frozen=True)
 class BenchRatio:
-    """How many times better the contender `ours` is than the contender `usual`.
-
-    "speed" compares units of work per second, "time" compares seconds whatever work was done in them.
+    """How many times better the contender `ours` is than `usual`: in units of work per second for "speed", in seconds
+    for "time", in bytes for memory.
     """
 
     label: str
@@ -42,10 +41,7 @@ class Group:
     ratios: list[BenchRatio] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the group with rates and values of the ratios, null where a contender was not measured.
-
-        Laps are kept only if they report more than their seconds, which the results list anyway.
-        """
+        """Add rates and the values of ratios, and drop laps that report nothing but their seconds."""
         by_name = {result.contender: result for result in self.results}
         ratios = [
             asdict(ratio) | compare(by_name[ratio.ours], by_name[ratio.usual], ratio.quantity) for ratio in self.ratios
@@ -117,8 +113,8 @@ class CaseResult:
 
 
 def compare(ours: Result, usual: Result, quantity: Quantity) -> dict[str, Any]:
-    """Return how many times better ours is as `value`; for speed, the median over pairs of neighbouring laps, with its
-    quartiles `low` and `high`.
+    """Return how many times better ours is: the median `value` over pairs of neighbouring laps and its quartiles `low`
+    and `high`, which are equal except for speed; all None if one of the two was not measured.
     """
     if quantity == "speed":
         times = [a / b for a, b in zip(_rates(ours), _rates(usual), strict=False)]
@@ -136,9 +132,8 @@ def _amount(result: Result, quantity: Quantity) -> float | None:
 
 
 def growth(sizes: Sequence[int], groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """Fit quantity ~ size ** exponent by least squares on the logarithms.
-
-    There is a fit for the time and the added memory of each contender that was measured at two `sizes` or more.
+    """Fit quantity ~ size ** exponent on a log-log scale, for the time and the added memory of each contender that was
+    measured at two `sizes` or more.
     """
     points: dict[tuple[str, Quantity], list[tuple[int, float]]] = {}
     for size, group in zip(sizes, groups, strict=True):

@@ -4,8 +4,8 @@ Its rules:
 
 1. Every sequence is padded to maxlen. A torch Dataset returns one user's row at a time, and a DataLoader without worker
    processes stacks the rows. (On the CPU that trains, workers would only take time from it.)
-2. The encoder computes every position, padding included, by `nn.MultiheadAttention` without returning the weights. So
-   it does for twins, of which only the last state is used.
+2. The encoder computes every position, padding included, by `nn.MultiheadAttention` without returning the weights. It
+   does so for twins too, although only their last state is used.
 3. CE builds the logits of all B * L positions over the whole catalogue and calls `F.cross_entropy` with `ignore_index`.
 4. Twins are found by scanning the final items of all sequences for each anchor.
 5. Evaluation runs the model one user at a time, collects the scores of all users in a matrix on the host, and masks and

@@ -147,10 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parse(name: str, words: list[str]) -> tuple[Callable[[Namespace], int], Namespace]:
-    """Return the function of the command `name` and its options, parsed from `words`, which they keep as `words`.
-
-    Raises ConfigError for an unknown command or wrong usage.
-    """
+    """Return a command's function and its options; raises ConfigError for an unknown command or wrong usage."""
     if name not in COMMANDS:
         raise ConfigError(f"unknown command '{name:.60}'{suggestion(name, COMMANDS)}")
     command = COMMANDS[name]

@@ -37,7 +37,7 @@ EXAMPLES = """examples:
   python run_all.py --dataset ml-1m,beauty --seeds 0-4 --engine local --workers 2
   python run_all.py --dataset ml-1m --methods sasrec-ce,btsr --dry-run
   python run_all.py --interactions my.csv --methods btsr-ce --set training.epochs=50
-  python run_all.py --dataset ml-1m --stages report         tables and figures from finished runs alone
+  python run_all.py --dataset ml-1m --stages report         only the tables and figures, from finished runs
   python -m benchmark --help                                the other commands: status, export, import, score, ...
 """
 

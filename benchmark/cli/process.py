@@ -1,7 +1,7 @@
 """How a process of the suite starts and ends: signals, exit codes, and one line on stderr for every error.
 
 The first signal raises KeyboardInterrupt, the second ends the process at once, and neither prints a traceback.
-Only the standard library is imported here, so that `begin` can install the signal handlers before the slow imports.
+Only the standard library is imported here, so that `launch` can install the signal handlers before the slow imports.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from importlib import import_module
 from typing import Any, NoReturn
 
 try:
@@ -30,18 +31,15 @@ SAFE = "finished runs are stored, the same command goes on from there"
 Handler = Callable[..., Any] | int
 
 
-def begin(program: str) -> None:
-    """Install the signal handlers, and exit with one line if the current directory no longer exists."""
+def launch(program: str, module: str) -> NoReturn:
+    """Import a module, call its `main` and exit with the code that it returns."""
     set_handlers(exit_at_once)
     try:
         os.getcwd()
     except OSError as error:  # libraries would abort the process over it
         sys.exit(f"{program}: the current directory: {error.strerror or error}; change to a directory that exists")
-
-
-def end(code: int) -> NoReturn:
-    """Exit with this code, ignoring signals: nothing is left to interrupt."""
-    set_handlers(signal.SIG_IGN)
+    code = import_module(module).main()
+    set_handlers(signal.SIG_IGN)  # nothing is left to interrupt
     sys.exit(code)
 
 
@@ -63,7 +61,7 @@ def run(program: str, command: Callable[[], int]) -> int:
         return fail(program, str(error), USAGE if isinstance(error, ConfigError) else FAILURE)
     except KeyboardInterrupt:
         return fail(program, f"interrupted; {SAFE}", INTERRUPTED)
-    except BrokenPipeError:  # whoever read our output has left, as `| head` does
+    except BrokenPipeError:  # the reader of our output is gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
     except OSError as error:
@@ -82,9 +80,7 @@ def fail(program: str, line: str, code: int = FAILURE) -> int:
 
 
 def set_handlers(handler: Handler) -> dict[signal.Signals, Handler]:
-    """Let `handler` handle SIGNALS and return the previous handlers. A signal that is ignored, as under nohup, stays
-    ignored.
-    """
+    """Set the handler of SIGNALS and return the previous ones; ignored signals stay ignored, as nohup requires."""
     before: dict[signal.Signals, Handler] = {}
     for number in SIGNALS:
         present = signal.getsignal(number)

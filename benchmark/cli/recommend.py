@@ -96,8 +96,8 @@ def _find(store: Store, name: str) -> RunRecord:
 def _scorer(
     spec: RunSpec, sequences: Sequences, n_items: int, weights: Arrays | None, epochs: int | None, device: torch.device
 ) -> Scorer:
-    """Return the scorer of the run's method: a trained method with the given weights, or trained on `sequences` for
-    `epochs` epochs if there are none; a fitted method always fitted to `sequences`.
+    """Return the scorer of the run's method: with these weights, or trained on `sequences` for `epochs` epochs if there
+    are none. A method that is fitted rather than trained is always fitted to `sequences`.
     """
     method = METHODS[spec.method].method(spec.settings)
     if isinstance(method, TrainedMethod) and weights is not None:
@@ -125,9 +125,8 @@ def _histories(interactions: Interactions, catalogue: np.ndarray) -> tuple[np.nd
 def _recommendations(
     scorer: Scorer, spec: RunSpec, histories: Interactions, catalogue: np.ndarray, top: int, device: torch.device
 ) -> Iterator[pd.DataFrame]:
-    """Yield the `top` best items of a few users at a time, with the columns userid, itemid and rank (from 1).
-
-    Items of a user's own history are left out if the run's evaluation masked them too.
+    """Yield the `top` best items of a few users at a time, with the columns userid, itemid and rank (from 1). Items of
+    a user's own history are left out if the run's evaluation masked them too.
     """
     users, sequences = _histories(histories, catalogue)
     if not len(users):

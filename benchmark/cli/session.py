@@ -77,7 +77,7 @@ class Session:
     def plan(self) -> Plans:
         """Plan the runs of each chosen dataset that is prepared or has a data.json in the store.
 
-        Raises DataError if a dataset that the user named is neither, or if all of them are neither.
+        Raises DataError for a dataset that the user named but that is neither, and if no dataset is left.
         """
         plans = {}
         for dataset in self.chosen:
@@ -202,10 +202,7 @@ class Session:
 
 
 def open_store(out_dir: Path) -> Store:
-    """Open the store below `out_dir` and remove what killed processes left there.
-
-    Raises StoreError if `out_dir` is not a directory and cannot become one.
-    """
+    """Open the store below `out_dir` and clean up after killed processes; StoreError if that cannot be a directory."""
     check_directory(out_dir, written=False)
     for name in ("tables", "figures", CACHE):
         try:

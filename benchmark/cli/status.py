@@ -71,7 +71,7 @@ def show_plans(session: Session, reads_data: bool) -> int:
             if left:
                 lines += estimate(session, dataset, stored, left, reads_data)[0]
                 command = command_of(left[0].spec, dataset.file)
-                lines.append(f"  The first run is {left[0].key}. This command makes it alone: {command}")
+                lines.append(f"  The first run is {left[0].key}. This command runs only that one: {command}")
             print("\n".join(lines))
             total_left += len(left)
     return total_left

@@ -16,7 +16,7 @@ from benchmark.store.atomic_files import check_directory
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
 
-ALWAYS = tuple(f"test {metric}" for metric in shown_in("run"))
+ALWAYS_SHOWN = tuple(f"test {metric}" for metric in shown_in("run"))
 """Metrics that are shown for every run; others are shown only where they differ."""
 
 DECIMALS = 6
@@ -111,7 +111,7 @@ def _rows(first: RunRecord, second: RunRecord) -> list[tuple[str, str, str, str]
     one, other = _metrics(first), _metrics(second)
     for name in one | other:
         a, b = one.get(name), other.get(name)
-        if name in ALWAYS or a != b:
+        if name in ALWAYS_SHOWN or a != b:
             rows.append((name, _number(a), _number(b), _difference(a, b)))
     machines = [f"{r.hardware.get('device', '?')}, torch {r.versions.get('torch', '?')}" for r in (first, second)]
     if not _is_same(first, second) and machines[0] != machines[1]:

@@ -21,10 +21,7 @@ LEGEND = "[ ] best; * p < 0.05 in favour of a method against its rival"
 
 
 def table(options: Namespace) -> int:
-    """Print or write a table of the chosen methods and metrics.
-
-    The best value is bold, the second best underlined, and a star marks a method that significantly beats its rival.
-    """
+    """Print or write a table: best in bold, second best underlined, a star for significantly beating the rival."""
     from benchmark.report.shown_runs import planned_results  # imports pandas, which is slow
     from benchmark.report.tables.formats import to_markdown, to_plain, to_tabular
     from benchmark.report.tables.table2 import table_of_methods

@@ -1,4 +1,4 @@
-"""A dataset whose publisher has a format of its own: session|page|YYYY-MM-DD HH:MM:SS, one click a line.
+"""A dataset in its publisher's own format: session|page|YYYY-MM-DD HH:MM:SS, one click per line.
 
 Copy it to datasets/publishers/clicks.py, and add to datasets/registry.py the import
 
@@ -21,5 +21,5 @@ LAYOUT = Layout(user=0, item=1, time=2, fields=3, delimiter="|", clock=utc_clock
 
 
 def read(path: Path) -> Interactions:
-    """All clicks, in file order. Raises DataError that names the first bad line."""
+    """Read all clicks in file order; raises DataError that names the first bad line."""
     return read_delimited(path, LAYOUT)

@@ -1,4 +1,4 @@
-"""A metric of what is recommended: how evenly the lists' places are shared out, in bits.
+"""A metric of recommendations: how evenly the places in the lists are spread over items, in bits.
 
 Copy it to benchmark/runs/entropy.py, and add to benchmark/runs/metrics.py the import
 
@@ -15,9 +15,9 @@ import numpy as np
 
 
 def entropy(top_items: np.ndarray, popularity: np.ndarray) -> float:
-    """-sum_j p_j log2 p_j, p_j the items' shares of the places; NaN if nothing is recommended.
+    """-sum_j p_j log2 p_j, where p_j is item j's share of the places; NaN if nothing is recommended.
 
-    `top_items` (N, K), V where there is no item; `popularity` (V,) gives the size of the catalogue alone.
+    `top_items` (N, K), V where there is no item; `popularity` (V,) only gives the size of the catalogue.
     """
     places = np.bincount(top_items[top_items < len(popularity)])
     shares = places[places > 0] / max(places.sum(), 1)

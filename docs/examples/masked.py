@@ -28,7 +28,7 @@ from datasets.sequences import Batch
 
 
 class MaskedTransformer(Transformer):
-    """The Transformer, asked for the item behind a mask token that stands after the history."""
+    """A Transformer that scores by appending a mask token to the history and predicting the item behind it."""
 
     def score(self, histories: Batch) -> torch.Tensor:
         items, lengths, longest = histories.items, histories.lengths, self.settings.maxlen
@@ -40,7 +40,7 @@ class MaskedTransformer(Transformer):
 
 
 class Masked(TrainedMethod):
-    """Predict hidden items: a share of each row at random, and always the last."""
+    """Predict hidden items: a random share of each row, and always the last item."""
 
     version = 1
     encoder_version = 10 * TrainedMethod.encoder_version + 1  # it also rises with the Transformer's

@@ -21,7 +21,7 @@ from datasets.sequences import Batch
 
 
 class Mean(Encoder):
-    """It has no parameters but the item vectors."""
+    """An encoder whose only parameters are the item vectors."""
 
     def __init__(self, n_items: int, settings: EncoderSettings, precision: Precision = "fp32") -> None:
         super().__init__(n_items, settings, precision)
@@ -35,7 +35,7 @@ class Mean(Encoder):
 
 
 class MeanRec(SASRec):
-    """Next-item prediction on it."""
+    """Next-item prediction with this encoder."""
 
     version = 1
     encoder_version = 1  # raise it whenever the numbers of Mean change

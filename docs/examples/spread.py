@@ -21,7 +21,7 @@ from benchmark.report.query import Results
 
 
 def spread(shown: Sequence[Results]) -> Figure:
-    """A panel for each dataset, a point for each method at the mean of its seeds."""
+    """Draw a panel for each dataset, with a point for each method at the mean over its seeds."""
     figure, axes = panels(shown, "all methods", 1, len(shown), 3.4)
     for axis, results in zip(axes[0], shown, strict=True):
         for row, group in enumerate(map(results.method, results.ran)):

@@ -7,7 +7,6 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -216,39 +215,26 @@ def test_no_contender_starts_after_the_deadline() -> None:
     assert (late.status, late.note) == ("skipped", "left out: the time for all contenders is over")
 
 
-def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float]) -> list[list[Contender]]:
-    """Pretend to measure: each contender takes the given seconds, or one. Returns each group's contenders."""
-    found: list[list[Contender]] = []
+def pretend_to_measure(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float]) -> None:
+    """Let each contender take the given seconds, or one, without running it."""
 
-    def fake(
-        self: BenchOptions,
-        title: str,
-        contenders: list[Contender],
-        unit: str,
-        workload: dict[str, int],
-        ratios: Sequence[BenchRatio] = (),
-        *_: Any,
-    ) -> Group:
-        found.append(contenders)
-        results = [
+    def measure(self: Turns, contenders: list[Contender], *_: Any) -> list[Result]:
+        return [
             Result(each.name, 1, "skipped", note=each.skip_reason)
             if each.skip_reason
             else Result(each.name, 1, seconds=[seconds.get(each.name, 1.0)], added_memory_bytes=1)
             for each in contenders
         ]
-        return Group(title, unit, True, workload, results, list(ratios))
 
-    monkeypatch.setattr(BenchOptions, "measure", fake)
-    return found
+    monkeypatch.setattr(Turns, "measure", measure)
 
 
-def bench_options(*variants: str) -> BenchOptions:
-    return BenchOptions(Turns(CPU, 1), ("ml-1m",), Path("nowhere"), True, lambda line: None, variants)
+QUICK = BenchOptions(Turns(CPU, 1), ("ml-1m",), Path("nowhere"), True, lambda line: None)
 
 
 def test_a_contender_that_would_take_too_long_is_skipped_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    measured(monkeypatch, {"sasrec-ce": 40.0})
-    smaller, larger = bench_cases.scaling(bench_options()).groups
+    pretend_to_measure(monkeypatch, {"sasrec-ce": 40.0})
+    smaller, larger = bench_cases.scaling(QUICK).groups
     assert {result.status for result in smaller.results} == {"measured"}
     [left_out] = [result for result in larger.results if result.status == "skipped"]
     assert (left_out.contender, left_out.note) == (
@@ -258,16 +244,14 @@ def test_a_contender_that_would_take_too_long_is_skipped_with_a_note(monkeypatch
 
 
 def test_twin_scans_that_would_take_too_long_are_skipped_but_draws_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    measured(monkeypatch, {"list scan": 1.0})
-    found = bench_cases.twins(bench_options())
+    pretend_to_measure(monkeypatch, {"list scan": 1.0})
+    found = bench_cases.twins(QUICK)
     indexed = {group.workload["sequences"]: group for group in found.groups if group.unit == "sequences"}
     drawn = [group.workload["sequences"] for group in found.groups if group.unit == "draws"]
     assert drawn == list(indexed) == [200, 1_000, 2_000]
     assert [indexed[size].results[1].status for size in drawn] == ["measured", "measured", "measured"]
-    measured(monkeypatch, {"list scan": 20.0})  # it grows with the square: 500 s at five times the size
-    again = [
-        group.results[1].status for group in bench_cases.twins(bench_options()).groups if group.unit == "sequences"
-    ]
+    pretend_to_measure(monkeypatch, {"list scan": 20.0})  # it grows with the square: 500 s at five times the size
+    again = [group.results[1].status for group in bench_cases.twins(QUICK).groups if group.unit == "sequences"]
     assert again == ["measured", "skipped", "skipped"]
 
 

@@ -99,8 +99,8 @@ def test_the_exported_interactions_are_the_training_sequences(prepared: Split, t
     frame = pd.read_csv(task.interactions, sep="\t")
     assert list(frame) == ["user_id:token", "item_id:token", "timestamp:float"]
     shuffled = frame.sample(frac=1.0, random_state=0).sort_values("timestamp:float", kind="stable")
-    told = shuffled.groupby("user_id:token")["item_id:token"].agg(list)
-    assert told.to_dict() == {user: prepared.train[user].tolist() for user in range(len(prepared.train))}
+    exported = shuffled.groupby("user_id:token")["item_id:token"].agg(list)
+    assert exported.to_dict() == {user: prepared.train[user].tolist() for user in range(len(prepared.train))}
 
 
 def test_the_exported_histories_are_those_of_validation_without_targets(prepared: Split, tmp_path: Path) -> None:
@@ -109,8 +109,8 @@ def test_the_exported_histories_are_those_of_validation_without_targets(prepared
     expected = [cases.histories[user].tolist() for user in range(len(cases.targets))]
     assert max(map(len, expected)) > 5
     for maxlen in (5, 10_000):
-        told = [history.tolist() for history in peer_task(tmp_path, prepared.n_items, maxlen=maxlen).histories()]
-        assert told == [history[-maxlen:] for history in expected]
+        exported = [history.tolist() for history in peer_task(tmp_path, prepared.n_items, maxlen=maxlen).histories()]
+        assert exported == [history[-maxlen:] for history in expected]
 
 
 @pytest.mark.parametrize("at_end", [True, False])

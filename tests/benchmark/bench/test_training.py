@@ -19,7 +19,7 @@ from baselines.settings import EncoderSettings
 from baselines.training_data import TrainBatch, TrainingData
 from baselines.transformer import Transformer as Encoder
 from benchmark.bench import cases, laps
-from benchmark.bench.measures import BenchOptions, Group
+from benchmark.bench.measures import BenchOptions
 from benchmark.bench.turns import Contender, Result, Turns
 from benchmark.bench.workloads import recipe, training_load
 from datasets.sequences import Sequences
@@ -112,17 +112,14 @@ def test_a_step_with_sparse_gradients_updates_only_the_touched_rows(monkeypatch:
 def test_training_is_measured_in_each_precision_and_compiled(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[Contender] = []
 
-    def measure(
-        self: BenchOptions, title: str, contenders: list[Contender], unit: str, workload: Any, ratios: Any, *_: Any
-    ) -> Group:
+    def measure(self: Turns, contenders: list[Contender], *_: Any) -> list[Result]:
         found.extend(contenders)
         work = {"flops": 2e9, "bytes": 5e8}
-        results = [
+        return [
             Result(each.name, 1, "measured", [2.0], 2, 1, seen=work if each.profilers else {}) for each in contenders
         ]
-        return Group(title, unit, True, workload, results, ratios)
 
-    monkeypatch.setattr(BenchOptions, "measure", measure)
+    monkeypatch.setattr(Turns, "measure", measure)
     monkeypatch.setattr(cases, "peaks", lambda device, quick: {"fp32": 1e10, "bf16": 4e10, "bytes": 1e9})
     turns = Turns(torch.device(device), 2)
     options = BenchOptions(turns, ("beauty",), Path("nowhere"), True, lambda line: None, tuple(cases.VARIANTS))

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from baselines.registry import METHODS
@@ -28,7 +27,7 @@ from benchmark.plan import experiments
 from benchmark.plan.dataset_facts import dataset_name_for
 from benchmark.store import atomic_files as atomic
 from benchmark.store.store import Store
-from datasets import synthetic
+from tests.benchmark.cli.conftest import write_interactions
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = [
@@ -41,11 +40,8 @@ TINY = [
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """A user's own interactions: 300 users, 60 items, string ids."""
-    data = synthetic.stand_in(300, 60, 4_000, seed=3)
-    rows = zip(data.user_ids, data.item_ids, data.timestamps, strict=True)
-    lines = [f"u{user},i{item},{timestamp}" for user, item, timestamp in rows]
     path = tmp_path / "My Shop.csv"
-    path.write_text("userid,itemid,timestamp\n" + "\n".join(lines) + "\n")
+    write_interactions(path)
     return path
 
 
@@ -236,17 +232,12 @@ def test_runs_move_between_machines(tmp_path: Path, command: Callable[..., list[
     assert report_files(tmp_path / "elsewhere") == report_files(tmp_path / "out")
 
 
-def test_an_exhausted_time_budget_is_not_success(
-    command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(command("--engine", "inline", "--time-budget", "0s")) == 1
-    assert "time budget" in capsys.readouterr().err
-
-
-def test_runs_that_the_time_budget_left_unrepeated_are_reported(
+def test_runs_that_the_time_budget_left_undone_are_reported(
     command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = command("--engine", "inline", "--methods", "popularity,markov", "--stages", "prepare,train")
+    assert main([*words, "--time-budget", "0s"]) == 1
+    assert "time budget" in capsys.readouterr().err
     assert main(words) == 0
     assert main([*words, "--time-budget", "0s"]) == 0, "nothing is left"
     capsys.readouterr()
@@ -298,9 +289,7 @@ def test_prefix_rows_from_a_file_to_the_records(tmp_path: Path, command: Callabl
 
 
 def test_home_from_the_data_to_its_table(tmp_path: Path) -> None:
-    data = synthetic.stand_in(200, 40, 2_000, seed=3)
-    columns = {"userid": data.user_ids, "itemid": data.item_ids, "timestamp": data.timestamps}
-    pd.DataFrame(columns).to_csv(tmp_path / "beauty.csv", index=False)
+    write_interactions(tmp_path / "beauty.csv", (200, 40, 2_000))
     words = ["--dataset", "beauty", "--data-dir", str(tmp_path), "--out-dir", str(tmp_path / "out"), *HOME]
     words += ["--experiments", "home", "--methods", "duorec", "--set", "training.epochs=1", "--engine", "inline"]
     assert main(words) == 0

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from benchmark.cli.commands import main as command
-from datasets import synthetic
+from tests.benchmark.cli.conftest import write_interactions
 
 
 @pytest.mark.parametrize("rules", [[], ["--set", "protocol.quantile=0.5", "--set", "protocol.until=0.7"]])
 def test_histories_are_exported_in_time_order(tmp_path: Path, rules: list[str]) -> None:
-    data = synthetic.stand_in(300, 60, 4_000, seed=3)
-    timestamps = np.random.default_rng(0).permutation(len(data)) + 10**9  # all distinct
-    frame = pd.DataFrame({"userid": data.user_ids, "itemid": data.item_ids, "timestamp": timestamps})
+    frame = write_interactions(tmp_path / "mine.csv", shuffled=True)
     assert not frame.groupby("userid")["timestamp"].is_monotonic_increasing.all()
-    frame.to_csv(tmp_path / "mine.csv", index=False)
     words = ["--interactions", str(tmp_path / "mine.csv"), "--out-dir", str(tmp_path), "--to", str(tmp_path / "split")]
     assert command(["export-split", *words, *rules, "--set", "protocol.ties=file"]) == 0
     item_at = frame.set_index("timestamp")["itemid"]

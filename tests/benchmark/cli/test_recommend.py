@@ -21,11 +21,11 @@ from benchmark.runs import evaluation
 from benchmark.runs.run import LISTS_KEPT
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
-from datasets import synthetic
 from datasets.sequences import Batch
+from tests.benchmark.cli.conftest import write_interactions
 
 ROOT = Path(__file__).resolve().parents[3]
-N_ITEMS, MAXLEN = 60, 8
+MAXLEN = 8
 
 
 def words(out: Path) -> list[str]:
@@ -36,11 +36,7 @@ def words(out: Path) -> list[str]:
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """300 users with string ids, and finished runs of three methods whose models are kept."""
     directory = tmp_path_factory.mktemp("kept")
-    data = synthetic.stand_in(300, N_ITEMS, 4_000, seed=3)
-    timestamps = np.random.default_rng(0).permutation(len(data)) + 10**9  # all distinct
-    users, items = (np.char.add(kind, ids.astype(str)) for kind, ids in (("u", data.user_ids), ("i", data.item_ids)))
-    frame = pd.DataFrame({"userid": users, "itemid": items, "timestamp": timestamps})
-    frame.to_csv(directory / "mine.csv", index=False)
+    write_interactions(directory / "mine.csv", shuffled=True)
     tiny = [
         "protocol.ties=file",
         "training.epochs=2",

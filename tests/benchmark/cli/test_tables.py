@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.cli.commands import main as command
 from benchmark.cli.main import main
-from datasets import synthetic
+from tests.benchmark.cli.conftest import write_interactions
 
 Table = Callable[..., int]
 
@@ -19,9 +19,7 @@ Table = Callable[..., int]
 def shop(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Options that name a store with runs of two methods and recommendations that were made elsewhere."""
     folder = tmp_path_factory.mktemp("shop")
-    data = synthetic.generate(200, 40, 2_000, seed=3)
-    columns = {"userid": data.user_ids, "itemid": data.item_ids, "timestamp": data.timestamps}
-    pd.DataFrame(columns).to_csv(folder / "shop.csv", index=False)
+    write_interactions(folder / "shop.csv", (200, 40, 2_000))
     where = ["--interactions", str(folder / "shop.csv"), "--out-dir", str(folder), "--set", "protocol.ties=file"]
     assert main([*where, "--methods", "popularity,markov", "--seeds", "0,1", "--stages", "prepare,train"]) == 0
     assert command(["export-split", *where, "--to", str(folder / "split")]) == 0

@@ -93,7 +93,7 @@ def test_a_dry_run_of_the_command_shows_only_that_run_and_the_command(
     assert main([*shlex.split(command)[2:-1], str(tmp_path), "--dry-run"]) == 0
     printed = capsys.readouterr().out
     assert ": 1 run, 0 ended, 1 left" in printed
-    assert f"  The first run is {again.key}. This command makes it alone: {command}\n" in printed
+    assert f"  The first run is {again.key}. This command runs only that one: {command}\n" in printed
 
 
 def test_a_tuned_run_is_repeated_without_what_tuning_stored() -> None:
