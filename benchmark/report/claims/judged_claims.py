@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import get_args
@@ -32,8 +32,8 @@ CommandOptions = Callable[[str], str]
 class JudgedClaim:
     """What the runs on one dataset say about one claim: a verdict, its evidence, and one text per comparison.
 
-    `command` shows the verdict from stored runs. `missing` runs what the claim still needs; it is empty if that is
-    nothing. `reported`: whether the report is about this dataset.
+    `command` shows the verdict from stored runs; it is empty if the report is not about this dataset. `missing` runs
+    what the claim still needs. If that is nothing it is empty, and `again` makes the claim's runs once more.
     """
 
     claim: Claim
@@ -43,9 +43,20 @@ class JudgedClaim:
     verdict: Verdict
     evidence: str
     numbers: tuple[str, ...]
+    reported: bool
     command: str
     missing: str
-    reported: bool
+    again: str
+
+    @property
+    def commands(self) -> Iterator[tuple[str, str]]:
+        """Yield each command that there is, after what it is for."""
+        if self.command:
+            yield "To see the verdict from stored runs:", self.command
+        if self.missing:
+            yield "To run what is missing:", self.missing
+        if self.again:
+            yield "To make its runs again, elsewhere:", self.again
 
     @property
     def decided(self) -> bool:
@@ -62,7 +73,7 @@ class JudgedClaim:
         lines = [f"{data}: {self.claim.id}: {self.verdict.upper()}", f'  the paper: "{self.claim.quote}"']
         lines += [f"  evidence: {self.evidence}"] if self.evidence else []
         lines += [f"  {text}" for text in self.numbers]
-        return "\n".join([*lines, *([f"  to run what is missing: {self.missing}"] if self.missing else [])])
+        return "\n".join([*lines, *(f"  {purpose} {command}" for purpose, command in self.commands)])
 
 
 def judge_claims(
@@ -94,7 +105,6 @@ def judge_claims(
 
 def _judged(claim: Claim, results: Results, reported: bool, options: str) -> JudgedClaim:
     judgement = judge(list(RULES[type(claim.rule)](results, claim.rule)))
-    command = f"python run_all.py --claim {claim.id} {options}"
     needed = [
         runs_of(results, claim.rule.experiment, variant.label)
         for variant in variants(results.dataset, claim.rule.experiment)
@@ -102,15 +112,17 @@ def _judged(claim: Claim, results: Results, reported: bool, options: str) -> Jud
     ]
     complete = all(group.records and "missing" not in group.not_done for group in needed)
     pooled = " --experiments windows" if "pooled" in judgement.evidence else ""
+    training = f"python run_all.py --claim {claim.id} {options}"
     return JudgedClaim(
         claim=claim,
         dataset=results.dataset,
         title=results.title,
         synthetic=results.synthetic,
         **vars(judgement),
-        command=f"{command}{pooled} --stages report",
-        missing="" if complete else command,
         reported=reported,
+        command=f"{training}{pooled} --stages report" if reported else "",
+        missing="" if complete else training,
+        again=f"{training}{pooled} --stages prepare,train --out-dir repeated" if complete and needed else "",
     )
 
 
@@ -179,8 +191,7 @@ def _dataset_head(finding: JudgedClaim) -> Head:
 def _detail(finding: JudgedClaim) -> Stack:
     paper = [f"\u201c{finding.claim.quote}\u201d", finding.claim.place, *filter(None, [finding.claim.reading])]
     verdict: list[str | Cell] = [_verdict_cell(finding), *filter(None, [finding.evidence])]
-    commands = ["To see the verdict from stored runs:", Command(finding.command)]
-    commands += ["To run what is missing:", Command(finding.missing)] if finding.missing else []
+    commands = [part for purpose, command in finding.commands for part in (purpose, Command(command))]
     columns: tuple[Sequence[str | Cell], ...] = (verdict, paper, finding.numbers, commands)
     return _lines(finding.claim.id, list(zip_longest(*columns, fillvalue="")))
 
@@ -202,4 +213,9 @@ def _csv_row(finding: JudgedClaim) -> Mapping[str, object]:
     row: dict[str, object] = {"claim": claim.id, "place": claim.place, "quote": claim.quote, "reading": claim.reading}
     row["rule"] = RULES[type(claim.rule)].__name__
     row |= {name: getattr(finding, name) for name in ("dataset", "title", "synthetic", "verdict", "evidence")}
-    return row | {"numbers": "; ".join(finding.numbers), "command": finding.command, "missing": finding.missing}
+    return row | {
+        "numbers": "; ".join(finding.numbers),
+        "command": finding.command,
+        "missing": finding.missing,
+        "again": finding.again,
+    }
