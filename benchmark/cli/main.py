@@ -57,7 +57,7 @@ def parse(arguments: list[str] | None) -> Namespace:
     what = parser.add_argument_group("what to run")
     for add in (DATASET, INTERACTIONS, *RUNS):
         add(what)
-    what.add_argument("--claim", metavar="ID", help="run only what this claim of tables/claims.md needs, and judge it")
+    what.add_argument("--claim", metavar="ID", help="run only what this claim (see claims.md) needs, and judge it")
     list_option("--stages", STAGES, f"from {', '.join(STAGES)} (default: all)")(what)
     rules, places = parser.add_argument_group("rules"), parser.add_argument_group("directories")
     for add in RULES:
@@ -132,10 +132,9 @@ def _reproduce(options: Namespace) -> int:
         return dry_run(session)
     is_trained, is_reported = "train" in options.stages, "report" in options.stages
     names, place = [dataset.name for dataset in session.chosen], session.report_place()
-    writes_report = is_reported and (not options.claim or options.report_dir is not None)
-    if is_trained or (writes_report and place == options.out_dir):
+    if is_trained or (is_reported and place == options.out_dir):
         check_places(options.out_dir, ["results"], names)
-    if writes_report:
+    if is_reported:
         check_places(place, ["tables", "figures"], names)
     device = _device(options) if is_trained else None
 
@@ -230,8 +229,6 @@ def _report(session: Session, plans: Plans, stored: Records) -> None:
     if options.claim:
         for finding in claim_findings(store, plans, stored, options.claim, session.command):
             print(finding.as_text())
-        if options.report_dir is None:
-            return
     place = session.report_place()
     is_whole = place == options.out_dir
     if is_whole:

@@ -17,6 +17,7 @@ from baselines.registry import METHODS
 from benchmark.cli.session import CACHE, check_unpublished, open_store
 from benchmark.plan.config import ConfigError
 from benchmark.plan.dataset_facts import dataset_name_for
+from benchmark.plan.repeat import repeat_command
 from benchmark.plan.run_spec import RunSpec, run_key
 from benchmark.runs.evaluation import top_lists
 from benchmark.runs.preparation import interactions_of, prepare
@@ -59,11 +60,14 @@ def recommend(options: Namespace) -> int:
     weights = None if options.refit else store.model(record)
     catalogue, sequences = prepared.split.item_labels, prepared.split.train
     if options.refit:  # hold nothing out: train on all users and on every item that passes the protocol's filter
+        torch.set_num_threads(1)  # as in runs: several threads get in each other's way
         kept, _ = apply_filter(spec.protocol.filter, interactions)
         catalogue, (_, sequences) = kept.item_labels, _histories(kept, kept.item_labels)
     elif weights is None and issubclass(METHODS[spec.method].method, TrainedMethod):
+        command = repeat_command(record)
         raise DataError(
-            "the weights of this run were not kept; use --refit, or repeat the run with --keep-models --overwrite all"
+            f"run {record.key}: its weights were not kept; use --refit, or make it again with {command} --keep-models "
+            "and add --out-dir repeated here"
         )
     scorer = _scorer(spec, sequences, len(catalogue), weights, record.selected_epoch, device)
     histories = interactions if options.histories is None else read_interactions(options.histories)
@@ -102,7 +106,10 @@ def _scorer(
     method = METHODS[spec.method].method(spec.settings)
     if isinstance(method, TrainedMethod) and weights is not None:
         encoder = method.build_encoder(n_items, spec.encoder, spec.training.precision)
-        encoder.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+        try:
+            encoder.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+        except RuntimeError:
+            raise DataError("the weights in results/ beside this run are those of another model; use --refit") from None
         return encoder.to(device).eval().score
     data = training_data(spec, sequences, n_items, device)
     if isinstance(method, TrainedMethod):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from benchmark.cli.options import ROOT, ChosenDataset, chosen_dataset, chosen_datasets
 from benchmark.plan.config import ConfigError
 from benchmark.plan.dataset_facts import DatasetFacts
-from benchmark.plan.experiments import DEFAULT, MAIN_SEEDS, all_experiments
+from benchmark.plan.experiments import DEFAULT, all_experiments
 from benchmark.plan.planner import PlannedRun, choose_methods, plan
 from benchmark.plan.run_spec import shortened
 from benchmark.plan.tuning import trial_values
@@ -164,9 +164,11 @@ class Session:
         # Protocols other than the paper's have their own experiments, each of which makes a whole report.
         experiments = set(DEFAULT) if options.protocol in PAPER_PRESETS else set[str]()
         methods = set(choose_methods(None))
-        has_default_seeds = set(MAIN_SEEDS) <= set(options.seeds or MAIN_SEEDS) and not options.claim
-        if has_default_seeds and all(
-            experiments <= set(each.experiments) and methods <= set(each.methods) for each in self.chosen
+        # Seeds that are named count for sweeps too, which usually have fewer.
+        if (
+            options.seeds is None
+            and not options.claim
+            and all(experiments <= set(each.experiments) and methods <= set(each.methods) for each in self.chosen)
         ):
             return Path(options.out_dir)
         return Path(options.out_dir, REPORTS, _folder_name(options, self.chosen))

@@ -11,7 +11,7 @@ from benchmark.cli.session import Session
 from benchmark.plan.config import ConfigError, suggestion
 from benchmark.plan.planner import choose_methods
 from benchmark.runs.metrics import CUTOFFS, definition
-from benchmark.store.atomic_files import write_file
+from benchmark.store.atomic_files import replacing
 from datasets.interactions import DataError
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def table(options: Namespace) -> int:
     if options.to is None:
         print(text, end="")
     else:
-        write_file(options.to, text.encode())
+        with replacing(options.to, "--to") as stream:
+            stream.write(text.encode())
     return 0
 
 

@@ -196,6 +196,8 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """Return the end of an error message: the known word closest to `word`, or a list of known words."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1)
+    if not names:
+        return "; there is nothing to set here"
     listed = textwrap.shorten(", ".join(names), MAX_LISTED, placeholder=" ...")
     return f"; did you mean '{near[0]}'?" if near else f"; known: {listed}"
 
@@ -268,5 +270,11 @@ def _check(key: str, value: Any) -> None:
             f"--set {key}: only {', '.join(able)} can have this setting, not {', '.join(refused)}; "
             f"name the method, as in --set {able[0]}.{rest}={value!s:.40}"
         )
-    if refused:
-        raise next(iter(refused.values()))
+    reasons: dict[str, list[str]] = {}
+    for name, refusal in refused.items():
+        reasons.setdefault(str(refusal), []).append(name)
+    if len(reasons) > 1:
+        each = (f"{', '.join(names)}: {reason.partition(': ')[2]}" for reason, names in reasons.items())
+        raise ConfigError(f"--set {key}: no method of this family has that; {'; '.join(each)}")
+    if reasons:
+        raise ConfigError(next(iter(reasons)))

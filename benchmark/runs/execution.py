@@ -143,7 +143,8 @@ class Execution:
         with suppress(AlreadyDone):  # it was imported meanwhile, or stored just before an error
             if weights and run.record.done:
                 self._retry(partial(self.store.keep_model, run.record, weights), patience)
-                self.progress.say(f"{run.record.method}: python -m benchmark recommend --run {run.record.key} uses it")
+                command = f"python -m benchmark recommend --run {run.record.key} --out recommendations.csv"
+                self.progress.say(f"{run.record.method}: its weights are kept; to use them: {command}")
             self._retry(partial(self.store.save, run.record, run.arrays, overwrite), patience)
         self.durations.add(run.record)
         if is_over:

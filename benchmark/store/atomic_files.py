@@ -70,7 +70,12 @@ def _exists(path: Path) -> bool:
 
 @contextmanager
 def replacing(path: Path, option: str = "--out-dir") -> Iterator[BinaryIO]:
-    """Open a stream for the new content of a file. Readers see the old content or the new one, even after a crash."""
+    """Open a stream for the new content of a file. Readers see the old content or the new one, even after a crash.
+
+    Raises StoreError if the path is taken by anything but a regular file, such as a folder or a device.
+    """
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{option} {path}: is not a regular file, and so cannot be replaced; name another")
     with writing(path, option):
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = _unfinished(path)

@@ -17,7 +17,7 @@ from benchmark.report.tables.numbers import DASH, MINUS
 from benchmark.report.templates import environment, unless_markup
 
 WIDTH = 120
-LEGEND = "[ ] best of the paper's columns; * p < 0.05 in favour of BT-SR; for the notes see table2.md"
+LEGEND = "[ ] best; * p < 0.05 in favour of a method against its rival; for the notes see table2.md"
 
 _MARKDOWN_SPECIAL = r"\`*_[]|~"
 _LATEX_SPECIAL = {

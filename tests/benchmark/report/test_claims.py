@@ -726,15 +726,19 @@ def test_a_claim_comes_with_the_command_of_its_verdict_and_that_of_what_is_missi
     absent = found["lambda-zero-hurts", "gowalla"]
     assert (absent.verdict, absent.reported) == ("not run", False)
     command = "python run_all.py --claim lambda-zero-hurts --dataset gowalla --hparams released"
-    assert (absent.command, absent.missing) == (f"{command} --stages report", command)
+    assert (absent.command, absent.missing, absent.again) == ("", command, "")
     assert ("gowalla-hr1-peak", "ml-1m") not in found
     assert found["hr1-drop-pp", "yelp"].verdict == "contradicted"  # plain arithmetic, no run
-    assert found["alpha-zero-hurts", "ml-1m"].missing == ""
-    assert "to run what is missing" not in found["alpha-zero-hurts", "ml-1m"].as_text()
+    whole = found["alpha-zero-hurts", "ml-1m"]
+    command = "python run_all.py --claim alpha-zero-hurts --dataset ml-1m --hparams released"
+    again = f"{command} --stages prepare,train --out-dir repeated"
+    assert (whole.command, whole.missing, whole.again) == (f"{command} --stages report", "", again)
+    assert f"  To make its runs again, elsewhere: {again}" in whole.as_text()
+    assert "To run what is missing" not in whole.as_text()
     some = [replace(group, missing=(7,)) if group.name == "alpha/0.3" else group for group in full.groups]
     thinner = {f.claim.id: f for f in judge_claims([with_groups(full, some)]) if f.reported}
     assert thinner["alpha-zero-hurts"].missing == "python run_all.py --claim alpha-zero-hurts --dataset ml-1m"
-    assert f"  to run what is missing: {thinner['alpha-zero-hurts'].missing}" in thinner["alpha-zero-hurts"].as_text()
+    assert f"  To run what is missing: {thinner['alpha-zero-hurts'].missing}" in thinner["alpha-zero-hurts"].as_text()
     assert thinner["lambda-zero-hurts"].missing == ""
 
 
@@ -764,7 +768,8 @@ def test_tables_show_every_verdict(full: Results) -> None:
     (row,) = (line for line in text.splitlines() if line.startswith("| alpha-zero-hurts | ") and "<sub>" in line)
     assert row.split(" | ")[1].endswith("<br><sub>three seeds, 40 users</sub>")
     command = "`python run_all.py --claim alpha-zero-hurts --dataset ml-1m --stages report`"
-    assert row.split(" | ")[-1] == f"To see the verdict from stored runs:<br><sub>{command}</sub> |"
+    assert row.split(" | ")[-1].startswith(f"To see the verdict from stored runs:<br><sub>{command}</sub><br>")
+    assert row.endswith("--stages prepare,train --out-dir repeated`</sub> |")
 
 
 def test_synthetic_data_is_marked_and_stands_alone(handmade: Callable[..., Any]) -> None:

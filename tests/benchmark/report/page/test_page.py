@@ -52,6 +52,7 @@ def judged(verdict: str = "confirmed", claim: str = "a-claim", **changes: Any) -
         "numbers": ("ndcg@10: 0.0667 against 0.0702",),
         "command": f"python run_all.py --claim {claim} --stages report",
         "missing": f"python run_all.py --claim {claim}",
+        "again": "",
         "reported": True,
     }
     return JudgedClaim(**(fields | changes))
