@@ -77,7 +77,7 @@ class TrainingData:
         return bool((self.user_items.lengths == self.n_items).any())
 
     def same_target_index(self) -> TwinIndex:
-        """Group the trainable rows by final item. A row that is too short to train on is nobody's twin."""
+        """Group the rows by final item. Rows that are too short to train on have no twins and are never twins."""
         final = self.sequences.final_items()
         unique = self.n_items + torch.arange(len(final), device=final.device)
         return TwinIndex.build(torch.where(self.sequences.lengths >= 2, final, unique))

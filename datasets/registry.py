@@ -209,7 +209,7 @@ DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _ALL}
 def locate(dataset: Dataset, data_dir: Path, download: bool = False) -> Path:
     """Return the path of the dataset's file in `data_dir`, after a download if it is missing and `download` is set.
 
-    Raises MissingData with instructions if there is no file, DataError if a downloaded file has changed since.
+    Raises MissingData, with instructions, if there is no file, and DataError if a file changed after its download.
     """
     for name in dataset.files:
         path = data_dir / name

@@ -34,7 +34,7 @@ POOLED = "windows"
 EXAMPLES = """examples:
   python run_all.py --dataset gowalla --dry-run             how long Tables 1 to 3 take here, from the data
   python run_all.py --dataset ml-1m --experiments all       the sweeps, windows and more
-  python run_all.py --dataset ml-1m,beauty --seeds 0-4 --engine local --workers 2
+  python run_all.py --dataset ml-1m,beauty --engine local --workers 2
   python run_all.py --dataset ml-1m --methods sasrec-ce,btsr --dry-run
   python run_all.py --interactions my.csv --methods btsr-ce --set training.epochs=50
   python run_all.py --dataset ml-1m --stages report         only the tables and figures, from finished runs
@@ -69,7 +69,7 @@ def parse(arguments: list[str] | None) -> Namespace:
         type=Path,
         metavar="DIR",
         help="where to write the report, only reading the store (default: the --out-dir, or a folder in its reports/ "
-        "if --methods, --seeds, --experiments or --claim leave runs out)",
+        "with --seeds or --claim, and if --methods or --experiments leave runs out)",
     )
     where = parser.add_argument_group("where to run")
     where.add_argument(

@@ -164,7 +164,7 @@ class Session:
         # Protocols other than the paper's have their own experiments, each of which makes a whole report.
         experiments = set(DEFAULT) if options.protocol in PAPER_PRESETS else set[str]()
         methods = set(choose_methods(None))
-        # Seeds that are named count for sweeps too, which usually have fewer.
+        # Seeds that are named also apply to sweeps, which have fewer by default.
         if (
             options.seeds is None
             and not options.claim

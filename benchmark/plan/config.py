@@ -270,11 +270,11 @@ def _check(key: str, value: Any) -> None:
             f"--set {key}: only {', '.join(able)} can have this setting, not {', '.join(refused)}; "
             f"name the method, as in --set {able[0]}.{rest}={value!s:.40}"
         )
-    reasons: dict[str, list[str]] = {}
+    methods_by_reason: dict[str, list[str]] = {}
     for name, refusal in refused.items():
-        reasons.setdefault(str(refusal), []).append(name)
-    if len(reasons) > 1:
-        each = (f"{', '.join(names)}: {reason.partition(': ')[2]}" for reason, names in reasons.items())
+        methods_by_reason.setdefault(str(refusal), []).append(name)
+    if len(methods_by_reason) > 1:
+        each = (f"{', '.join(names)}: {reason.partition(': ')[2]}" for reason, names in methods_by_reason.items())
         raise ConfigError(f"--set {key}: no method of this family has that; {'; '.join(each)}")
-    if reasons:
-        raise ConfigError(next(iter(reasons)))
+    for reason in methods_by_reason:  # the only one
+        raise ConfigError(reason)

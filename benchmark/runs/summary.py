@@ -135,15 +135,27 @@ def combine_draws(draws: Sequence[Arrays]) -> Arrays:
     """
     if len(draws) == 1:
         return draws[0]
-    stacked = {name: np.stack([draw[name] for draw in draws], axis=1 if name in PER_USER else 0) for name in draws[0]}
-    if "score_grid" in stacked:  # each draw has a grid of its own
-        grids = stacked["score_grid"]
-        grid = np.linspace(grids.min(), grids.max(), grids.shape[1])
-        for name in ("target_density", "negative_density"):
-            on_grid = [np.interp(grid, *draw, left=0, right=0) for draw in zip(grids, stacked[name], strict=True)]
-            stacked[name] = np.stack(on_grid)
-        stacked["score_grid"] = grid[None]
-    return {name: array if name in PER_USER else array.mean(0).astype(np.float32) for name, array in stacked.items()}
+    stacked = {name: np.stack([draw[name] for draw in draws], axis=1) for name in draws[0] if name in PER_USER}
+    means = {name: np.mean([draw[name] for draw in draws], axis=0) for name in draws[0] if name not in PER_USER}
+    if "score_grid" in means:
+        means |= zip(DENSITIES, mean_densities(draws, len(means["score_grid"])), strict=True)
+    return stacked | {name: array.astype(np.float32) for name, array in means.items()}
+
+
+def mean_densities(
+    arrays: Sequence[Mapping[str, np.ndarray]], n_points: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Average densities of scores that each have a grid of their own.
+
+    Returns one grid that covers all of theirs and the mean densities of targets and negatives on it, (n_points,) each.
+    """
+    grids = [each["score_grid"] for each in arrays]
+    grid = np.linspace(min(each.min() for each in grids), max(each.max() for each in grids), n_points)
+    targets, negatives = (
+        np.mean([np.interp(grid, each["score_grid"], each[name], left=0, right=0) for each in arrays], axis=0)
+        for name in DENSITIES[1:]
+    )
+    return grid, targets, negatives
 
 
 def user_means(metric: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:

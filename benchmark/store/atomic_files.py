@@ -74,9 +74,9 @@ def replacing(path: Path, option: str = "--out-dir") -> Iterator[BinaryIO]:
 
     Raises StoreError if the path is taken by anything but a regular file, such as a folder or a device.
     """
-    if path.exists() and not path.is_file():
-        raise StoreError(f"{option} {path}: is not a regular file, and so cannot be replaced; name another")
     with writing(path, option):
+        if _exists(path) and not path.is_file():
+            raise StoreError(f"{option} {path}: is not a regular file, and so cannot be replaced; name another")
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = _unfinished(path)
         with _file_lock(fresh):  # the lock tells `sweep` that this process is still alive

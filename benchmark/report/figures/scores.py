@@ -15,13 +15,14 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from benchmark.report.figures.canvas import GREY, INK, panels, points_of, with_deviation
 from benchmark.report.methods import MethodStyle
 from benchmark.report.query import Results
+from benchmark.runs.summary import mean_densities
 from benchmark.store.npz import Arrays
+from benchmark.store.record import CALIBRATION, DENSITIES
+
+GRID_POINTS = 400
 
 NEGLIGIBLE = 0.002
 """The axis ends where both densities fall below this share of their maximum."""
-
-DENSITIES = ("score_grid", "target_density", "negative_density")
-BINS = ("calibration_count", "calibration_confidence", "calibration_accuracy")
 
 
 def score_densities(results: Results) -> Figure | None:
@@ -34,7 +35,7 @@ def score_densities(results: Results) -> Figure | None:
     figure, axes = panels(results, title, len(loaded), 1, 1.1 + 0.5 * len(loaded), sharex=True)
     ends = []
     for axis, (group, arrays) in zip(axes[:, 0], loaded, strict=True):
-        ends.append(_densities(axis, *_mean_densities(arrays), group.style))
+        ends.append(_densities(axis, *mean_densities(arrays, GRID_POINTS), group.style))
         axis.set_ylabel(group.title, rotation=0, ha="right", va="center")
         overlap = with_deviation(results.summary(group, "overlap"), 3)
         axis.text(0.01, 0.85, f"Overlap {overlap}", transform=axis.transAxes, va="top", fontsize=7)
@@ -55,7 +56,7 @@ def reliability(results: Results) -> Figure | None:
     because the confidence of a collapsed model hardly varies.
     """
     groups = map(results.method, results.paper_methods)
-    loaded = [(group, _binned(arrays)) for group in groups if (arrays := results.arrays(group, *BINS))]
+    loaded = [(group, _binned(arrays)) for group in groups if (arrays := results.arrays(group, *CALIBRATION))]
     shown = [(group, bins) for group, bins in loaded if bins.shape[-1]]
     if not shown:
         return None
@@ -71,17 +72,6 @@ def reliability(results: Results) -> Figure | None:
     figure.supxlabel("probability of the first item (dashed: where a calibrated model lies)", fontsize=8)
     figure.supylabel("share of first items that are the target", fontsize=8)
     return figure
-
-
-def _mean_densities(arrays: Sequence[Arrays]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Average the densities of runs, whose grids differ, on one grid over all of them."""
-    ends = [(a["score_grid"].min(), a["score_grid"].max()) for a in arrays]
-    grid = np.linspace(min(low for low, _ in ends), max(high for _, high in ends), 400)
-    targets, negatives = (
-        np.mean([np.interp(grid, a["score_grid"], a[name], left=0, right=0) for a in arrays], axis=0)
-        for name in ("target_density", "negative_density")
-    )
-    return grid, targets, negatives
 
 
 def _densities(
@@ -102,7 +92,7 @@ def _binned(arrays: Sequence[Arrays]) -> np.ndarray:
     """The mean and deviation over runs of confidence and of accuracy, (2, 2, bins), without empty bins."""
     filled = arrays[0]["calibration_count"] > 0
     alike = [a for a in arrays if a["calibration_count"].shape == filled.shape]
-    values = np.stack([[a[name][filled] for name in BINS[1:]] for a in alike])  # (runs, 2, bins)
+    values = np.stack([[a[name][filled] for name in CALIBRATION[1:]] for a in alike])  # (runs, 2, bins)
     deviation = values.std(0, ddof=1) if len(alike) > 1 else np.zeros_like(values[0])
     return np.stack([values.mean(0), deviation], axis=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -19,6 +20,7 @@ from benchmark.cli.commands import main as command
 from benchmark.cli.main import main
 from benchmark.runs import evaluation
 from benchmark.runs.run import LISTS_KEPT
+from benchmark.store.npz import to_npz
 from benchmark.store.record import RunRecord
 from benchmark.store.store import Store
 from datasets.sequences import Batch
@@ -113,11 +115,13 @@ def test_what_cannot_recommend_is_reported_in_one_line(out: Path, capsys: pytest
     key, new = record_of(out, "sasrec-ce").key, out / "new.csv"
     new.write_text("userid,itemid,timestamp\nu1,no such item,1\nu2,nor this,2\n")
     to = ["--out", str(out / "list.csv")]
+    os.mkfifo(out / "pipe")  # like a device, it must not be replaced by a file
     wrong = [
         (["--run", "nothing", *words(out), *to], 2, "no such run"),
         (["--run", key, "--interactions", str(new), "--out-dir", str(out), *to], 2, "--histories"),
         (["--run", key, *words(out), "--histories", str(new), *to], 1, "item ids"),
         (["--run", key, *words(out), "--out", str(out / "results" / "list.csv")], 2, "published"),
+        (["--run", key, *words(out), "--out", str(out / "pipe")], 1, "not a regular file"),
     ]
     model = out / "results" / "mine" / "models" / f"{key}.npz"
     content = model.read_bytes()
@@ -125,6 +129,11 @@ def test_what_cannot_recommend_is_reported_in_one_line(out: Path, capsys: pytest
         assert command(["recommend", *arguments]) == code
         [line] = capsys.readouterr().err.strip().splitlines()
         assert fragment in line
+    assert (out / "pipe").is_fifo()
+    model.write_bytes(to_npz({"items.weight": np.zeros((2, 2))}))
+    assert command(["recommend", "--run", key, *words(out), *to]) == 1
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert "another model" in line
     model.unlink()
     assert command(["recommend", "--run", key, *words(out), *to]) == 1
     assert "--refit" in capsys.readouterr().err

@@ -224,3 +224,14 @@ def test_a_setting_that_only_part_of_a_family_has_is_an_error_that_names_this_pa
     assert "name the method, as in --set btsr-sce.objective.size_y=64" in str(caught.value)
     with pytest.raises(ConfigError, match="unknown key 'alhpa'; did you mean 'alpha'"):
         Configuration("ml-1m", "equal", "paper", ["btsr.alhpa=0.3"])
+
+
+def test_a_setting_that_no_method_of_a_family_has_is_an_error_that_says_what_each_has() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Configuration("ml-1m", "equal", "paper", ["btsr.objective.foo=4"])
+    message = str(caught.value)
+    assert message.startswith("--set btsr.objective.foo: no method of this family has that; ")
+    assert "btsr-bce: unknown key 'foo'; known: negatives; " in message
+    assert "btsr-sce: unknown key 'foo'; known: buckets, factor, mix, size_x, size_y; " in message
+    with pytest.raises(ConfigError, match="unknown key 'foo'; there is nothing to set here"):
+        Configuration("ml-1m", "equal", "paper", ["btsr-ce.objective.foo=4"])
