@@ -110,8 +110,7 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
             raise DataError(f"only one {kind}; give more data, or filter less with --set protocol.filter=none")
     if protocol.preset == "sets":
         data = _as_sets(data)
-    if protocol.ties == "item":
-        data = data.select(np.argsort(data.item_ids, kind="stable"))
+    data = in_protocol_order(data, protocol)
     use = _leave_one_out(data, protocol) if protocol.is_leave_one_out else _divide_by_time(data, protocol)
     item_index = np.cumsum(use.in_catalogue) - 1
 
@@ -148,6 +147,11 @@ def split(interactions: Interactions, protocol: Protocol) -> Split:
             **split_summary(train, events, item_buckets),
         },
     )
+
+
+def in_protocol_order(data: Interactions, protocol: Protocol) -> Interactions:
+    """Sort the rows by item if that is the protocol's order of simultaneous events; they keep file order otherwise."""
+    return data.select(np.argsort(data.item_ids, kind="stable")) if protocol.ties == "item" else data
 
 
 def _as_sets(data: Interactions) -> Interactions:

@@ -31,7 +31,7 @@ from datasets.filtering import apply_filter
 from datasets.interactions import DataError, Interactions
 from datasets.registry import DATASETS, read_interactions
 from datasets.sequences import Sequences
-from datasets.split import pack
+from datasets.split import in_protocol_order, pack
 
 
 def recommend(options: Namespace) -> int:
@@ -56,7 +56,7 @@ def recommend(options: Namespace) -> int:
     prepared = prepare(dataset, options.data_dir, own, spec.protocol, cache, store, to_stderr, download)
     if prepared.fingerprint != record.data["fingerprint"]:
         raise DataError(f"{prepared.summary['source']}: is not the data that run {record.key} was trained on; use that")
-    interactions = interactions_of(dataset, options.data_dir, own)
+    interactions = in_protocol_order(interactions_of(dataset, options.data_dir, own), spec.protocol)
     weights = None if options.refit else store.model(record)
     catalogue, sequences = prepared.split.item_labels, prepared.split.train
     if options.refit:  # hold nothing out: train on all users and on every item that passes the protocol's filter
@@ -70,7 +70,9 @@ def recommend(options: Namespace) -> int:
             "and add --out-dir repeated here"
         )
     scorer = _scorer(spec, sequences, len(catalogue), weights, record.selected_epoch, device)
-    histories = interactions if options.histories is None else read_interactions(options.histories)
+    histories = interactions
+    if options.histories is not None:
+        histories = in_protocol_order(read_interactions(options.histories), spec.protocol)
     users = 0
     with replacing(options.out, "--out") as stream:
         stream.write(b"userid,itemid,rank\n")
@@ -121,7 +123,8 @@ def _scorer(
 def _histories(interactions: Interactions, catalogue: np.ndarray) -> tuple[np.ndarray, Sequences]:
     """Return the original ids of N users, (N,), and their items in time order as positions in `catalogue`, (V,) ids.
 
-    Simultaneous items keep file order. Items outside the catalogue are dropped, and so are users who have no others.
+    Simultaneous items keep the order of the rows. Items outside the catalogue are dropped, and so are users who have no
+    others.
     """
     index = pd.Index(catalogue.astype(str)).get_indexer(pd.Index(interactions.item_labels.astype(str)))
     items = index[interactions.item_ids]  # (n,), -1 for items outside the catalogue

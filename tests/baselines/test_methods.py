@@ -98,6 +98,11 @@ def circle(make_data: MakeData) -> tuple[TrainingData, Cases]:
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_an_entry_names_only_registered_methods(name: str) -> None:
+    assert {METHODS[name].plain, METHODS[name].rival} <= {None, *METHODS}
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_every_entry_is_a_method_with_frozen_settings(name: str) -> None:
     entry, method = METHODS[name], construct(name)
     assert isinstance(method, Method)

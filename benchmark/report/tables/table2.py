@@ -32,7 +32,7 @@ from benchmark.report.tables.layout import (
     table_of_items,
 )
 from benchmark.report.tables.notes import by_title, left_out_notes, machines_note, masked_note, notes, setting_text
-from benchmark.report.tables.numbers import DASH, number, percent
+from benchmark.report.tables.numbers import DASH, count, number, percent
 from benchmark.runs.metrics import is_mean_over_users
 
 Column = tuple[Head, Callable[[MetricComparison], Cell]]
@@ -63,11 +63,19 @@ def table_of_methods(results: Results, methods: Sequence[str], metrics: Sequence
     return table_of_items(
         results,
         "methods",
-        f"Methods on {results.heading}.",
+        f"Methods on {results.heading}, means over {_seeds(groups)}.",
         [(replace(head, mark=""), show) for head, show in (_mean_column(results, method) for method in methods)],
         [[(row.metric, replace(row, printed=None), None) for row in rows]],
-        [*notes("methods", compared=compared), *left_out_notes(by_title(groups))],
+        [*notes("methods", seeds=_seeds(groups), compared=compared), *left_out_notes(by_title(groups))],
     )
+
+
+def _seeds(groups: Sequence[RunGroup]) -> str:
+    """Say over how many seeds the means are: `5 seeds`, or `seeds (SASRec (CE) 5, BT-SR (CE) 3)` if they differ."""
+    counts = {runs.title: len(runs.done) for runs in groups}
+    if len(set(counts.values())) == 1:
+        return count(len(groups[0].done), "seed")
+    return f"seeds ({', '.join(f'{title} {n}' for title, n in counts.items())})"
 
 
 def _table(comparison: MainComparison, family: Sequence[MainComparison]) -> Table:

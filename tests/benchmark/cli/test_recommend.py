@@ -103,6 +103,23 @@ def test_test_histories_get_the_lists_of_the_runs_evaluation(method: str, out: P
     assert found == {user: [catalogue[i] for i in top if i < len(catalogue)] for user, top in scored.items()}
 
 
+def test_simultaneous_items_are_in_the_order_that_the_run_was_made_with(tmp_path: Path) -> None:
+    frame = write_interactions(tmp_path / "mine.csv").assign(timestamp=lambda rows: rows["timestamp"] // 10**6)
+    frame.to_csv(tmp_path / "mine.csv", index=False)
+    frame.sort_values("itemid", kind="stable").to_csv(tmp_path / "by-item.csv", index=False)
+    chosen = ["--methods", "markov", "--seeds", "0", "--experiments", "main", "--stages", "prepare,train"]
+    lists = {}
+    for ties in ("file", "item"):
+        assert main([*words(tmp_path), *chosen, "--set", f"protocol.ties={ties}"]) == 0
+        [run] = [r.key for r in Store(tmp_path / "results").records() if r.spec["protocol"]["ties"] == ties]
+        for histories in ("mine", "by-item"):
+            to, given = tmp_path / f"{ties}-{histories}.csv", ["--histories", str(tmp_path / f"{histories}.csv")]
+            assert command(["recommend", "--run", run, *words(tmp_path), *given, "--out", str(to)]) == 0
+            lists[ties, histories] = to.read_text()
+    assert lists["item", "mine"] == lists["item", "by-item"]
+    assert lists["file", "mine"] != lists["file", "by-item"]
+
+
 def test_refitting_uses_the_interactions_of_all_users(out: Path) -> None:
     counts = pd.read_csv(out / "mine.csv")["itemid"].value_counts()
     for user, items in recommended(out, "popularity", "--refit").items():

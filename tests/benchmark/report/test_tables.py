@@ -274,7 +274,10 @@ def test_a_table_of_methods_and_metrics_at_will(own: MainComparison) -> None:
     text = to_tabular(table)
     assert text.startswith(r"\begin{tabular}{@{}lcccc@{}}")
     assert r"\textbf{0.0920}\rlap{*} & \underline{0.0700}" in text
-    assert r"\par\smallskip{\scriptsize Means over seeds," in text
+    seeds = "seeds (SASRec (BCE) 3, BT-SR (CE) 3, My method 3, Theirs (external) 1)"
+    assert table.caption == f"Methods on ML-1M, means over {seeds}."
+    assert rf"\par\smallskip{{\scriptsize Means over {seeds}," in text
+    assert "means over 3 seeds" in table_of_methods(own.results, ["btsr-ce", "mine"], ["ndcg@10"]).caption
     assert not re.search(r"\\(caption|label|begin\{table)", text)
 
 
