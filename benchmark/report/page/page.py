@@ -24,7 +24,7 @@ from benchmark.paper.printed import BASELINES, BTSR, CITATION
 from benchmark.plan.run_spec import RunSetting
 from benchmark.plan.selection import METRIC
 from benchmark.report.claims.judged_claims import VERDICTS, JudgedClaim, verdict_counts
-from benchmark.report.claims.sides import Side, best_against, btsr_and_rivals, lead, sides_of
+from benchmark.report.claims.sides import MAIN_EXPERIMENTS, Side, best_against, btsr_and_rivals, lead, sides_of
 from benchmark.report.figures.captions import caption, paper_figure
 from benchmark.report.page.runs_table import METRICS, anchor_of, not_run, run_rows, slug
 from benchmark.report.query import Results, RunGroup
@@ -90,19 +90,24 @@ def write_page(
 def page(
     root: Path, reports: Sequence[DatasetReport], judged: Sequence[JudgedClaim], folder: Path | None = None
 ) -> str:
-    """Render the page about the store at `root`, to be written into `folder` or `root`."""
+    """Render the page about the store at `root`, to be written into `folder` or `root`.
+
+    It opens with the answer and the claims if the runs of Table 1 or 2 were asked for or any claim was judged.
+    """
     folder = folder or root
     store = "" if folder == root else f"{_relative(root, folder)}/"
     audit = root.parent / "tables" / "audit.md"
     names = dict.fromkeys(verdict.claim.id for verdict in judged)
     claims = [[verdict for verdict in judged if verdict.claim.id == name] for name in names]
     style, script = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    table = answer([report.results for report in reports])
+    shown = [report.results for report in reports]
+    table = answer(shown)
     return _ENVIRONMENT.get_template("page.html.jinja").render(
         citation=CITATION,
         style=Markup(style),
         script=Markup(script),
         synthetic=bool(reports) and all(report.results.synthetic for report in reports),
+        on_the_paper=bool(judged) or any(results.experiment(name) for results in shown for name in MAIN_EXPERIMENTS),
         answer=to_html(table, "answer-table") if table else "",
         decided=verdict_counts(judged),
         judged=[group for group in claims if any(claim.verdict != NOT_RUN for claim in group)],

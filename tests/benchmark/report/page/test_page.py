@@ -290,9 +290,7 @@ def test_verdicts_are_worded_and_all_commands_are_shown(store: Store, handmade: 
 
 
 def test_an_empty_page_says_so(store: Store, handmade: Callable[..., Any], tmp_path: Path) -> None:
-    text = Elements(page(store.root, [], [])).text
-    assert "Nothing has been judged" in text
-    assert "No run has been made" in text
+    assert "No run has been made" in Elements(page(store.root, [], [])).text
     maker = handmade()
     one = shown(store, maker, tmp_path / "figures")
     one.figures["accuracy-coverage"].unlink()
@@ -414,7 +412,20 @@ def test_without_bt_sr_there_is_no_answer(store: Store, handmade: Callable[..., 
     results = results_of(store, "beauty")
     assert answer([results]) is None
     one = DatasetReport(results, {}, {}, store.root.parent / "tables")
-    assert "BT-SR and what it is compared with have no runs yet" in Elements(page(store.root, [one], [])).text
+    text = Elements(page(store.root, [one], [])).text
+    assert "BT-SR and what it is compared with have no runs yet" in text
+    assert "Nothing has been judged" in text
+
+
+def test_a_page_without_the_runs_of_tables_1_and_2_opens_with_the_dataset(
+    store: Store, handmade: Callable[..., Any]
+) -> None:
+    one = shown(store, handmade())
+    assert "#claims" in Elements(page(store.root, [one], [])).all("a", "href")
+    home = replace(one.results, groups=[replace(group, experiment="home") for group in one.results.groups])
+    elements = Elements(page(store.root, [replace(one, results=home)], []))
+    assert not {"#answer", "#claims"} & {*elements.all("a", "href")}
+    assert elements.all("section", "id") == ["ml-1m"]
 
 
 def test_the_audit_of_the_paper_is_linked_where_it_was_written(store: Store, handmade: Callable[..., Any]) -> None:
