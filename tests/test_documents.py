@@ -175,7 +175,7 @@ def test_the_worked_example_passes_the_tests_of_methods_trains_and_is_reported(w
         "tests/benchmark/plan/test_experiments.py",
     ]
     tests = run("-m", "pytest", "-q", "-p", "no:cacheprovider", *files, "-k", "steady or eight_trials or neither_torch")
-    assert "6 passed" in tests
+    assert "7 passed" in tests
     chosen = ["--dataset", "synthetic", "--profile", "quick", "--methods", "steady,popularity", "--seeds", "0"]
     report = run("run_all.py", *chosen, "--set", "training.epochs=1", "--engine", "inline")
     assert "Steady" in report

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 REPORTS = (
+    "python run_all.py --dataset ml-1m --hparams tuned --stages report",
     "python run_all.py --dataset ml-1m --hparams released --set protocol.ties=file --set encoder.padding=masked"
     " --stages report",
     "python run_all.py --dataset ml-1m,beauty --set protocol.ties=file --stages report",
