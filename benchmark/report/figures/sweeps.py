@@ -23,7 +23,7 @@ from benchmark.report.methods import Dashes, MethodStyle, in_order, style_of
 from benchmark.report.query import Results, RunGroup
 from benchmark.report.significance import SeedSummary, summarise_seeds
 from benchmark.report.tables.numbers import share
-from benchmark.report.tables.tuning import MethodTuning, setting_name, tunings, values_text
+from benchmark.report.tables.tuning import MethodTuning, setting_name, tunings
 
 BY_CUTOFF, BY_BUCKET = ("@1", "@5", "@10"), ("/bucket1", "/bucket2", "/bucket3")
 PANELS = (
@@ -157,7 +157,7 @@ def tuning(results: Results) -> Figure | None:
     if not methods:
         return None
     rows = -(-len(methods) // TRIAL_COLUMNS)
-    figure, axes = panels(results, "trials of tuning on validation", rows, TRIAL_COLUMNS, 0.6 + 1.9 * rows)
+    figure, axes = panels(results, "trials of tuning on validation", rows, TRIAL_COLUMNS, 0.6 + 2.1 * rows)
     reference = next((each.best for each in methods if each.method == "sasrec-ce" and each.best), None)
     for axis, method in zip(axes.flat, methods, strict=False):
         _trials_panel(axis, method)
@@ -182,11 +182,12 @@ def _trials_panel(axis: Axes, method: MethodTuning) -> None:
     style = style_of(method.method)
     across, *others = method.trials[0].values
     ticks = sorted({trial.values[across] for trial in method.trials})
-    lines: dict[str, list[tuple[int, float]]] = {}
+    lines: dict[tuple[float, ...], list[tuple[int, float]]] = {}
     for trial in method.trials:
-        label = values_text({key: trial.values[key] for key in others})
-        lines.setdefault(label, []).append((ticks.index(trial.values[across]), trial.validation))
-    for (label, points), (marker, dashes, lightness) in zip(sorted(lines.items()), cycle(TRIAL_LINES), strict=False):
+        line = tuple(trial.values[key] for key in others)
+        lines.setdefault(line, []).append((ticks.index(trial.values[across]), trial.validation))
+    for (line, points), (marker, dashes, lightness) in zip(sorted(lines.items()), cycle(TRIAL_LINES), strict=False):
+        label = ", ".join(f"{value:g}" for value in line)
         x, y = zip(*sorted(points), strict=True)
         colour = to_hex(sns.set_hls_values(style.colour, l=lightness))
         axis.plot(x, y, marker=marker, linestyle=dashes, color=colour, markersize=3.5, linewidth=1.0, label=label)
@@ -197,6 +198,17 @@ def _trials_panel(axis: Axes, method: MethodTuning) -> None:
         if trial.values == method.published:
             axis.plot(*place, marker="o", markersize=9, color="none", markeredgecolor=INK, markeredgewidth=0.8)
     axis.set(title=style.title, xlabel=setting_name(across))
-    axis.set_xticks(range(len(ticks)), [f"{tick:g}" for tick in ticks], fontsize=6)
+    texts = [f"{tick:g}" if tick >= 1 else f"{tick:.2g}" for tick in ticks]
+    axis.set_xticks(range(len(ticks)), texts, fontsize=6, rotation=60 if len(ticks) > 5 else 0)
     if others:
-        axis.legend(fontsize=5.5, handlelength=1.8)
+        axis.legend(
+            title=", ".join(map(setting_name, others)),
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.3 if len(ticks) <= 5 else -0.52),
+            ncols=5,
+            fontsize=5.5,
+            title_fontsize=6,
+            handlelength=1.3,
+            handletextpad=0.3,
+            columnspacing=0.6,
+        )
