@@ -29,6 +29,7 @@ from benchmark.store.record import RunRecord
 from benchmark.store.store import Store, to_stderr
 from datasets.filtering import apply_filter
 from datasets.interactions import DataError, Interactions
+from datasets.protocol import Protocol
 from datasets.registry import DATASETS, read_interactions
 from datasets.sequences import Sequences
 from datasets.split import in_protocol_order, pack
@@ -56,13 +57,13 @@ def recommend(options: Namespace) -> int:
     prepared = prepare(dataset, options.data_dir, own, spec.protocol, cache, store, to_stderr, download)
     if prepared.fingerprint != record.data["fingerprint"]:
         raise DataError(f"{prepared.summary['source']}: is not the data that run {record.key} was trained on; use that")
-    interactions = in_protocol_order(interactions_of(dataset, options.data_dir, own), spec.protocol)
+    interactions = interactions_of(dataset, options.data_dir, own)
     weights = None if options.refit else store.model(record)
     catalogue, sequences = prepared.split.item_labels, prepared.split.train
     if options.refit:  # hold nothing out: train on all users and on every item that passes the protocol's filter
         torch.set_num_threads(1)  # as in runs: several threads get in each other's way
         kept, _ = apply_filter(spec.protocol.filter, interactions)
-        catalogue, (_, sequences) = kept.item_labels, _histories(kept, kept.item_labels)
+        catalogue, (_, sequences) = kept.item_labels, _histories(kept, kept.item_labels, spec.protocol)
     elif weights is None and issubclass(METHODS[spec.method].method, TrainedMethod):
         command = repeat_command(record)
         raise DataError(
@@ -70,9 +71,7 @@ def recommend(options: Namespace) -> int:
             "and add --out-dir repeated here"
         )
     scorer = _scorer(spec, sequences, len(catalogue), weights, record.selected_epoch, device)
-    histories = interactions
-    if options.histories is not None:
-        histories = in_protocol_order(read_interactions(options.histories), spec.protocol)
+    histories = interactions if options.histories is None else read_interactions(options.histories)
     users = 0
     with replacing(options.out, "--out") as stream:
         stream.write(b"userid,itemid,rank\n")
@@ -120,12 +119,13 @@ def _scorer(
     return method.fit(data)
 
 
-def _histories(interactions: Interactions, catalogue: np.ndarray) -> tuple[np.ndarray, Sequences]:
+def _histories(interactions: Interactions, catalogue: np.ndarray, protocol: Protocol) -> tuple[np.ndarray, Sequences]:
     """Return the original ids of N users, (N,), and their items in time order as positions in `catalogue`, (V,) ids.
 
-    Simultaneous items keep the order of the rows. Items outside the catalogue are dropped, and so are users who have no
-    others.
+    Simultaneous items are in the order of the protocol. Items outside the catalogue are dropped, and so are users who
+    have no others.
     """
+    interactions = in_protocol_order(interactions, protocol)
     index = pd.Index(catalogue.astype(str)).get_indexer(pd.Index(interactions.item_labels.astype(str)))
     items = index[interactions.item_ids]  # (n,), -1 for items outside the catalogue
     rows, users, offsets = pack(interactions, items >= 0)
@@ -138,7 +138,7 @@ def _recommendations(
     """Yield the `top` best items of a few users at a time, with the columns userid, itemid and rank (from 1). Items of
     a user's own history are left out if the run's evaluation masked them too.
     """
-    users, sequences = _histories(histories, catalogue)
+    users, sequences = _histories(histories, catalogue, spec.protocol)
     if not len(users):
         raise DataError("no history has an item of the run's catalogue; use the item ids of the data it was trained on")
     mask_seen, done = spec.evaluation.mask_seen, 0

@@ -198,13 +198,14 @@ def _trials_panel(axis: Axes, method: MethodTuning) -> None:
         if trial.values == method.published:
             axis.plot(*place, marker="o", markersize=9, color="none", markeredgecolor=INK, markeredgewidth=0.8)
     axis.set(title=style.title, xlabel=setting_name(across))
+    crowded = len(ticks) > 5
     texts = [f"{tick:g}" if tick >= 1 else f"{tick:.2g}" for tick in ticks]
-    axis.set_xticks(range(len(ticks)), texts, fontsize=6, rotation=60 if len(ticks) > 5 else 0)
+    axis.set_xticks(range(len(ticks)), texts, fontsize=6, rotation=60 if crowded else 0)
     if others:
         axis.legend(
             title=", ".join(map(setting_name, others)),
             loc="upper center",
-            bbox_to_anchor=(0.5, -0.3 if len(ticks) <= 5 else -0.52),
+            bbox_to_anchor=(0.5, -0.52 if crowded else -0.3),
             ncols=5,
             fontsize=5.5,
             title_fontsize=6,

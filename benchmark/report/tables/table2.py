@@ -60,13 +60,14 @@ def table_of_methods(results: Results, methods: Sequence[str], metrics: Sequence
         if any(method in row.versus for row in rows)
     }
     groups = [replace(results.method(method), missing=()) for method in methods]
+    seeds = _seeds(groups)
     return table_of_items(
         results,
         "methods",
-        f"Methods on {results.heading}, means over {_seeds(groups)}.",
+        f"Methods on {results.heading}, means over {seeds}.",
         [(replace(head, mark=""), show) for head, show in (_mean_column(results, method) for method in methods)],
         [[(row.metric, replace(row, printed=None), None) for row in rows]],
-        [*notes("methods", seeds=_seeds(groups), compared=compared), *left_out_notes(by_title(groups))],
+        [*notes("methods", seeds=seeds, compared=compared), *left_out_notes(by_title(groups))],
     )
 
 
