@@ -18,6 +18,7 @@ from benchmark.bench.measures import BenchOptions, BenchRatio, CaseResult, Group
 from benchmark.bench.peers.peers import peers, peers_quality
 from benchmark.bench.profile import peaks
 from benchmark.bench.turns import Contender, Result, Turns
+from benchmark.bench.waiting import commands, validation
 from benchmark.bench.workloads import BenchData, TrainingLoad, lasting
 from benchmark.plan.run_spec import RunSpec
 from datasets.cases import Cases
@@ -241,6 +242,7 @@ def scaling(options: BenchOptions) -> CaseResult:
     """
     sizes = (100, 200) if options.quick else CATALOGUES
     rows, maxlen = (4, 8) if options.quick else (32, 32)
+    options = replace(options, turns=replace(options.turns, alone=not options.on_gpu))
     groups, measured = [], Costs()
     for n_items in sizes:
         load = _random_load(rows, maxlen, n_items)
@@ -286,6 +288,8 @@ CASES: dict[str, Callable[[BenchOptions], CaseResult]] = {
     "twins": twins,
     "scaling": scaling,
     "memory": memory,
+    "validation": validation,
+    "commands": commands,
     "peers": peers,
     "peers-quality": peers_quality,
 }

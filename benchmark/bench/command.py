@@ -75,6 +75,7 @@ def run(options: Namespace) -> int:
         folder, table = folder / name, f"bench-{name}.md"
         cases = sorted(cases, key=lambda case: case == "training")  # last, because it uses all the time that is left
     torch.set_num_threads(THREADS)
+    code_version()  # cached now, because files may be edited while this runs
     directory: Path = options.out_dir / folder
     _documents(directory, without=cases)  # fail now, not after hours, if the table cannot be rendered
     code = 0
@@ -140,9 +141,9 @@ def _document(name: str, found: CaseResult, options: Namespace, started: datetim
 
 
 def _documents(directory: Path, without: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Read the JSON files in `directory`, former cases last; raises StoreError for one that cannot be rendered."""
-    found, names = [], dict.fromkeys([*CASES, *sorted(path.stem for path in directory.glob("*.json"))])
-    for path in (directory / f"{name}.json" for name in names if name not in without):
+    """Read the JSON files in `directory`; raises StoreError for one that cannot be rendered."""
+    found = []
+    for path in (directory / f"{name}.json" for name in CASES if name not in without):
         try:
             if path.exists():
                 found.append(parse_json(path.read_bytes()))

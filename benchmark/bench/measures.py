@@ -73,8 +73,8 @@ class BenchOptions:
     def on_gpu(self) -> bool:
         return self.turns.device.type == "cuda"
 
-    def data(self, name: str) -> BenchData:
-        return workloads.load(name, self.data_dir, self.quick, self.notify)
+    def data(self, name: str, ties: str = "file") -> BenchData:
+        return workloads.load(name, ties, self.data_dir, self.quick, self.notify)
 
     def measure(
         self,

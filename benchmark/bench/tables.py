@@ -25,7 +25,7 @@ def _times(ratio: dict[str, Any]) -> str:
     if ratio["value"] is None:
         return "not measured"
     spread = "" if ratio["low"] == ratio["high"] else f" ({ratio['low']:.3g} to {ratio['high']:.3g})"
-    return f"{ratio['value']:.3g}{spread}{' extrapolated' * ratio.get('extrapolated', False)}"  # in older files only
+    return f"{ratio['value']:.3g}{spread}"
 
 
 def _case(document: dict[str, Any]) -> str:
@@ -66,14 +66,18 @@ def _result(result: dict[str, Any], more: Sequence[str]) -> list[str]:
     memory = [result[key] for key in ("added_memory_bytes", "peak_memory_bytes")]
     return [
         result["contender"],
-        f"{rate['median']:,.0f}",
-        f"{rate['low']:,.0f} to {rate['high']:,.0f}" if len(result["seconds"]) > 1 else "",
+        _number(rate["median"]),
+        f"{_number(rate['low'])} to {_number(rate['high'])}" if len(result["seconds"]) > 1 else "",
         f"{result['amount'] / rate['median']:.3g}",
         str(len(result["seconds"]) if result["status"] == "measured" else 0),
         *("" if value is None else f"{value:.3g}" for value in columns),
         *("" if value is None else f"{value / MIB:,.0f}" for value in memory),
         result["note"],
     ]
+
+
+def _number(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.3g}"
 
 
 def _fits(fits: Sequence[dict[str, Any]]) -> str:

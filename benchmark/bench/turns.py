@@ -243,7 +243,7 @@ class Turns:
 
     A contender that has run for `seconds_each` gets no further turn, and its result notes how many laps it made. None
     is started after the `deadline`, a time of `time.perf_counter`. `together`: set up and warm up all at once, because
-    on a GPU that takes most of the time.
+    on a GPU that takes most of the time. `alone`: take no turns, one contender after the other has the whole memory.
     """
 
     device: torch.device
@@ -251,6 +251,7 @@ class Turns:
     seconds_each: float = 60.0
     deadline: float = math.inf
     together: bool = False
+    alone: bool = False
 
     def measure(
         self, contenders: Sequence[Contender], notify: Callable[[str], None], learning_seconds: float = 0.0
@@ -261,6 +262,8 @@ class Turns:
         `learning_seconds` there is no warm-up: each contender makes laps for that long, and the one that has had the
         least time takes the next turn.
         """
+        if self.alone and len(contenders) > 1:
+            return [result for each in contenders for result in self.measure([each], notify, learning_seconds)]
         results = [Result(contender.name, contender.amount) for contender in contenders]
         running: list[Running] = []
         try:

@@ -54,20 +54,20 @@ class BenchData:
         return {"batch_size": batch_size, "items": self.split.n_items, "maxlen": maxlen}
 
 
-def load(name: str, data_dir: Path, quick: bool, notify: Callable[[str], None]) -> BenchData:
+def load(name: str, ties: str, data_dir: Path, quick: bool, notify: Callable[[str], None]) -> BenchData:
     """Read and split a dataset by the released protocol, or generate its stand-in if its file is missing.
 
-    Raises DataError if the file cannot be used.
+    `ties`: the order of simultaneous events, as in Protocol. Raises DataError if the file cannot be used.
     """
     dataset, size = DATASETS[name], QUICK_SIZE if quick else SIZES[name]
     if not quick:
         try:
             interactions = read_interactions(locate(dataset, data_dir), dataset)
-            protocol = Protocol(filter=dataset.released_filter, ties="file")
+            protocol = Protocol(filter=dataset.released_filter, ties=ties)
             return BenchData(name, dataset.title, False, split(interactions, protocol))
         except MissingData:
             notify(f"{name}: no file in the data directory; measured on a synthetic stand-in of {size[2]:,} rows")
-    return BenchData(name, dataset.title, True, split(synthetic.generate(*size), Protocol(ties="file")))
+    return BenchData(name, dataset.title, True, split(synthetic.generate(*size), Protocol(ties=ties)))
 
 
 @dataclass(frozen=True, eq=False)
