@@ -34,7 +34,7 @@ GPU_SECONDS, GPU_SECONDS_EACH = 270.0, 2.0
 """Limits on a GPU, which may be on loan for a few minutes: start no contender after the former (the last one may take
 another minute to compile), and give none a further turn after the latter."""
 EXAMPLES = """examples:
-  python -m benchmark bench                                   the default cases, in some fifteen minutes
+  python -m benchmark bench                                   the default cases, in less than half an hour
   python -m benchmark bench --cases training,evaluation,scaling --device cuda             six minutes
   python -m benchmark bench --cases training --dataset ml-1m --variants bf16,compiled
   python -m benchmark bench --against recbole,rectools        docs/speed.md says how to install them
