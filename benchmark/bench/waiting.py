@@ -57,7 +57,7 @@ def validation(options: BenchOptions) -> CaseResult:
     groups = []
     for name in options.datasets:
         data = options.data(name, ties="draws")
-        spec = workloads.lasting(workloads.recipe("sasrec-ce", name, maxlen=50), 100)
+        spec = workloads.lasting(workloads.recipe("sasrec-ce", name, maxlen=50), options.turns.repeats + 1)
         cases, load = data.split.cases("validation"), data.training(spec)
         rank = partial(laps.rank_ours, cases, data.split.n_items, spec.encoder, whole=False)
         contenders = [
