@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,7 @@ import numpy as np
 from benchmark.plan.dataset_facts import label_of
 from benchmark.plan.experiments import Variant, experiments, window_protocols
 from benchmark.plan.planner import PlannedRun
-from benchmark.plan.run_spec import RunSetting, run_key
-from benchmark.plan.tuning import trial_value
+from benchmark.plan.run_spec import RunSetting
 from benchmark.report.methods import in_order
 from benchmark.report.query import LoadArrays, Results, RunGroup
 from benchmark.store.record import RunRecord
@@ -47,7 +45,6 @@ def planned_results(
         for variant in mine
         if (name, variant.label) in members
     ]
-    groups += _tuned_groups(planned, by_run) if trials else []
     external = _external(records, spec["protocol"], data)
     main = {group.method: group for group in groups if group.experiment == "main"}
     shown = [
@@ -66,29 +63,6 @@ def _planned_group(experiment: str, variant: Variant, runs: Sequence[PlannedRun]
     records = tuple(record for record in found.values() if record is not None)
     missing = tuple(seed for seed, record in found.items() if record is None)
     return RunGroup(experiment, variant.label, variant.method, variant.value, records, missing)
-
-
-def _tuned_groups(planned: Sequence[PlannedRun], by_run: RecordsByRun) -> Iterator[RunGroup]:
-    """Yield the whole runs with tuned settings, as the experiment `tuned`, for each method whose trials are all done.
-
-    These runs have the seeds of Table 2; those without a record are left out.
-    """
-    trials: dict[str, list[tuple[PlannedRun, RunRecord | None]]] = defaultdict(list)
-    for run in planned:
-        if "tune" in run.uses:
-            trials[run.spec.method].append((run, by_run.get((run.key, run.spec.seed))))
-    for method, tried in trials.items():
-        done = [(run, record) for run, record in tried if record and record.done]
-        if len(done) < len(tried):
-            continue
-        chosen, record = max(done, key=lambda each: trial_value(each[1]))
-        found = []
-        for usual in (run.spec for run in planned if "main" in run.uses and run.spec.method == method):
-            limits = usual.training
-            training = replace(chosen.spec.training, epochs=limits.epochs, patience=limits.patience)
-            spec = replace(chosen.spec, seed=usual.seed, training=training, is_trial=False)
-            found.append(by_run.get((run_key(spec, record.data["fingerprint"]), spec.seed)))
-        yield RunGroup("tuned", method, method, records=tuple(each for each in found if each))
 
 
 def _external(

@@ -1,4 +1,4 @@
-"""What tuning tried, what it chose, what that was worth, and which values several datasets agree on."""
+"""What tuning tried, what it chose and gained, and which values several datasets agree on."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from baselines.registry import METHODS
-from benchmark.plan.config import Configuration
-from benchmark.plan.dataset_facts import UNKNOWN
+from benchmark.plan.run_spec import SHARED, settings_to_json
 from benchmark.plan.selection import METRIC
 from benchmark.plan.tuning import trial_value
 from benchmark.report.methods import in_order, title_of
@@ -21,14 +20,13 @@ from benchmark.report.tables.layout import (
     Head,
     Table,
     TablesAndRows,
-    dataset_table,
     latex_label,
     stack,
     synthetic_warning,
     table_of_items,
 )
 from benchmark.report.tables.notes import notes, setting_notes
-from benchmark.report.tables.numbers import DASH, in_print, number, percent, signed
+from benchmark.report.tables.numbers import DASH, number, signed
 from benchmark.store.record import RunRecord
 
 Values = Mapping[str, float]
@@ -48,7 +46,7 @@ class TrialRun(NamedTuple):
 
 @dataclass(frozen=True)
 class MethodTuning:
-    """The trials of one method on one dataset. `published`: the usual values of the settings it searches."""
+    """The trials of one method on one dataset. `published`: the published values of the settings it searches."""
 
     method: str
     groups: tuple[RunGroup, ...]
@@ -68,7 +66,7 @@ class MethodTuning:
 
     @property
     def as_published(self) -> float:
-        """The validation value of the trial with the usual settings; NaN if there is none."""
+        """The validation value of the trial with the published values; NaN if there is none."""
         return next((trial.validation for trial in self.trials if trial.values == self.published), math.nan)
 
     @property
@@ -87,19 +85,16 @@ def tunings(results: Results) -> list[MethodTuning]:
     groups: dict[str, list[RunGroup]] = {}
     for runs in results.experiment("tune"):
         groups.setdefault(runs.method, []).append(runs)
-    usual, found = Configuration(results.dataset, "equal", "paper"), []
-    for method in in_order(groups):
-        published = _searched(method, usual.spec(UNKNOWN, method, 0).to_json(), {})
-        found.append(MethodTuning(method, tuple(groups[method]), published))
+    found = [MethodTuning(method, tuple(groups[method]), _published(method)) for method in in_order(groups)]
     return [tuning for tuning in found if tuning.trials]
 
 
 def tuning_tables(shown: Sequence[Results]) -> TablesAndRows | None:
-    """Tabulate the choices, their worth and all trials by dataset, then where all agree; None without any trial."""
+    """Tabulate the choices and all trials by dataset, then where all agree; None without any trial."""
     found = {results: methods for results in shown if (methods := tunings(results))}
     tables, rows = list[Table](), list[Mapping[str, object]]()
     for results, methods in found.items():
-        tables += [_choices(results, methods), *_worth(results, methods), _trials(results, methods)]
+        tables += [_choices(results, methods), _trials(results, methods)]
         rows += [results.identity | row for tuning in methods for row in _rows(tuning)]
     tables += [_agreement(found)] if len(found) > 1 else []
     return (tables, rows) if tables else None
@@ -114,6 +109,15 @@ def setting_name(key: str) -> str:
     """`learning rate` for training.learning_rate."""
     word = key.rpartition(".")[2]
     return "lambda" if word == "lambd" else word.replace("_", " ")
+
+
+def _published(method: str) -> Values:
+    """The published values of the settings that a method searches, which are the defaults of the settings classes.
+
+    shared.toml may have other ones: those that tuning agreed on.
+    """
+    shared = {name: settings_to_json(settings) for name, settings in SHARED.items()}
+    return _searched(method, {**shared, "method": {"settings": settings_to_json(METHODS[method].settings)}}, {})
 
 
 def _searched(method: str, spec: Mapping[str, Any], default: Values) -> Values:
@@ -138,8 +142,6 @@ CHOICES: Columns[MethodTuning] = (
     (Head("gain"), lambda tuning: signed(tuning.best.validation - tuning.as_published) if tuning.best else DASH),
     (Head("CPU", "hours"), lambda tuning: f"{tuning.hours:.1f}"),
 )
-
-STAGES = ("validation", "test")
 
 
 def _choices(results: Results, methods: Sequence[MethodTuning]) -> Table:
@@ -167,28 +169,6 @@ def _trials(results: Results, methods: Sequence[MethodTuning]) -> Table:
     ]
     caption = f"Every trial of tuning on {results.heading}, the best of each method in bold."
     return table_of_items(results, "tuning-trials", caption, columns, lines, [])
-
-
-def _worth(results: Results, methods: Sequence[MethodTuning]) -> Iterator[Table]:
-    """Yield a table of whole runs with chosen and with published values, if some method has a seed of both."""
-    lines = []
-    for method in (tuning.method for tuning in methods):
-        usual, tuned = results.method(method), results.group("tuned", method)
-        if tuned is None or not (tests := [results.difference(tuned, usual, METRIC, s) for s in STAGES])[-1].n:
-            continue
-        texts = [(number(test.baseline), number(test.candidate), percent(test.improvement)) for test in tests]
-        lines.append(stack(title_of(method), [*texts[0], *texts[1], str(tests[-1].n)]))
-    if lines:
-        yield dataset_table(
-            results,
-            "tuning-worth",
-            f"What tuning was worth on {results.heading}: {in_print(METRIC)} of whole runs with published and chosen "
-            "values.",
-            [*[Head("published"), Head("tuned"), Head("change")] * 2, Head("seeds")],
-            [lines],
-            ["Means over the seeds that both have. The choice was made on validation alone, by other runs."],
-            [("", 1), *((stage, 3) for stage in STAGES), ("", 1)],
-        )
 
 
 def _agreement(found: Mapping[Results, Sequence[MethodTuning]]) -> Table:

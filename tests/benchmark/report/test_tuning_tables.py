@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,26 +26,23 @@ Values = Mapping[float, float]
 """Validation NDCG@10 by the value of DuoRec's weight."""
 
 
-def record_of(run: PlannedRun, maker: Any, value: float, test: float | None = None) -> RunRecord:
-    metrics = {"test": {} if test is None else {"ndcg@10": test}, "validation": {"ndcg@10": value}}
+def record_of(run: PlannedRun, maker: Any, value: float) -> RunRecord:
+    metrics = {"test": {}, "validation": {"ndcg@10": value}}
     done = maker.record(run.spec.method, run.spec.seed, key=run.key, spec=run.spec.to_json(), metrics=metrics)
     return replace(done, timings={"fit_seconds": 1800.0})
 
 
-def tuned(maker: Any, weights: Values, hparams: str = "equal", more: Iterable[RunRecord] = ()) -> Results:
-    """Trials of SASRec (CE), best at dropout .3 and the published learning rate, and of DuoRec, rated by `weights`.
-
-    `more`: other records in the store.
-    """
+def tuned(maker: Any, weights: Values) -> Results:
+    """Trials of SASRec (CE), best at dropout .3 and the published learning rate, and of DuoRec, rated by `weights`."""
     facts = DatasetFacts(maker.title, False, Protocol(), maker.fingerprint)
     records: dict[str, RunRecord] = {}
     for _ in range(9):
         values = {key: record.metrics["validation"]["ndcg@10"] for key, record in records.items()}
-        runs = plan(Configuration(maker.dataset, hparams, "paper"), facts, ["main", "tune"], METHODS, [0], values)
+        runs = plan(Configuration(maker.dataset, "equal", "paper"), facts, ["main", "tune"], METHODS, [0], values)
         for run in runs:
             if "tune" in run.uses and run.key not in records:
                 records[run.key] = record_of(run, maker, _value(run, weights))
-    return planned_results(runs, [*records.values(), *more], None, lambda _: None)
+    return planned_results(runs, list(records.values()), None, lambda _: None)
 
 
 METHODS = ("sasrec-ce", "duorec")
@@ -86,20 +83,6 @@ def test_nothing_is_chosen_while_a_trial_is_outstanding(handmade: Callable[..., 
     tables, _ = tuning_tables([results]) or ([], [])
     assert cells(tables[0], "SASRec (CE)")[:3] == ["8/9", "–", "–"]
     assert tuning_tables([Results("ml-1m", "ML-1M", False, RunSetting(), (), lambda _: None)]) is None
-
-
-def test_tuned_runs_stand_beside_those_with_published_values(handmade: Callable[..., Any]) -> None:
-    maker, weights = handmade(), {0.01: 0.05, 0.1: 0.03}
-    facts = DatasetFacts(maker.title, False, Protocol(), maker.fingerprint)
-    changes = {"duorec": (("settings.weight", 0.01),)}
-    others = []
-    for choice, values in (({}, (0.03, 0.02)), (changes, (0.05, 0.04))):
-        hparams = "tuned" if choice else "equal"
-        configuration = Configuration(maker.dataset, hparams, "paper", tuned=choice)
-        (run,) = plan(configuration, facts, ["main"], ["duorec"], [0])
-        others.append(record_of(run, maker, *values))
-    tables, _ = tuning_tables([tuned(maker, weights, more=others)]) or ([], [])
-    assert cells(tables[1], "DuoRec") == ["0.0300", "0.0500", "+66.7%", "0.0200", "0.0400", "+100.0%", "1"]
 
 
 def test_values_within_a_step_on_both_datasets_are_named_for_the_configuration(handmade: Callable[..., Any]) -> None:
