@@ -47,7 +47,7 @@ def table(options: Namespace) -> int:
                 remedy = "; python -m benchmark recompute adds it"
             else:
                 remedy = f"; runs have it at the cut-offs {', '.join(map(str, CUTOFFS))}"
-            raise ConfigError(f"--metrics: no run of {dataset.name} has '{metric:.60}'{remedy}")
+            raise ConfigError(f"--metrics: no run of {dataset.name} has {metric!r:.60}{remedy}")
     shown = table_of_methods(results, methods, options.metrics)
     if options.format == "latex":
         text = to_tabular(shown)
@@ -85,6 +85,6 @@ def _columns(words: Sequence[str], results: Results) -> list[str]:
     for word in words:
         found = _registered(word) or tuple(filter(None, [external.get(word)]))
         if not found:
-            raise ConfigError(f"--methods: unknown method '{word:.60}'{suggestion(word, [*METHODS, *external])}")
+            raise ConfigError(f"--methods: unknown method {word!r:.60}{suggestion(word, [*METHODS, *external])}")
         columns |= dict.fromkeys(found)
     return list(columns)

@@ -14,5 +14,5 @@ CLAIMS = {claim.id: claim for claim in (*CLAIMS_ON_METHODS, *CLAIMS_ON_SETTINGS)
 def find_claim(name: str) -> Claim:
     """Return the claim with this id. Raises ConfigError with a suggestion if there is none."""
     if name not in CLAIMS:
-        raise ConfigError(f"--claim: unknown claim '{name:.60}'{suggestion(name, CLAIMS)}")
+        raise ConfigError(f"--claim: unknown claim {name!r:.60}{suggestion(name, CLAIMS)}")
     return CLAIMS[name]

@@ -33,7 +33,7 @@ def choose_methods(words: Iterable[str] | None) -> tuple[str, ...]:
     for word in usual if words is None else words:
         named = [word] if word in METHODS else [method for method in usual if names_method(word, method)]
         if not named:
-            raise ConfigError(f"--methods: unknown method '{word:.60}'{suggestion(word, METHODS)}")
+            raise ConfigError(f"--methods: unknown method {word!r:.60}{suggestion(word, METHODS)}")
         chosen.update(named)
     return tuple(method for method in METHODS if method in chosen)
 

@@ -20,6 +20,7 @@ SCHEMA = 1  # to be raised when a field changes its meaning; records with anothe
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")  # of datasets, methods and run keys, which become path components
 MAX_TITLE = 200
+MAX_PLACE = 120  # characters of a field's name in an error
 BAD_STARTS = "=+-@[* "  # of a title, because a spreadsheet or LaTeX would interpret them
 LARGEST = 1e12  # bound of metrics and durations, whose sums and squares must stay finite
 LATEST_SECOND = 253_402_300_800  # Unix time of the year 10000, which Python's datetime cannot represent
@@ -47,7 +48,7 @@ def check(document: type, content: Any) -> None:
     message = _MESSAGES.get(first["type"]) or (
         f"{first['msg'].removeprefix('Input ')}, found {found[:40]}{'...' * (len(found) > 40)}"
     )
-    raise ValueError(f"field {place} {message}" if place else f"it {message}")
+    raise ValueError(f"field {place:.{MAX_PLACE}} {message}" if place else f"it {message}")
 
 
 _adapter = functools.cache(TypeAdapter)

@@ -121,7 +121,8 @@ def _read_only(plan: Plan, whole: Reference, place: Path) -> list[dict[str, int]
     with _forbidding(place, out) as forbid:
         if forbid is None:
             return []
-        _session(replace(plan, methods=plan.methods[:1]).arguments(out), place / "begun.log", None, logs)
+        begun = replace(plan, methods=plan.methods[:1]).arguments(out, "--stages", "prepare,train")
+        _session(begun, place / "begun.log", None, logs)
         before = _bytes(out)
         with forbid():
             code, hung = _session(plan.arguments(out), place / "refused.log", None, logs)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout, suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from random import Random
@@ -155,11 +157,15 @@ class CommandLines:
         return "\x1f".join(words).encode("utf-8", "surrogatepass")
 
     def read(self, content: bytes) -> Any:
-        """The options."""
-        return parse(content.decode("utf-8", "surrogatepass").split("\x1f"))
+        """The options; None where help is asked for, as by `-h-`."""
+        with suppress(SystemExit), redirect_stdout(io.StringIO()):
+            return parse(content.decode("utf-8", "surrogatepass").split("\x1f"))
+        return None
 
     def check(self, content: bytes, result: Any) -> str:
         """Whether the lists are of what there is."""
+        if result is None:
+            return ""
         seeds = result.seeds is None or all(0 <= seed < 10**6 for seed in result.seeds)
         return "" if seeds and result.stages and (result.workers or 1) > 0 else f"options {result}"[:300]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmark.store.record import PER_USER, RunRecord, check_arrays
-from benchmark.store.schema import RecordError
+from benchmark.store.schema import MAX_PLACE, RecordError
 
 
 def test_a_record_comes_back_as_it_was(handmade: Callable[..., Any]) -> None:
@@ -110,6 +110,7 @@ def edited(record: RunRecord, path: str, value: Any) -> str:
         ("metrics.test", {"ndcg@10": True}, "field metrics.test.ndcg@10 should be a valid number, found True"),
         ("metrics.test", {"ndcg@10": 1e13}, "field metrics.test.ndcg@10 should be less than or equal to 10000"),
         ("metrics.ties-1", {"ndcg@10": "x"}, "field metrics.ties-1.ndcg@10 should be a valid number, found 'x'"),
+        ("metrics.test", {"m" * 500: "x"}, f"field metrics.test.{'m' * (MAX_PLACE - 13)} should be a valid number"),
         ("metrics.test", {}, "field metrics.test is empty although the run is done"),
         ("command", "a\nb", "field command should be text on one line"),
         ("started", "yesterday", "field started should be an ISO 8601 time, found 'yesterday'"),
