@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from baselines.registry import METHODS
 from benchmark.plan.config import ConfigError, Configuration, suggestion
 from benchmark.plan.dataset_facts import DatasetFacts, dataset_name_for, released_filter_of
-from benchmark.plan.experiments import DEFAULT, HOME, NAMES, all_experiments, obstacle, window_protocols
+from benchmark.plan.experiments import DEFAULT, HOME, NAMES, all_experiments, experiments, obstacle, window_protocols
 from benchmark.plan.planner import choose_methods, methods_of
 from benchmark.plan.run_spec import HPARAMS, PROFILES
 from benchmark.plan.tuning import trial_values, tuned_changes
@@ -192,14 +192,27 @@ def chosen_datasets(
 ) -> list[ChosenDataset]:
     """Return the datasets that the options choose; `every` is what "all" stands for.
 
-    Raises ConfigError if the configuration is invalid, or if --hparams tuned is given before a method has been tuned.
+    Raises ConfigError if the configuration is invalid, if --hparams tuned is given before a method has been tuned, and
+    if the experiments have no run of the methods.
     """
     words, own = options.dataset or [], options.interactions
     names = dict.fromkeys((name for name in words if name != ALL), True)
     if ALL in words or not (words or own):
         names |= {name: name in names for name in every}
     chosen = [chosen_dataset(name, None, named, options, store) for name, named in names.items()]
-    return chosen + ([chosen_dataset(dataset_name_for(own), own, True, options, store)] if own else [])
+    chosen += [chosen_dataset(dataset_name_for(own), own, True, options, store)] if own else []
+    if not any(map(_has_runs, chosen)):
+        methods, asked = (", ".join(each) for each in (options.methods or (), chosen[0].experiments))
+        raise ConfigError(f"--methods: there is no run of {methods} in {asked}; change one of the two options")
+    return chosen
+
+
+def _has_runs(dataset: ChosenDataset) -> bool:
+    known = experiments(dataset.name)
+    return any(
+        name == "tune" or any(variant.method in methods_of(name, dataset.methods) for variant in known[name].variants)
+        for name in dataset.experiments
+    )
 
 
 def chosen_dataset(

@@ -385,6 +385,7 @@ WRONG = [
     (["--dataset", "beauty", "--experiments", "home"], 2, ["home", "add --protocol leave-one-out"]),
     (["--dataset", "beauty", "--experiments", "sets"], 2, ["sets", "add --protocol sets"]),
     (["--dataset", "beauty", "--methods", "mf"], 2, ["mf", "add --protocol sets"]),
+    (["--methods", "duorec", "--experiments", "alpha,noise"], 2, ["duorec", "alpha, noise", "change one"]),
     (["--set", "protocol.ties=file", "--protocol", "sets"], 2, ["protocol.ties", "no order"]),
     (["--dataset", "yelp", "--experiments", "home", *HOME], 2, ["home", "yelp", "beauty", "ml-1m"]),
     (["--dataset", "ml-1m", "--experiments", "windows", *HOME], 2, ["windows", "leave-one-out", "--protocol"]),
