@@ -67,7 +67,7 @@ def read_list(known: Collection[str] | None = None) -> Callable[[str], list[str]
             raise argparse.ArgumentTypeError("nothing named; leave it out for the default, or give names with commas")
         for word in words:
             if known is not None and word not in known:
-                raise argparse.ArgumentTypeError(f"unknown '{word:.60}'{suggestion(word, known)}")
+                raise argparse.ArgumentTypeError(f"unknown {word!r:.60}{suggestion(word, known)}")
         return words
 
     return read
@@ -203,7 +203,7 @@ def chosen_datasets(
     chosen += [chosen_dataset(dataset_name_for(own), own, True, options, store)] if own else []
     if not any(map(_has_runs, chosen)):
         methods, asked = (", ".join(each) for each in (options.methods or (), chosen[0].experiments))
-        raise ConfigError(f"--methods: there is no run of {methods} in {asked}; change one of the two options")
+        raise ConfigError(f"--methods {methods}: not part of the experiments {asked}; change one of the two options")
     return chosen
 
 

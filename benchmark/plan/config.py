@@ -128,7 +128,7 @@ class Configuration:
                     yield f"{where} {section}.{key}", section, key, value
             for name, tables in layer.get("methods", {}).items():
                 if not any(names_method(name, known) for known in METHODS):
-                    raise ConfigError(f"{where}: unknown method '{name}'{suggestion(name, METHODS)}")
+                    raise ConfigError(f"{where}: unknown method {name!r}{suggestion(name, METHODS)}")
                 for section, table in tables.items() if names_method(name, method) else ():
                     for key, value in table.items():
                         yield f"{where} methods.{name}.{section}.{key}", section, key, value
@@ -164,7 +164,7 @@ def assign(settings: Any, key: str, value: Any, where: str) -> Any:
     name, _, rest = key.partition(".")
     known = [field.name for field in fields(settings)]
     if name not in known:
-        raise ConfigError(f"{where}: unknown key '{name}'{suggestion(name, known)}")
+        raise ConfigError(f"{where}: unknown key {name!r}{suggestion(name, known)}")
     current = getattr(settings, name)
     if is_dataclass(current):
         if not rest and not isinstance(value, Mapping):
@@ -254,7 +254,7 @@ def _check(key: str, value: Any) -> None:
     sections: dict[str, Any] = {"protocol": Protocol(), **SHARED}
     if not methods and target not in sections:
         known = [*sections, *METHODS]
-        raise ConfigError(f"--set {key}: unknown section '{target}'{suggestion(target, known)}")
+        raise ConfigError(f"--set {key}: unknown section {target!r}{suggestion(target, known)}")
     if key == "protocol.preset":
         raise ConfigError("--set protocol.preset: a preset also determines other rules; choose it with --protocol")
     refused: dict[str, ConfigError] = {}

@@ -20,8 +20,8 @@ from benchmark.report.significance import summarise_seeds
 from benchmark.report.tables.numbers import count, share
 from benchmark.report.tables.windows import pooled_differences, windows_of
 
-FAR_AWAY = ("popularity", "markov")
-"""With these two, the axes stretch so far that all other methods lie on top of each other."""
+UNTRAINED = ("popularity", "markov")
+"""Left out of a scatter plot, because they can stretch its axes until all other methods lie on top of each other."""
 
 TWIN = "twin"
 VIEW_METRICS = (METRIC, "hr@10")
@@ -36,8 +36,8 @@ REACH = 1.96
 
 
 def accuracy_and_coverage(results: Results) -> Figure | None:
-    """Plot test NDCG@10 against coverage@10 of every method but FAR_AWAY: the trade-off in one picture."""
-    groups = [results.method(name) for name in results.ran if name not in FAR_AWAY]
+    """Plot test NDCG@10 against coverage@10 of every trained method: the trade-off in one picture."""
+    groups = [results.method(name) for name in results.ran if name not in UNTRAINED]
     points = [(group, results.summary(group, "cov@10"), results.summary(group, METRIC)) for group in groups]
     points = [(group, coverage, accuracy) for group, coverage, accuracy in points if coverage.n and accuracy.n]
     if not points:

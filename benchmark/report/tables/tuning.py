@@ -112,9 +112,9 @@ def setting_name(key: str) -> str:
 
 
 def _published(method: str) -> Values:
-    """The published values of the settings that a method searches, which are the defaults of the settings classes.
+    """The defaults of the settings that a method searches, most of which are published values.
 
-    shared.toml may have other ones: those that tuning agreed on.
+    They come from the settings classes, because shared.toml may have the values that tuning agreed on.
     """
     shared = {name: settings_to_json(settings) for name, settings in SHARED.items()}
     return _searched(method, {**shared, "method": {"settings": settings_to_json(METHODS[method].settings)}}, {})

@@ -16,7 +16,7 @@ Draw = Callable[[str, Results], Figure]
 Views = Callable[..., Results]
 
 
-def test_accuracy_and_coverage_has_every_method_but_those_far_away(
+def test_accuracy_and_coverage_has_every_trained_method(
     results_of: Callable[..., Results], handmade: Callable[..., Any], draw: Draw
 ) -> None:
     maker = handmade()
