@@ -209,7 +209,8 @@ DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _ALL}
 def locate(dataset: Dataset, data_dir: Path, download: bool = False) -> Path:
     """Return the path of the dataset's file in `data_dir`, after a download if it is missing and `download` is set.
 
-    Raises MissingData, with instructions, if there is no file, and DataError if a file changed after its download.
+    Raises MissingData, which says how to get the data, if a file is missing, and DataError if it has changed since its
+    download.
     """
     for name in dataset.files:
         path = data_dir / name

@@ -24,7 +24,7 @@ from benchmark.cli.options import (
     read_number,
 )
 from benchmark.cli.process import run
-from benchmark.plan.config import ConfigError, suggestion
+from benchmark.plan.config import ConfigError, unknown_name
 
 FORMATS = ("latex", "markdown", "text")
 
@@ -149,7 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
 def parse(name: str, words: list[str]) -> tuple[Callable[[Namespace], int], Namespace]:
     """Return a command's function and its options; raises ConfigError for an unknown command or wrong usage."""
     if name not in COMMANDS:
-        raise ConfigError(f"unknown command {name!r:.60}{suggestion(name, COMMANDS)}")
+        raise ConfigError(unknown_name("command", name, COMMANDS))
     command = COMMANDS[name]
     module, _, function = command.function.rpartition(".")
     imported = import_module(f"benchmark.{module}")

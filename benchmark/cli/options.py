@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 from baselines.registry import METHODS
 from benchmark.plan.config import ConfigError, Configuration, suggestion
 from benchmark.plan.dataset_facts import DatasetFacts, dataset_name_for, released_filter_of
-from benchmark.plan.experiments import DEFAULT, HOME, NAMES, all_experiments, experiments, obstacle, window_protocols
-from benchmark.plan.planner import choose_methods, methods_of
+from benchmark.plan.experiments import DEFAULT, HOME, NAMES, all_experiments, obstacle, window_protocols
+from benchmark.plan.planner import choose_methods, has_runs, methods_of
 from benchmark.plan.run_spec import HPARAMS, PROFILES
 from benchmark.plan.tuning import trial_values, tuned_changes
 from benchmark.store.json_text import printable
@@ -201,18 +201,10 @@ def chosen_datasets(
         names |= {name: name in names for name in every}
     chosen = [chosen_dataset(name, None, named, options, store) for name, named in names.items()]
     chosen += [chosen_dataset(dataset_name_for(own), own, True, options, store)] if own else []
-    if not any(map(_has_runs, chosen)):
+    if not any(has_runs(each.name, each.experiments, each.methods) for each in chosen):
         methods, asked = (", ".join(each) for each in (options.methods or (), chosen[0].experiments))
         raise ConfigError(f"--methods {methods}: not part of the experiments {asked}; change one of the two options")
     return chosen
-
-
-def _has_runs(dataset: ChosenDataset) -> bool:
-    known = experiments(dataset.name)
-    return any(
-        name == "tune" or any(variant.method in methods_of(name, dataset.methods) for variant in known[name].variants)
-        for name in dataset.experiments
-    )
 
 
 def chosen_dataset(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DEFAULT_RULES = {"protocol": "released", "hparams": "equal", "profile": "paper"}
 CACHE, REPORTS = ".cache", "reports"
 MAX_NAME = 100
-NO_DATASET = "there is no dataset to work on; see the lines above, or try --dataset synthetic"
+NO_DATASET = "there is no dataset whose data is here; --dataset synthetic needs no download"
 
 Plans = dict[str, list[PlannedRun]]
 Records = dict[str, list[RunRecord]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from baselines.registry import METHODS
 from benchmark.cli.session import Session
-from benchmark.plan.config import ConfigError, suggestion
+from benchmark.plan.config import ConfigError, suggestion, unknown_name
 from benchmark.plan.planner import choose_methods
 from benchmark.runs.metrics import CUTOFFS, definition
 from benchmark.store.atomic_files import replacing
@@ -85,6 +85,6 @@ def _columns(words: Sequence[str], results: Results) -> list[str]:
     for word in words:
         found = _registered(word) or tuple(filter(None, [external.get(word)]))
         if not found:
-            raise ConfigError(f"--methods: unknown method {word!r:.60}{suggestion(word, [*METHODS, *external])}")
+            raise ConfigError(f"--methods: {unknown_name('method', word, [*METHODS, *external])}")
         columns |= dict.fromkeys(found)
     return list(columns)

@@ -128,7 +128,7 @@ class Configuration:
                     yield f"{where} {section}.{key}", section, key, value
             for name, tables in layer.get("methods", {}).items():
                 if not any(names_method(name, known) for known in METHODS):
-                    raise ConfigError(f"{where}: unknown method {name!r}{suggestion(name, METHODS)}")
+                    raise ConfigError(f"{where}: {unknown_name('method', name, METHODS)}")
                 for section, table in tables.items() if names_method(name, method) else ():
                     for key, value in table.items():
                         yield f"{where} methods.{name}.{section}.{key}", section, key, value
@@ -164,7 +164,7 @@ def assign(settings: Any, key: str, value: Any, where: str) -> Any:
     name, _, rest = key.partition(".")
     known = [field.name for field in fields(settings)]
     if name not in known:
-        raise ConfigError(f"{where}: unknown key {name!r}{suggestion(name, known)}")
+        raise ConfigError(f"{where}: {unknown_name('key', name, known)}")
     current = getattr(settings, name)
     if is_dataclass(current):
         if not rest and not isinstance(value, Mapping):
@@ -190,6 +190,11 @@ def _validator(settings: type, name: str) -> tuple[TypeAdapter[Any], str]:
     """Return a validator for one field and a description of the values that it allows."""
     kind = get_type_hints(settings, include_extras=True)[name]
     return TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False)), _described(kind)
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return an error message about an unknown name of this kind, such as a method."""
+    return f"unknown {kind} {name!r:.60}{suggestion(name, known)}"
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -254,7 +259,7 @@ def _check(key: str, value: Any) -> None:
     sections: dict[str, Any] = {"protocol": Protocol(), **SHARED}
     if not methods and target not in sections:
         known = [*sections, *METHODS]
-        raise ConfigError(f"--set {key}: unknown section {target!r}{suggestion(target, known)}")
+        raise ConfigError(f"--set {key}: {unknown_name('section', target, known)}")
     if key == "protocol.preset":
         raise ConfigError("--set protocol.preset: a preset also determines other rules; choose it with --protocol")
     refused: dict[str, ConfigError] = {}

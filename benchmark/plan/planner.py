@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from baselines.registry import METHODS
-from benchmark.plan.config import ConfigError, Configuration, names_method, suggestion, uses_assignment
+from benchmark.plan.config import ConfigError, Configuration, names_method, unknown_name, uses_assignment
 from benchmark.plan.dataset_facts import DatasetFacts
 from benchmark.plan.experiments import ADDED, Variant, experiments
 from benchmark.plan.run_spec import RunSpec, run_key
@@ -33,7 +33,7 @@ def choose_methods(words: Iterable[str] | None) -> tuple[str, ...]:
     for word in usual if words is None else words:
         named = [word] if word in METHODS else [method for method in usual if names_method(word, method)]
         if not named:
-            raise ConfigError(f"--methods: unknown method {word!r:.60}{suggestion(word, METHODS)}")
+            raise ConfigError(f"--methods: {unknown_name('method', word, METHODS)}")
         chosen.update(named)
     return tuple(method for method in METHODS if method in chosen)
 
@@ -41,6 +41,15 @@ def choose_methods(words: Iterable[str] | None) -> tuple[str, ...]:
 def methods_of(experiment: str, methods: Sequence[str]) -> tuple[str, ...]:
     """Return the methods that an experiment runs: `methods`, plus the ADDED ones if these are the default methods."""
     return (*methods, *(ADDED.get(experiment, ()) if tuple(methods) == choose_methods(None) else ()))
+
+
+def has_runs(dataset: str, names: Iterable[str], methods: Sequence[str]) -> bool:
+    """Whether any of these experiments runs any of the methods; tuning always does, because it begins with SASRec."""
+    known = experiments(dataset)
+    return any(
+        name == "tune" or any(variant.method in methods_of(name, methods) for variant in known[name].variants)
+        for name in names
+    )
 
 
 def plan(

@@ -75,7 +75,7 @@ def left_out_notes(groups: Mapping[str, RunGroup]) -> list[str]:
 
 
 def masked_note(results: Results) -> list[str]:
-    """Return a warning if so many targets are masked that accuracy means little."""
+    """Return a warning if too many targets are masked for accuracy to mean much."""
     share = results.data.get("masked_share")
     if not results.masks_history or not isinstance(share, int | float) or share <= MASKED_SHARE_WORTH_A_WARNING:
         return []
