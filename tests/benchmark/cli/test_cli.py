@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -308,10 +308,9 @@ def test_a_leave_one_out_split_cannot_be_exported(
     assert not (tmp_path / "split" / "my-shop").exists()
 
 
-def await_a_record(results: Path) -> None:
-    """Wait until the first run has been stored."""
-    deadline = time.monotonic() + 120
-    while not list(results.glob("*/runs/*/*/record.json")) and time.monotonic() < deadline:
+def await_a_record(process: subprocess.Popen[Any], results: Path) -> None:
+    """Wait until the process has stored its first run, or has ended."""
+    while process.poll() is None and not list(results.glob("*/runs/*/*/record.json")):
         time.sleep(0.01)
 
 
@@ -325,7 +324,7 @@ def test_a_killed_command_that_is_repeated_gives_the_same_tables(
         words, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
     )
     results = tmp_path / "killed" / "results"
-    await_a_record(results)
+    await_a_record(process, results)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     survived = len(list(results.glob("*/runs/*/*/record.json")))
@@ -349,9 +348,9 @@ def test_sigterm_says_that_finished_runs_are_safe(tmp_path: Path, command: Calla
         *command("--set", "training.epochs=2000", "--set", "training.patience=2000"),
     ]
     process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    await_a_record(tmp_path / "out" / "results")
+    await_a_record(process, tmp_path / "out" / "results")
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "finished runs are stored" in errors
     assert "Traceback" not in errors
