@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DEFAULT_RULES = {"protocol": "released", "hparams": "equal", "profile": "paper"}
 CACHE, REPORTS = ".cache", "reports"
 MAX_NAME = 100
-NO_DATASET = "there is no dataset whose data is here; --dataset synthetic needs no download"
+NO_DATASET = "there is no dataset with any data; --dataset synthetic works without a download"
 
 Plans = dict[str, list[PlannedRun]]
 Records = dict[str, list[RunRecord]]
@@ -57,7 +57,7 @@ class Session:
     def prepare(self, only: Iterable[ChosenDataset] | None = None) -> list[tuple[ChosenDataset, Prepared]]:
         """Prepare the chosen datasets under each of their protocols, or `only` some without downloading anything.
 
-        Returns those whose data is here. If data is missing, raises MissingData for a dataset that the user named, and
+        Returns those that have data. If data is missing, raises MissingData for a dataset that the user named, and
         skips another one after printing how to get it. Raises DataError if none of all chosen ones is left.
         """
         wanted = self.chosen if only is None else only
