@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DEFAULT_RULES = {"protocol": "released", "hparams": "equal", "profile": "paper"}
 CACHE, REPORTS = ".cache", "reports"
 MAX_NAME = 100
-NO_DATASET = "there is no dataset with any data; --dataset synthetic works without a download"
+NO_DATASET = "there is no dataset to work with; --dataset synthetic needs no download"
 
 Plans = dict[str, list[PlannedRun]]
 Records = dict[str, list[RunRecord]]
